@@ -1,0 +1,29 @@
+"""The errors that a user can act on.
+
+Each carries one clear sentence (or a short list of them): which file, row, field or setting, what was found
+and what would be right. The command line prints the message, without a traceback, and exits with status 2.
+"""
+
+
+class ZhenweiError(Exception):
+    """Anything that the user of zhenwei can mend."""
+
+
+class ConfigError(ZhenweiError):
+    """A setting is unknown, of a wrong type or range, or contradicts another."""
+
+
+class DataError(ZhenweiError):
+    """A file of articles is missing, unreadable, or has rows that cannot be used."""
+
+
+class PretrainedModelError(ZhenweiError):
+    """A pretrained model or tokenizer cannot be found or does not fit."""
+
+
+class CheckpointError(ZhenweiError):
+    """A run folder, checkpoint or bundle exists already, is damaged, foreign, or cannot be written."""
+
+
+class TrainingError(ZhenweiError):
+    """Training cannot go on: the loss is no longer a finite number."""
