@@ -1,0 +1,62 @@
+"""`zhenwei demo`: in minutes, what this field is about, in a made-up world."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from zhenwei.cli.figures import JsonTarget, print_scores, write_json
+
+SHOWN = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece")
+NEW_TEXTS = (
+    "听说云溪市的自来水又出事了，朋友的亲戚就在里面上班，内部消息千万别喝，赶紧转给家人！",
+    "据云溪市水务局通报，今日上午管网检修已完成，经检测水质各项指标符合国家标准，供水恢复正常。",
+)
+
+
+def demo(
+    folder: Path = typer.Option(Path("runs"), help="Where the made-up world and the run are kept."),
+    seed: int = typer.Option(2021, help="Seed of the world and of the training."),
+    json: str | None = JsonTarget,
+) -> None:
+    """Make a world, train a BiGRU on its past, judge it on past and future, and judge two new texts."""
+    from zhenwei.inference import Detector
+    from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+    from zhenwei.training import Trainer
+    from zhenwei.training.device import end_processes, is_main_process
+
+    world, data, run = SyntheticWorld(seed=seed), folder / "demo-data", folder / "demo"
+    if is_main_process():
+        write_synthetic_world(data, world)
+    results, model_path = Trainer(demo_config(data, run, seed), overwrite=True).train()
+    if not is_main_process():
+        return
+    predictions = Detector.load(model_path).predict(NEW_TEXTS)
+    if json is not None:
+        write_json({**results, "predictions": [prediction.to_dict() for prediction in predictions]}, json)
+    columns = {"the past (val)": results["val"], "the future (test)": results}
+    shown = {name: {key: scores[key] for key in SHOWN} for name, scores in columns.items()}
+    print_scores(shown, "A BiGRU trained on the past of a made-up world", json)
+    err = json == "-"
+    flipped = "、".join(world.flipped_entities[:5])
+    typer.echo(
+        f"\nIn this world {len(world.flipped_entities)} names ({flipped} ...) stood in fakes in the past and stand in "
+        "real news in the future, or the other way round.\nThe detector learned the names along with the wording, "
+        "so its score of the past does not hold. That is the problem of this field.\n",
+        err=err,
+    )
+    for prediction in predictions:
+        typer.echo(f"{prediction.verdict} ({prediction.probability:.2f})  {prediction.text}", err=err)
+    typer.echo(f'\nNow yours: zhenwei predict {run} "..."', err=err)
+    end_processes()
+
+
+def demo_config(data: Path, run: Path, seed: int) -> dict[str, Any]:
+    """Return the settings of the demo's BiGRU: small enough to train in a minute or two on two cores."""
+    return {
+        "data": {"root_path": str(data), "max_len": 170, "vocab_size": 4000},
+        "model": {"name": "bigru", "emb_dim": 128, "hidden_dim": 96, "mlp_dims": [96], "dropout": 0.3},
+        "training": {"epochs": 8, "lr": 2e-3, "batch_size": 64, "early_stop": 3, "precision": "no"},
+        "output": {"dir": str(run), "log_interval": 20},
+        "seed": seed,
+    }

@@ -1,0 +1,38 @@
+"""`zhenwei train`: from a configuration to a trained detector."""
+
+from pathlib import Path
+
+import typer
+
+from zhenwei.cli.figures import JsonTarget, print_scores, write_json
+
+SHOWN = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")
+
+
+def train(
+    config: Path = typer.Argument(help="JSON file of settings, canonical or in the original's flat form."),
+    overrides: list[str] = typer.Option(
+        [], "--set", metavar="SECTION.KEY=VALUE", help="Change one setting, as in training.lr=1e-3; repeatable."
+    ),
+    resume: bool = typer.Option(False, "--resume", help="Go on exactly where the run in the run folder stopped."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the run folder."),
+    json: str | None = JsonTarget,
+) -> None:
+    """Train the detector that CONFIG describes, keep the best weights on val, and judge them on test."""
+    from zhenwei.config import Config
+    from zhenwei.errors import ConfigError
+
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite contradict each other; give one of them")
+    settings = Config.load(config, overrides)
+    from zhenwei.training import Trainer
+    from zhenwei.training.device import end_processes, is_main_process
+
+    results, model_path = Trainer(settings, resume=resume, overwrite=overwrite).train()
+    if is_main_process():
+        if json is not None:
+            write_json(results, json)
+        columns = {"val": results["val"]} | ({"test": results} if results["split"] == "test" else {})
+        shown = {part: {key: scores[key] for key in SHOWN} for part, scores in columns.items()}
+        print_scores(shown, f"{settings.model.name}: {model_path}", json)
+    end_processes()

@@ -1,0 +1,82 @@
+"""Settings of the training: rates, steps, precision, devices, and when to stop."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from zhenwei.config.section import Section
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+Monitor = Literal[
+    "metric", "macro_f1", "auc", "spauc", "acc", "f1_real", "f1_fake",
+    "recall", "recall_real", "recall_fake", "precision", "precision_real", "precision_fake",
+    "loss", "ece", "brier",
+]  # fmt: skip
+LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
+
+
+def _steps_or_share(value: Any) -> Any:
+    """Admit a whole number of steps, or a share of all steps below 1."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    share = isinstance(value, float) and 0.0 <= value < 1.0
+    if not (whole or share):
+        raise ValueError(f"found {value!r}; expected a number of steps (0 or more) or a share of all steps (below 1)")
+    return value
+
+
+class TrainingConfig(Section):
+    """How a network is trained."""
+
+    lr: Positive = 9e-4
+    """Peak learning rate of everything that starts untrained."""
+
+    pretrained_lr: Positive = 2e-5
+    """Peak learning rate of pretrained layers that are finetuned."""
+
+    weight_decay: NotNegative = 5e-5
+    """AdamW's decay; biases, norms and embeddings are spared."""
+
+    epochs: AtLeastOne = 50
+    """Most passes over the training articles."""
+
+    batch_size: AtLeastOne = 64
+    """Articles per optimiser step and accumulation step, over all processes together."""
+
+    accumulation_steps: AtLeastOne = 1
+    """Batches whose gradients are averaged into one optimiser step."""
+
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the rate falls from its peak to 0 over the epochs after the warm-up."""
+
+    warmup_steps: Annotated[int | float, BeforeValidator(_steps_or_share)] = 0.1
+    """Optimiser steps over which the rate rises from 0: a number of steps, or a share of all (below 1)."""
+
+    grad_clip: NotNegative = 1.0
+    """Largest norm of the gradient; 0: no clipping."""
+
+    precision: Literal["no", "fp16", "bf16", "auto"] = "auto"
+    """Mixed precision; `auto`: the best that the device has (bf16, else fp16 on a GPU, else none)."""
+
+    compile: bool = False
+    """Compile the network with `torch.compile`; where that cannot work, a warning, and on without."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; one that is not there: a warning, and on with the CPU."""
+
+    deterministic: bool = False
+    """Allow only deterministic algorithms (on a GPU slower; on a CPU runs repeat exactly anyway)."""
+
+    monitor: Monitor = "metric"
+    """What the best epoch is chosen by, measured on val; `metric` is macro-F1."""
+
+    early_stop: Count = 5
+    """Epochs without a better `monitor` after which training stops; 0: never."""
+
+    @property
+    def monitor_direction(self) -> Literal["max", "min"]:
+        """Whether more or less of the monitored score is better."""
+        return "min" if self.monitor in LOWER_IS_BETTER else "max"

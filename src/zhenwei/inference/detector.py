@@ -1,0 +1,153 @@
+"""The detector as its users meet it: load it, give it texts, get verdicts."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from zhenwei.errors import DataError
+from zhenwei.news import Article
+from zhenwei.tokens import EncodedArticles, batch_order, encode_articles
+from zhenwei.training import Bundle, load_bundle
+from zhenwei.training.device import available_device
+from zhenwei.training.scoring import judge_batches, sigmoid
+
+CHUNK = 1024  # texts that are held at once
+BATCH = 64  # texts that are judged at once
+MOSTLY = 0.5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a detector says of one text; fields can be read as attributes or by name, as in `prediction["verdict"]`.
+
+    Attributes:
+        text: The text as it was given.
+        verdict: "fake" from the threshold on, else "real".
+        probability: Of fake, from 0 to 1.
+        threshold: The bundle's.
+        warnings: What makes this verdict less trustworthy, in words.
+    """
+
+    text: str
+    verdict: Literal["real", "fake"]
+    probability: float
+    threshold: float
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field by name."""
+        if name not in self.__dataclass_fields__:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return {**asdict(self), "warnings": list(self.warnings)}
+
+
+class Detector:
+    """A trained detector. Predicting changes nothing in it, so threads may share one."""
+
+    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+        """Take a bundle into use.
+
+        Args:
+            bundle: The trained detector.
+            device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        """
+        self.bundle = bundle
+        self.device = available_device(device)
+        bundle.network.to(self.device).eval()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Detector":
+        """Load a detector from a run's folder or from a bundle.
+
+        Raises:
+            CheckpointError: If there is none, or it is damaged or foreign.
+        """
+        return cls(load_bundle(Path(path)), device)
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a text is called fake."""
+        return self.bundle.threshold
+
+    def predict(self, texts: str | Iterable[str]) -> list[Prediction]:
+        """Judge texts.
+
+        Args:
+            texts: One text, or any number of them.
+
+        Returns:
+            One prediction per text, in the order of the texts.
+
+        Raises:
+            DataError: If a text is blank or is no text; the message says which.
+        """
+        return list(self.predict_stream([texts] if isinstance(texts, str) else texts))
+
+    def predict_stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
+        """Judge any number of texts, holding only a part of them at once; see `predict`."""
+        articles = (_article(text, number) for number, text in enumerate(texts, start=1))
+        return self.predict_articles(articles)
+
+    def predict_articles(self, articles: Iterable[Article]) -> Iterator[Prediction]:
+        """Judge any number of articles, holding only a part of them at once.
+
+        Raises:
+            DataError: If the detector needs a field that an article lacks.
+        """
+        stream = iter(articles)
+        while chunk := list(islice(stream, CHUNK)):
+            yield from self._judge(chunk)
+
+    def _judge(self, articles: list[Article]) -> Iterator[Prediction]:
+        """Judge a chunk of articles, those of like length together."""
+        bundle = self.bundle
+        encoded = encode_articles(articles, bundle.tokenizer, bundle.config.data.max_len, fields=bundle.network.needs)
+        batches = batch_order(encoded.lengths, BATCH, seed=0, epoch=0, shuffle=False)
+        logits = np.empty(len(articles), np.float64)
+        for rows, values in judge_batches(bundle.network, encoded, batches, bundle.tokenizer.pad_id, self.device):
+            logits[rows] = values
+        for row, (article, probability) in enumerate(zip(articles, sigmoid(logits), strict=True)):
+            yield Prediction(
+                text=article.content,
+                verdict="fake" if probability >= self.threshold else "real",
+                probability=float(probability),
+                threshold=self.threshold,
+                warnings=self._warnings(encoded, row),
+            )
+
+    def _warnings(self, encoded: EncodedArticles, row: int) -> tuple[str, ...]:
+        """Say what the network could not see of a text."""
+        found = []
+        tokenizer, max_len = self.bundle.tokenizer, self.bundle.config.data.max_len
+        if encoded.truncated[row]:
+            found.append(f"only the first {max_len} tokens were read: the text is longer")
+        tokens = encoded.tokens[row]
+        content = tokens[encoded_words(encoded, row) >= 0]
+        if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > MOSTLY:
+            found.append("most of the text is unknown to this detector: it was trained on other writing")
+        return tuple(found)
+
+
+def encoded_words(encoded: EncodedArticles, row: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Return the word of each of an article's tokens, -1 for special tokens."""
+    start, end = encoded.tokens.offsets[row], encoded.tokens.offsets[row + 1]
+    return encoded.words[start:end]
+
+
+def _article(text: object, number: int) -> Article:
+    """Check a text as a file's row would be checked."""
+    try:
+        return Article(content=text)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(f"text {number}: {reason}") from None

@@ -1,0 +1,53 @@
+"""What every detector's network is to the rest of the house."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from zhenwei.tokens import Batch
+
+
+@dataclass
+class Output:
+    """What a network says of a batch of B articles, T tokens wide.
+
+    Attributes:
+        logits: [B] of fake; everybody but the trainer reads these alone.
+        train_logits: [B] to train on instead, where a network trains on more than it predicts with.
+        losses: Further scalar losses, by name, added to the cross-entropy while training.
+        attention: [B, T] weights that sum to 1 over an article's tokens, where the network pools by attention.
+        features: [B, D] before the last layers, for neighbours and plots.
+    """
+
+    logits: Tensor
+    train_logits: Tensor | None = None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    attention: Tensor | None = None
+    features: Tensor | None = None
+
+
+class DetectorNetwork(nn.Module, ABC):
+    """A detector's network: one batch in, logits of fake out. It has no trainer of its own."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Optional fields that a batch must have: any of "domain", "entities", "emotion"."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, progress: float = 1.0) -> Output:
+        """Judge a batch.
+
+        Args:
+            batch: Tokens [B, T] and what else the network needs.
+            progress: How far training is, from 0 to 1; 1 at prediction.
+        """
+
+    def pretrained_modules(self) -> Iterator[nn.Module]:
+        """Yield the parts that started from pretrained weights; they train at their own rate."""
+        yield from ()
+
+    def encoder_config(self) -> dict[str, Any] | None:
+        """Return the configuration of the pretrained encoder that the network is built on, None without one."""
+        return None

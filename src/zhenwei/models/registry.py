@@ -1,0 +1,62 @@
+"""The one list of detectors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from zhenwei.config import ModelConfig
+from zhenwei.errors import ConfigError
+from zhenwei.models.interface import DetectorNetwork
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a network must know of the tokens it will read.
+
+    Attributes:
+        size: Entries of the tokenizer's vocabulary.
+        pad_id: Id of the padding token.
+        max_len: Longest text in tokens.
+        encoder: From a bundle: the configuration of the pretrained encoder, to be built empty; None: load it.
+    """
+
+    size: int
+    pad_id: int
+    max_len: int
+    encoder: dict[str, Any] | None = None
+
+
+NetworkFactory = Callable[[Any, Vocabulary], DetectorNetwork]
+
+# One line per detector: its name, and where its network is; imported when it is first built.
+_NETWORKS: dict[str, str | NetworkFactory] = {
+    "bigru": "zhenwei.models.bigru:BiGRU",
+}
+
+
+def register_network(name: str, factory: NetworkFactory) -> None:
+    """Make a network known under its detector's name; its settings go to `config.register_model_config`.
+
+    Raises:
+        ConfigError: If the name is taken.
+    """
+    if _NETWORKS.setdefault(name, factory) is not factory:
+        raise ConfigError(f"a network named '{name}' is registered already")
+
+
+def build_network(config: ModelConfig, vocabulary: Vocabulary) -> DetectorNetwork:
+    """Build the network that the settings name, its weights random where they are not pretrained.
+
+    Raises:
+        ConfigError: If no network of this name is registered.
+        PretrainedModelError: If the pretrained model it starts from cannot be had, or does not fit.
+    """
+    found = _NETWORKS.get(config.name)
+    if found is None:
+        raise ConfigError(f"model.name: found '{config.name}'; expected one of: {', '.join(sorted(_NETWORKS))}")
+    if isinstance(found, str):
+        module, _, name = found.partition(":")
+        found = _NETWORKS[config.name] = getattr(import_module(module), name)
+    network: DetectorNetwork = found(config, vocabulary)
+    return network

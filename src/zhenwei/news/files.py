@@ -1,0 +1,164 @@
+"""Files of articles: read as a stream, written whole or not at all.
+
+The suffix names the format: `.json` (an array of objects), `.jsonl` (one object a line), `.csv` and `.parquet`.
+"""
+
+import difflib
+import itertools
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from zhenwei.errors import DataError
+from zhenwei.news.article import Article
+from zhenwei.news.emotion_file import check_row_count, open_emotion_file
+from zhenwei.news.fields import shown
+from zhenwei.news.readers import READERS
+from zhenwei.news.rows import BadRowError, BadRows, IdAccount, article_of, place_of
+from zhenwei.news.writers import WRITERS, replacing
+
+SUFFIXES = tuple(READERS)
+
+_logger = logging.getLogger(__name__)
+
+
+def iter_articles(path: str | os.PathLike[str], *, require_label: bool = False) -> Iterator[Article]:
+    """Stream the articles of a file; memory does not grow with its rows, but for sixteen bytes of each id.
+
+    Good rows are yielded as they come. Bad rows are left out, counted, and raised as one error when the file
+    ends: who must not use the good rows of a file with bad ones has to read to the end first, as
+    `read_articles` does. If `<stem>_emo.npy` stands beside the file (as ENDEF writes it), row i of it becomes
+    the emotion of row i, unless the row has its own. Rows that repeat an id are logged as one warning.
+
+    Args:
+        path: A `.json`, `.jsonl`, `.csv` or `.parquet` file.
+        require_label: Whether a row without a label is a bad row.
+
+    Raises:
+        DataError: The file is missing, empty, of another format or encoding, or has no rows (at once); it has
+            bad rows, of which the first ten are shown, or the emotion file has another length (at its end).
+    """
+    # Not a generator itself, so that a wrong path is refused at the call and not at the first article.
+    file = _existing_file(Path(path))
+    return _stream(file, open_emotion_file(file), require_label)
+
+
+def read_articles(path: str | os.PathLike[str], *, require_label: bool = False) -> list[Article]:
+    """All articles of a file, or none if a row is bad; see `iter_articles`.
+
+    Raises:
+        DataError: The file or one of its rows cannot be used.
+    """
+    return list(iter_articles(path, require_label=require_label))
+
+
+def write_articles(path: str | os.PathLike[str], articles: Iterable[Article]) -> int:
+    """Write articles to a file in the format that its suffix names, and create its folder if need be.
+
+    The file is written beside and renamed into place: whatever interrupts the writing, the old file (or none)
+    is what remains. Reading it back gives equal articles, with one limit: CSV knows only text, so extra fields
+    that are no text come back as text, and empty ones not at all.
+
+    Returns:
+        How many articles were written.
+
+    Raises:
+        DataError: The suffix is none of ours, the disk refuses, or Parquet cannot hold an extra field.
+    """
+    target = Path(path)
+    write = WRITERS[_known_suffix(target)]
+    with replacing(target) as neighbour:
+        return write(neighbour, articles)
+
+
+def find_part(root: str | os.PathLike[str], part: str) -> Path | None:
+    """The file of one part of a data set, such as `root/train.json`, in whichever format it is.
+
+    Raises:
+        DataError: Two formats stand side by side, so that nobody knows which one is meant.
+    """
+    found = [file for suffix in SUFFIXES if (file := Path(root) / f"{part}{suffix}").is_file()]
+    if len(found) > 1:
+        names = " and ".join(file.name for file in found)
+        raise DataError(f"{root}: found {names}; expected one file for the part '{part}': remove the others")
+    return found[0] if found else None
+
+
+def _stream(path: Path, emotions: np.ndarray | None, require_label: bool) -> Iterator[Article]:
+    bad = BadRows(path)
+    ids = IdAccount()
+    rows = 0
+    for row in READERS[path.suffix.lower()](path):
+        rows = row.number
+        if emotions is not None and rows > len(emotions):
+            continue  # the check after the last row counts them all
+        try:
+            article = article_of(
+                row, require_label=require_label, emotion=None if emotions is None else emotions[rows - 1]
+            )
+        except BadRowError as problem:
+            bad.add(place_of(row), str(problem))
+            continue
+        if article.id is not None:
+            ids.add(rows, article.id)
+        yield article
+    if rows == 0:
+        raise DataError(f"{path}: found no rows; expected at least one article")
+    if emotions is not None:
+        check_row_count(path, emotions, rows)
+    _warn_of_repeated_ids(path, ids)
+    bad.raise_if_any(rows)
+
+
+def _warn_of_repeated_ids(path: Path, ids: IdAccount) -> None:
+    count, pair = ids.repeats()
+    if pair is None:
+        return
+    # The account holds digests, not ids: fetch the one to show from the file.
+    row = next(itertools.islice(READERS[path.suffix.lower()](path), pair[1] - 1, None))
+    identity = article_of(row, require_label=False).id
+    _logger.warning(
+        "%s: %d rows repeat the id of an earlier row; the first is %s in rows %d and %d",
+        *(path, count, shown(identity), *pair),
+    )
+
+
+def _existing_file(path: Path) -> Path:
+    if path.is_dir():
+        raise DataError(f"{path}: found a folder; expected a file ({_accepted()})")
+    if not path.exists():
+        raise DataError(f"{path}: no such file{_suggestion(path)}")
+    _known_suffix(path)
+    try:
+        with path.open("rb") as file:
+            # White space may go on for long; only a file of nothing else is empty.
+            empty = not any(line.strip(b" \t\r\n\xef\xbb\xbf") for line in file)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if empty:
+        raise DataError(f"{path}: the file is empty; expected at least one article")
+    return path
+
+
+def _known_suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise DataError(f"{path}: found the suffix {shown(path.suffix)}; expected {_accepted()}")
+    return suffix
+
+
+def _suggestion(path: Path) -> str:
+    """The names beside a missing file that may be meant: other formats of the same stem, or close spellings."""
+    if not path.parent.is_dir():
+        return f"; there is no folder {path.parent}"
+    names = sorted(file.name for file in path.parent.iterdir() if file.suffix.lower() in READERS)
+    close = [name for name in names if Path(name).stem == path.stem]
+    close += [name for name in difflib.get_close_matches(path.name, names) if name not in close]
+    return f"; did you mean {' or '.join(close[:3])}?" if close else ""
+
+
+def _accepted() -> str:
+    return ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"

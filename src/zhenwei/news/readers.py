@@ -1,0 +1,237 @@
+"""From the bytes of a file to its raw rows: JSON, JSON lines, CSV and Parquet, each read as a stream.
+
+A reader knows its format alone, not what an article is. What breaks the whole file is raised at once as a
+DataError; what spoils one row only (a line of JSON lines, a line of CSV) is yielded as that row's problem.
+"""
+
+import csv
+import json
+import mmap
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import ijson
+
+from zhenwei.errors import DataError
+from zhenwei.news.fields import shown
+from zhenwei.news.misnomers import missing_field
+
+_BOM = b"\xef\xbb\xbf"
+_ROWS_PER_BATCH = 1024
+_LONGEST_CELL = 2**31 - 1
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One row as its file holds it.
+
+    Attributes:
+        number: Its place among the rows, from 1.
+        value: What stands there; hopefully a dict.
+        line: The line it starts on, where the format has lines.
+        problem: Why it cannot be read at all, or None.
+    """
+
+    number: int
+    value: object = None
+    line: int | None = None
+    problem: str | None = None
+
+
+def read_json(path: Path) -> Iterator[RawRow]:
+    """Stream the members of a JSON array.
+
+    Raises:
+        DataError: The file is not UTF-8, not JSON, cut off, or holds something else than an array.
+    """
+    with path.open("rb") as file:
+        _skip_bom(file)
+        start = file.tell()
+        _expect_array(path, file)
+        file.seek(start)
+        number = 0
+        try:
+            for value in _json_backend(path).items(file, "item", use_float=True):
+                number += 1
+                yield RawRow(number, value)
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            refuse_other_encodings(path)
+            raise DataError(f"{path}: {_json_trouble(str(error))}, after row {number}") from None
+
+
+def read_jsonl(path: Path) -> Iterator[RawRow]:
+    """Stream the lines of a JSON lines file; blank lines are passed over.
+
+    Raises:
+        DataError: The file is not UTF-8.
+    """
+    number = 0
+    with path.open("rb") as file:
+        _skip_bom(file)
+        for line_number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8").strip()
+            except UnicodeDecodeError:
+                refuse_other_encodings(path)
+                raise  # unreachable: the check finds the same byte
+            if not text:
+                continue
+            number += 1
+            try:
+                yield RawRow(number, json.loads(text, parse_constant=_refuse_constant), line_number)
+            except (ValueError, RecursionError) as error:
+                yield RawRow(number, None, line_number, f"not JSON ({error})")
+
+
+def read_csv(path: Path) -> Iterator[RawRow]:
+    """Stream the records of a comma-separated file with a header; empty cells are left out of their row.
+
+    Raises:
+        DataError: The file is not UTF-8, its header has no `content` or a name twice, or a quote never ends.
+    """
+    csv.field_size_limit(_LONGEST_CELL)  # Python's default of 128 KiB would refuse a long article
+    number, line = 0, 0
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        # strict: without it, a quote that never ends would swallow the rest of the file in silence
+        records = csv.reader(file, strict=True)
+        try:
+            columns = next(records, [])
+            _check_columns(path, columns)
+            line = records.line_num
+            for cells in records:
+                first_line, line = line + 1, records.line_num
+                if not cells:
+                    continue
+                number += 1
+                if len(cells) != len(columns):
+                    problem = f"found {len(cells)} cells; expected {len(columns)}, as in the header"
+                    yield RawRow(number, None, first_line, problem)
+                    continue
+                row = {c: cell for c, cell in zip(columns, cells, strict=True) if cell or c == "content"}
+                yield RawRow(number, row, first_line)
+        except UnicodeDecodeError:
+            refuse_other_encodings(path)
+            raise  # unreachable: the check finds the same byte
+        except csv.Error as error:
+            raise DataError(
+                f"{path}: not CSV in the record that starts on line {line + 1} ({error}); "
+                "quotes within a quoted cell are doubled"
+            ) from None
+
+
+def read_parquet(path: Path) -> Iterator[RawRow]:
+    """Stream the rows of a Parquet file, a record batch at a time; nulls are left out of their row.
+
+    Raises:
+        DataError: The file is not Parquet, is damaged, or has no column `content`.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only this format needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH):
+                for values in batch.to_pylist():
+                    number += 1
+                    row = {c: value for c, value in values.items() if value is not None or c == "content"}
+                    yield RawRow(number, row)
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: not a Parquet file that can be read ({reason}), after row {number}") from None
+
+
+READERS: dict[str, Callable[[Path], Iterator[RawRow]]] = {
+    ".json": read_json,
+    ".jsonl": read_jsonl,
+    ".csv": read_csv,
+    ".parquet": read_parquet,
+}
+
+
+def refuse_other_encodings(path: Path) -> None:
+    """Find the first byte of a text file that is not UTF-8, if any.
+
+    Raises:
+        DataError: There is one; the message names its place.
+    """
+    position = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                byte = line[error.start]
+                raise DataError(
+                    f"{path}: not UTF-8: found byte 0x{byte:02x} at position {position + error.start} "
+                    f"(line {number}); save the file as UTF-8"
+                ) from None
+            position += len(line)
+
+
+def _skip_bom(file: BinaryIO) -> None:
+    if file.read(len(_BOM)) != _BOM:
+        file.seek(0)
+
+
+def _expect_array(path: Path, file: BinaryIO) -> None:
+    """Refuse JSON that is no array, which would otherwise stream as nothing at all."""
+    opening = file.read(4096).lstrip()
+    first = opening[:1]
+    if first in (b"[", b""):
+        return
+    refuse_other_encodings(path)
+    if first == b"{":
+        # A line that closes what it opened, and then another object: JSON lines under the wrong name.
+        if re.match(rb"\{[^\n]*\}\s*\n\s*\{", opening):
+            raise DataError(
+                f"{path}: found one object a line; expected an array of objects: rename it to "
+                f"{path.with_suffix('.jsonl').name}"
+            )
+        raise DataError(
+            f"{path}: found an object; expected an array of objects, '[{{\"content\": ...}}, ...]' "
+            "(or one object a line in a .jsonl file)"
+        )
+    try:
+        value = json.loads(opening)
+    except ValueError:
+        text = opening[:80].decode("utf-8", errors="ignore")
+        raise DataError(f"{path}: not JSON: found {shown(text)}; expected an array of objects") from None
+    raise DataError(f"{path}: found {shown(value)}; expected an array of objects")
+
+
+def _json_backend(path: Path) -> Any:
+    """The parser for this file: the C one, unless the file holds half a surrogate pair as an escape.
+
+    The C parser (yajl) turns such an escape into "?" without a word; ijson's own parser keeps it, so that the
+    row can be refused. The text is only searched through the page cache, never loaded.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return ijson.get_backend("python") if _LONE_SURROGATE.search(content) else ijson
+
+
+def _json_trouble(message: str) -> str:
+    """What the parser says, in a few words: its first line, without its drawing of the place."""
+    if "EOF" in message or "ncomplete" in message:
+        return "the JSON ends in the middle (the file was cut off)"
+    return f"not JSON ({message.splitlines()[0].strip()})"
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    if "content" not in columns:
+        raise DataError(f"{path}: {missing_field('content', columns, noun='column')}")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: found the column {shown(twice[0])} more than once; expected each name once")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")

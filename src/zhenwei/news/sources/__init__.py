@@ -1,0 +1,78 @@
+"""Public collections of labelled news: one reader for each, as its authors published it.
+
+A new source is one file with a function `read_<name>(source) -> {part: articles}`, and one line in `SOURCES`. The
+part is named `articles` where the collection has no published split, else `train`, `val` and `test`.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from zhenwei.errors import DataError
+from zhenwei.news.article import Article
+from zhenwei.news.files import SUFFIXES, write_articles
+from zhenwei.news.sources.ced import read_ced
+from zhenwei.news.sources.checked import read_checked
+from zhenwei.news.sources.weibo21 import read_weibo21
+
+SOURCES: dict[str, Callable[[Path], dict[str, Iterable[Article]]]] = {
+    "ced": read_ced,
+    "checked": read_checked,
+    "weibo21": read_weibo21,
+}
+
+
+def import_source(
+    name: str,
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> dict[Path, int]:
+    """Turn a public collection, as downloaded, into files of articles.
+
+    Every part is read and checked before the first is written.
+
+    Args:
+        name: Which collection: one of `SOURCES`.
+        source: Where its files are.
+        destination: A folder, which gets `<part>.json` for each part; or, for a collection of one part, a file
+            with one of our suffixes.
+        overwrite: Whether files that are there already may be replaced.
+
+    Returns:
+        The files written, and how many articles are in each.
+
+    Raises:
+        DataError: The name is unknown, the collection cannot be read, has several parts for one file, or a file
+            is there already.
+    """
+    parts = {part: list(articles) for part, articles in _reader(name)(Path(source)).items()}
+    targets = _targets(name, Path(destination), list(parts))
+    there = [str(file) for file in targets.values() if file.exists()]
+    if there and not overwrite:
+        raise DataError(f"{' and '.join(there)} exists already; remove it, or allow it to be overwritten")
+    empty = [part for part, articles in parts.items() if not articles]
+    if empty:
+        raise DataError(f"{source}: found no articles for {empty[0]}.json; expected at least one")
+    return {file: write_articles(file, parts[part]) for part, file in targets.items()}
+
+
+def _reader(name: str) -> Callable[[Path], dict[str, Iterable[Article]]]:
+    if name in SOURCES:
+        return SOURCES[name]
+    close = difflib.get_close_matches(name.lower(), SOURCES, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"expected {', '.join(SOURCES)}"
+    raise DataError(f"found the source '{name}'; {hint}")
+
+
+def _targets(name: str, destination: Path, parts: list[str]) -> dict[str, Path]:
+    """The file of each part."""
+    if destination.suffix.lower() not in SUFFIXES or destination.is_dir():
+        return {part: destination / f"{part}.json" for part in parts}
+    if len(parts) > 1:
+        raise DataError(
+            f"{destination}: found one file; expected a folder, for {name} has the parts {', '.join(parts)}"
+        )
+    return {parts[0]: destination}

@@ -1,0 +1,99 @@
+"""CED: Weibo rumours and non-rumours of 2010 to 2013, with their reposts (Chinese_Rumor_Dataset).
+
+Song, Yang, Chen, Tu, Liu, Sun: "CED: Credible Early Detection of Social Media Rumors" (TKDE 2019).
+
+    original-microblog/<n>_<post>_<user>.json    the post: {"text": ..., "time": ...}
+    rumor-repost/<same name>                     its reposts, if it is a rumour
+    non-rumor-repost/<same name>                 its reposts, if it is none
+
+The label is which of the two repost folders has a file of the same name.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from zhenwei.news.article import Article
+from zhenwei.news.fields import refusal
+from zhenwei.news.readers import RawRow
+from zhenwei.news.rows import BadRowError, BadRows, article_of
+from zhenwei.news.sources.folders import folder_with, read_object
+
+_BEIJING = timezone(timedelta(hours=8))
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+def read_ced(source: Path) -> dict[str, Iterable[Article]]:
+    """Read CED as published: one part, in order of time (the collection has no published split).
+
+    Times are Beijing local time, in which these posts were written and the collection's own dates are given.
+    White space around a post is dropped: it is left over from the page, where a link or picture followed.
+
+    Args:
+        source: The folder with the three folders of the collection, or the one above it.
+
+    Raises:
+        DataError: The folders are not there, or some posts cannot be used: no reposts to tell the label, reposts
+            in both folders, no text.
+    """
+    root = folder_with(source, ("original-microblog", "rumor-repost", "non-rumor-repost"), "CED")
+    rumours, others = (
+        {file.name for file in (root / name).glob("*.json")} for name in ("rumor-repost", "non-rumor-repost")
+    )
+    bad = BadRows(root)
+    posts = sorted((root / "original-microblog").glob("*.json"), key=lambda file: _number(file.name))
+    articles = []
+    for file in posts:
+        try:
+            label = _label(file.name in rumours, file.name in others)
+            articles.append(_article(file, label))
+        except BadRowError as problem:
+            bad.add(f"original-microblog/{file.name}", str(problem))
+    bad.raise_if_any(len(posts))
+    articles.sort(key=lambda article: article.time or datetime.min)
+    return {"articles": articles}
+
+
+def _label(is_rumour: bool, is_other: bool) -> str:
+    if is_rumour and is_other:
+        raise BadRowError("found reposts in rumor-repost and in non-rumor-repost; expected one of them")
+    if not is_rumour and not is_other:
+        raise BadRowError("found no reposts of the same name; expected them in rumor-repost or non-rumor-repost")
+    return "fake" if is_rumour else "real"
+
+
+def _article(file: Path, label: str) -> Article:
+    post = read_object(file)
+    text = post.get("text")
+    row = {
+        "id": f"ced-{_number(file.name)[1]}",
+        "content": text.strip() if isinstance(text, str) else text,
+        "label": label,
+        "time": _beijing_time(post.get("time")),
+    }
+    return article_of(RawRow(1, row), require_label=True)
+
+
+def _number(name: str) -> tuple[int, str]:
+    """The number of a post, before the first underscore of its file's name: for sorting, and as it is written."""
+    number = name.removesuffix(".json").split("_")[0]
+    return (int(number) if number.isdecimal() else -1), number
+
+
+def _beijing_time(raw: Any) -> datetime:
+    """Unix seconds, or words such as `Fri Sep 21 14:19:46 +0800 2012`, as naive Beijing time."""
+    try:
+        if isinstance(raw, str):
+            # By hand: strptime reads the names of months in the language of the user's machine.
+            _, month, day, clock, zone, year = raw.split()
+            iso = f"{int(year):04}-{_MONTHS.index(month) + 1:02}-{int(day):02}T{clock}{zone}"
+            moment = datetime.fromisoformat(iso)
+        elif isinstance(raw, int) and not isinstance(raw, bool):
+            moment = datetime.fromtimestamp(raw, UTC)
+        else:
+            raise ValueError
+        return moment.astimezone(_BEIJING).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError):
+        expected = "Unix seconds or 'Fri Sep 21 14:19:46 +0800 2012'"
+        raise BadRowError(f"field 'time': {refusal(raw, expected).message()}") from None

@@ -1,0 +1,54 @@
+"""Weibo21: Weibo posts in nine domains (and a tenth, undetermined), with the split that its authors published.
+
+Nan, Cao, Zhu, Wang, Li: "MDFEND: Multi-domain Fake News Detection" (CIKM 2021).
+
+    train.pkl, val.pkl, test.pkl    pickled pandas tables: content, label (1 = fake), category
+
+Pickles run code when they are loaded in the usual way; `restricted_pickle` says how these are read without.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zhenwei.errors import DataError
+from zhenwei.news.article import Article
+from zhenwei.news.readers import RawRow
+from zhenwei.news.rows import BadRowError, BadRows, article_of
+from zhenwei.news.sources.folders import folder_with
+from zhenwei.news.sources.restricted_pickle import read_pickled_table
+
+_COLUMNS = ("content", "label", "category")
+
+
+def read_weibo21(source: Path) -> dict[str, Iterable[Article]]:
+    """Read Weibo21 as published: `train`, `val`, and `test` where it is there.
+
+    The category becomes the article's domain. Posts have no time. Ids are the part and the row, from 0.
+
+    Args:
+        source: The folder with the `.pkl` files, or the one above it.
+
+    Raises:
+        DataError: The files are not there, are no plain tables of these columns, or some rows cannot be used.
+    """
+    root = folder_with(source, ("train.pkl", "val.pkl"), "Weibo21")
+    files = {part: root / f"{part}.pkl" for part in ("train", "val", "test")}
+    return {part: _read_part(file, part) for part, file in files.items() if file.exists()}
+
+
+def _read_part(file: Path, part: str) -> list[Article]:
+    table = read_pickled_table(file)
+    if not set(_COLUMNS) <= table.keys():
+        raise DataError(f"{file}: found the columns {', '.join(table)}; expected {', '.join(_COLUMNS)}")
+    bad = BadRows(file)
+    articles = []
+    rows: list[tuple[Any, ...]] = list(zip(*(table[name] for name in _COLUMNS), strict=True))
+    for number, (content, label, category) in enumerate(rows):
+        row = {"id": f"weibo21-{part}-{number}", "content": content, "label": label, "domain": category}
+        try:
+            articles.append(article_of(RawRow(number + 1, row), require_label=True))
+        except BadRowError as problem:
+            bad.add(f"row {number + 1}", str(problem))
+    bad.raise_if_any(len(rows))
+    return articles

@@ -1,0 +1,345 @@
+"""The tokenizer: a fast one that comes with a pretrained model, or one trained on the training posts."""
+
+import os
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
+from zhenwei.tokens.pretrained import fetch_fast_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """The tokens that play a role; the defaults are BERT's names."""
+
+    pad: str = "[PAD]"
+    unk: str = "[UNK]"
+    cls: str = "[CLS]"
+    sep: str = "[SEP]"
+    mask: str = "[MASK]"
+
+
+class Token(NamedTuple):
+    """One token of a text, for explanations: ``text[start:end]`` is what it stands for."""
+
+    token: str
+    id: int
+    word: int  # -1 for a special token
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedTexts:
+    """The tokens of N texts, one after the other in flat arrays.
+
+    Attributes:
+        ids: token ids, int32 [S].
+        words: the token's word within its text, -1 for special tokens, int32 [S].
+        lengths: tokens per text, int64 [N].
+        truncated: whether the text was cut, bool [N].
+    """
+
+    ids: NDArray[np.int32]
+    words: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TextTokenizer:
+    """A fast tokenizer with the roles of its special tokens.
+
+    It holds no state that a call changes (texts are cut here, not in the backend), so threads may share it.
+    Text that spells a special token, such as ``[SEP]`` in a post, is read as ordinary characters.
+
+    Args:
+        backend: the tokenizer; its padding and truncation are switched off.
+        special: the names of its special tokens.
+
+    Raises:
+        PretrainedModelError: a special token is not in the vocabulary.
+    """
+
+    backend: Tokenizer
+    special: SpecialTokens
+
+    def __post_init__(self) -> None:
+        absent = [token for token in astuple(self.special) if self.backend.token_to_id(token) is None]
+        if absent:
+            raise PretrainedModelError(f"The vocabulary lacks the special tokens {', '.join(absent)}.")
+        self.backend.no_padding()
+        self.backend.no_truncation()
+        self.backend.encode_special_tokens = True
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """Rows that an embedding needs: the largest id + 1."""
+        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+
+    @property
+    def pad_id(self) -> int:
+        """Id of the token that fills a batch's short rows."""
+        return self._id(self.special.pad)
+
+    @property
+    def unk_id(self) -> int:
+        """Id of the token for what the vocabulary lacks."""
+        return self._id(self.special.unk)
+
+    @property
+    def cls_id(self) -> int:
+        """Id of the token that begins a text."""
+        return self._id(self.special.cls)
+
+    @property
+    def sep_id(self) -> int:
+        """Id of the token that ends a text and stands between entities."""
+        return self._id(self.special.sep)
+
+    @property
+    def mask_id(self) -> int:
+        """Id of the token that hides a word."""
+        return self._id(self.special.mask)
+
+    def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
+        """Turn texts into token ids, special tokens added, in parallel inside the backend.
+
+        Args:
+            texts: N texts; an empty one gives its special tokens alone.
+            max_len: the most tokens of a text, special tokens included; what is beyond is cut off its end.
+
+        Raises:
+            ConfigError: ``max_len`` leaves no room for content.
+        """
+        self._check_max_len(max_len)
+        ids, words = array("i"), array("i")
+        lengths = np.zeros(len(texts), np.int64)
+        for row, encoding in enumerate(self.backend.encode_batch(texts)):
+            keep = self._kept(len(encoding), max_len)
+            row_ids, row_words = encoding.ids, encoding.word_ids
+            for part in keep:
+                ids.extend(row_ids[part])
+                words.extend([-1 if word is None else word for word in row_words[part]])
+            lengths[row] = len(encoding)
+        return TokenizedTexts(
+            np.frombuffer(ids, np.int32) if ids else np.empty(0, np.int32),
+            np.frombuffer(words, np.int32) if words else np.empty(0, np.int32),
+            np.minimum(lengths, max_len),
+            lengths > max_len,
+        )
+
+    def tokenize(self, text: str, max_len: int | None = None) -> list[Token]:
+        """Give the tokens of a text with their places in it, position by position as ``encode_batch``.
+
+        Special tokens stand for the empty stretch 0:0. Characters that the normaliser dropped (all of a link
+        but its last one, where links become one token) belong to the token that follows them.
+
+        Args:
+            text: the text.
+            max_len: cut as ``encode_batch`` cuts; None cuts nothing.
+
+        Raises:
+            ConfigError: ``max_len`` leaves no room for content.
+        """
+        encoding = self.backend.encode(text)
+        rows = zip(encoding.tokens, encoding.ids, encoding.word_ids, encoding.offsets, strict=True)
+        tokens: list[Token] = []
+        reached = 0
+        for name, token_id, word, (start, end) in rows:
+            if word is None:
+                tokens.append(Token(name, token_id, -1, 0, 0))
+                continue
+            while start > reached and not text[start - 1].isspace():
+                start -= 1  # noqa: PLW2901 (the stretch grows to the left)
+            tokens.append(Token(name, token_id, word, start, end))
+            reached = max(reached, end)
+        if max_len is None:
+            return tokens
+        self._check_max_len(max_len)
+        return [token for part in self._kept(len(tokens), max_len) for token in tokens[part]]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write ``tokenizer.json``; the roles of the special tokens are for the caller to keep."""
+        self.backend.save(os.fspath(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], special: SpecialTokens | None = None) -> "TextTokenizer":
+        """Read what ``save`` wrote.
+
+        Args:
+            path: the ``tokenizer.json``.
+            special: the roles of its special tokens; BERT's names unless given.
+
+        Raises:
+            CheckpointError: the file is missing, damaged, or lacks a special token.
+        """
+        if not Path(path).is_file():
+            raise CheckpointError(f"{os.fspath(path)}: there is no such tokenizer file.")
+        try:
+            return cls(Tokenizer.from_file(os.fspath(path)), special or SpecialTokens())
+        except Exception as error:  # `tokenizers` raises bare Exception for damaged files
+            raise CheckpointError(f"{os.fspath(path)} is not a tokenizer that can be read: {error}") from error
+
+    def _id(self, token: str) -> int:
+        token_id = self.backend.token_to_id(token)
+        assert token_id is not None  # seen to by __post_init__
+        return token_id
+
+    @cached_property
+    def _closing(self) -> int:
+        """Special tokens that end every text ([SEP]); they outlive a cut."""
+        words = self.backend.encode("a").word_ids
+        return next((n for n, word in enumerate(reversed(words)) if word is not None), 0)
+
+    def _kept(self, length: int, max_len: int) -> tuple[slice, ...]:
+        if length <= max_len:
+            return (slice(None),)
+        return slice(0, max_len - self._closing), slice(length - self._closing, length)
+
+    def _check_max_len(self, max_len: int) -> None:
+        added = self.backend.num_special_tokens_to_add(False)
+        if max_len <= added:
+            raise ConfigError(f"max_len is {max_len}: it must be over {added}, the special tokens of each text.")
+
+
+def load_pretrained_tokenizer(name_or_path: str) -> TextTokenizer:
+    """Give the tokenizer of a pretrained model.
+
+    Args:
+        name_or_path: a local folder, or a name on the hub (the local cache is asked first).
+
+    Raises:
+        PretrainedModelError: it is not there, has no fast version, or lacks one of the special tokens that a
+            detector needs; the message says what to do.
+    """
+    tokenizer = fetch_fast_tokenizer(name_or_path)
+    roles = {role.name: getattr(tokenizer, f"{role.name}_token") for role in fields(SpecialTokens)}
+    absent = [role for role, token in roles.items() if token is None]
+    if absent:
+        raise PretrainedModelError(
+            f"The tokenizer of '{name_or_path}' has no {' and no '.join(absent)} token: a detector needs an "
+            "encoder of BERT's kind."
+        )
+    return TextTokenizer(tokenizer.backend_tokenizer, SpecialTokens(**roles))
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> TextTokenizer:
+    """Learn a vocabulary from the training posts: characters for Chinese, words and pieces for the rest.
+
+    The same texts give the same ``tokenizer.json``, byte for byte, whatever the number of threads. Links become
+    one token, ``🔗``. Characters take the room first, the most frequent ones where it is short; pieces of words
+    (WordPiece) take what is left. ``[PAD]`` is 0.
+
+    Args:
+        texts: the posts; walked through once, so an iterator will do. Memory grows with the different words.
+        vocab_size: the most tokens, the five special ones included.
+        min_frequency: characters and pieces that occur less often are not learned, and read as ``[UNK]``.
+
+    Raises:
+        ConfigError: ``vocab_size`` has no room for a single character.
+        DataError: there are no texts, or nothing in them occurs often enough.
+    """
+    special = SpecialTokens()
+    room = vocab_size - len(fields(special))
+    if room < 1:
+        raise ConfigError(f"vocab_size is {vocab_size}: five special tokens and a character need at least 6.")
+    words = _count_words(texts)
+    if not words:
+        raise DataError("There are no texts to learn a vocabulary from.")
+    characters = _frequent_characters(words, room, min_frequency)
+    if not characters:
+        raise DataError(f"No character of the texts occurs {min_frequency} times: there is no vocabulary to learn.")
+    known = [*astuple(special), *characters]
+    pieces = _learn_pieces(words, known, room - len(characters), min_frequency)
+    model = models.WordPiece({token: n for n, token in enumerate([*known, *pieces])}, unk_token=special.unk)
+    backend = Tokenizer(model)
+    backend.normalizer, backend.pre_tokenizer = _normalizer(), pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{special.cls} $A {special.sep}",
+        special_tokens=[(token, known.index(token)) for token in (special.cls, special.sep)],
+    )
+    backend.decoder = decoders.WordPiece()
+    backend.add_special_tokens(list(astuple(special)))
+    return TextTokenizer(backend, special)
+
+
+_LONGEST_WORD = 100  # WordPiece reads longer ones as [UNK]
+
+
+def _normalizer() -> normalizers.Normalizer:
+    # Before NFKC, which would turn the Chinese comma that ends a link into one that may be part of it.
+    link = Regex(r"[hH][tT][tT][pP][sS]?://[A-Za-z0-9\-._~/?#@!$&*+,;=%:]+")
+    bert = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True)
+    return normalizers.Sequence([normalizers.Replace(link, " 🔗 "), normalizers.NFKC(), bert])
+
+
+def _count_words(texts: Iterable[str]) -> Counter[str]:
+    """Count what the pre-tokenizer calls a word: a Chinese character, a Latin word, a number, a mark."""
+    normalizer, splitter = _normalizer(), pre_tokenizers.BertPreTokenizer()
+    words: Counter[str] = Counter()
+    stream = iter(texts)
+    while chunk := list(islice(stream, 4096)):
+        runs: Counter[str] = Counter()
+        for text in chunk:
+            runs.update(normalizer.normalize_str(text).split())
+        for run, count in runs.items():  # each different run once: the splitter is slow to call
+            for word, _ in splitter.pre_tokenize_str(run):
+                words[word] += count
+    return Counter({word: count for word, count in words.items() if len(word) <= _LONGEST_WORD})
+
+
+def _frequent_characters(words: Counter[str], room: int, min_frequency: int) -> list[str]:
+    """Give the characters to keep, those inside words as ``##c``, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in _characters(word):
+            counts[character] += count
+    frequent = [(-count, character) for character, count in counts.items() if count >= min_frequency]
+    return [character for _, character in sorted(frequent)[:room]]
+
+
+def _learn_pieces(words: Counter[str], known: list[str], room: int, min_frequency: int) -> list[str]:
+    """Give the merged pieces of words, at most ``room``, in the order in which they were learned.
+
+    The trainer numbers characters in an order that changes from run to run, and breaks ties by these numbers.
+    Handing them over as its special tokens fixes them.
+    """
+    alphabet = set(known)
+    usable = sorted(word for word in words if len(word) > 1 and alphabet.issuperset(_characters(word)))
+    if not usable or room < 1:
+        return []
+    # It looks a character up by its plain form even inside words: those forms are lent to it.
+    lent = sorted({character for word in usable for character in word} - alphabet)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=len(known) + len(lent) + room,
+        min_frequency=min_frequency,
+        special_tokens=[*known, *lent],
+        show_progress=False,
+    )
+    learner = Tokenizer(models.WordPiece(unk_token=known[1]))
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    learner.train_from_iterator(_repeated(usable, words), trainer)
+    vocabulary = learner.get_vocab()
+    return sorted(vocabulary.keys() - alphabet - set(lent), key=vocabulary.__getitem__)[:room]
+
+
+def _repeated(usable: list[str], words: Counter[str]) -> Iterator[str]:
+    """Write each word as often as it was counted: the trainer takes texts, not counts."""
+    for word in usable:
+        for done in range(0, words[word], 1000):
+            yield " ".join([word] * min(1000, words[word] - done))
+
+
+def _characters(word: str) -> list[str]:
+    return [word[0], *("##" + character for character in word[1:])]

@@ -1,0 +1,170 @@
+"""The bundle: what is shipped of a training, to be loaded anywhere; no pickle in it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import zhenwei
+from zhenwei.config import Config
+from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
+from zhenwei.models import DetectorNetwork, Vocabulary, build_network
+from zhenwei.tokens import TextTokenizer
+from zhenwei.tokens.tokenizer import SpecialTokens
+from zhenwei.training.model_card import model_card
+from zhenwei.training.whole_folder import surviving_folder, whole_folder
+
+FORMAT_VERSION = 1
+LABELS = ("real", "fake")
+WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
+
+
+@dataclass
+class Bundle:
+    """A trained detector: settings, tokenizer, network, and the threshold that its verdicts use.
+
+    Attributes:
+        config: The settings that it was trained with.
+        tokenizer: Text to tokens.
+        network: The network, in float32.
+        threshold: A text counts as fake from this probability on.
+        facts: What else is known: epoch and step of the weights, scores on val, numbers of articles.
+    """
+
+    config: Config
+    tokenizer: TextTokenizer
+    network: DetectorNetwork
+    threshold: float = 0.5
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle; an older one in its place is replaced when the new one is whole.
+
+    Raises:
+        CheckpointError: If it cannot be written; the older one is left as it was.
+    """
+    with whole_folder(folder) as place:
+        bundle.config.save(place / SETTINGS)
+        bundle.tokenizer.save(place / TOKENIZER)
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.network.state_dict().items()}
+        save_weights(weights, place / WEIGHTS)
+        description = {
+            "format_version": FORMAT_VERSION,
+            "zhenwei_version": zhenwei.__version__,
+            "labels": list(LABELS),
+            "threshold": bundle.threshold,
+            "calibration": None,
+            "special_tokens": asdict(bundle.tokenizer.special),
+            "encoder": bundle.network.encoder_config(),
+            "facts": bundle.facts,
+            "sha256": {name: sha256(place / name) for name in (WEIGHTS, TOKENIZER)},
+        }
+        write_json(description, place / DESCRIPTION)
+        (place / "README.md").write_text(model_card(bundle.config, bundle.facts, bundle.threshold), encoding="utf-8")
+
+
+def find_bundle(path: Path) -> Path:
+    """Return the bundle's folder, given a run's folder or the bundle's own.
+
+    Raises:
+        CheckpointError: If there is neither.
+    """
+    for folder in (path, surviving_folder(path / "checkpoints" / "best")):
+        if (folder / DESCRIPTION).is_file():
+            return folder
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such folder; expected a run folder or a bundle")
+    if (path / SETTINGS).is_file() and (path / "checkpoints").is_dir():
+        raise CheckpointError(f"{path}: this run has no best checkpoint yet; it is saved after the first epoch")
+    raise CheckpointError(f"{path}: neither a run folder nor a bundle: it has no {DESCRIPTION}")
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Load a bundle from a run's folder or from its own; the network is on the CPU and in evaluation.
+
+    Raises:
+        CheckpointError: If there is none, or it is damaged, foreign, or of a format from the future.
+    """
+    folder = find_bundle(path)
+    for name in (SETTINGS, TOKENIZER, WEIGHTS):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
+    description = _read_description(folder)
+    for name, expected in description["sha256"].items():
+        if sha256(folder / name) != expected:
+            raise CheckpointError(f"{folder / name}: damaged: it is not the file that was saved (sha256 differs)")
+    try:
+        config = Config.load(folder / SETTINGS)
+        tokenizer = TextTokenizer.load(folder / TOKENIZER, SpecialTokens(**description["special_tokens"]))
+        vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len, description["encoder"])
+        network = build_network(config.model, vocabulary)
+    except (ConfigError, DataError, PretrainedModelError, TypeError) as error:
+        raise CheckpointError(f"{folder}: damaged or foreign bundle: {error}") from None
+    load_weights(network, folder / WEIGHTS)
+    network.eval()
+    return Bundle(config, tokenizer, network, float(description["threshold"]), description["facts"])
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    """Read detector.json and check that this version understands it."""
+    path = folder / DESCRIPTION
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = description["format_version"]
+        description["sha256"].items()
+        float(description["threshold"])
+        _ = description["special_tokens"], description["encoder"], description["facts"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: damaged or foreign: {type(error).__name__}: {error}") from None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: bundle format {version}, saved by zhenwei {description.get('zhenwei_version')}; "
+            f"this is zhenwei {zhenwei.__version__}, which reads format {FORMAT_VERSION}"
+        )
+    return description
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Fill a network with saved weights.
+
+    Raises:
+        CheckpointError: If the file is damaged, or its weights are not those of this network.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from None
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: these weights are not of this network: {reason}") from None
+
+
+def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write tensors as safetensors, with a full disk reported as the system reports it.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        if "os error 28" in str(error):  # the library wraps ENOSPC in an error of its own
+            raise OSError(28, "No space left on device") from None
+        raise OSError(str(error)) from None
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write readable JSON."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,38 @@
+"""`torch.compile` on request, and on without it where it cannot work."""
+
+import logging
+
+import torch
+from torch import nn
+
+from zhenwei.tokens import collate
+from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.loop import Course, training_loss
+
+logger = logging.getLogger(__name__)
+
+
+def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.Module:
+    """Compile a model and try it forwards and backwards on one batch; where that fails, warn and return it plain.
+
+    Args:
+        model: The network as it is called.
+        trainee: The network itself; its gradients are cleared, its weights and random numbers stay as they are.
+        course: What it will be trained on, for the trial's batch.
+    """
+    compiled: nn.Module = torch.compile(model)  # type: ignore[assignment]
+    rows = course.step_rows(epoch=0)[0][0]
+    batch = collate(course.articles, rows, pad_id=course.pad_id, widths=course.widths)
+    batch = batch.to(trainee.accelerator.device)
+    try:
+        with torch.random.fork_rng(), trainee.accelerator.autocast():
+            training_loss(compiled(batch, 0.0), batch, len(rows), len(rows)).backward()  # type: ignore[no-untyped-call]
+    except Exception as error:  # a missing compiler, an unsupported layer: anything may come out of a compiler
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        logger.warning("training.compile: torch.compile cannot work here, going on without it: %s", reason)
+        torch._dynamo.reset()
+        return model
+    finally:
+        trainee.network.zero_grad(set_to_none=True)
+    logger.info("compiled the network; batches are padded to one of %s tokens", list(course.widths or ()))
+    return compiled

@@ -1,0 +1,91 @@
+"""Where and in which precision a training runs: one process or many, CPU or GPU, float32 or mixed."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import ProjectConfiguration
+
+from zhenwei.config import TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+
+def build_accelerator(config: TrainingConfig, trackers: Sequence[str], run_dir: Path) -> Accelerator:
+    """Build the accelerator that a training's settings ask for.
+
+    Processes are those that `torchrun` or `accelerate launch` started; the settings need not know of them.
+
+    Args:
+        config: The settings.
+        trackers: Names of experiment trackers.
+        run_dir: Where file-based trackers write.
+    """
+    device = available_device(config.device)
+    precision = available_precision(config.precision, device)
+    if torch.device(device).index is not None:
+        torch.cuda.set_device(device)
+    _forget_earlier_trainings()
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision=precision,
+        log_with=list(trackers),
+        project_config=ProjectConfiguration(project_dir=str(run_dir), logging_dir=str(run_dir)),
+    )
+
+
+def available_device(setting: str) -> str:
+    """Return the device to use: the one asked for, or the CPU with one warning where that is not there."""
+    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if setting in ("auto", "cpu"):
+        return found if setting == "auto" else "cpu"
+    wanted = torch.device(setting)
+    there = wanted.type == found and (wanted.index or 0) < (torch.cuda.device_count() if found == "cuda" else 1)
+    if there:
+        return setting
+    logger.warning("training.device is '%s', but this machine has no such device: going on with the CPU", setting)
+    return "cpu"
+
+
+def available_precision(setting: str, device: str) -> str:
+    """Return the mixed precision to use: `no`, `fp16` or `bf16`; for `auto` the best that the device computes in."""
+    kind = torch.device(device).type
+    if setting == "auto":
+        if kind == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "bf16" if kind == "cpu" and cpu_computes_bf16() else "no"
+    if setting == "fp16" and kind == "cpu":
+        logger.warning("training.precision is 'fp16', which needs a GPU: going on with 'bf16' on the CPU")
+        return "bf16"
+    return setting
+
+
+def cpu_computes_bf16() -> bool:
+    """Tell whether the processor has instructions for bf16; emulated, it is slower than float32."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.10
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+
+
+def is_main_process() -> bool:
+    """Tell whether this process is the one that writes and speaks, before an accelerator is there to ask."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _forget_earlier_trainings() -> None:
+    """Let this training choose its device and precision anew; accelerate keeps the first choice of a process.
+
+    transformers' own trainer does the same for the same reason.
+    """
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+
+
+def end_processes() -> None:
+    """Close the connections between the processes of a training; called once, at a program's end."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,48 @@
+"""The model card that every bundle carries."""
+
+from typing import Any
+
+from zhenwei.config import Config
+
+
+def model_card(config: Config, facts: dict[str, Any], threshold: float) -> str:
+    """Return the README.md of a bundle: what it is, what it scored and on how many articles, how to use it."""
+    return f"""---
+library_name: zhenwei
+license: other
+tags: [fake-news-detection, {config.model.name}]
+---
+
+# A `{config.model.name}` detector of fake news
+
+Trained by [zhenwei](https://pypi.org/project/zhenwei/) on {facts.get("n_train", "?")} articles; the weights are those
+of epoch {facts.get("epoch", "?")}, the best on {facts.get("n_val", "?")} validation articles by
+`{config.training.monitor}`.
+
+## Scores on validation
+
+These chose the epoch, so they flatter the detector; the future will be harder.
+
+{_score_table(facts.get("val") or {})}
+
+## Use
+
+```python
+from zhenwei import Detector
+
+Detector.load("PATH OF THIS FOLDER").predict(["..."])
+```
+
+A text is called fake from a probability of {threshold:g} on. The probability is not calibrated.
+
+## Limits
+
+The detector knows how the fakes and the real news of its training articles were worded. It does not check facts.
+It is a help for people who judge, not a judge.
+"""
+
+
+def _score_table(scores: dict[str, Any]) -> str:
+    """Lay out scores as a Markdown table."""
+    rows = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
+    return "\n".join(["| score | value |", "| --- | --- |", *rows])

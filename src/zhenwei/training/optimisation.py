@@ -1,0 +1,66 @@
+"""What changes the weights: AdamW with its groups, and the schedule of its rate."""
+
+from typing import Any
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from transformers.optimization import get_scheduler
+
+from zhenwei.config import TrainingConfig
+from zhenwei.models import DetectorNetwork
+
+NOT_DECAYED = (nn.LayerNorm, nn.BatchNorm1d, nn.GroupNorm, nn.RMSNorm, nn.Embedding)
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+def build_optimizer(network: DetectorNetwork, config: TrainingConfig) -> AdamW:
+    """Build AdamW (Loshchilov & Hutter, ICLR 2019) over the weights that train.
+
+    Biases, norms and embeddings are not decayed; pretrained layers have `pretrained_lr`.
+    """
+    groups = parameter_groups(network, config)
+    return AdamW(groups, lr=config.lr, fused=next(network.parameters()).is_cuda)
+
+
+def parameter_groups(network: DetectorNetwork, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: {pretrained, new} x {decayed, spared}, empty ones left out."""
+    pretrained = {id(weight) for module in network.pretrained_modules() for weight in module.parameters()}
+    spared = {
+        id(weight)
+        for module in network.modules()
+        for name, weight in module.named_parameters(recurse=False)
+        if isinstance(module, NOT_DECAYED) or "bias" in name
+    }
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for weight in network.parameters():
+        if weight.requires_grad:
+            groups.setdefault((id(weight) in pretrained, id(weight) in spared), []).append(weight)
+    return [
+        {
+            "params": weights,
+            "lr": config.pretrained_lr if is_pretrained else config.lr,
+            "weight_decay": 0.0 if is_spared else config.weight_decay,
+        }
+        for (is_pretrained, is_spared), weights in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+def warmup_steps(config: TrainingConfig, total_steps: int) -> int:
+    """Return the length of the warm-up in steps, at most all of them."""
+    steps = config.warmup_steps
+    return min(int(steps * total_steps) if isinstance(steps, float) else steps, total_steps)
+
+
+def build_schedule(optimizer: AdamW, config: TrainingConfig, total_steps: int) -> LambdaLR:
+    """Build the rate's course: a linear rise over the warm-up, then `config.schedule` over the rest.
+
+    Args:
+        optimizer: Whose rate it is.
+        config: The settings.
+        total_steps: Optimiser steps from the first epoch to the last.
+    """
+    schedule: LambdaLR = get_scheduler(
+        SCHEDULES[config.schedule], optimizer, warmup_steps(config, total_steps), total_steps
+    )
+    return schedule

@@ -1,0 +1,90 @@
+"""A run's folder: what lies where, and who may write into it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from zhenwei.errors import CheckpointError
+from zhenwei.training.whole_folder import recover_folder
+
+# All that a run leaves behind; `--overwrite` removes these and nothing else.
+CONTENTS = ("config.json", "train.log", "metrics.jsonl", "results.json", "report.html", "tensorboard", "checkpoints")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths in a run's folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings in canonical form."""
+        return self.path / "config.json"
+
+    @property
+    def log(self) -> Path:
+        """What was said while it ran."""
+        return self.path / "train.log"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per logged step and per epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def results(self) -> Path:
+        """The final scores."""
+        return self.path / "results.json"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which the run goes on exactly."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def best(self) -> Path:
+        """The bundle: the best weights on val."""
+        return self.path / "checkpoints" / "best"
+
+
+def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
+    """Make a run's folder ready to be written into.
+
+    Args:
+        path: The folder.
+        resume: Go on with the run that is there, if there is one.
+        overwrite: Remove the run that is there, if there is one.
+
+    Raises:
+        CheckpointError: If there is a run and neither is set, or the folder holds something else than a run.
+    """
+    if path.exists() and not path.is_dir():
+        raise CheckpointError(f"{path}: is a file; expected the name of a folder for the run")
+    found = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    if found and not found & set(CONTENTS):
+        raise CheckpointError(f"{path}: the folder is neither empty nor a run's; choose another with output.dir")
+    if found and not (resume or overwrite):
+        raise CheckpointError(
+            f"{path}: there is a run already; go on with it by --resume, replace it by --overwrite, "
+            "or choose another folder with output.dir"
+        )
+    if overwrite and not resume:
+        _remove_run(path)
+    folder = RunFolder(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        recover_folder(folder.last)
+        recover_folder(folder.best)
+    except OSError as error:
+        raise CheckpointError(f"{path}: the run folder cannot be made: {error.strerror}") from None
+    return folder
+
+
+def _remove_run(path: Path) -> None:
+    for name in CONTENTS:
+        entry = path / name
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)

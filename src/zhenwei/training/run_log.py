@@ -1,0 +1,140 @@
+"""What a run says while it goes on: log file, metrics file, trackers, progress bar."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from zhenwei.training.loop import Step
+
+logger = logging.getLogger(__name__)
+ROOT_LOGGER = "zhenwei"
+
+
+@contextmanager
+def logging_to(path: Path, main_process: bool) -> Iterator[None]:
+    """Copy the project's log to a file while a run goes on, and to the terminal where nobody else shows it.
+
+    Args:
+        path: The file; lines are added.
+        main_process: Only this one writes; the others stay silent but for warnings.
+    """
+    root = logging.getLogger(ROOT_LOGGER)
+    handlers: list[logging.Handler] = []
+    if main_process:
+        handlers.append(logging.FileHandler(path, encoding="utf-8"))
+        if not root.hasHandlers():
+            handlers.append(logging.StreamHandler())
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        root.addHandler(handler)
+    level = root.level
+    root.setLevel(logging.INFO if main_process else logging.WARNING)
+    try:
+        with logging_redirect_tqdm(loggers=[root]):
+            yield
+    finally:
+        root.setLevel(level)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+
+
+class RunLog:
+    """Writes each logged step and each epoch to the log, `metrics.jsonl`, the trackers and the progress bar."""
+
+    def __init__(self, path: Path, accelerator: Accelerator, interval: int, total: int, done: int, show: bool) -> None:
+        """Open the files of a run.
+
+        Args:
+            path: `metrics.jsonl`; lines are added.
+            accelerator: Says which process writes, and holds the trackers.
+            interval: Steps between two lines.
+            total: Steps in the whole training.
+            done: Steps that a resumed run has done already; what was logged after them is dropped.
+            show: Whether to show a progress bar.
+        """
+        self.accelerator = accelerator
+        self.interval = interval
+        self.path = path
+        self.main = accelerator.is_main_process
+        if self.main:
+            _keep_up_to(path, done)
+        self.bar = tqdm(total=total, initial=done, unit="step", disable=not (show and self.main), dynamic_ncols=True)
+        self._since = time.perf_counter()
+        self._losses: list[float] = []
+        self._texts = 0
+
+    def step(self, step: Step, number: int, epoch: int) -> None:
+        """Take in an optimiser step; every `interval` steps, write a line.
+
+        Args:
+            step: What it was.
+            number: Its number from the start of the training, from 1.
+            epoch: Counted from 1.
+        """
+        self._losses.append(step.loss)
+        self._texts += step.n_texts
+        self.bar.update()
+        if number % self.interval:
+            return
+        rate = self._texts / max(time.perf_counter() - self._since, 1e-9)
+        loss = sum(self._losses) / len(self._losses)
+        figures = {"loss": loss, "lr": step.lr, "grad_norm": step.grad_norm, "texts_per_second": rate}
+        self.bar.set_postfix(epoch=epoch, loss=f"{loss:.4f}", lr=f"{step.lr:.2e}", texts_s=f"{rate:.0f}")
+        self._write({"event": "step", "epoch": epoch, "step": number} | figures)
+        self.accelerator.log({f"train/{name}": value for name, value in figures.items()}, step=number)
+        logger.info(
+            "epoch %d step %d: loss %.4f, lr %.3g, gradient norm %.3f, %.0f texts/s",
+            epoch, number, loss, step.lr, step.grad_norm, rate,
+        )  # fmt: skip
+        self._since, self._losses, self._texts = time.perf_counter(), [], 0
+
+    def epoch(self, record: dict[str, Any], number: int, note: str) -> None:
+        """Write what an epoch came to.
+
+        Args:
+            record: Its number, training loss and scores on val.
+            number: Optimiser steps so far.
+            note: What follows from it, in words.
+        """
+        scores = record["val"]
+        self._write({"event": "epoch", **record})
+        defined = {f"val/{name}": value for name, value in scores.items() if value is not None}
+        self.accelerator.log({"train/epoch_loss": record["train_loss"], **defined}, step=number)
+        logger.info(
+            "epoch %d: training loss %.4f; val (%d articles): loss %.4f, macro-F1 %.4f, AUC %.4f, accuracy %.4f; %s",
+            record["epoch"], record["train_loss"], scores["n"], scores["loss"], scores["macro_f1"], scores["auc"],
+            scores["acc"], note,
+        )  # fmt: skip
+        self._since, self._losses, self._texts = time.perf_counter(), [], 0
+
+    def close(self) -> None:
+        """Close the progress bar."""
+        self.bar.close()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if self.main:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"time": round(time.time(), 3), **record}, ensure_ascii=False) + "\n")
+
+
+def _keep_up_to(path: Path, step: int) -> None:
+    """Drop the lines that a killed run wrote after its checkpoint; they will be written again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue  # a line cut off when the process was killed
+    path.write_text("".join(kept), encoding="utf-8")

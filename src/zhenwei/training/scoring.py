@@ -1,0 +1,87 @@
+"""Logits of many articles, each judged exactly once over all processes."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from numpy.typing import NDArray
+
+from zhenwei.models import DetectorNetwork
+from zhenwei.tokens import EncodedArticles, batch_order, collate
+
+SCORING_BATCH = 256  # articles; scoring keeps no gradients, so that it has room for more than training
+
+
+def score_articles(
+    network: DetectorNetwork,
+    encoded: EncodedArticles,
+    *,
+    pad_id: int,
+    batch_size: int,
+    accelerator: Accelerator,
+    mixed: bool = True,
+) -> NDArray[np.float64]:
+    """Judge all articles.
+
+    Args:
+        network: On the accelerator's device; its mode is put back afterwards.
+        encoded: N articles.
+        pad_id: Id of the padding token.
+        batch_size: Articles per batch.
+        accelerator: Device, precision and processes; each process judges its share of the batches.
+        mixed: In the accelerator's mixed precision; False: in float32.
+
+    Returns:
+        Logits of fake [N], in the order of the articles, in every process.
+    """
+    batches = batch_order(encoded.lengths, batch_size, seed=0, epoch=0, shuffle=False)
+    share = batches[accelerator.process_index :: accelerator.num_processes]
+    with accelerator.autocast() if mixed else nullcontext():
+        mine = list(judge_batches(network, encoded, share, pad_id, accelerator.device))
+    everyone = gather_object(mine) if accelerator.num_processes > 1 else mine
+    logits = np.full(len(encoded), np.nan)
+    for rows, values in everyone:
+        logits[rows] = values
+    if sum(len(rows) for rows, _ in everyone) != len(encoded):
+        raise RuntimeError("articles were judged twice or not at all")
+    return logits
+
+
+def judge_batches(
+    network: DetectorNetwork,
+    encoded: EncodedArticles,
+    batches: Iterable[NDArray[np.int64]],
+    pad_id: int,
+    device: torch.device | str,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Judge articles batch by batch, yielding their row numbers [B] and logits [B]; the network's mode is put back.
+
+    Args:
+        network: On the device.
+        encoded: The articles.
+        batches: Row numbers of each batch.
+        pad_id: Id of the padding token.
+        device: Where the network is.
+    """
+    training = network.training
+    network.eval()
+    try:
+        for rows in batches:
+            with torch.inference_mode():
+                logits = network(collate(encoded, rows, pad_id=pad_id).to(device)).logits
+            yield rows, logits.float().cpu().numpy()
+    finally:
+        network.train(training)
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn logits into probabilities without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+def mean_cross_entropy(labels: NDArray[np.float64], logits: NDArray[np.float64]) -> float:
+    """Return the mean binary cross-entropy of labels and logits."""
+    return float(np.mean(np.logaddexp(0.0, logits) - labels * logits))

@@ -1,0 +1,92 @@
+"""Folders that are there whole or not at all, whatever kills the process that writes them."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zhenwei.errors import CheckpointError
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Give a folder to write into, which takes the place of `final` once the block has ended well.
+
+    The new folder is written beside the old one, flushed to the disk, and swapped in by two renames. Killed between
+    these, the process leaves the old one under another name, from which `recover_folder` brings it back.
+
+    Args:
+        final: Where the folder shall be; an older one is replaced.
+
+    Raises:
+        CheckpointError: If it cannot be written, as on a full disk; the older folder is left as it was.
+    """
+    beside = final.with_name(f".{final.name}.new")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        recover_folder(final)
+        beside.mkdir()
+        yield beside
+        _flush(beside)
+        _swap(beside, final)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise CheckpointError(_cannot_save(final, error)) from None
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def recover_folder(final: Path) -> None:
+    """Clean up after a process that died in `whole_folder`: drop what is half written, restore what was set aside."""
+    old = _set_aside(final)
+    shutil.rmtree(final.with_name(f".{final.name}.new"), ignore_errors=True)
+    if not old.exists():
+        return
+    if final.exists():
+        shutil.rmtree(old)
+    else:
+        old.rename(final)
+
+
+def surviving_folder(final: Path) -> Path:
+    """Return where a folder's whole content is now, changing nothing: readers may come while a writer swaps."""
+    old = _set_aside(final)
+    return old if not final.exists() and old.exists() else final
+
+
+def _swap(beside: Path, final: Path) -> None:
+    old = _set_aside(final)
+    if final.exists():
+        final.rename(old)
+    beside.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+    _sync(final.parent)
+
+
+def _set_aside(final: Path) -> Path:
+    return final.with_name(f".{final.name}.old")
+
+
+def _flush(folder: Path) -> None:
+    """Ask the system to write a folder's files to the disk before they are given their names."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a folder
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_save(final: Path, error: OSError) -> str:
+    kept = f"the previous '{final}' is whole" if final.exists() else "nothing was saved there before"
+    reason = "no space left on the device" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+    return f"'{final}' cannot be saved: {reason}; {kept}. Make room, then go on with --resume"

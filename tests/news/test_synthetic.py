@@ -1,0 +1,314 @@
+"""What must hold of the synthetic world: honest by construction, save for the names that change sides."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import unicodedata
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from zhenwei.errors import ConfigError, DataError
+from zhenwei.news import read_articles
+from zhenwei.news.sources import synthetic
+from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.news.sources.synthetic_distinct import NearCopyIndex, shingles
+from zhenwei.news.sources.synthetic_grammar import load_grammar
+
+SMALL = SyntheticWorld(n_train=60, n_val=20, n_test=30)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return SyntheticWorld().generate()
+
+
+@pytest.fixture(scope="module")
+def posts(parts):
+    return parts["train"] + parts["val"] + parts["test"]
+
+
+def is_fake(articles):
+    return np.array([article.target == 1 for article in articles])
+
+
+def macro_f1_of_sign(present, fake):
+    """Macro-F1 of the verdict "fake where the sign is present", or its opposite if that is better."""
+    return max(f1_score(fake, present, average="macro"), f1_score(fake, ~present, average="macro"))
+
+
+# --- a pure function of its settings
+
+
+def test_the_same_seed_writes_the_same_world_in_another_process():
+    code = (
+        "from zhenwei.news.sources.synthetic import SyntheticWorld\n"
+        "world = SyntheticWorld(n_train=60, n_val=20, n_test=30)\n"
+        "import json\n"
+        "print(json.dumps({p: [a.to_row() for a in rows] for p, rows in world.generate().items()}))"
+    )
+    here = {part: [a.to_row() for a in articles] for part, articles in SMALL.generate().items()}
+    there = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(there.stdout) == here
+
+
+def test_another_seed_has_other_names_and_other_posts():
+    other = SyntheticWorld(seed=7, n_train=60, n_val=20, n_test=30)
+    assert set(other.flipped_entities) != set(SMALL.flipped_entities)
+    contents = [{a.content for a in itertools.chain(*w.generate().values())} for w in (SMALL, other)]
+    assert not contents[0] & contents[1]
+
+
+# --- the posts
+
+
+def test_parts_have_the_sizes_asked_for(parts):
+    assert {part: len(articles) for part, articles in parts.items()} == {
+        "train": 3000,
+        "val": 750,
+        "test": 1250,
+    }
+
+
+def test_parts_follow_each_other_in_time(parts, posts):
+    times = [article.time for article in posts]
+    assert times == sorted(set(times))
+    assert {t.year for t in times[:3750]} == {2016, 2017, 2018, 2019, 2020}
+    assert {article.time.year for article in parts["test"]} == {2021}
+    assert [article.id for article in posts[:2]] == ["synthetic-000001", "synthetic-000002"]
+
+
+def test_half_of_every_part_is_fake_unless_asked_otherwise(parts):
+    assert {part: is_fake(articles).mean() for part, articles in parts.items()} == {
+        "train": 0.5,
+        "val": 0.5,
+        "test": 0.5,
+    }
+    uneven = SyntheticWorld(n_train=100, n_val=0, n_test=100, fake_share_past=0.3, fake_share_future=0.7)
+    shares = {part: is_fake(articles).sum() for part, articles in uneven.generate().items()}
+    assert shares == {"train": 30, "val": 0, "test": 70}
+
+
+def test_posts_are_as_long_as_real_ones(posts):
+    lengths = [len(article.content) for article in posts]
+    assert min(lengths) >= 40
+    assert max(lengths) <= 160
+    assert 75 < np.mean(lengths) < 105
+
+
+def test_no_slot_of_the_grammar_is_left_open(posts):
+    assert not [a.content for a in posts if re.search(r"[{}]|。。|,,|,。", a.content)]
+
+
+def test_posts_name_one_to_three_entities_in_order_of_appearance(posts):
+    for article in posts:
+        places = [article.content.index(name) for name in article.entity_list]
+        assert 1 <= len(set(article.entity_list)) == len(places) <= 3
+        assert places == sorted(places)
+    assert len({name for article in posts for name in article.entity_list}) == 200
+
+
+# --- no near-copies
+
+
+def test_no_two_posts_are_near_copies(posts):
+    def squeezed(text):
+        return re.sub(r"https?://\S+|@\S+|[\W_]", "", unicodedata.normalize("NFKC", text))
+
+    counter = CountVectorizer(analyzer="char", ngram_range=(5, 5), binary=True, dtype=np.float32)
+    grams = counter.fit_transform([squeezed(article.content) for article in posts])
+    sizes = np.asarray(grams.sum(axis=1)).ravel()
+    for start in range(0, len(posts), 500):
+        shared = (grams[start : start + 500] @ grams.T).tocoo()
+        rows = shared.row + start
+        pairs = rows < shared.col
+        one, other, common = rows[pairs], shared.col[pairs], shared.data[pairs]
+        assert (common / (sizes[one] + sizes[other] - common)).max(initial=0) < 0.5
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.45, 0.8])
+def test_the_near_copy_index_finds_exactly_what_comparing_all_pairs_finds(threshold):
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(["甲乙丙", "丁戊", "己庚辛壬", "癸子丑"], size=6)) for _ in range(300)]
+    index = NearCopyIndex(threshold, texts[:50])
+    kept = []
+    for text in texts:
+        near = any(len(shingles(text) & k) / len(shingles(text) | k) >= threshold for k in kept)
+        assert index.add(text) is not near
+        if not near:
+            kept.append(shingles(text))
+    assert 1 < len(kept) < len(texts)
+
+
+def test_a_copy_that_differs_by_link_mention_and_marks_is_a_near_copy():
+    index = NearCopyIndex(0.45, [])
+    assert index.add("据通报,砚溪市中午停电两小时,目前已经恢复。 http://t.example/abc")
+    assert not index.add("【据通报】砚溪市中午停电两小时!目前已经恢复 @小城日记")
+
+
+def test_a_world_with_too_few_wordings_says_so(monkeypatch):
+    monkeypatch.setattr(synthetic, "_NEAR_COPY", 0.01)
+    with pytest.raises(DataError, match=r"no post unlike the .* earlier ones"):
+        SMALL.generate()
+
+
+# --- the label
+
+
+def test_no_character_or_bigram_decides_the_label(posts):
+    counter = CountVectorizer(analyzer="char", ngram_range=(1, 2), binary=True, lowercase=False)
+    present = counter.fit_transform([article.content for article in posts])
+    fake = is_fake(posts)
+    hits = np.asarray(present[fake].sum(axis=0)).ravel()
+    alarms = np.asarray(present[~fake].sum(axis=0)).ravel()
+
+    def macro_f1(hits, alarms):
+        misses, passes = fake.sum() - hits, (~fake).sum() - alarms
+        return hits / (2 * hits + alarms + misses) + passes / (2 * passes + alarms + misses)
+
+    best = np.maximum(macro_f1(hits, alarms), macro_f1(fake.sum() - hits, (~fake).sum() - alarms))
+    assert best.max() < 0.65  # the audit's alarm is at 0.75
+
+
+@pytest.mark.parametrize("mark", ["【", "http", "@", "#", "!", "[", "%"])
+def test_marks_say_next_to_nothing_of_the_label(posts, mark):
+    present = np.array([mark in article.content for article in posts])
+    assert 0 < present.mean() < 1
+    assert macro_f1_of_sign(present, is_fake(posts)) < 0.56
+
+
+def test_length_domain_and_number_of_entities_say_next_to_nothing_of_the_label(posts):
+    fake = is_fake(posts)
+    lengths = np.array([len(article.content) for article in posts])
+    for cut in range(50, 130, 5):
+        assert macro_f1_of_sign(lengths > cut, fake) < 0.56
+    assert macro_f1_of_sign(np.array([len(a.entity_list) > 1 for a in posts]), fake) < 0.56
+    domains = Counter(article.domain for article in posts)
+    assert len(domains) == 8
+    for domain, count in domains.items():
+        in_domain = np.array([article.domain == domain for article in posts])
+        assert 0.08 < count / len(posts) < 0.17
+        assert 0.42 < fake[in_domain].mean() < 0.58
+
+
+def test_flipped_entities_change_sides_and_the_others_take_none(parts):
+    flipped = SyntheticWorld().flipped_entities
+    assert len(set(flipped)) == 40
+
+    def fake_shares(articles):
+        labels = {}
+        for article in articles:
+            for name in article.entity_list:
+                labels.setdefault(name, []).append(article.target)
+        return {name: np.mean(of_name) for name, of_name in labels.items()}
+
+    past, future = fake_shares(parts["train"] + parts["val"]), fake_shares(parts["test"])
+    with_fakes = [name for name in flipped if past[name] > 0.5]
+    with_real = [name for name in flipped if past[name] < 0.5]
+    assert len(with_fakes) == len(with_real) == 20
+    assert 0.85 < np.mean([past[name] for name in with_fakes]) < 0.94
+    assert 0.06 < np.mean([past[name] for name in with_real]) < 0.15
+    assert 0.06 < np.mean([future[name] for name in with_fakes]) < 0.15
+    assert 0.85 < np.mean([future[name] for name in with_real]) < 0.94
+    others = np.mean([share for name, share in past.items() if name not in flipped])
+    assert 0.45 < others < 0.55
+
+
+def test_tfidf_looks_good_on_the_past_and_falls_on_the_future_unless_names_are_masked(parts):
+    def masked(article):
+        return re.sub("|".join(map(re.escape, article.entity_list)), "某", article.content)
+
+    scores = {}
+    for name, text_of in {"as they are": lambda article: article.content, "masked": masked}.items():
+        vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)
+        inputs = vectors.fit_transform([text_of(article) for article in parts["train"]])
+        model = LogisticRegression(max_iter=1000).fit(inputs, is_fake(parts["train"]))
+        for part in ("val", "test"):
+            verdicts = model.predict(vectors.transform([text_of(article) for article in parts[part]]))
+            scores[name, part] = f1_score(is_fake(parts[part]), verdicts, average="macro")
+    print({" ".join(key): round(float(score), 3) for key, score in scores.items()})
+    assert 0.86 < scores["as they are", "val"] < 0.93
+    assert 0.60 < scores["as they are", "test"] < 0.73
+    assert 0.78 < scores["masked", "val"] < 0.87
+    assert 0.78 < scores["masked", "test"] < 0.87
+
+
+def test_a_world_without_flipped_entities_can_be_asked_for():
+    world = SyntheticWorld(n_train=40, n_val=0, n_test=0, n_flipped=0)
+    assert world.flipped_entities == ()
+    assert {part: len(articles) for part, articles in world.generate().items()} == {
+        "train": 40,
+        "val": 0,
+        "test": 0,
+    }
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_train": -1}, "n_train is -1; it must be 0 or more"),
+        ({"n_val": 2.5}, "n_val is 2.5; it must be an integer"),
+        ({"seed": "2021"}, "seed is '2021'; it must be an integer"),
+        ({"n_flipped": 7}, "n_flipped is 7; it must be an even number up to 96"),
+        ({"n_flipped": 98}, "n_flipped is 98; it must be an even number up to 96"),
+        ({"entity_bias": 0.3}, "entity_bias is 0.3; it must be between 0.5 and 1"),
+        ({"style_strength": 1.2}, "style_strength is 1.2; it must be a number between 0 and 1"),
+        ({"fake_share_past": float("nan")}, "fake_share_past is nan"),
+        ({"n_train": 99_000}, "101,000 posts were asked for; the capacity of the grammar is 100,000"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(settings, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        SyntheticWorld(**settings)
+
+
+# --- files
+
+
+def test_the_world_is_written_as_three_files_and_its_description(tmp_path):
+    written = write_synthetic_world(tmp_path / "world", SMALL)
+    assert {path.name: count for path, count in written.items()} == {
+        "train.json": 60,
+        "val.json": 20,
+        "test.json": 30,
+    }
+    expected = SMALL.generate()
+    for path in written:
+        assert list(read_articles(path)) == expected[path.stem]
+    described = json.loads((tmp_path / "world" / "world.json").read_text(encoding="utf-8"))
+    assert SyntheticWorld(**described["world"]) == SMALL
+    assert [flipped["entity"] for flipped in described["flipped_entities"]] == list(SMALL.flipped_entities)
+    assert {"posts", "fake_share"} == set(described["flipped_entities"][0]["past"])
+
+
+# --- the grammar
+
+
+def test_every_event_names_its_subject():
+    for domain in load_grammar().domains.values():
+        for kind, events in domain.events.items():
+            assert all(f"{{{kind}}}" in event for event in events)
+
+
+def test_invented_names_occur_nowhere_else_in_the_grammar():
+    grammar = load_grammar()
+    assert len(set(grammar.stems)) == len(grammar.stems)
+    assert not [one for one, other in itertools.permutations(grammar.stems, 2) if one in other]
+    phrases = str((grammar.slots, grammar.style, grammar.domains, grammar.handles, grammar.handle_ends))
+    assert not [stem for stem in grammar.stems if stem in phrases]
