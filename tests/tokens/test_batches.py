@@ -26,7 +26,7 @@ def encoded_articles(rows: list[list[int]], **optional: object) -> EncodedArticl
         word for row in rows for word in [-1, *range(len(row) - 2), -1][: len(row)]
     ]  # [CLS] and [SEP] around one-token words
     labels = np.arange(len(rows), dtype=np.float32) % 2
-    return EncodedArticles(ragged(rows), np.array(words, np.int32), labels, **optional)  # type: ignore[arg-type]
+    return EncodedArticles(ragged(rows), np.array(words, np.int32), labels, np.zeros(len(rows), np.bool_), **optional)  # type: ignore[arg-type]
 
 
 ROWS = [[2, 10, 11, 3], [2, 12, 3], [2, 13, 14, 15, 16, 3], [2, 3]]

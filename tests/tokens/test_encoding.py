@@ -59,7 +59,7 @@ def test_arrays_have_the_types_that_the_docstrings_name(tokenizer: TextTokenizer
 
 
 def test_cut_articles_are_counted(tokenizer: TextTokenizer) -> None:
-    assert encode(tokenizer).n_truncated == 1
+    assert encode(tokenizer).truncated.sum() == 1
 
 
 def test_labels_are_zero_one_and_nan(tokenizer: TextTokenizer) -> None:

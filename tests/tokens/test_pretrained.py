@@ -84,9 +84,9 @@ class TestFolder:
             load_pretrained_tokenizer(folder)
         assert not (tmp_path / "ran").exists()
 
-    @pytest.mark.parametrize("written", ["./no-such-folder", "~/no-such-folder", "/no/such/folder"])
+    @pytest.mark.parametrize("written", ["./no-such-folder", "~/no-such-folder", "/no/such-folder"])
     def test_a_path_that_is_not_there_is_not_taken_for_a_name(self, written: str) -> None:
-        with pytest.raises(PretrainedModelError, match=f"There is no folder {written}"):
+        with pytest.raises(PretrainedModelError, match="there is no folder .*no.such.folder"):
             load_pretrained_tokenizer(written)
 
 

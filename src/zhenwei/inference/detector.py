@@ -131,17 +131,10 @@ class Detector:
         tokenizer, max_len = self.bundle.tokenizer, self.bundle.config.data.max_len
         if encoded.truncated[row]:
             found.append(f"only the first {max_len} tokens were read: the text is longer")
-        tokens = encoded.tokens[row]
-        content = tokens[encoded_words(encoded, row) >= 0]
+        content = encoded.content(row)
         if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > MOSTLY:
             found.append("most of the text is unknown to this detector: it was trained on other writing")
         return tuple(found)
-
-
-def encoded_words(encoded: EncodedArticles, row: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Return the word of each of an article's tokens, -1 for special tokens."""
-    start, end = encoded.tokens.offsets[row], encoded.tokens.offsets[row + 1]
-    return encoded.words[start:end]
 
 
 def _article(text: object, number: int) -> Article:

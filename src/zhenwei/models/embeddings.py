@@ -1,5 +1,6 @@
 """Embeddings of single tokens: learned from scratch, or the embedding layer of a pretrained encoder alone."""
 
+import logging
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from zhenwei.config import EmbeddingConfig
 from zhenwei.errors import CheckpointError, PretrainedModelError
+from zhenwei.tokens.pretrained import load_pretrained
 
 
 class ScratchEmbedding(nn.Module):
@@ -84,15 +86,29 @@ def _pretrained_layer(name: str) -> tuple[nn.Module, dict[str, Any]]:
     A model of no layers has no use for the encoder's weights, so of the memory-mapped file only the embeddings are
     read into memory.
     """
-    from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
-
-    try:
-        model = AutoModel.from_pretrained(
-            name, num_hidden_layers=0, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise PretrainedModelError(str(error)) from None
+    model = load_pretrained(
+        name, _load_without_layers, what="model", needed="config.json and model.safetensors of an encoder"
+    )
     return _embedding_layer(model, name), model.config.to_dict()
+
+
+def _load_without_layers(name: str, local_only: bool) -> Any:
+    from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415
+
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)  # it would list each layer that is left out on purpose
+    try:
+        return AutoModel.from_pretrained(
+            name,
+            num_hidden_layers=0,
+            use_safetensors=True,  # never a pickle
+            dtype=torch.float32,
+            trust_remote_code=False,
+            local_files_only=local_only,
+        )
+    finally:
+        transformers_logging.set_verbosity(level)
 
 
 def _empty_layer(encoder: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:

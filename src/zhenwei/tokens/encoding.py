@@ -69,16 +69,16 @@ class EncodedArticles:
         entity_tokens: the entities' token ids, joined by the separator token; no entities give an empty row.
         domains: index into the domain names, -1 for none and for an unknown one, int64 [N].
         emotion: emotion features, float32 [N, F].
-        n_truncated: contents that were cut to the longest length allowed.
+        truncated: whether the content was cut to the longest length allowed, bool [N].
     """
 
     tokens: RaggedInts
     words: NDArray[np.int32]
     labels: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
     entity_tokens: RaggedInts | None = None
     domains: NDArray[np.int64] | None = None
     emotion: NDArray[np.float32] | None = None
-    n_truncated: int = 0
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -87,6 +87,11 @@ class EncodedArticles:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens per article, int64 [N]."""
         return self.tokens.lengths
+
+    def content(self, row: int) -> NDArray[np.int32]:
+        """Token ids of one article without the special tokens, int32."""
+        start, end = self.tokens.offsets[row], self.tokens.offsets[row + 1]
+        return self.tokens.ids[start:end][self.words[start:end] >= 0]
 
     def fingerprint(self) -> str:
         """Give the SHA-256 of all arrays, in hex: the same for the same data, on every machine."""
@@ -141,13 +146,13 @@ def encode_articles(
     words, labels, domains = _GrowingInts(), array("f"), array("q")
     emotion = _GrowingVectors()
     numbers = {name: number for number, name in enumerate(domain_names)}
-    n_truncated = 0
+    truncated = bytearray()
     for chunk in _chunks(articles, chunk_size):
         first_row = len(labels) + 1
         texts = tokenizer.encode_batch([article.content for article in chunk], max_len)
         tokens.extend(texts.ids, texts.lengths)
         words.extend(texts.words)
-        n_truncated += int(texts.truncated.sum())
+        truncated += texts.truncated.tobytes()
         labels.extend(float("nan") if article.target is None else article.target for article in chunk)
         if "entities" in fields:
             lists = [_present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, first_row)]
@@ -161,10 +166,10 @@ def encode_articles(
         tokens=tokens.finish(),
         words=words.finish(),
         labels=np.array(labels, np.float32),
+        truncated=np.frombuffer(truncated, np.bool_),
         entity_tokens=entities.finish() if "entities" in fields else None,
         domains=np.array(domains, np.int64) if "domain" in fields else None,
         emotion=emotion.finish() if "emotion" in fields else None,
-        n_truncated=n_truncated,
     )
 
 

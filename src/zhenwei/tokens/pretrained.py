@@ -1,54 +1,55 @@
 """Where pretrained things come from: a local folder, the local cache, or the hub, in this order.
 
-Closed networks are common where this project runs. The libraries underneath retry for the better part of a
-minute before they give up, so the hub is asked once, briefly, before they are let loose on it.
+Closed networks are common where this project runs. The libraries underneath retry for the better part of a minute
+before they give up, so the hub is asked once, briefly, before they are let loose on it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zhenwei.errors import PretrainedModelError
 
 HUB_TIMEOUT = 3.0  # seconds for the one question whether the hub answers at all
 
+T = TypeVar("T")
 
-def fetch_fast_tokenizer(name_or_path: str) -> Any:
-    """Give the fast ``transformers`` tokenizer of a local folder or of a hub name.
 
-    A hub name is looked for in the local cache first, so that a second run needs no network. Code that comes
-    with a model is never run.
+def load_pretrained(name_or_path: str, load: Callable[[str, bool], T], what: str, needed: str) -> T:
+    """Load something pretrained from a local folder or by its hub name.
+
+    A hub name is looked for in the local cache first, so that a second run needs no network.
 
     Args:
-        name_or_path: a folder with ``tokenizer.json``, or with ``config.json`` and ``vocab.txt``; or the name of
-            a model on the hub.
-
-    Returns:
-        A ``transformers`` tokenizer that has a ``backend_tokenizer``.
+        name_or_path: A folder, or the name of a model on the hub.
+        load: Called with the name, and whether only local files may be used; may raise whatever it likes.
+        what: What is loaded, for messages: "tokenizer", "model".
+        needed: The files that a folder must hold, for messages.
 
     Raises:
-        PretrainedModelError: nothing usable is there. For a hub name the message says how to go on offline.
+        PretrainedModelError: Nothing usable is there. For a hub name the message says how to go on offline.
     """
     folder = Path(name_or_path).expanduser()
     if folder.is_dir():
-        tokenizer = _load(str(folder), local_only=True)
-        if isinstance(tokenizer, Exception):
+        found = _attempt(load, str(folder), local_only=True)
+        if isinstance(found, _Failure):
             raise PretrainedModelError(
-                f"The folder {folder} holds no tokenizer that can be read ({_first_line(tokenizer)}). It needs "
-                "tokenizer.json, or config.json and vocab.txt, of a model that has a fast tokenizer."
-            ) from tokenizer
-        return tokenizer
+                f"the folder {folder} holds no {what} that can be read ({found}); expected {needed}"
+            )
+        return found
     if folder.exists() or name_or_path.startswith(("/", "./", "../", "~")):
-        raise PretrainedModelError(f"There is no folder {name_or_path}: give a model's folder, or its name on the hub.")
-    tokenizer = _load(name_or_path, local_only=True)
-    if isinstance(tokenizer, Exception) and hub_answers():
-        tokenizer = _load(name_or_path, local_only=False)
-        if isinstance(tokenizer, Exception):
-            reason = f"it is no folder here, and the hub does not give it ({_first_line(tokenizer)})"
-            raise PretrainedModelError(_unavailable(name_or_path, reason)) from tokenizer
-    if isinstance(tokenizer, Exception):
-        reason = "it is no folder here, it is not in the local cache, and the hub cannot be reached"
-        raise PretrainedModelError(_unavailable(name_or_path, reason)) from tokenizer
-    return tokenizer
+        raise PretrainedModelError(f"there is no folder {folder}; expected the folder of a model, or its hub name")
+    found = _attempt(load, name_or_path, local_only=True)
+    if not isinstance(found, _Failure):
+        return found
+    if not hub_answers():
+        raise PretrainedModelError(
+            _unavailable(name_or_path, what, "it is not in the local cache, and the hub cannot be reached")
+        )
+    found = _attempt(load, name_or_path, local_only=False)
+    if isinstance(found, _Failure):
+        raise PretrainedModelError(_unavailable(name_or_path, what, f"the hub does not give it ({found})"))
+    return found
 
 
 def hub_answers(timeout: float = HUB_TIMEOUT) -> bool:
@@ -57,7 +58,7 @@ def hub_answers(timeout: float = HUB_TIMEOUT) -> bool:
     Proxies and ``HF_HUB_OFFLINE`` are respected: the request goes through the hub library's own session.
 
     Args:
-        timeout: seconds to wait for the connection, and for the answer.
+        timeout: Seconds to wait for the connection, and for the answer.
     """
     from huggingface_hub import constants, get_session  # noqa: PLC0415 (heavy: imported on use)
 
@@ -68,32 +69,40 @@ def hub_answers(timeout: float = HUB_TIMEOUT) -> bool:
     return True
 
 
-def _load(name_or_path: str, *, local_only: bool) -> Any:
-    """Give the tokenizer, or the exception that says why there is none."""
+def load_fast_tokenizer(name_or_path: str, local_only: bool) -> Any:
+    """Load a fast ``transformers`` tokenizer, which has a ``backend_tokenizer``; code of a model is never run.
+
+    Raises:
+        ValueError: There is a tokenizer, but none that is fast and has a vocabulary.
+    """
     from transformers import AutoTokenizer  # noqa: PLC0415 (seconds to import)
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            name_or_path, use_fast=True, trust_remote_code=False, local_files_only=local_only
-        )
-    except Exception as error:  # damaged files raise what they like; `tokenizers` raises bare Exception
-        return error
+    tokenizer = AutoTokenizer.from_pretrained(
+        name_or_path, use_fast=True, trust_remote_code=False, local_files_only=local_only
+    )
     if not tokenizer.is_fast:
-        return ValueError(f"{type(tokenizer).__name__} has no fast version")
+        raise ValueError(f"{type(tokenizer).__name__} has no fast version")
     # A folder or cache with config.json alone gives a tokenizer that knows nothing but its special tokens.
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
-        return ValueError("its vocabulary is missing")
+        raise ValueError("its vocabulary is missing")
     return tokenizer
 
 
-def _unavailable(name: str, reason: str) -> str:
+class _Failure(str):
+    """The first line of what went wrong."""
+
+
+def _attempt(load: Callable[[str, bool], T], name: str, *, local_only: bool) -> "T | _Failure":
+    try:
+        return load(name, local_only)
+    except Exception as error:  # damaged files raise what they like; `tokenizers` raises bare Exception
+        lines = str(error).strip().splitlines()
+        return _Failure(lines[0].rstrip(" .:") if lines else type(error).__name__)
+
+
+def _unavailable(name: str, what: str, reason: str) -> str:
     return (
-        f"The tokenizer of '{name}' is not available: {reason}. Give a local folder instead of the name (fetch it "
+        f"the {what} of '{name}' is not available: {reason}. Give a local folder instead of the name (fetch it "
         f"on another machine: `hf download {name} --local-dir DIR`), or set `use_pretrained_bert: false` to learn "
-        "embeddings from scratch."
+        "embeddings from scratch"
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(" .:") if lines else type(error).__name__

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
-from zhenwei.tokens.pretrained import fetch_fast_tokenizer
+from zhenwei.tokens.pretrained import load_fast_tokenizer, load_pretrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,12 @@ def load_pretrained_tokenizer(name_or_path: str) -> TextTokenizer:
         PretrainedModelError: it is not there, has no fast version, or lacks one of the special tokens that a
             detector needs; the message says what to do.
     """
-    tokenizer = fetch_fast_tokenizer(name_or_path)
+    tokenizer = load_pretrained(
+        name_or_path,
+        load_fast_tokenizer,
+        what="tokenizer",
+        needed="tokenizer.json, or config.json and vocab.txt, of a model that has a fast tokenizer",
+    )
     roles = {role.name: getattr(tokenizer, f"{role.name}_token") for role in fields(SpecialTokens)}
     absent = [role for role, token in roles.items() if token is None]
     if absent:

@@ -115,7 +115,7 @@ def encode_file(path: Path, tokenizer: TextTokenizer, max_len: int, needs: froze
         DataError: If the file is missing or has bad rows.
     """
     encoded = encode_articles(iter_articles(path, require_label=True), tokenizer, max_len, fields=needs)
-    cut = encoded.n_truncated
+    cut = int(encoded.truncated.sum())
     logger.info(
         "%s: %d articles (%d fake), %.0f tokens on average, %d (%.1f%%) cut at %d tokens",
         path, len(encoded), int(encoded.labels.sum()), float(encoded.lengths.mean()),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,13 +39,18 @@ def logging_to(path: Path, main_process: bool) -> Iterator[None]:
     level = root.level
     root.setLevel(logging.INFO if main_process else logging.WARNING)
     try:
-        with logging_redirect_tqdm(loggers=[root]):
+        with logging_redirect_tqdm(loggers=[each for each in (root, logging.root) if _on_terminal(each)]):
             yield
     finally:
         root.setLevel(level)
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
+
+
+def _on_terminal(which: logging.Logger) -> bool:
+    """Tell whether a logger writes to the terminal, where its lines must not tear the progress bar."""
+    return any(getattr(handler, "stream", None) in (sys.stderr, sys.stdout) for handler in which.handlers)
 
 
 class RunLog:
@@ -67,7 +73,9 @@ class RunLog:
         self.main = accelerator.is_main_process
         if self.main:
             _keep_up_to(path, done)
-        self.bar = tqdm(total=total, initial=done, unit="step", disable=not (show and self.main), dynamic_ncols=True)
+        self.bar = tqdm(
+            total=total, initial=done, unit="step", disable=None if show and self.main else True, dynamic_ncols=True
+        )
         self._since = time.perf_counter()
         self._losses: list[float] = []
         self._texts = 0

@@ -23,8 +23,9 @@ def shingles(text: str) -> frozenset[str]:
 class NearCopyIndex:
     """Remembers texts and refuses those whose Jaccard similarity to any of them reaches a threshold.
 
-    Prefix filtering (Chaudhuri et al., ICDE 2006): two sets that share `overlap` elements also share `k` of the
-    first `size - overlap + k` ones of each in any common order. In the order of rarity few sets do by chance.
+    Prefix filtering (Chaudhuri et al., ICDE 2006; k as in Wang et al., SIGMOD 2012): two sets that share `overlap`
+    elements also share `k` of the first `size - overlap + k` ones of each in any common order. In the order of
+    rarity few sets do by chance.
 
     Args:
         threshold: the Jaccard similarity from which on a text is refused, above 0.
