@@ -20,8 +20,8 @@ from typing import Any
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _URL_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
-_ENDS = (",", ":", "!")
-_ENDS_BY_CHANCE = ("。", "。", "。", "。", "!", ",")
+_ENDS = ("，", "：", "！")
+_ENDS_BY_CHANCE = ("。", "。", "。", "。", "！", "，")
 
 # How often a post carries a mark. The same for both labels: marks must not tell them apart.
 _MARK_RATES = {"headline": 0.35, "hashtag": 0.3, "emoji": 0.3, "handle": 0.2, "url": 0.3}
@@ -147,7 +147,7 @@ class PostWriter:
         rng, grammar = self._rng, self._grammar
         has = {mark: rng.random() < rate for mark, rate in _MARK_RATES.items()}
         ended = [s if s.endswith(_ENDS) else s + rng.choice(_ENDS_BY_CHANCE) for s in segments]
-        if ended[-1].endswith(","):
+        if ended[-1].endswith("，"):
             ended[-1] = ended[-1][:-1] + "。"
         if has["emoji"]:
             where = rng.randrange(len(ended))
