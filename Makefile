@@ -77,7 +77,8 @@ for name in $(PYTHONS); do \
 done; \
 if [ -z "$$python" ] && [ -n "$$without_venv" ]; then \
 	echo "error: $$without_venv cannot make virtual environments." >&2; \
-	echo "On Debian and Ubuntu: sudo apt install $$without_venv-venv" >&2; \
+	echo "On Debian and Ubuntu: sudo apt install $$("$$without_venv" -c \
+		'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
 	exit 1; \
 elif [ -z "$$python" ]; then \
 	echo "error: found no Python 3.11 or newer among:" $(PYTHONS) >&2; \

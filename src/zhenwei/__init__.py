@@ -28,7 +28,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its room on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'zhenwei' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:

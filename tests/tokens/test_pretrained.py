@@ -86,7 +86,7 @@ class TestFolder:
 
     @pytest.mark.parametrize("written", ["./no-such-folder", "~/no-such-folder", "/no/such-folder"])
     def test_a_path_that_is_not_there_is_not_taken_for_a_name(self, written: str) -> None:
-        with pytest.raises(PretrainedModelError, match="there is no folder .*no.such.folder"):
+        with pytest.raises(PretrainedModelError, match=r"there is no folder .*no.such.folder"):
             load_pretrained_tokenizer(written)
 
 

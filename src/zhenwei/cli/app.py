@@ -1,11 +1,13 @@
 """The `zhenwei` command: its subcommands, and what becomes of errors."""
 
+import io
 import logging
 import os
 import sys
 
 import typer
 
+from zhenwei import __version__
 from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
@@ -15,7 +17,6 @@ from zhenwei.cli.train import train
 from zhenwei.errors import ZhenweiError
 
 EXIT_MISTAKE = 2
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="zhenwei",
@@ -29,16 +30,19 @@ for command in (demo, init, train, evaluate, predict):
 app.add_typer(data_app, name="data")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"zhenwei {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _settings(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Say only what needs your attention."),
-    version: bool = typer.Option(False, "--version", help="Print the version and end.", is_eager=True),
+    _version: bool = typer.Option(
+        False, "--version", help="Print the version and end.", is_eager=True, callback=_print_version
+    ),
 ) -> None:
-    if version:
-        from zhenwei import __version__
-
-        typer.echo(f"zhenwei {__version__}")
-        raise typer.Exit
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr, force=True
     )
@@ -48,18 +52,16 @@ def _settings(
 
 def main() -> None:
     """Run the command line; a mistake that the user can mend ends it with one clear message and status 2."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks our characters shows "?" in their place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="zhenwei")
     except ZhenweiError as error:
         _end(f"error: {error}", EXIT_MISTAKE)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
-        sys.exit(EXIT_MISTAKE)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _end(f"error: {place}{error.strerror or error}", EXIT_MISTAKE)
-    except KeyboardInterrupt:
-        _end("interrupted", EXIT_INTERRUPTED)
 
 
 def _end(message: str, status: int) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import typer
 
-data_app = typer.Typer(help="Make files of articles: from public collections, and cut into train, val and test.")
+data_app = typer.Typer(
+    help="Make files of articles: from public collections, and cut into train, val and test.", no_args_is_help=True
+)
 
 
 class By(StrEnum):
@@ -20,13 +22,17 @@ class By(StrEnum):
 def import_(
     source: str = typer.Argument(help="ced, checked, weibo21, or synthetic (a made-up world, which needs no SRC)."),
     places: list[Path] = typer.Argument(metavar="[SRC] DST", help="The collection as published; where to write."),
-    seed: int = typer.Option(2021, help="Seed of the synthetic world."),
+    seed: int = typer.Option(2021, min=0, help="Seed of the synthetic world."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
 ) -> None:
     """Turn a public collection into files of articles."""
     from zhenwei.errors import DataError
-    from zhenwei.news.sources import import_source
+    from zhenwei.news.sources import SOURCES, import_source
 
+    if source not in SOURCES and source != "synthetic":
+        from zhenwei.config.section import did_you_mean
+
+        raise DataError(f"data import: found the source '{source}'; {did_you_mean(source, [*SOURCES, 'synthetic'])}")
     wanted = 1 if source == "synthetic" else 2
     if len(places) != wanted:
         raise DataError(
@@ -61,7 +67,7 @@ def split(
     by: By = typer.Option(By.TIME, help="time: later articles are the test; random; group: a field is kept whole."),
     field: str = typer.Option("domain", help="The field that --by group keeps whole."),
     fractions: str = typer.Option("0.6,0.2,0.2", help="Shares of train, val and test."),
-    seed: int = typer.Option(2021, help="Seed of random and grouped splits."),
+    seed: int = typer.Option(2021, min=0, help="Seed of random and grouped splits."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
 ) -> None:
     """Cut a file of articles into train, val and test."""

@@ -5,9 +5,8 @@ from typing import Any
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, print_scores, write_json
+from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
 
-SHOWN = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece")
 NEW_TEXTS = (
     "听说云溪市的自来水又出事了，朋友的亲戚就在里面上班，内部消息千万别喝，赶紧转给家人！",
     "据云溪市水务局通报，今日上午管网检修已完成，经检测水质各项指标符合国家标准，供水恢复正常。",
@@ -16,7 +15,7 @@ NEW_TEXTS = (
 
 def demo(
     folder: Path = typer.Option(Path("runs"), help="Where the made-up world and the run are kept."),
-    seed: int = typer.Option(2021, help="Seed of the world and of the training."),
+    seed: int = typer.Option(2021, min=0, help="Seed of the world and of the training."),
     json: str | None = JsonTarget,
 ) -> None:
     """Make a world, train a BiGRU on its past, judge it on past and future, and judge two new texts."""
@@ -29,13 +28,14 @@ def demo(
     if is_main_process():
         write_synthetic_world(data, world)
     results, model_path = Trainer(demo_config(data, run, seed), overwrite=True).train()
+    end_processes()
     if not is_main_process():
         return
     predictions = Detector.load(model_path).predict(NEW_TEXTS)
     if json is not None:
         write_json({**results, "predictions": [prediction.to_dict() for prediction in predictions]}, json)
     columns = {"the past (val)": results["val"], "the future (test)": results}
-    shown = {name: {key: scores[key] for key in SHOWN} for name, scores in columns.items()}
+    shown = {name: {key: scores[key] for key in HEADLINES} for name, scores in columns.items()}
     print_scores(shown, "A BiGRU trained on the past of a made-up world", json)
     err = json == "-"
     flipped = "、".join(world.flipped_entities[:5])
@@ -48,7 +48,6 @@ def demo(
     for prediction in predictions:
         typer.echo(f"{prediction.verdict} ({prediction.probability:.2f})  {prediction.text}", err=err)
     typer.echo(f'\nNow yours: zhenwei predict {run} "..."', err=err)
-    end_processes()
 
 
 def demo_config(data: Path, run: Path, seed: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Figures for people (tables) and for programs (JSON)."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,16 +9,42 @@ from typing import Any
 
 import typer
 
+from zhenwei.errors import ConfigError
+
+# The scores that a table shows; JSON has all of them.
+HEADLINES = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")
+
+
+def _checked_target(target: str | None) -> str | None:
+    """Refuse a file that cannot be written before hours of work, not after."""
+    if target is None or target == "-":
+        return target
+    path = Path(target)
+    if path.is_dir():
+        raise ConfigError(f"--json: {path} is a folder; expected the name of a file, or -")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--json: there is no folder {path.parent} to write {path.name} into")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"--json: {path} cannot be written: permission denied")
+    return target
+
+
 JsonTarget = typer.Option(
-    None, "--json", metavar="FILE", help="Write the figures as JSON; `-`: to standard output, and nothing else there."
+    None,
+    "--json",
+    metavar="FILE",
+    callback=_checked_target,
+    help="Write the figures as JSON; `-`: to standard output, and nothing else there.",
 )
 
 
 def write_json(value: Any, target: str) -> None:
-    """Write figures as JSON to a file, or to standard output for `-`."""
+    """Write figures as JSON, in UTF-8, to a file, or to standard output for `-`."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if target == "-":
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
     else:
         Path(target).write_text(text, encoding="utf-8")
 
@@ -26,11 +53,12 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_targ
     """Print scores side by side, one column per set of articles; to standard error where JSON has the other."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # plain: posts and paths may hold what rich would take for markup
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     table.add_column("score")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     for key in next(iter(columns.values())):
         values = [column.get(key) for column in columns.values()]
         if all(value is None or isinstance(value, int | float) for value in values):
@@ -42,10 +70,11 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str,
     """Print a plain table of text."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*header, title=title, title_justify="left")
+    table = Table(*header, title=Text(title), title_justify="left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     Console(stderr=stderr).print(table)
 
 

@@ -20,6 +20,8 @@ def init(
             raise ConfigError(f"{place}: exists already; give another name, or --overwrite")
     if path.suffix != ".json":
         raise ConfigError(f"{path}: expected a name that ends in .json")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise ConfigError(f"{path.parent}: is a file; expected a folder")
     settings, text = starting_config(detector), settings_guide(detector)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(settings, encoding="utf-8")

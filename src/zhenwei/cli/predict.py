@@ -41,5 +41,5 @@ def predict(
 
 
 def _beginning(text: str, length: int = 60) -> str:
-    flat = " ".join(text.split())
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())  # no control codes to the terminal
     return flat if len(flat) <= length else flat[: length - 1] + "…"

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, print_scores, write_json
-
-SHOWN = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")
+from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
 
 
 def train(
@@ -33,6 +31,6 @@ def train(
         if json is not None:
             write_json(results, json)
         columns = {"val": results["val"]} | ({"test": results} if results["split"] == "test" else {})
-        shown = {part: {key: scores[key] for key in SHOWN} for part, scores in columns.items()}
+        shown = {part: {key: scores[key] for key in HEADLINES} for part, scores in columns.items()}
         print_scores(shown, f"{settings.model.name}: {model_path}", json)
     end_processes()

@@ -11,7 +11,7 @@ from zhenwei.config.model import (
 )
 from zhenwei.config.output import OutputConfig
 from zhenwei.config.starting_file import settings_guide, starting_config
-from zhenwei.config.training import TrainingConfig
+from zhenwei.config.training import TrainingConfig, check_device
 
 __all__ = [
     "BiGRUConfig",
@@ -21,6 +21,7 @@ __all__ = [
     "ModelConfig",
     "OutputConfig",
     "TrainingConfig",
+    "check_device",
     "detector_names",
     "register_model_config",
     "settings_guide",

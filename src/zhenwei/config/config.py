@@ -10,10 +10,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from zhenwei.config.data import DataConfig
-from zhenwei.config.flat import from_flat, in_flat_words, is_flat
+from zhenwei.config.flat import CANONICAL, from_flat, in_flat_words, is_flat
 from zhenwei.config.model import BiGRUConfig, ModelConfig, model_config_class, parse_model_config
 from zhenwei.config.output import OutputConfig
-from zhenwei.config.overrides import apply_overrides
+from zhenwei.config.overrides import apply_overrides, plain
 from zhenwei.config.section import Section, explain
 from zhenwei.config.training import TrainingConfig
 from zhenwei.errors import ConfigError
@@ -72,7 +72,7 @@ class Config(Section):
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            sentences = explain(error, where, _known_settings(settings))
+            sentences = explain(error, where, _known_settings(settings), CANONICAL)
             raise ConfigError("\n".join(map(in_flat_words, sentences) if flat else sentences)) from None
 
     @property
@@ -95,7 +95,7 @@ def _read(source: Config | Mapping[str, Any] | str | os.PathLike[str]) -> tuple[
     if isinstance(source, Config):
         return source.to_dict(), "config"
     if isinstance(source, Mapping):
-        return dict(source), "config"
+        return plain(source), "config"
     if not isinstance(source, str | os.PathLike):
         raise ConfigError(
             f"config: found {type(source).__name__}; expected a dict, a Config or the path of a JSON file"
@@ -113,6 +113,8 @@ def _read(source: Config | Mapping[str, Any] | str | os.PathLike[str]) -> tuple[
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); expected a JSON file of settings") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets within brackets
+        raise ConfigError(f"{path}: cannot be used as settings: {error}") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: found a JSON {type(settings).__name__}; expected an object of settings")
     return settings, str(path)

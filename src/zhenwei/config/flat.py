@@ -1,12 +1,14 @@
 """The flat configuration of the original code, mapped onto the sections."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from zhenwei.config.section import did_you_mean
 from zhenwei.errors import ConfigError
 
-# Flat key -> section and name of the same thing here. Four keys need more than a new name: see below.
+# Flat key -> section and name of the same thing here. Four more keys need more than a new name: see `from_flat`.
 RENAMED = {
     "emb_dim": ("model", "emb_dim"),
     "num_layers": ("model", "num_layers"),
@@ -29,7 +31,13 @@ RENAMED = {
     "grad_clip": ("training", "grad_clip"),
     "log_interval": ("output", "log_interval"),
 }
-FLAT_KEYS = frozenset(RENAMED) | {"save_param_dir", "model_name", "use_cuda", "use_amp"}
+CANONICAL = {key: f"{section}.{name}" for key, (section, name) in RENAMED.items()} | {
+    "save_param_dir": "output.dir",
+    "model_name": "model.name",
+    "use_cuda": "training.device",
+    "use_amp": "training.precision",
+}
+FLAT_KEYS = frozenset(CANONICAL)
 SECTIONS = frozenset({"data", "model", "training", "output"})
 
 
@@ -65,7 +73,7 @@ def from_flat(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     name = str(settings.get("model_name", "bigru"))
     sections["model"]["name"] = name.lower()
     if "save_param_dir" in settings:
-        sections["output"]["dir"] = f"{str(settings['save_param_dir']).rstrip('/')}/{name}"
+        sections["output"]["dir"] = (Path(settings["save_param_dir"]) / name).as_posix()
     if "use_cuda" in settings:
         sections["training"]["device"] = "cuda" if settings["use_cuda"] else "cpu"
     if "use_amp" in settings:
@@ -75,7 +83,6 @@ def from_flat(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def in_flat_words(sentence: str) -> str:
     """Name a setting in a message as the flat form does: `lr` for `training.lr`."""
-    canonical = {f"{section}.{name}": key for key, (section, name) in RENAMED.items()} | {"model.name": "model_name"}
-    for name, key in canonical.items():
-        sentence = sentence.replace(f" {name}:", f" {key}:")
+    for key, name in CANONICAL.items():
+        sentence = re.sub(rf" {re.escape(name)}(?=[: ])", f" {key}", sentence)
     return sentence

@@ -1,7 +1,8 @@
 """`--set section.key=value`: single settings changed from the command line."""
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zhenwei.errors import ConfigError
@@ -21,7 +22,7 @@ def parse_override(text: str) -> tuple[list[str], Any]:
         raise ConfigError(f"--set: found '{text}'; expected section.key=value, as in training.lr=1e-3")
     try:
         return path, json.loads(value)
-    except json.JSONDecodeError:
+    except ValueError:
         return path, _python_literal(value.strip())
 
 
@@ -30,13 +31,22 @@ def _python_literal(value: str) -> Any:
     return {"True": True, "False": False, "None": None}.get(value, value)
 
 
-def apply_overrides(settings: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+def plain(value: Any) -> Any:
+    """Return a copy of settings as a JSON file would hold them: paths become text, tuples lists, keys text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def apply_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Return the settings with single values replaced; the input is left as it is.
 
     Raises:
         ConfigError: If an override has no value, or goes below something that is not a section.
     """
-    changed: dict[str, Any] = json.loads(json.dumps(settings))
+    changed: dict[str, Any] = plain(settings)
     for text in overrides:
         path, value = parse_override(text)
         place = changed

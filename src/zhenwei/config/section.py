@@ -1,12 +1,22 @@
 """What all sections of the settings share: strict types, frozen values, errors in words a user can act on."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zhenwei.errors import ConfigError
+_WORDING = {
+    "Input should be": "expected",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "a valid string": "text",
+    "a valid list": "a list",
+    "a valid boolean": "true or false",
+    "a valid number": "a number",
+    "a valid integer": "a whole number",
+}
 
 
 class Section(BaseModel):
@@ -21,17 +31,6 @@ class Section(BaseModel):
         protected_namespaces=(),
     )
 
-    def updated(self, **changes: Any) -> Self:
-        """Return a copy with some settings changed, validated as if it had been loaded so.
-
-        Raises:
-            ConfigError: If a change is unknown, of a wrong type, or contradicts another setting.
-        """
-        try:
-            return type(self).model_validate({**self.model_dump(), **changes})
-        except ValidationError as error:
-            raise ConfigError("\n".join(explain(error, where=type(self).__name__))) from None
-
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice most like a mistyped word, or None where none is near."""
@@ -40,7 +39,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` or the list of choices, to end a sentence with."""
+    """Return the end of a sentence about an unknown word: ``did you mean 'x'?``, or the list of choices."""
     choices = sorted(choices)
     guess = nearest(word, choices)
     if guess is not None:
@@ -48,35 +47,43 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return "expected one of: " + ", ".join(choices)
 
 
-def explain(error: ValidationError, where: str, known: Mapping[str, Iterable[str]] | None = None) -> list[str]:
+def explain(
+    error: ValidationError, where: str, known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]
+) -> list[str]:
     """Turn pydantic's report into one sentence per mistake.
 
     Args:
         error: What pydantic found.
         where: The file (or other origin) that the settings came from.
         known: The names of the settings by section ("" for the top level), for suggestions.
+        aliases: Other names of settings, and the full names that are meant by them, for suggestions.
     """
-    return [f"{where}: {_sentence(dict(found), known or {})}" for found in error.errors()]
+    return [f"{where}: {_sentence(dict(found), known, aliases)}" for found in error.errors()]
 
 
-def _sentence(found: dict[str, Any], known: Mapping[str, Iterable[str]]) -> str:
+def _sentence(found: dict[str, Any], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:
     """Word one finding of pydantic: which setting, what was found, what would be right."""
     path = [str(part) for part in found["loc"]]
     name = ".".join(path)
     if found["type"] == "extra_forbidden":
-        return f"unknown setting '{name}'; {_suggestion(path, known)}"
+        return f"unknown setting '{name}'; {_suggestion(path, known, aliases)}"
     if found["type"] == "value_error":  # raised by our own validators: already a sentence
         message = str(found["ctx"]["error"])
-        return f"{name}.{message}" if name in known else f"{name}: {message}" if name else message
-    if found["type"] == "missing":
-        return f"the setting '{name}' is missing"
-    expected = found["msg"].replace("Input should be", "expected")
+        if not name:
+            return message
+        # A section's own check names the setting within it; a setting's check begins with what it found.
+        return f"{name}: {message}" if message.startswith("found ") else f"{name}.{message}"
+    expected = re.sub(r"a valid dictionary or instance of \w+", "an object of settings", found["msg"])
+    for theirs, ours in _WORDING.items():
+        expected = expected.replace(theirs, ours)
     return f"{name}: found {short(found['input'])}; {expected}"
 
 
-def _suggestion(path: list[str], known: Mapping[str, Iterable[str]]) -> str:
-    """Name the nearest right setting: of the same section first, else of any other."""
+def _suggestion(path: list[str], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:
+    """Name the nearest right setting: the one so called elsewhere, else of the same section, else of any other."""
     section, word = ".".join(path[:-1]), path[-1]
+    if word in aliases:
+        return f"did you mean '{aliases[word]}'?"
     own = list(known.get(section, ()))
     guess = nearest(word, own)
     if guess is not None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from zhenwei.config.config import Config
-from zhenwei.config.model import model_config_class
 from zhenwei.config.section import Section
 
 
@@ -20,7 +19,7 @@ def starting_config(detector: str) -> str:
 
 
 def settings_guide(detector: str) -> str:
-    """Return a Markdown page that says of every setting what it does, its default and its range.
+    """Return a Markdown page that says of every setting what it does and what it is by default.
 
     Raises:
         ConfigError: If there is no such detector.
@@ -28,24 +27,20 @@ def settings_guide(detector: str) -> str:
     config = Config.load({"model": {"name": detector}})
     lines = [f"# The settings of `{detector}`", ""]
     lines += ["| setting | default | what it does |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | `{default}` | {text} |" for name, default, text in _settings(config, detector)]
+    for name, default, text in _settings(config):
+        lines.append(f"| `{name}` | `{json.dumps(default, ensure_ascii=False)}` | {_one_line(text)} |")
     return "\n".join(lines) + "\n"
 
 
-def _settings(config: Config, detector: str) -> Iterator[tuple[str, str, str]]:
+def _settings(config: Config) -> Iterator[tuple[str, Any, str | None]]:
     """Yield name, default and description of every setting, section by section."""
     for section, field in Config.model_fields.items():
         value = getattr(config, section)
         if not isinstance(value, Section):
-            yield section, json.dumps(value), _one_line(field.description)
+            yield section, value, field.description
             continue
-        kind = model_config_class(detector) if section == "model" else type(value)
-        for name, inner in kind.model_fields.items():
-            yield f"{section}.{name}", _default(getattr(value, name)), _one_line(inner.description)
-
-
-def _default(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        for name, inner in type(value).model_fields.items():
+            yield f"{section}.{name}", getattr(value, name), inner.description
 
 
 def _one_line(text: str | None) -> str:

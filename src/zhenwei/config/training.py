@@ -1,8 +1,9 @@
 """Settings of the training: rates, steps, precision, devices, and when to stop."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from zhenwei.config.section import Section
 
@@ -26,6 +27,17 @@ def _steps_or_share(value: Any) -> Any:
     if not (whole or share):
         raise ValueError(f"found {value!r}; expected a number of steps (0 or more) or a share of all steps (below 1)")
     return value
+
+
+def check_device(name: str) -> str:
+    """Return the name of a device as it is.
+
+    Raises:
+        ValueError: If no device is so called.
+    """
+    if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", name) is None:
+        raise ValueError(f"found {name!r}; expected auto, cpu, cuda, cuda:N or mps")
+    return name
 
 
 class TrainingConfig(Section):
@@ -64,7 +76,7 @@ class TrainingConfig(Section):
     compile: bool = False
     """Compile the network with `torch.compile`; where that cannot work, a warning, and on without."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(check_device)] = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; one that is not there: a warning, and on with the CPU."""
 
     deterministic: bool = False

@@ -1,18 +1,18 @@
 """Scores of a trained detector on a labelled file."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zhenwei.tokens import batch_order
+from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.training import Bundle, binary_metrics
-from zhenwei.training.device import available_device
 from zhenwei.training.preparation import encode_file
-from zhenwei.training.scoring import SCORING_BATCH, judge_batches, mean_cross_entropy, sigmoid
+from zhenwei.training.scoring import SCORING_BATCH, mean_cross_entropy, sigmoid
 
 
-def evaluate_file(bundle: Bundle, path: Path, device: str = "auto") -> dict[str, Any]:
+def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "auto") -> dict[str, Any]:
     """Judge a labelled file.
 
     Args:
@@ -21,18 +21,16 @@ def evaluate_file(bundle: Bundle, path: Path, device: str = "auto") -> dict[str,
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Returns:
-        The field's metrics at the bundle's threshold, `loss` (mean cross-entropy) and `threshold`.
+        The field's metrics at the bundle's threshold (None for what one class alone leaves undefined), `n` and
+        `n_fake`, `loss` (mean cross-entropy) and `threshold`.
 
     Raises:
+        ConfigError: If no device is so called.
         DataError: If the file is missing or has bad rows, a missing label included.
     """
-    encoded = encode_file(path, bundle.tokenizer, bundle.config.data.max_len, bundle.network.needs)
-    place = available_device(device)
-    network = bundle.network.to(place)
-    batches = batch_order(encoded.lengths, SCORING_BATCH, seed=0, epoch=0, shuffle=False)
-    logits = np.empty(len(encoded), np.float64)
-    for rows, values in judge_batches(network, encoded, batches, bundle.tokenizer.pad_id, place):
-        logits[rows] = values
+    place = to_device(bundle, device)
+    encoded = encode_file(Path(path), bundle.tokenizer, bundle.config.data.max_len, bundle.network.needs)
+    logits = judge_articles(bundle, encoded, place, SCORING_BATCH)
     labels = encoded.labels.astype(np.int64)
     return {
         **binary_metrics(labels, sigmoid(logits), bundle.threshold),

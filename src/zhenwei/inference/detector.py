@@ -7,19 +7,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import ValidationError
 
 from zhenwei.errors import DataError
+from zhenwei.evaluation import judge_articles, to_device
 from zhenwei.news import Article
-from zhenwei.tokens import EncodedArticles, batch_order, encode_articles
+from zhenwei.tokens import EncodedArticles, encode_articles
 from zhenwei.training import Bundle, load_bundle
-from zhenwei.training.device import available_device
-from zhenwei.training.scoring import judge_batches, sigmoid
+from zhenwei.training.scoring import sigmoid
 
 CHUNK = 1024  # texts that are held at once
 BATCH = 64  # texts that are judged at once
-MOSTLY = 0.5
+UNKNOWN_SHARE = 0.5  # a text of which more than this is unknown gets a warning
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,13 @@ class Detector:
         Args:
             bundle: The trained detector.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+        Raises:
+            ConfigError: If no device is so called.
         """
         self.bundle = bundle
-        self.device = available_device(device)
-        bundle.network.to(self.device).eval()
+        self.device = to_device(bundle, device)
+        bundle.network.eval()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Detector":
@@ -71,6 +73,7 @@ class Detector:
 
         Raises:
             CheckpointError: If there is none, or it is damaged or foreign.
+            ConfigError: If no device is so called.
         """
         return cls(load_bundle(Path(path)), device)
 
@@ -112,10 +115,7 @@ class Detector:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
         encoded = encode_articles(articles, bundle.tokenizer, bundle.config.data.max_len, fields=bundle.network.needs)
-        batches = batch_order(encoded.lengths, BATCH, seed=0, epoch=0, shuffle=False)
-        logits = np.empty(len(articles), np.float64)
-        for rows, values in judge_batches(bundle.network, encoded, batches, bundle.tokenizer.pad_id, self.device):
-            logits[rows] = values
+        logits = judge_articles(bundle, encoded, self.device, BATCH)
         for row, (article, probability) in enumerate(zip(articles, sigmoid(logits), strict=True)):
             yield Prediction(
                 text=article.content,
@@ -132,7 +132,7 @@ class Detector:
         if encoded.truncated[row]:
             found.append(f"only the first {max_len} tokens were read: the text is longer")
         content = encoded.content(row)
-        if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > MOSTLY:
+        if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > UNKNOWN_SHARE:
             found.append("most of the text is unknown to this detector: it was trained on other writing")
         return tuple(found)
 
@@ -142,5 +142,4 @@ def _article(text: object, number: int) -> Article:
     try:
         return Article(content=text)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise DataError(f"text {number}: {reason}") from None
+        raise DataError(f"text {number}: {error.errors()[0]['msg']}") from None

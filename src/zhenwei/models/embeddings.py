@@ -1,6 +1,9 @@
 """Embeddings of single tokens: learned from scratch, or the embedding layer of a pretrained encoder alone."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -86,29 +89,63 @@ def _pretrained_layer(name: str) -> tuple[nn.Module, dict[str, Any]]:
     A model of no layers has no use for the encoder's weights, so of the memory-mapped file only the embeddings are
     read into memory.
     """
-    model = load_pretrained(
+    _refuse_pickle(Path(name).expanduser())
+    model, missing = load_pretrained(
         name, _load_without_layers, what="model", needed="config.json and model.safetensors of an encoder"
     )
-    return _embedding_layer(model, name), model.config.to_dict()
+    layer = _embedding_layer(model, name)
+    absent = sorted(key for key in missing if "embeddings." in key)
+    if absent:  # transformers would go on with random weights in their place
+        raise PretrainedModelError(
+            f"the weights of '{name}' lack {absent[0]}{' and others' if absent[1:] else ''}: they are not those of the "
+            f"{type(model).__name__} that its config.json describes"
+        )
+    encoder = model.config.to_dict()
+    encoder.pop("_name_or_path", None)  # a folder on this machine is nobody else's business
+    return layer, encoder
 
 
-def _load_without_layers(name: str, local_only: bool) -> Any:
+def _refuse_pickle(folder: Path) -> None:
+    """Refuse a folder that holds its weights as a pickle alone, and say how to convert them."""
+    if any(folder.glob("*.bin")) and not any(folder.glob("*.safetensors")):
+        raise PretrainedModelError(
+            f"the folder {folder} holds its weights as a pickle, which may run code when it is read; expected "
+            'model.safetensors. If you trust where it came from, convert it once: python -c "from transformers import '
+            f"AutoModel; AutoModel.from_pretrained('{folder}').save_pretrained('{folder}')\""
+        )
+
+
+def _load_without_layers(name: str, local_only: bool) -> tuple[Any, set[str]]:
+    """Load an encoder's weights but for its layers; return it with the names of weights that were not there."""
     from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
-    from transformers.utils import logging as transformers_logging  # noqa: PLC0415
 
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)  # it would list each layer that is left out on purpose
-    try:
-        return AutoModel.from_pretrained(
+    with _quiet_transformers():
+        model, info = AutoModel.from_pretrained(
             name,
             num_hidden_layers=0,
             use_safetensors=True,  # never a pickle
             dtype=torch.float32,
             trust_remote_code=False,
             local_files_only=local_only,
+            output_loading_info=True,
         )
+    return model, set(info["missing_keys"])
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep transformers from listing each layer that is left out on purpose, and from drawing a progress bar."""
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415
+
+    level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
     finally:
         transformers_logging.set_verbosity(level)
+        if bar:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _empty_layer(encoder: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:

@@ -14,8 +14,8 @@ class MaskedBiGRU(nn.Module):
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         sizes = [features] + [2 * hidden] * (num_layers - 1)
-        self.onward = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
-        self.homeward = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
+        self.forward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
+        self.backward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -30,11 +30,11 @@ class MaskedBiGRU(nn.Module):
         """
         mirror = mirrored_positions(mask)
         outputs = inputs
-        for depth, (onward, backward) in enumerate(zip(self.onward, self.homeward, strict=True)):
+        for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
             layer_inputs = self.dropout(outputs) if depth else outputs
-            ahead, _ = onward(layer_inputs)  # [B, T, H]
-            back, _ = backward(_reorder(layer_inputs, mirror))  # [B, T, H]
-            outputs = torch.cat([ahead, _reorder(back, mirror)], dim=-1)  # [B, T, 2H]
+            past, _ = ahead(layer_inputs)  # [B, T, H]
+            future, _ = back(_reorder(layer_inputs, mirror))  # [B, T, H]
+            outputs = torch.cat([past, _reorder(future, mirror)], dim=-1)  # [B, T, 2H]
         return outputs
 
 

@@ -170,8 +170,12 @@ class TextTokenizer:
         return [token for part in self._kept(len(tokens), max_len) for token in tokens[part]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write ``tokenizer.json``; the roles of the special tokens are for the caller to keep."""
-        self.backend.save(os.fspath(path))
+        """Write ``tokenizer.json``; the roles of the special tokens are for the caller to keep.
+
+        Raises:
+            OSError: it cannot be written, as on a full disk (the backend's own ``save`` raises bare Exception).
+        """
+        Path(path).write_text(self.backend.to_str(pretty=True), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], special: SpecialTokens | None = None) -> "TextTokenizer":

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,14 +156,25 @@ def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
     try:
         save_file(tensors, path)
     except SafetensorError as error:
-        if "os error 28" in str(error):  # the library wraps ENOSPC in an error of its own
-            raise OSError(28, "No space left on device") from None
-        raise OSError(str(error)) from None
+        number = re.search(r"os error (\d+)", str(error))  # the library wraps the system's errors in its own
+        if number is None:
+            raise OSError(str(error)) from None
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Write readable JSON."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write readable JSON, whole or not at all: beside, then renamed into place.
+
+    Raises:
+        OSError: If it cannot be written; an older file is left as it was.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def sha256(path: Path) -> str:

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import zhenwei
 from zhenwei.config import Config
-from zhenwei.errors import CheckpointError
+from zhenwei.errors import CheckpointError, TrainingError
 from zhenwei.models import DetectorNetwork
 from zhenwei.training.bundle import load_weights, save_weights, write_json
 from zhenwei.training.whole_folder import whole_folder
@@ -37,8 +37,8 @@ class Progress:
         step: Optimiser steps done in all.
         loss_sum: Sum of the training loss over the articles of the epoch under way.
         n_texts: Number of those articles.
+        unlogged_losses: Losses of the steps since the last line of the log, which go into the next one.
         stopping: State of early stopping.
-        history: One record per epoch done.
         finished: Whether training has ended and only the final scores may be missing.
     """
 
@@ -47,8 +47,8 @@ class Progress:
     step: int = 0
     loss_sum: float = 0.0
     n_texts: int = 0
+    unlogged_losses: list[float] = field(default_factory=list)
     stopping: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
 
 
@@ -76,6 +76,7 @@ def save_checkpoint(
 
     Raises:
         CheckpointError: If it cannot be written; the older one is left as it was.
+        TrainingError: If the weights are no longer finite; the older one is left as it was.
     """
     accelerator = trainee.accelerator
     random_states = [_random_state()]
@@ -83,6 +84,7 @@ def save_checkpoint(
         random_states = gather_object(random_states)
     if not accelerator.is_main_process:
         return
+    _check_finite(trainee.network)
     scaler = accelerator.scaler
     state = {
         "zhenwei_version": zhenwei.__version__,
@@ -128,15 +130,17 @@ def load_checkpoint(folder: Path, trainee: Trainee, config: Config, data: dict[s
         _restore_random_state(load_file(folder / RANDOM), trainee.accelerator.process_index)
         return Progress(**state["progress"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{folder}: damaged checkpoint: {error}") from None
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise CheckpointError(f"{folder}: damaged checkpoint ({reason}); start anew with --overwrite") from None
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
     path = folder / STATE
     try:
         state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = state["config"], state["data"], state["progress"], state["schedule"], state["n_processes"], state["scaler"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _ = state["progress"], state["schedule"], state["n_processes"], state["scaler"]
+        _ = state["config"].items(), state["data"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: damaged or foreign checkpoint ({type(error).__name__}: {error}); start anew with --overwrite"
         ) from None
@@ -178,6 +182,13 @@ def _flattened(settings: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def _check_finite(network: DetectorNetwork) -> None:
+    """Refuse to keep weights that a step has destroyed: the checkpoint before it is worth more."""
+    for name, weight in network.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise TrainingError(f"the weights in {name} are no longer finite")
+
+
 def _named_trained(trainee: Trainee) -> dict[str, torch.nn.Parameter]:
     return {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
 
@@ -206,7 +217,8 @@ def _restore_optimizer(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
 
 def _restore_schedule(trainee: Trainee, state: dict[str, Any]) -> None:
     """Put the schedule back, and the rates that it had set in the optimiser."""
-    trainee.schedule.load_state_dict(state)
+    unchanged = [None] * len(trainee.schedule.lr_lambdas)  # functions are built from the settings, and not saved
+    trainee.schedule.load_state_dict({**state, "lr_lambdas": unchanged})
     for group, rate in zip(trainee.optimizer.param_groups, trainee.schedule.get_last_lr(), strict=True):
         group["lr"] = rate
 

@@ -1,42 +1,12 @@
-"""Where and in which precision a training runs: one process or many, CPU or GPU, float32 or mixed."""
+"""Where and in which precision a network runs; importing this is cheap, so that prediction may use it too."""
 
 import logging
 import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import ProjectConfiguration
-
-from zhenwei.config import TrainingConfig
 
 logger = logging.getLogger(__name__)
-
-
-def build_accelerator(config: TrainingConfig, trackers: Sequence[str], run_dir: Path) -> Accelerator:
-    """Build the accelerator that a training's settings ask for.
-
-    Processes are those that `torchrun` or `accelerate launch` started; the settings need not know of them.
-
-    Args:
-        config: The settings.
-        trackers: Names of experiment trackers.
-        run_dir: Where file-based trackers write.
-    """
-    device = available_device(config.device)
-    precision = available_precision(config.precision, device)
-    if torch.device(device).index is not None:
-        torch.cuda.set_device(device)
-    _forget_earlier_trainings()
-    return Accelerator(
-        cpu=device == "cpu",
-        mixed_precision=precision,
-        log_with=list(trackers),
-        project_config=ProjectConfiguration(project_dir=str(run_dir), logging_dir=str(run_dir)),
-    )
 
 
 def available_device(setting: str) -> str:
@@ -74,15 +44,6 @@ def cpu_computes_bf16() -> bool:
 def is_main_process() -> bool:
     """Tell whether this process is the one that writes and speaks, before an accelerator is there to ask."""
     return int(os.environ.get("RANK", "0")) == 0
-
-
-def _forget_earlier_trainings() -> None:
-    """Let this training choose its device and precision anew; accelerate keeps the first choice of a process.
-
-    transformers' own trainer does the same for the same reason.
-    """
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 def end_processes() -> None:

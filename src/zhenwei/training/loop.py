@@ -118,16 +118,17 @@ def _take_step(
             accelerator.backward(loss)
         total += loss.detach() / accelerator.num_processes
         width = max(width, batch.tokens.shape[1])
+    if accelerator.num_processes > 1:
+        total = accelerator.reduce(total, "sum")
     lr = float(optimizer.param_groups[0]["lr"])
     if accelerator.scaler is not None:
         accelerator.scaler.unscale_(optimizer)
     norm = clip_grad_norm_(trainee.network.parameters(), course.config.training.grad_clip or math.inf)
-    _stop_if_not_finite(total, norm, lr, accelerator.scaler is not None)
+    _stop_if_not_finite(total, norm, accelerator.scaler is not None)
     stepped = _optimizer_step(trainee)
     optimizer.zero_grad(set_to_none=True)
     if stepped:
         trainee.schedule.step()
-    total = accelerator.reduce(total, "sum") if accelerator.num_processes > 1 else total
     return Step(float(total), lr, float(norm), n_texts, width)
 
 
@@ -172,9 +173,9 @@ def _optimizer_step(trainee: Trainee) -> bool:
     return bool(scaler.get_scale() >= before)
 
 
-def _stop_if_not_finite(loss: Tensor, norm: Tensor, lr: float, scaled: bool) -> None:
+def _stop_if_not_finite(loss: Tensor, norm: Tensor, scaled: bool) -> None:
     """Stop before a step that would destroy the weights; with a scaler, overflowed gradients are its business."""
     if not bool(torch.isfinite(loss)):
-        raise TrainingError(f"the loss is {float(loss)} at a learning rate of {lr:.3g}")
+        raise TrainingError(f"the loss of the next step is {float(loss)}")
     if not scaled and not bool(torch.isfinite(norm)):
-        raise TrainingError(f"the gradient's norm is {float(norm)} at a learning rate of {lr:.3g}")
+        raise TrainingError(f"the norm of the next step's gradient is {float(norm)}")

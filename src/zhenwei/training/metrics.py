@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import brier_score_loss, precision_recall_fscore_support, roc_auc_score
 
 SPAUC_MAX_FPR = 0.1
 CALIBRATION_BINS = 10
@@ -33,6 +32,8 @@ def binary_metrics(labels: NDArray[np.int64], probabilities: NDArray[np.float64]
     Raises:
         ValueError: If the arrays differ in length, or are empty.
     """
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  # a second to import: detectors load without it
+
     if labels.shape != probabilities.shape or labels.size == 0:
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape}: expected equal, not empty")
     verdicts = (probabilities >= threshold).astype(np.int64)
@@ -46,12 +47,14 @@ def binary_metrics(labels: NDArray[np.int64], probabilities: NDArray[np.float64]
     scores |= _per_class(labels, verdicts, both)
     scores["acc"] = float((labels == verdicts).mean())
     scores["ece"] = expected_calibration_error(labels, probabilities)
-    scores["brier"] = float(brier_score_loss(labels, probabilities, pos_label=1))
+    scores["brier"] = float(np.mean((probabilities - labels) ** 2))
     return scores
 
 
 def _per_class(labels: NDArray[np.int64], verdicts: NDArray[np.int64], both: bool) -> Scores:
     """Return F1, recall and precision per class and their means; None for a class without articles."""
+    from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415
+
     columns = precision_recall_fscore_support(labels, verdicts, labels=[0, 1], zero_division=0.0)
     present = [bool((labels == target).any()) for target in range(len(CLASSES))]
     by_name: Scores = {}

@@ -59,11 +59,7 @@ def prepare_data(config: Config, needs: frozenset[str] = frozenset()) -> Prepare
     paths = find_parts(config)
     tokenizer = build_tokenizer(config, paths["train"])
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
-    encoded = {
-        part: encode_file(path, tokenizer, config.data.max_len, needs)
-        for part, path in paths.items()
-        if path is not None
-    }
+    encoded = {part: encode_file(path, tokenizer, config.data.max_len, needs) for part, path in paths.items()}
     for part in ("train", "val"):
         _check_both_labels(encoded[part], paths[part])
     if "test" not in encoded:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zhenwei.errors import CheckpointError
-from zhenwei.training.whole_folder import recover_folder
+from zhenwei.training.whole_folder import reason_of, recover_folder
 
 # All that a run leaves behind; `--overwrite` removes these and nothing else.
 CONTENTS = ("config.json", "train.log", "metrics.jsonl", "results.json", "report.html", "tensorboard", "checkpoints")
+# By these a run's folder is known: every run leaves one of them at once, and hardly anything else does.
+MARKS = ("train.log", "metrics.jsonl", "checkpoints/last", "checkpoints/best")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class RunFolder:
         return self.path / "results.json"
 
     @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard shows."""
+        return self.path / "tensorboard"
+
+    @property
     def last(self) -> Path:
         """The checkpoint from which the run goes on exactly."""
         return self.path / "checkpoints" / "last"
@@ -61,23 +68,23 @@ def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
     """
     if path.exists() and not path.is_dir():
         raise CheckpointError(f"{path}: is a file; expected the name of a folder for the run")
-    found = {entry.name for entry in path.iterdir()} if path.exists() else set()
-    if found and not found & set(CONTENTS):
+    occupied = path.exists() and any(path.iterdir())
+    if occupied and not any((path / mark).exists() for mark in MARKS):
         raise CheckpointError(f"{path}: the folder is neither empty nor a run's; choose another with output.dir")
-    if found and not (resume or overwrite):
+    if occupied and not (resume or overwrite):
         raise CheckpointError(
             f"{path}: there is a run already; go on with it by --resume, replace it by --overwrite, "
             "or choose another folder with output.dir"
         )
-    if overwrite and not resume:
-        _remove_run(path)
     folder = RunFolder(path)
     try:
+        if overwrite and not resume:
+            _remove_run(path)
         path.mkdir(parents=True, exist_ok=True)
         recover_folder(folder.last)
         recover_folder(folder.best)
     except OSError as error:
-        raise CheckpointError(f"{path}: the run folder cannot be made: {error.strerror}") from None
+        raise CheckpointError(f"{path}: the run folder cannot be made ready: {reason_of(error)}") from None
     return folder
 
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 
 from zhenwei.models import DetectorNetwork
 from zhenwei.tokens import EncodedArticles, batch_order, collate
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 SCORING_BATCH = 256  # articles; scoring keeps no gradients, so that it has room for more than training
 
@@ -21,7 +23,7 @@ def score_articles(
     *,
     pad_id: int,
     batch_size: int,
-    accelerator: Accelerator,
+    accelerator: "Accelerator",
     mixed: bool = True,
 ) -> NDArray[np.float64]:
     """Judge all articles.
@@ -41,7 +43,11 @@ def score_articles(
     share = batches[accelerator.process_index :: accelerator.num_processes]
     with accelerator.autocast() if mixed else nullcontext():
         mine = list(judge_batches(network, encoded, share, pad_id, accelerator.device))
-    everyone = gather_object(mine) if accelerator.num_processes > 1 else mine
+    everyone = mine
+    if accelerator.num_processes > 1:
+        from accelerate.utils import gather_object  # noqa: PLC0415  # prediction, in one process, does without
+
+        everyone = gather_object(mine)
     logits = np.full(len(encoded), np.nan)
     for rows, values in everyone:
         logits[rows] = values

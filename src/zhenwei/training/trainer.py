@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
-
 from zhenwei.config import Config
-from zhenwei.errors import CheckpointError, ZhenweiError
+from zhenwei.errors import CheckpointError
+from zhenwei.training.accelerator import build_accelerator
 from zhenwei.training.determinism import deterministic_algorithms
-from zhenwei.training.device import build_accelerator
+from zhenwei.training.device import is_main_process
 from zhenwei.training.run import Results, Run
 from zhenwei.training.run_folder import RunFolder, open_run_folder
 from zhenwei.training.run_log import logging_to
+from zhenwei.training.whole_folder import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,39 +55,27 @@ class Trainer:
 
         Raises:
             CheckpointError: If the run folder is taken, cannot be written, or what it holds cannot be resumed.
+            ConfigError: If an experiment tracker is not installed.
             DataError: If the articles cannot be used.
             PretrainedModelError: If a pretrained model cannot be had.
             TrainingError: If the loss is no longer finite.
             KeyboardInterrupt: After Ctrl-C, once the checkpoint is saved.
         """
-        config = self.config
-        accelerator = build_accelerator(config.training, config.output.trackers, config.run_dir)
-        folder = self._open_folder(accelerator)
-        with (
-            logging_to(folder.log, accelerator.is_main_process),
-            deterministic_algorithms(config.training.deterministic),
-        ):
-            logger.info(
-                "run '%s': %s on %s, precision '%s', %d process(es)",
-                folder.path, config.model.name, accelerator.device, accelerator.mixed_precision,
-                accelerator.num_processes,
-            )  # fmt: skip
-            return Run(config, folder, accelerator).carry_out()
-
-    def _open_folder(self, accelerator: Accelerator) -> RunFolder:
-        """Open the run's folder in one process, and let all others know whether that went well."""
-        path = self.config.run_dir
-        outcome: list[ZhenweiError | None] = [None]
-        if accelerator.is_main_process:
-            try:
-                folder = open_run_folder(path, self.resume, self.overwrite)
-                self.config.save(folder.config)
-            except ZhenweiError as error:
-                outcome = [error]
-            except OSError as error:
-                outcome = [CheckpointError(f"{path}: cannot be written: {error.strerror}")]
-        if accelerator.num_processes > 1:
-            broadcast_object_list(outcome)
-        if outcome[0] is not None:
-            raise outcome[0]
-        return RunFolder(path)
+        config, path = self.config, self.config.run_dir
+        main = is_main_process()
+        # Where the folder is refused, the main process ends before it meets the others: the launcher ends them.
+        folder = open_run_folder(path, self.resume, self.overwrite) if main else RunFolder(path)
+        try:
+            with logging_to(folder.log, main), deterministic_algorithms(config.training.deterministic):
+                accelerator = build_accelerator(config, folder.tensorboard)
+                logger.info(
+                    "run '%s': %s on %s, precision '%s', %d process(es)",
+                    path, config.model.name, accelerator.device, accelerator.mixed_precision,
+                    accelerator.num_processes,
+                )  # fmt: skip
+                return Run(config, folder, accelerator).carry_out()
+        except OSError as error:
+            place = f"'{error.filename}': " if error.filename else ""
+            raise CheckpointError(
+                f"the run in '{path}' cannot go on: {place}{reason_of(error)}; mend that, then go on with --resume"
+            ) from None

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zhenwei.errors import CheckpointError
@@ -31,11 +31,11 @@ def whole_folder(final: Path) -> Iterator[Path]:
         yield beside
         _flush(beside)
         _swap(beside, final)
-    except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise CheckpointError(_cannot_save(final, error)) from None
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+    except BaseException as error:
+        with suppress(OSError):
+            recover_folder(final)
+        if isinstance(error, OSError):
+            raise CheckpointError(_cannot_save(final, error)) from None
         raise
 
 
@@ -62,8 +62,8 @@ def _swap(beside: Path, final: Path) -> None:
     if final.exists():
         final.rename(old)
     beside.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
     _sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _set_aside(final: Path) -> Path:
@@ -88,5 +88,11 @@ def _sync(path: Path) -> None:
 
 def _cannot_save(final: Path, error: OSError) -> str:
     kept = f"the previous '{final}' is whole" if final.exists() else "nothing was saved there before"
-    reason = "no space left on the device" if error.errno == errno.ENOSPC else (error.strerror or str(error))
-    return f"'{final}' cannot be saved: {reason}; {kept}. Make room, then go on with --resume"
+    return f"'{final}' cannot be saved: {reason_of(error)}; {kept}. Make room, then go on with --resume"
+
+
+def reason_of(error: OSError) -> str:
+    """Say in few words why a file could not be read or written."""
+    if error.errno == errno.ENOSPC:
+        return "no space left on the device"
+    return error.strerror or str(error)

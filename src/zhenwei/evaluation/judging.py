@@ -1,0 +1,51 @@
+"""Logits of articles by a trained detector, in one process and in float32, as everybody uses it."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zhenwei.config import check_device
+from zhenwei.errors import ConfigError
+from zhenwei.tokens import EncodedArticles, batch_order
+from zhenwei.training import Bundle
+from zhenwei.training.device import available_device
+from zhenwei.training.scoring import judge_batches
+
+
+def to_device(bundle: Bundle, device: str) -> torch.device:
+    """Move a bundle's network to a device, and return where it is now.
+
+    Args:
+        bundle: The detector.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; one that is not there: a warning, and the CPU.
+
+    Raises:
+        ConfigError: If no device is so called.
+    """
+    try:
+        place = torch.device(available_device(check_device(device)))
+    except ValueError as error:
+        raise ConfigError(f"device: {error}") from None
+    bundle.network.to(place)
+    return place
+
+
+def judge_articles(
+    bundle: Bundle, encoded: EncodedArticles, device: torch.device, batch_size: int
+) -> NDArray[np.float64]:
+    """Judge articles, those of like length together.
+
+    Args:
+        bundle: The detector; its network is on the device.
+        encoded: N articles.
+        device: Where the network is.
+        batch_size: Articles that are judged at once.
+
+    Returns:
+        Logits of fake [N], in the order of the articles.
+    """
+    batches = batch_order(encoded.lengths, batch_size, seed=0, epoch=0, shuffle=False)
+    logits = np.empty(len(encoded), np.float64)
+    for rows, values in judge_batches(bundle.network, encoded, batches, bundle.tokenizer.pad_id, device):
+        logits[rows] = values
+    return logits

@@ -1,0 +1,170 @@
+"""The epochs of a run, one after the other: train, judge val, keep the best, save, stop."""
+
+import logging
+import signal
+from typing import Any
+
+from torch import nn
+
+from zhenwei.config import Config
+from zhenwei.errors import TrainingError
+from zhenwei.training.bundle import Bundle, save_bundle
+from zhenwei.training.checkpoints import Progress, Trainee, save_checkpoint
+from zhenwei.training.compilation import compiled_or_plain
+from zhenwei.training.early_stopping import EarlyStopping
+from zhenwei.training.interruption import Interruption, graceful_interruption
+from zhenwei.training.judging import judge
+from zhenwei.training.loop import Course, train_steps
+from zhenwei.training.preparation import PreparedData
+from zhenwei.training.run_folder import RunFolder
+from zhenwei.training.run_log import RunLog
+
+logger = logging.getLogger(__name__)
+
+
+class Epochs:
+    """Trains from where a run's progress is to its end, and keeps the run's folder up to date."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        data: PreparedData,
+        trainee: Trainee,
+        course: Course,
+        progress: Progress,
+        fingerprint: dict[str, str | None],
+    ) -> None:
+        """Take over a run that is built.
+
+        Args:
+            config: Its settings.
+            folder: Where its checkpoints and logs go.
+            data: Its articles, and their tokenizer.
+            trainee: What is trained.
+            course: What it is trained on.
+            progress: How far it is; changed in place.
+            fingerprint: Digests of the articles, for the checkpoint.
+        """
+        self.config, self.folder, self.data = config, folder, data
+        self.trainee, self.course, self.progress, self.fingerprint = trainee, course, progress, fingerprint
+        self.accelerator = trainee.accelerator
+        self.stopping = EarlyStopping(config.training.monitor_direction, config.training.early_stop)
+        if progress.stopping:
+            self.stopping = EarlyStopping(**progress.stopping)
+
+    def run(self) -> None:
+        """Train until the last epoch, or until patience is at its end.
+
+        Raises:
+            CheckpointError: If a checkpoint cannot be written.
+            TrainingError: If the loss, the gradient or the weights are no longer finite.
+        """
+        config, progress = self.config, self.progress
+        self._start_trackers()
+        log = RunLog(
+            self.folder.metrics, self.accelerator, config.output.log_interval, total=self.course.total_steps,
+            done=progress.step, losses=progress.unlogged_losses, show=config.output.progress,
+        )  # fmt: skip
+        try:
+            model = self._model()
+            with graceful_interruption(enabled=self.accelerator.num_processes == 1) as asked:
+                while progress.epoch < config.training.epochs and not self.stopping.should_stop:
+                    self._train_epoch(model, log, asked)
+                    self._end_epoch(log)
+                    self._end_if(asked)
+                progress.finished = True
+                self._save()
+        except TrainingError as error:
+            raise TrainingError(self._why_stopped(error)) from None
+        finally:
+            log.close()
+
+    def _start_trackers(self) -> None:
+        """Start the experiment trackers; TensorBoard forgets what a killed run told it after its checkpoint."""
+        started = {"tensorboard": {"purge_step": self.progress.step + 1}} if self.progress.step else {}
+        self.accelerator.init_trackers("zhenwei", init_kwargs=started)
+        for tracker in self.accelerator.trackers:
+            if tracker.name != "tensorboard":  # there, settings would be files beside config.json
+                tracker.store_init_configuration(_plain(self.config))
+
+    def _model(self) -> nn.Module:
+        """Return the network as it is to be called: spread over processes, compiled if asked for."""
+        model: nn.Module = self.trainee.network
+        if self.accelerator.num_processes > 1:
+            model = self.accelerator.prepare_model(model)
+        return compiled_or_plain(model, self.trainee, self.course) if self.config.training.compile else model
+
+    def _train_epoch(self, model: nn.Module, log: RunLog, asked: Interruption) -> None:
+        """Take the steps of an epoch that are still to be taken."""
+        progress, every = self.progress, self.config.output.save_steps
+        for step in train_steps(model, self.trainee, self.course, progress.epoch, first=progress.step_in_epoch):
+            progress.step += 1
+            progress.step_in_epoch += 1
+            progress.loss_sum += step.loss * step.n_texts
+            progress.n_texts += step.n_texts
+            log.step(step, progress.step, progress.epoch + 1)
+            if progress.step_in_epoch == self.course.steps_per_epoch:
+                return  # the epoch's end saves
+            if every and progress.step % every == 0:
+                self._save()
+            self._end_if(asked)
+
+    def _end_epoch(self, log: RunLog) -> None:
+        """Judge val, keep the weights if they are the best so far, save the checkpoint."""
+        progress = self.progress
+        progress.epoch += 1
+        val = judge(self.trainee.network, self.data.val, self.course.pad_id, self.accelerator, mixed=True)
+        train_loss = progress.loss_sum / max(progress.n_texts, 1)
+        record = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss, "val": val}
+        best = self.stopping.update(val[self.config.training.monitor], progress.epoch)
+        if best and self.accelerator.is_main_process:
+            save_bundle(self._bundle(record), self.folder.best)
+        self.accelerator.wait_for_everyone()
+        progress.stopping = self.stopping.state_dict()
+        progress.step_in_epoch, progress.loss_sum, progress.n_texts = 0, 0.0, 0
+        log.epoch(record, progress.step, self._verdict(best))
+        self._save()
+
+    def _bundle(self, record: dict[str, Any]) -> Bundle:
+        facts = {**record, "n_train": len(self.data.train), "n_val": len(self.data.val)}
+        return Bundle(self.config, self.data.tokenizer, self.trainee.network, facts=facts)
+
+    def _verdict(self, best: bool) -> str:
+        """Say in words what an epoch's score means for the run."""
+        monitor, stopping = self.config.training.monitor, self.stopping
+        if best:
+            return f"best {monitor} so far, saved"
+        text = f"best {monitor} was {stopping.best:.4f} in epoch {stopping.best_epoch}"
+        return text + ("; stopping early" if stopping.should_stop else "")
+
+    def _save(self) -> None:
+        save_checkpoint(self.folder.last, self.trainee, self.progress, self.config, self.fingerprint)
+
+    def _end_if(self, asked: Interruption) -> None:
+        """End the run where somebody asked for it, with its checkpoint saved."""
+        if not asked:
+            return
+        self._save()
+        logger.warning("interrupted at step %d: saved '%s'; go on with --resume", self.progress.step, self.folder.last)
+        if asked.signal == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    def _why_stopped(self, error: TrainingError) -> str:
+        """Say at which step and rate a training stopped, where its last good weights are, and what may help."""
+        rate = self.trainee.schedule.get_last_lr()[0]
+        kept = f"the last good checkpoint is '{self.folder.last}'" if self.folder.last.exists() else "none is saved"
+        return (
+            f"training stopped after step {self.progress.step} (learning rate {rate:.3g}): {error}; {kept}. "
+            "A lower training.lr, a longer training.warmup_steps or a training.grad_clip may help"
+        )
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """Return settings as trackers take them: one level, plain values."""
+    flat: dict[str, Any] = {"seed": config.seed}
+    for section, values in config.to_dict().items():
+        if isinstance(values, dict):
+            flat |= {f"{section}.{name}": value for name, value in values.items()}
+    return {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in flat.items()}

@@ -1,0 +1,50 @@
+"""Scores of labelled articles while training: the field's metrics, over all processes."""
+
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from zhenwei.errors import TrainingError
+from zhenwei.models import DetectorNetwork
+from zhenwei.tokens import EncodedArticles
+from zhenwei.training.metrics import binary_metrics
+from zhenwei.training.scoring import SCORING_BATCH, mean_cross_entropy, score_articles, sigmoid
+
+
+def judge(
+    network: DetectorNetwork, articles: EncodedArticles, pad_id: int, accelerator: Accelerator, mixed: bool
+) -> dict[str, Any]:
+    """Score labelled articles: the field's metrics at a threshold of 0.5, and the mean cross-entropy `loss`.
+
+    Args:
+        network: On the accelerator's device.
+        articles: The articles.
+        pad_id: Id of the padding token.
+        accelerator: Device, precision and processes.
+        mixed: In the accelerator's mixed precision; False: in float32.
+
+    Raises:
+        TrainingError: If a logit is not finite.
+    """
+    logits = score_articles(
+        network, articles, pad_id=pad_id, batch_size=SCORING_BATCH, accelerator=accelerator, mixed=mixed
+    )
+    return metrics_of_logits(articles.labels.astype(np.int64), logits)
+
+
+def metrics_of_logits(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the field's metrics at a threshold of 0.5, and the mean cross-entropy as `loss`.
+
+    Args:
+        labels: [N] of 0 or 1.
+        logits: [N] of fake.
+
+    Raises:
+        TrainingError: If a logit is not finite.
+    """
+    lost = int((~np.isfinite(logits)).sum())
+    if lost:
+        raise TrainingError(f"{lost} of {logits.size} articles have no finite logit")
+    return {**binary_metrics(labels, sigmoid(logits)), "loss": mean_cross_entropy(labels.astype(np.float64), logits)}

@@ -1,0 +1,206 @@
+"""The detector as its users meet it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from zhenwei import Article, Detector
+from zhenwei.errors import CheckpointError, ConfigError, DataError
+
+FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
+REAL = "据东河通报，食盐检测合格，供应恢复正常。"
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_run: Path) -> Detector:
+    return Detector.load(tiny_run, device="cpu")
+
+
+class TestLoading:
+    def test_a_run_and_its_bundle_are_the_same_detector(self, tiny_run: Path) -> None:
+        bundle = Detector.load(str(tiny_run / "checkpoints" / "best"))
+        assert bundle.predict(FAKE) == Detector.load(tiny_run).predict(FAKE)
+
+    def test_it_is_ready_to_judge(self, detector: Detector) -> None:
+        assert not detector.bundle.network.training
+        assert detector.threshold == 0.5
+
+    def test_a_device_that_is_none_is_refused(self, tiny_run: Path) -> None:
+        with pytest.raises(ConfigError, match="device: found 'gpu'; expected auto, cpu, cuda, cuda:N or mps"):
+            Detector.load(tiny_run, device="gpu")
+
+
+class TestPrediction:
+    def test_it_tells_fake_from_real(self, detector: Detector) -> None:
+        fake, real = detector.predict([FAKE, REAL])
+        assert (fake.verdict, real.verdict) == ("fake", "real")
+        assert real.probability < detector.threshold <= fake.probability
+        assert (fake.text, fake.threshold, fake.warnings) == (FAKE, 0.5, ())
+
+    def test_fields_are_read_by_name_too(self, detector: Detector) -> None:
+        prediction = detector.predict(FAKE)[0]
+        assert prediction["verdict"] == prediction.verdict
+        with pytest.raises(KeyError, match="verdcit"):
+            prediction["verdcit"]
+        with pytest.raises(FrozenInstanceError):
+            prediction.verdict = "real"  # type: ignore[misc]
+
+    def test_it_is_written_as_json(self, detector: Detector) -> None:
+        written = json.loads(json.dumps(detector.predict(FAKE)[0].to_dict()))
+        assert list(written) == ["text", "verdict", "probability", "threshold", "warnings"]
+
+    def test_the_threshold_is_the_bundles_own(self, tiny_run: Path) -> None:
+        strict = Detector.load(tiny_run)
+        strict.bundle.threshold = 0.999
+        assert strict.predict(FAKE)[0].verdict == "real"
+        strict.bundle.threshold = strict.predict(FAKE)[0].probability
+        assert strict.predict(FAKE)[0].verdict == "fake"
+
+
+class TestTexts:
+    def test_one_text_a_list_and_a_generator(self, detector: Detector) -> None:
+        one = detector.predict(FAKE)
+        assert len(one) == 1
+        assert detector.predict([FAKE]) == detector.predict(text for text in [FAKE]) == one
+        assert detector.predict([]) == []
+
+    def test_thousands_keep_their_order(
+        self, detector: Detector, make_posts: Callable[..., list[dict[str, Any]]]
+    ) -> None:
+        rows = make_posts(3000, seed=9)
+        found = detector.predict(row["content"] for row in rows)
+        assert [prediction.text for prediction in found] == [row["content"] for row in rows]
+        agree = [prediction.verdict == row["label"] for prediction, row in zip(found, rows, strict=True)]
+        assert sum(agree) > 2900
+
+    def test_a_stream_is_judged_part_by_part(self, detector: Detector) -> None:
+        def texts() -> Any:
+            yield from [FAKE] * 1024
+            raise LookupError("read too far")
+
+        assert next(detector.predict_stream(texts())).verdict == "fake"
+
+    def test_neighbours_make_no_difference(self, detector: Detector) -> None:
+        alone = detector.predict(FAKE)[0].probability
+        crowd = detector.predict([REAL * 20, "好", *[REAL] * 70, FAKE])[-1].probability
+        assert crowd == pytest.approx(alone, abs=1e-6)
+
+    def test_articles_are_judged_by_their_content(self, detector: Detector) -> None:
+        assert list(detector.predict_articles([Article(content=FAKE, label="real")])) == detector.predict(FAKE)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "found ''; expected a text that is not blank"),
+            (" \n\u200b", "expected a text that is not blank"),
+            (None, "found null; expected a text"),
+            (7, "found 7; expected a text"),
+            (b"text", "found b'text'; expected a text"),
+            ("半\ud83d", "expected text without lone surrogates"),
+        ],
+    )
+    def test_what_is_no_text_is_named_by_its_number(self, detector: Detector, text: Any, message: str) -> None:
+        with pytest.raises(DataError) as caught:
+            detector.predict([FAKE, REAL, text])
+        assert str(caught.value).startswith("text 3: ")
+        assert message in str(caught.value)
+
+    def test_threads_share_a_detector(self, detector: Detector) -> None:
+        texts = [FAKE, REAL, FAKE * 3, REAL + FAKE] * 10
+        expected = [detector.predict(text)[0].probability for text in texts]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda text: detector.predict(text)[0].probability, texts))
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert not detector.bundle.network.training
+
+
+class TestWarnings:
+    def test_a_text_that_was_cut(self, detector: Detector) -> None:
+        assert detector.predict(FAKE * 9)[0].warnings == ("only the first 40 tokens were read: the text is longer",)
+
+    def test_a_text_in_another_writing(self, detector: Detector) -> None:
+        (warning,) = detector.predict("Ceci n'est pas une nouvelle")[0].warnings
+        assert warning == "most of the text is unknown to this detector: it was trained on other writing"
+
+    def test_a_few_unknown_characters_are_nothing_to_warn_of(self, detector: Detector) -> None:
+        assert detector.predict(FAKE + "囧")[0].warnings == ()
+
+    def test_both_at_once(self, detector: Detector) -> None:
+        assert len(detector.predict("囧囍" * 40)[0].warnings) == 2
+
+
+class TestDamage:
+    def refusal(self, path: Path) -> str:
+        with pytest.raises(CheckpointError) as caught:
+            Detector.load(path)
+        return str(caught.value)
+
+    @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+    def test_a_file_is_missing(self, own_bundle: Path, name: str) -> None:
+        (own_bundle / name).unlink()
+        assert f"{name} is missing" in self.refusal(own_bundle)
+
+    @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
+    def test_a_file_is_cut_off(self, own_bundle: Path, name: str) -> None:
+        content = (own_bundle / name).read_bytes()
+        (own_bundle / name).write_bytes(content[: len(content) // 2])
+        assert f"{own_bundle / name}: damaged" in self.refusal(own_bundle)
+
+    def test_a_byte_is_changed(self, own_bundle: Path) -> None:
+        content = bytearray((own_bundle / "model.safetensors").read_bytes())
+        content[-3] ^= 1
+        (own_bundle / "model.safetensors").write_bytes(content)
+        assert "it is not the file that was saved (sha256 differs)" in self.refusal(own_bundle)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}'])
+    def test_the_description_is_damaged(self, own_bundle: Path, content: str) -> None:
+        (own_bundle / "detector.json").write_text(content)
+        assert f"{own_bundle / 'detector.json'}: damaged or foreign" in self.refusal(own_bundle)
+
+    def test_the_settings_are_damaged(self, own_bundle: Path) -> None:
+        (own_bundle / "config.json").write_text('{"model": {"nme": "bigru"}}')
+        assert "damaged or foreign bundle" in self.refusal(own_bundle)
+
+    def test_it_was_saved_by_a_newer_zhenwei(self, own_bundle: Path) -> None:
+        path = own_bundle / "detector.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 2, "zhenwei_version": "9.0"}))
+        assert "bundle format 2, saved by zhenwei 9.0; this is zhenwei 0.1.0, which reads format 1" in self.refusal(
+            own_bundle
+        )
+
+    def test_the_weights_are_of_another_network(self, own_bundle: Path) -> None:
+        weights = load_file(own_bundle / "model.safetensors")
+        save_file({**weights, "stray": torch.ones(1)}, own_bundle / "model.safetensors")
+        path = own_bundle / "detector.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "sha256": {}}))
+        assert (
+            'not of this network: Error(s) in loading state_dict for BiGRU: Unexpected key(s) in state_dict: "stray"'
+            in (self.refusal(own_bundle))
+        )
+
+    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
+        assert "neither a run folder nor a bundle" in self.refusal(tmp_path)
+
+    def test_no_folder(self, tmp_path: Path) -> None:
+        told = self.refusal(tmp_path / "none")
+        assert told == f"{tmp_path / 'none'}: no such folder; expected a run folder or a bundle"
+
+    def test_a_run_that_has_not_saved_yet(self, own_run: Path) -> None:
+        shutil.rmtree(own_run / "checkpoints" / "best")
+        assert "this run has no best checkpoint yet" in self.refusal(own_run)
+
+    def test_its_encoder_cannot_be_built(self, own_bundle: Path) -> None:
+        settings = json.loads((own_bundle / "config.json").read_text(encoding="utf-8"))
+        settings["model"] |= {"use_pretrained_bert": True, "bert_model_name": "a-bert"}
+        (own_bundle / "config.json").write_text(json.dumps(settings))
+        path = own_bundle / "detector.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "encoder": {"model_type": "of-tomorrow"}}))
+        assert "the encoder described in the bundle cannot be built" in self.refusal(own_bundle)

@@ -1,0 +1,60 @@
+"""torch.compile on request: like results, plain names of weights, and a way on where it cannot work."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch._inductor import config as inductor
+
+from zhenwei import Trainer
+
+pytestmark = pytest.mark.slow
+Settings = Callable[..., dict[str, Any]]
+BRIEF = {"epochs": 1, "batch_size": 32}
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget what other tests compiled."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+def train(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    results, model_path = Trainer(settings).train()
+    return results, load_file(model_path / "model.safetensors")
+
+
+@pytest.mark.skipif(not any(map(os.access, ["/usr/bin/g++", "/usr/bin/c++"], [os.X_OK] * 2)), reason="needs a compiler")
+def test_compiled_and_plain_training_end_close_to_each_other(
+    tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = {"training": BRIEF, "model": {"dropout": 0.0}, "data": {"max_len": 32}}
+    plain, weights = train(tiny_settings(tmp_path / "plain", **settings))
+    compiled, other = train(tiny_settings(tmp_path / "compiled", **settings | {"training": {**BRIEF, "compile": True}}))
+    assert "compiled the network; batches are padded to one of [32] tokens" in caplog.text
+    assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-3)
+    assert other.keys() == weights.keys()  # no `_orig_mod.`
+    for name in weights.keys() - {"attention.score.bias"}:  # softmax does not feel it: it learns rounding errors
+        torch.testing.assert_close(other[name], weights[name], rtol=0.01, atol=1e-3)
+
+
+def test_where_no_compiler_works_one_warning_is_given_and_training_goes_on(
+    tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inductor.cpp, "cxx", (str(tmp_path / "no-compiler"),))
+    settings = {"model": {"dropout": 0.3}, "data": {"max_len": 32}}
+    _, plain = train(tiny_settings(tmp_path / "plain", training=BRIEF, **settings))
+    caplog.clear()
+    _, fallen_back = train(tiny_settings(tmp_path / "run", training={**BRIEF, "compile": True}, **settings))
+    [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "torch.compile cannot work here, going on without it" in record.getMessage()
+    assert plain.keys() == fallen_back.keys()

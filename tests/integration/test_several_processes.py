@@ -1,0 +1,102 @@
+"""Two processes by torchrun or accelerate: the run of one process, with one voice."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei import Trainer
+
+pytestmark = pytest.mark.slow
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "zhenwei")
+ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "zhenwei")  # fmt: skip
+TRAIN_STEPS = {"model": {"dropout": 0.0}, "data": {"aug_prob": 0.0}, "training": {"epochs": 2}}
+
+Settings = Callable[..., dict[str, Any]]
+Launch = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def launch(one_thread: dict[str, str], tmp_path: Path) -> Launch:
+    """A function that trains in two processes, and fails if that takes over two minutes."""
+
+    def run(settings: dict[str, Any], *options: str, launcher: tuple[str, ...] = TORCHRUN) -> Any:
+        path = tmp_path / "settings.json"
+        path.write_text(json.dumps(settings))
+        command = [sys.executable, *launcher, "train", str(path), *options]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, env=one_thread, text=True, **pipes) as launcher_process:  # type: ignore[call-overload]
+            try:
+                out, err = launcher_process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                launcher_process.terminate()  # it ends its processes; killed, it would leave them behind
+                raise
+        return subprocess.CompletedProcess(command, launcher_process.returncode, out, err)
+
+    return run
+
+
+def events(run: Path, kind: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == kind]
+
+
+def test_two_processes_give_the_scores_of_one(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+    alone, _ = Trainer(run_settings(tmp_path / "alone", **TRAIN_STEPS)).train()
+    done = launch(run_settings(tmp_path / "both", **TRAIN_STEPS))
+    assert done.returncode == 0, done.stderr
+    both = json.loads((tmp_path / "both" / "results.json").read_text())
+    assert (both["n"], both["val"]["n"]) == (60, 60)  # every article judged, none twice
+    assert both["auc"] == pytest.approx(alone["auc"], abs=0.05)
+    assert both["loss"] == pytest.approx(alone["loss"], rel=0.05)
+
+    first = [events(tmp_path / run, "step")[0]["loss"] for run in ("alone", "both")]
+    assert first[0] == pytest.approx(first[1], abs=1e-5)
+    assert [event["step"] for event in events(tmp_path / "both", "step")] == list(range(1, 31))
+    log = (tmp_path / "both" / "train.log").read_text()
+    assert "2 process(es)" in log
+    for text in ("epoch 1 step 1:", "epoch 2: training loss", "tokenizer:"):
+        assert log.count(text) == 1
+        assert done.stderr.count(text) == 1
+    assert done.stdout.count("macro_f1") == 1
+
+
+def test_accelerate_launch_needs_no_change_of_settings(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+    settings = run_settings(tmp_path / "run", training={"epochs": 1})
+    done = launch(settings, launcher=ACCELERATE)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["n"] == 60
+
+
+def test_a_taken_run_folder_is_said_once_and_ends_both(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints" / "last").mkdir(parents=True)
+    done = launch(run_settings(run))
+    assert done.returncode != 0
+    assert done.stderr.count("there is a run already") == 1
+
+
+def test_an_error_that_both_meet_is_said_once(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+    rows = [{"content": f"谣言{number}", "label": 1} for number in range(5)]
+    (tmp_path / "val.json").write_text(json.dumps(rows))
+    done = launch(run_settings(tmp_path / "run", data={"val": str(tmp_path / "val.json")}))
+    assert done.returncode != 0
+    assert done.stderr.count("all 5 articles are fake; expected both labels") == 1
+
+
+def test_two_processes_judge_again_what_two_have_trained(
+    launch: Launch, run_settings: Settings, tmp_path: Path
+) -> None:
+    settings = run_settings(tmp_path / "run", training={"epochs": 1})
+    assert launch(settings).returncode == 0
+    before = (tmp_path / "run" / "results.json").read_text()
+    (tmp_path / "run" / "results.json").unlink()
+    done = launch(settings, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "results.json").read_text() == before

@@ -1,0 +1,144 @@
+"""The shared layers, against slow versions that anybody can check."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from zhenwei.models.layers import MLP, MaskAttention, masked_mean
+from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
+
+Floats = NDArray[np.float64]
+
+LENGTHS = torch.tensor([5, 1, 3])
+MASK = torch.arange(5) < LENGTHS[:, None]  # [3, 5]
+
+
+def attend_slowly(inputs: Floats, length: int, weight: Floats, bias: float) -> tuple[Floats, Floats]:
+    """Pool one article [T, D], token by token."""
+    powers = [np.exp(inputs[place] @ weight + bias) for place in range(length)]
+    weights = np.array([power / sum(powers) for power in powers] + [0.0] * (len(inputs) - length))
+    return sum(weights[place] * inputs[place] for place in range(length)), weights
+
+
+class TestMaskAttention:
+    def test_it_is_a_softmax_over_the_real_tokens_alone(self) -> None:
+        torch.manual_seed(0)
+        attention, inputs = MaskAttention(4), torch.randn(3, 5, 4)
+        pooled, weights = attention(inputs, MASK)
+        for row, length in enumerate(LENGTHS.tolist()):
+            expected = attend_slowly(
+                inputs[row].double().numpy(),
+                length,
+                attention.score.weight[0].detach().double().numpy(),
+                attention.score.bias.item(),
+            )
+            np.testing.assert_allclose(pooled[row].detach(), expected[0], atol=1e-6)
+            np.testing.assert_allclose(weights[row].detach(), expected[1], atol=1e-6)
+
+    def test_weights_sum_to_1_over_real_tokens(self) -> None:
+        _, weights = MaskAttention(4)(torch.randn(3, 5, 4), MASK)
+        torch.testing.assert_close(weights.sum(dim=1), torch.ones(3))
+        assert (weights[~MASK] == 0).all()
+
+    def test_what_stands_at_padding_makes_no_difference(self) -> None:
+        attention, inputs = MaskAttention(4), torch.randn(3, 5, 4)
+        loud = torch.where(MASK.unsqueeze(-1), inputs, torch.tensor(1e6))
+        assert torch.equal(
+            attention(inputs * MASK.unsqueeze(-1), MASK)[0], attention(loud * MASK.unsqueeze(-1), MASK)[0]
+        )
+        torch.testing.assert_close(attention(loud, MASK)[1], attention(inputs, MASK)[1])
+
+    def test_a_row_of_padding_alone_gives_zeros_and_finite_gradients(self) -> None:
+        attention = MaskAttention(4)
+        inputs = torch.randn(2, 5, 4, requires_grad=True)
+        pooled, weights = attention(inputs, torch.zeros(2, 5, dtype=torch.bool))
+        assert (pooled == 0).all()
+        assert (weights == 0).all()
+        pooled.sum().backward()
+        assert inputs.grad is not None
+        assert torch.isfinite(inputs.grad).all()
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_half_precision_keeps_its_type_and_stays_finite(self, dtype: torch.dtype) -> None:
+        attention = MaskAttention(4).to(dtype)
+        pooled, weights = attention(torch.randn(3, 5, 4, dtype=dtype) * 100, MASK)
+        assert (pooled.dtype, weights.dtype) == (dtype, torch.float32)
+        assert torch.isfinite(pooled).all()
+
+
+class TestMaskedMean:
+    def test_it_averages_the_real_tokens(self) -> None:
+        inputs = torch.randn(3, 5, 4)
+        expected = torch.stack([inputs[row, :length].mean(dim=0) for row, length in enumerate(LENGTHS)])
+        torch.testing.assert_close(masked_mean(inputs, MASK), expected)
+
+    def test_no_token_gives_zeros(self) -> None:
+        assert (masked_mean(torch.randn(1, 5, 4), torch.zeros(1, 5, dtype=torch.bool)) == 0).all()
+
+
+class TestMLP:
+    @pytest.mark.parametrize(
+        ("hidden", "kinds"),
+        [
+            ([], [nn.Linear]),
+            ([8], [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]),
+            ([8, 4], [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]),
+        ],
+    )
+    def test_each_hidden_size_is_linear_relu_dropout(self, hidden: list[int], kinds: list[type]) -> None:
+        mlp = MLP(6, hidden, dropout=0.2)
+        assert [type(layer) for layer in mlp.layers] == kinds
+        assert mlp(torch.randn(3, 6)).shape == (3,)
+
+
+def reference_gru(ours: MaskedBiGRU, features: int, hidden: int, layers: int) -> nn.GRU:
+    """Build torch's own bidirectional GRU with the same weights."""
+    theirs = nn.GRU(features, hidden, layers, batch_first=True, bidirectional=True)
+    for depth in range(layers):
+        for suffix, layer in (("", ours.forward_layers[depth]), ("_reverse", ours.backward_layers[depth])):
+            for name, weight in layer.named_parameters():
+                getattr(theirs, name.replace("_l0", f"_l{depth}{suffix}")).data.copy_(weight.data)
+    return theirs
+
+
+class TestMaskedBiGRU:
+    @pytest.mark.parametrize("layers", [1, 2])
+    def test_it_equals_torch_on_packed_sequences(self, layers: int) -> None:
+        torch.manual_seed(0)
+        ours = MaskedBiGRU(4, 3, layers, dropout=0.5).eval()
+        theirs = reference_gru(ours, 4, 3, layers)
+        inputs = torch.randn(3, 5, 4)
+        packed = pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+        expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+        torch.testing.assert_close(ours(inputs, MASK)[MASK], expected[MASK], atol=1e-6, rtol=1e-5)
+
+    def test_gradients_are_those_of_torch(self) -> None:
+        torch.manual_seed(0)
+        ours = MaskedBiGRU(4, 3, 1, dropout=0.0)
+        theirs = reference_gru(ours, 4, 3, 1)
+        inputs = torch.randn(3, 5, 4)
+        packed = pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+        pad_packed_sequence(theirs(packed)[0], batch_first=True)[0][MASK].square().sum().backward()
+        ours(inputs, MASK)[MASK].square().sum().backward()
+        layer = ours.backward_layers[0]
+        torch.testing.assert_close(layer.weight_hh_l0.grad, theirs.weight_hh_l0_reverse.grad)
+        torch.testing.assert_close(layer.weight_ih_l0.grad, theirs.weight_ih_l0_reverse.grad)
+
+    def test_a_row_of_padding_alone_leaves_the_others_as_they_are(self) -> None:
+        gru, inputs = MaskedBiGRU(4, 3, 2, dropout=0.0), torch.randn(2, 5, 4)
+        mask = torch.tensor([[True] * 5, [False] * 5])
+        both = gru(inputs, mask)
+        assert torch.isfinite(both).all()
+        torch.testing.assert_close(both[0], gru(inputs[:1], mask[:1])[0])
+
+    def test_dropout_acts_between_layers_only(self) -> None:
+        inputs, full = torch.randn(1, 5, 4), torch.ones(1, 5, dtype=torch.bool)
+        one, two = (MaskedBiGRU(4, 3, layers, dropout=0.5).train() for layers in (1, 2))
+        assert torch.equal(one(inputs, full), one(inputs, full))
+        assert not torch.equal(two(inputs, full), two(inputs, full))
+
+    def test_rows_are_mirrored_within_their_length(self) -> None:
+        assert mirrored_positions(MASK).tolist() == [[4, 3, 2, 1, 0], [0, 1, 2, 3, 4], [2, 1, 0, 3, 4]]

@@ -1,0 +1,188 @@
+"""BERT's embedding layer, taken without the encoder behind it."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertModel, GPT2Config, GPT2Model, RobertaConfig, RobertaModel
+
+from zhenwei.config import BiGRUConfig, Config
+from zhenwei.errors import PretrainedModelError
+from zhenwei.models import Vocabulary, build_network
+from zhenwei.models.bigru import BiGRU
+from zhenwei.models.embeddings import PretrainedEmbedding
+from zhenwei.tokens import load_pretrained_tokenizer
+from zhenwei.training import Bundle, load_bundle, save_bundle
+
+TOKENS = torch.tensor([[2, 6, 7, 8, 3], [2, 9, 3, 0, 0]])
+
+
+def build(folder: Path, *, size: int = 50, max_len: int = 60, **settings: Any) -> BiGRU:
+    settings = {"emb_dim": 16, "hidden_dim": 4, "mlp_dims": [4], **settings}
+    config = BiGRUConfig(use_pretrained_bert=True, bert_model_name=str(folder), **settings)
+    network = build_network(config, Vocabulary(size, 0, max_len))
+    assert isinstance(network, BiGRU)
+    return network
+
+
+def layer_of(network: BiGRU) -> PretrainedEmbedding:
+    assert isinstance(network.embedding, PretrainedEmbedding)
+    return network.embedding
+
+
+@pytest.fixture
+def own_bert(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny BERT, for this test alone."""
+    return Path(shutil.copytree(tiny_bert, tmp_path / "bert"))
+
+
+class TestLayer:
+    def test_it_embeds_as_the_whole_bert_does(self, tiny_bert: Path) -> None:
+        whole = BertModel.from_pretrained(tiny_bert).eval()
+        assert torch.equal(layer_of(build(tiny_bert).eval())(TOKENS), whole.embeddings(TOKENS))
+
+    def test_nothing_else_of_the_bert_is_held(self, tiny_bert: Path) -> None:
+        names = {
+            name.removeprefix("embedding.layer.") for name, _ in layer_of(build(tiny_bert)).layer.named_parameters()
+        }
+        assert names == {
+            "word_embeddings.weight",
+            "position_embeddings.weight",
+            "token_type_embeddings.weight",
+            "LayerNorm.weight",
+            "LayerNorm.bias",
+        }
+        network = build(tiny_bert)
+        assert not [name for name in network.state_dict() if "encoder" in name or "pooler" in name]
+
+    def test_loading_says_nothing_and_draws_no_bar(self, tiny_bert: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        build(tiny_bert)
+        assert capfd.readouterr() == ("", "")
+
+    def test_the_folder_is_not_told_to_those_who_get_the_bundle(self, tiny_bert: Path) -> None:
+        assert str(tiny_bert) not in json.dumps(build(tiny_bert).encoder_config())
+
+    def test_a_roberta_counts_positions_from_behind_its_padding(self, tmp_path: Path) -> None:
+        config = RobertaConfig(
+            vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=34
+        )
+        whole = RobertaModel(config).eval()
+        whole.save_pretrained(tmp_path)
+        network = build_network(
+            BiGRUConfig(emb_dim=16, use_pretrained_bert=True, bert_model_name=str(tmp_path)), Vocabulary(50, 1, 32)
+        ).eval()
+        tokens = torch.tensor([[0, 5, 6, 2], [0, 7, 2, 1]])
+        assert isinstance(network, BiGRU)
+        assert torch.equal(network.embedding(tokens), whole.embeddings(tokens))
+        with pytest.raises(PretrainedModelError, match=r"data\.max_len: found 33; .* knows only 32 positions"):
+            build(tmp_path, max_len=33)
+
+
+class TestFrozen:
+    def test_it_gets_no_gradients(self, tiny_bert: Path) -> None:
+        embedding = layer_of(build(tiny_bert).train())
+        assert not any(weight.requires_grad for weight in embedding.parameters())
+        assert not embedding(TOKENS).requires_grad
+
+    def test_its_own_dropout_never_runs(self, tiny_bert: Path) -> None:
+        embedding = layer_of(build(tiny_bert).train())
+        assert torch.equal(embedding(TOKENS), embedding(TOKENS))
+
+    def test_dropout_on_the_embeddings_does(self, tiny_bert: Path) -> None:
+        embedding = layer_of(build(tiny_bert, emb_dropout=0.5).train())
+        assert not torch.equal(embedding(TOKENS), embedding(TOKENS))
+
+
+class TestFinetuned:
+    def test_it_gets_gradients(self, tiny_bert: Path) -> None:
+        network = build(tiny_bert, finetune_bert=True).train()
+        layer_of(network)(TOKENS).sum().backward()
+        assert all(weight.grad is not None for weight in layer_of(network).parameters())
+
+    def test_its_own_dropout_runs_in_training_alone(self, tiny_bert: Path) -> None:
+        embedding = layer_of(build(tiny_bert, finetune_bert=True).train())
+        assert not torch.equal(embedding(TOKENS), embedding(TOKENS))
+        embedding.eval()
+        assert torch.equal(embedding(TOKENS), embedding(TOKENS))
+
+    def test_it_counts_as_pretrained(self, tiny_bert: Path) -> None:
+        network = build(tiny_bert, finetune_bert=True)
+        assert list(network.pretrained_modules()) == [layer_of(network).layer]
+
+
+class TestBundle:
+    def test_it_is_rebuilt_where_the_bert_is_not(self, own_bert: Path, tmp_path: Path) -> None:
+        settings = {"model": {"emb_dim": 16, "use_pretrained_bert": True, "bert_model_name": str(own_bert)}}
+        config = Config.load(settings, ["data.max_len=60"])
+        tokenizer = load_pretrained_tokenizer(str(own_bert))
+        network = build_network(config.model, Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, 60)).eval()
+        save_bundle(Bundle(config, tokenizer, network), tmp_path / "bundle")
+        shutil.rmtree(own_bert)
+        again = load_bundle(tmp_path / "bundle").network
+        assert isinstance(network, BiGRU)
+        assert isinstance(again, BiGRU)
+        assert torch.equal(again.embedding(TOKENS), network.embedding(TOKENS))
+        saved = load_file(tmp_path / "bundle" / "model.safetensors")
+        assert not [name for name in saved if "encoder" in name or "pooler" in name]
+
+
+class TestRefusals:
+    def refusal(self, folder: Path, **settings: Any) -> str:
+        with pytest.raises(PretrainedModelError) as caught:
+            build(folder, **settings)
+        return str(caught.value)
+
+    def test_another_size_of_embedding(self, tiny_bert: Path) -> None:
+        told = self.refusal(tiny_bert, emb_dim=32)
+        assert told == f"model.emb_dim: found 32; '{tiny_bert}' has embeddings of size 16: set that"
+
+    def test_texts_longer_than_its_positions(self, tiny_bert: Path) -> None:
+        assert "data.max_len: found 65" in self.refusal(tiny_bert, max_len=65)
+
+    def test_a_tokenizer_of_more_entries(self, tiny_bert: Path) -> None:
+        told = self.refusal(tiny_bert, size=1000)
+        assert "has 1000 entries" in told
+        assert "expected the tokenizer that the model was trained with" in told
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        assert "there is no folder" in self.refusal(tmp_path / "none")
+
+    def test_a_name_that_no_cache_has(self) -> None:
+        told = self.refusal(Path("nobody/no-such-bert"))
+        assert "hf download nobody/no-such-bert --local-dir DIR" in told
+        assert "use_pretrained_bert: false" in told
+
+    def test_a_folder_without_weights(self, own_bert: Path) -> None:
+        (own_bert / "model.safetensors").unlink()
+        assert "expected config.json and model.safetensors of an encoder" in self.refusal(own_bert)
+
+    def test_damaged_weights(self, own_bert: Path) -> None:
+        weights = own_bert / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:500])
+        assert f"the folder {own_bert} holds no model that can be read" in self.refusal(own_bert)
+
+    def test_weights_of_something_else_are_not_replaced_by_random_ones(self, own_bert: Path) -> None:
+        save_file({"x": torch.ones(3)}, own_bert / "model.safetensors", metadata={"format": "pt"})
+        told = self.refusal(own_bert)
+        assert "lack embeddings.LayerNorm.bias and others" in told
+        assert "not those of the BertModel that its config.json describes" in told
+
+    def test_a_decoder(self, tmp_path: Path) -> None:
+        config = GPT2Config(vocab_size=50, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+        GPT2Model(config).save_pretrained(tmp_path)
+        assert "(GPT2Model) has no embedding layer of BERT's kind; expected an encoder" in self.refusal(tmp_path)
+
+    def test_a_pickle_is_refused_with_the_command_that_converts_it(self, own_bert: Path) -> None:
+        torch.save(load_file(own_bert / "model.safetensors"), own_bert / "pytorch_model.bin")
+        (own_bert / "model.safetensors").unlink()
+        told = self.refusal(own_bert)
+        assert "holds its weights as a pickle, which may run code when it is read" in told
+        command = re.search(r'python -c "(.*)"', told)
+        assert command is not None
+        exec(command[1])
+        assert build(own_bert)

@@ -1,0 +1,132 @@
+"""The checkpoint: all that changes comes back, and what would not end as the uninterrupted run is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zhenwei import Trainer
+from zhenwei.config import Config
+from zhenwei.errors import CheckpointError, TrainingError
+from zhenwei.training.checkpoints import Progress, Trainee, load_checkpoint, save_checkpoint
+from zhenwei.training.loop import Course, train_steps
+
+DATA: dict[str, str | None] = {"train": "a", "val": "b", "test": None}
+FILES = ("network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json")
+Settings = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def config(plain_config: Callable[..., Config]) -> Config:
+    return plain_config(epochs=2)
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("scaled", [True, False])
+    def test_all_that_changes_while_training_comes_back(
+        self, config: Config, make_course: Callable[..., Course], make_trainee: Callable[..., Trainee],
+        tmp_path: Path, scaled: bool,
+    ) -> None:  # fmt: skip
+        trainee, again = make_trainee(config), make_trainee(config)
+        if scaled:
+            trainee.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)
+            again.accelerator.scaler = torch.amp.GradScaler("cpu")
+        for _ in train_steps(trainee.network, trainee, make_course(config), epoch=0):
+            pass
+        progress = Progress(1, 2, 12, loss_sum=0.1 + 0.2, n_texts=16, unlogged_losses=[1 / 3], stopping={"best": 0.1})
+        save_checkpoint(tmp_path / "last", trainee, progress, config, DATA)
+        drawn = torch.rand(3)
+        with torch.no_grad():
+            again.network.mlp.layers[0].weight.zero_()
+
+        assert load_checkpoint(tmp_path / "last", again, config, DATA) == progress
+        assert torch.equal(torch.rand(3), drawn)
+        assert again.schedule.get_last_lr() == trainee.schedule.get_last_lr()
+        assert [group["lr"] for group in again.optimizer.param_groups] == trainee.schedule.get_last_lr()
+        for (name, weight), (_, other) in zip(
+            trainee.network.named_parameters(), again.network.named_parameters(), strict=True
+        ):
+            assert torch.equal(weight, other), name
+            assert trainee.optimizer.state[weight].keys() == again.optimizer.state[other].keys()
+            for key, moment in trainee.optimizer.state[weight].items():
+                assert torch.equal(moment, again.optimizer.state[other][key]), (name, key)
+        if scaled:
+            assert again.accelerator.scaler.state_dict() == trainee.accelerator.scaler.state_dict()
+            assert again.accelerator.scaler.get_scale() > 8.0
+
+    def test_weights_that_are_not_finite_do_not_replace_those_that_are(
+        self, config: Config, make_trainee: Callable[..., Trainee], tmp_path: Path
+    ) -> None:
+        trainee = make_trainee(config)
+        save_checkpoint(tmp_path / "last", trainee, Progress(step=1), config, DATA)
+        with torch.no_grad():
+            trainee.network.norm.bias[0] = torch.nan
+        with pytest.raises(TrainingError, match=r"the weights in norm\.bias are no longer finite"):
+            save_checkpoint(tmp_path / "last", trainee, Progress(step=2), config, DATA)
+        assert load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA).step == 1
+
+
+class TestRefusal:
+    def resume(self, settings: dict[str, Any]) -> str:
+        """Try to go on with a run, and return the one line that refuses it."""
+        run = Path(settings["output"]["dir"])
+        before = (run / "config.json").read_text()
+        with pytest.raises(CheckpointError) as found:
+            Trainer(settings, resume=True).train()
+        assert (run / "config.json").read_text() == before  # what is refused changes nothing
+        assert "\n" not in str(found.value)
+        return str(found.value)
+
+    def test_another_setting_is_named_with_what_it_was(self, own_run: Path, tiny_settings: Settings) -> None:
+        said = self.resume(tiny_settings(own_run, training={"lr": 0.5}))
+        assert "started with training.lr = 0.02, found 0.5" in said
+        said = self.resume(tiny_settings(own_run) | {"seed": 1})
+        assert "started with seed = 2021, found 1" in said
+
+    def test_other_articles_are_named_by_their_part(
+        self, own_run: Path, tiny_settings: Settings, make_posts: Callable[..., list[dict[str, Any]]], tmp_path: Path
+    ) -> None:
+        (tmp_path / "val.json").write_text(json.dumps(make_posts(30, seed=9)))
+        said = self.resume(tiny_settings(own_run, data={"val": str(tmp_path / "val.json")}))
+        assert "the articles of val have changed" in said
+
+    def test_another_number_of_processes_is_named(self, own_run: Path, tiny_settings: Settings) -> None:
+        path = own_run / "checkpoints" / "last" / "state.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"n_processes": 4}))
+        assert "started with 4 processes, found 1" in self.resume(tiny_settings(own_run))
+
+    @pytest.mark.parametrize(
+        "name", ["network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"]
+    )
+    @pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "foreign"])
+    def test_a_damaged_file_is_named(self, own_run: Path, tiny_settings: Settings, name: str, damage: str) -> None:
+        path = own_run / "checkpoints" / "last" / name
+        content = path.read_bytes()
+        path.unlink()
+        if damage != "missing":
+            path.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "foreign": b"[1, 2]"}[damage])
+        said = self.resume(tiny_settings(own_run))
+        assert "checkpoints/last" in said
+        assert "damaged" in said
+
+    @pytest.mark.parametrize("content", ['{"a": 1}', "[]", "null", '{"config": 1, "data": 2, "progress": 3}'])
+    def test_json_of_something_else_is_no_checkpoint(
+        self, own_run: Path, tiny_settings: Settings, content: str
+    ) -> None:
+        (own_run / "checkpoints" / "last" / "state.json").write_text(content)
+        assert "damaged or foreign checkpoint" in self.resume(tiny_settings(own_run))
+
+    def test_a_folder_of_something_else_is_no_checkpoint(self, own_run: Path, tiny_settings: Settings) -> None:
+        last = own_run / "checkpoints" / "last"
+        for path in last.iterdir():
+            path.unlink()
+        (last / "holiday.jpg").touch()
+        assert "damaged or foreign checkpoint" in self.resume(tiny_settings(own_run))
+
+    def test_where_and_how_often_things_are_written_may_change(self, own_run: Path, tiny_settings: Settings) -> None:
+        before = json.loads((own_run / "results.json").read_text())
+        settings = tiny_settings(own_run, output={"log_interval": 1, "save_steps": 3})
+        assert Trainer(settings, resume=True).train()[0] == before

@@ -1,0 +1,195 @@
+"""Optimiser steps: what they add up, what they clip, when they refuse, and in which precision they compute."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zhenwei.config import Config
+from zhenwei.errors import TrainingError
+from zhenwei.models import Output
+from zhenwei.tokens import WordAugmentation, collate
+from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.loop import Course, Step, _optimizer_step, train_steps, training_loss
+
+MakeConfig = Callable[..., Config]
+MakeCourse = Callable[..., Course]
+MakeTrainee = Callable[..., Trainee]
+
+
+def train(trainee: Trainee, course: Course, epochs: int = 1) -> list[Step]:
+    return [step for epoch in range(epochs) for step in train_steps(trainee.network, trainee, course, epoch)]
+
+
+class TestAccumulation:
+    @pytest.mark.parametrize("count", [64, 80])  # the last group of 80: 2 of 4 batches
+    def test_four_batches_of_eight_make_the_step_of_one_batch_of_32(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee, count: int
+    ) -> None:
+        small = plain_config(batch_size=8, accumulation_steps=4, schedule="constant", warmup_steps=0)
+        course = make_course(small, count)
+        piecewise, at_once = make_trainee(small), make_trainee(small)
+        for step, group in zip(train_steps(piecewise.network, piecewise, course, 0), course.step_rows(0), strict=True):
+            batch = collate(course.articles, np.concatenate(group), pad_id=course.pad_id)
+            loss = training_loss(at_once.network(batch), batch, len(batch), len(batch))
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(at_once.network.parameters(), 1.0)
+            at_once.optimizer.step()
+            at_once.optimizer.zero_grad()
+            assert step.loss == pytest.approx(float(loss.detach()), rel=1e-5)
+            assert step.n_texts == sum(map(len, group))
+        for name, weight in piecewise.network.named_parameters():
+            if name == "attention.score.bias":
+                continue  # softmax does not feel it: AdamW makes steps of rounding errors
+            torch.testing.assert_close(weight, at_once.network.get_parameter(name), rtol=1e-3, atol=2e-5)
+
+    @pytest.mark.parametrize(
+        ("count", "batch", "accumulation", "steps"), [(80, 8, 1, 10), (80, 8, 4, 3), (79, 16, 1, 5), (5, 8, 4, 1)]
+    )
+    def test_the_steps_of_an_epoch_are_counted_as_they_are_taken(
+        self, plain_config: MakeConfig, make_course: MakeCourse, count: int, batch: int, accumulation: int, steps: int
+    ) -> None:
+        course = make_course(plain_config(batch_size=batch, accumulation_steps=accumulation, epochs=3), count)
+        assert course.steps_per_epoch == len(course.step_rows(0)) == steps
+        assert course.total_steps == 3 * steps
+
+    def test_an_epoch_begun_in_its_middle_sees_what_is_left(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        course, trainee = make_course(plain_config(lr=1e-9)), make_trainee(plain_config(lr=1e-9))
+        whole = train(trainee, course)
+        rest = list(train_steps(trainee.network, trainee, course, 0, first=7))
+        assert [step.loss for step in rest] == pytest.approx([step.loss for step in whole[7:]], rel=1e-4)
+
+
+class TestLoss:
+    def test_further_losses_are_added_and_train_logits_go_before_logits(
+        self, make_course: MakeCourse, plain_config: MakeConfig
+    ) -> None:
+        course = make_course(plain_config())
+        batch = collate(course.articles, np.arange(4), pad_id=0)
+        said = Output(logits=torch.full((4,), 9.0), train_logits=torch.zeros(4), losses={"domain": torch.tensor(2.0)})
+        assert float(training_loss(said, batch, n_texts=4, n_batch=4)) == pytest.approx(math.log(2) + 2.0)
+        assert float(training_loss(said, batch, n_texts=8, n_batch=4)) == pytest.approx(math.log(2) / 2 + 1.0)
+
+    def test_rows_that_only_fill_a_share_do_not_count(self, make_course: MakeCourse, plain_config: MakeConfig) -> None:
+        course = make_course(plain_config())
+        weights = np.array([1, 0], np.float32)
+        batch = collate(course.articles, np.arange(2), pad_id=0, weights=weights)
+        assert float(training_loss(Output(torch.zeros(2)), batch, 1, 1)) == pytest.approx(math.log(2))
+
+
+class TestClipping:
+    @pytest.mark.parametrize(("setting", "clipped"), [(0.01, True), (0.0, False), (1e6, False)])
+    def test_the_gradient_is_clipped_to_its_largest_norm_and_the_norm_before_is_told(
+        self,
+        plain_config: MakeConfig,
+        make_course: MakeCourse,
+        make_trainee: MakeTrainee,
+        setting: float,
+        clipped: bool,
+    ) -> None:
+        config = plain_config(grad_clip=setting)
+        trainee, seen = make_trainee(config), []
+
+        def note(optimizer: Any, *_: Any) -> None:
+            grads = [weight.grad.norm() for group in optimizer.param_groups for weight in group["params"]]
+            seen.append(float(torch.stack(grads).norm()))
+
+        trainee.optimizer.register_step_pre_hook(note)
+        steps = train(trainee, make_course(config))
+        for step, norm in zip(steps, seen, strict=True):
+            assert norm == pytest.approx(0.01 if clipped else step.grad_norm, rel=1e-3)
+            assert step.grad_norm > 0.02
+
+
+class TestSchedule:
+    def test_a_step_that_overflowed_moves_neither_the_weights_nor_the_schedule(
+        self, plain_config: MakeConfig, make_trainee: MakeTrainee, weights_of: Callable[[Trainee], dict[str, Any]]
+    ) -> None:
+        trainee = make_trainee(plain_config())
+        trainee.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+        for gradient, moved in ((math.inf, False), (1.0, True)):
+            for weight in trainee.network.parameters():
+                weight.grad = torch.full_like(weight, gradient)
+            trainee.accelerator.scaler.scale(torch.tensor(1.0))  # as a backward pass would
+            trainee.accelerator.scaler.unscale_(trainee.optimizer)
+            before = weights_of(trainee)
+            trainee.optimizer.param_groups[0]["lr"] = 0.1
+            assert _optimizer_step(trainee) is moved
+            changed = any((before[name] != value).any() for name, value in weights_of(trainee).items())
+            assert changed is moved
+
+    def test_it_is_stepped_once_per_optimiser_step(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        config = plain_config(warmup_steps=10, accumulation_steps=2, epochs=4)
+        steps = train(make_trainee(config, total_steps=20), make_course(config))
+        assert [step.lr for step in steps] == pytest.approx([0.0, 0.001, 0.002, 0.003, 0.004])
+
+    def test_with_a_scaler_the_rate_waits_for_the_first_step_that_does_not_overflow(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        config = plain_config(warmup_steps=10)
+        trainee, factors = make_trainee(config), iter([math.inf])
+        trainee.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+        trainee.network.norm.weight.register_hook(lambda gradient: gradient * next(factors, 1.0))
+        steps = train(trainee, make_course(config))
+        assert not math.isfinite(steps[0].grad_norm)
+        assert [step.lr for step in steps[:4]] == pytest.approx([0.0, 0.0, 0.001, 0.002])
+
+
+class TestNotFinite:
+    def test_a_loss_that_is_not_finite_stops_before_the_step(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
+        weights_of: Callable[[Trainee], dict[str, Any]],
+    ) -> None:  # fmt: skip
+        trainee = make_trainee(plain_config())
+        with torch.no_grad():
+            trainee.network.mlp.layers[-1].bias.fill_(math.inf)
+        before = weights_of(trainee)
+        with pytest.raises(TrainingError, match=r"loss of the next step is (inf|nan)"):
+            train(trainee, make_course(plain_config()))
+        assert all((before[name] == value).all() for name, value in weights_of(trainee).items())
+
+    def test_so_does_a_gradient_that_is_not_finite(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        trainee = make_trainee(plain_config())
+        trainee.network.norm.weight.register_hook(lambda gradient: gradient * math.nan)
+        with pytest.raises(TrainingError, match="norm of the next step's gradient is nan"):
+            train(trainee, make_course(plain_config()))
+
+
+class TestPrecision:
+    def test_the_first_fifty_losses_with_bf16_agree_with_those_without_within_two_percent(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        config = plain_config(lr=2e-3)
+        course = make_course(config)
+        losses = {}
+        for precision in ("no", "bf16"):
+            trainee = make_trainee(config, precision=precision)
+            losses[precision] = [step.loss for step in train(trainee, course, epochs=5)]
+            assert all(weight.dtype == torch.float32 for weight in trainee.network.parameters())
+        assert len(losses["no"]) == 50
+        assert losses["bf16"] == pytest.approx(losses["no"], rel=0.02)
+        assert losses["bf16"] != losses["no"]
+
+    def test_widths_are_those_of_the_buckets(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        course = make_course(plain_config(), widths=(24, 32, 40))
+        assert {step.width for step in train(make_trainee(plain_config()), course)} <= {24, 32, 40}
+
+    def test_augmentation_changes_what_is_read(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        plain = train(make_trainee(plain_config()), make_course(plain_config()))
+        augmentation = WordAugmentation(0.3, seed=1, mask_id=4)
+        augmented = train(make_trainee(plain_config()), make_course(plain_config(), augmentation=augmentation))
+        assert [step.loss for step in plain] != [step.loss for step in augmented]

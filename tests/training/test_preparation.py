@@ -1,0 +1,132 @@
+"""From files to arrays: what is refused, what is reported."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei.config import Config
+from zhenwei.errors import DataError, PretrainedModelError
+from zhenwei.training.preparation import prepare_data
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_posts: Callable[..., Rows]) -> Path:
+    for seed, (part, count) in enumerate({"train": 20, "val": 10, "test": 10}.items()):
+        write(tmp_path, part, make_posts(count, seed))
+    return tmp_path
+
+
+def write(folder: Path, part: str, rows: Any) -> None:
+    text = rows if isinstance(rows, str) else json.dumps(rows, ensure_ascii=False)
+    (folder / f"{part}.json").write_text(text, encoding="utf-8")
+
+
+def config_of(folder: Path, **data: Any) -> Config:
+    return Config.load({"data": {"root_path": str(folder), "max_len": 20, "min_frequency": 1, **data}})
+
+
+def refusal(folder: Path, **data: Any) -> str:
+    with pytest.raises(DataError) as found:
+        prepare_data(config_of(folder, **data))
+    return str(found.value)
+
+
+def test_the_parts_become_arrays_and_their_sizes_and_cuts_are_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    data = prepare_data(config_of(folder))
+    assert data.test is not None
+    assert [len(part) for part in (data.train, data.val, data.test)] == [20, 10, 10]
+    assert "train.json: 20 articles (10 fake)" in caplog.text
+    assert "(100.0%) cut at 20 tokens" in caplog.text
+
+
+def test_without_test_that_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "test.json").unlink()
+    data = prepare_data(config_of(folder))
+    assert data.test is None
+    assert data.fingerprint()["test"] is None
+    assert "no test file" in caplog.text
+    assert "those of val" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_missing_part_is_named_with_the_names_it_may_have(folder: Path, part: str) -> None:
+    (folder / f"{part}.json").unlink()
+    assert f"has no {part} file; expected {part}.json, {part}.jsonl" in refusal(folder)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    assert "data.root_path: no such folder" in refusal(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+def test_a_file_that_the_settings_name_must_be_there(folder: Path, part: str) -> None:
+    assert f"data.{part}: no such file: 'absent.json'" in refusal(folder, **{part: "absent.json"})
+
+
+def test_files_that_the_settings_name_need_no_folder(folder: Path, tmp_path: Path) -> None:
+    named = {part: str(folder / f"{part}.json") for part in ("train", "val")}
+    assert prepare_data(config_of(tmp_path / "nowhere", **named)).test is None
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+@pytest.mark.parametrize("label", ["real", "fake"])
+def test_one_label_only_is_refused(folder: Path, make_posts: Callable[..., Rows], part: str, label: str) -> None:
+    write(folder, part, [row | {"label": label} for row in make_posts(8)])
+    assert f"{part}.json: all 8 articles are {label}; expected both labels" in refusal(folder)
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("", "the file is empty"),
+        ("not json", "not JSON|expected an array"),
+        ("[]", "found no rows"),
+        (["a text"], "row 1: found a string"),
+        ([{"label": 1}], "content"),
+        ([{"content": "  ", "label": 1}], "not blank"),
+        ([{"content": None, "label": 1}], "found null"),
+        ([{"content": 3, "label": 1}], "found 3"),
+        ([{"content": "谣言"}], "no field 'label'"),
+        ([{"content": "谣言", "label": "maybe"}], "maybe"),
+        ([{"content": "谣言", "label": 1, "time": "2020-13-40"}], "2020-13-40"),
+    ],
+)  # fmt: skip
+def test_bad_rows_are_named_in_whichever_part(folder: Path, part: str, rows: Any, reason: str) -> None:
+    write(folder, part, rows)
+    with pytest.raises(DataError, match=reason) as found:
+        prepare_data(config_of(folder))
+    assert f"{part}.json" in str(found.value)
+
+
+def test_repeated_ids_are_reported_and_kept(
+    folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = make_posts(12)
+    for row in rows[3:6]:
+        row["id"] = "same"
+    write(folder, "train", rows)
+    assert len(prepare_data(config_of(folder)).train) == 12
+    assert "2 rows repeat the id of an earlier row; the first is 'same'" in caplog.text
+
+
+def test_the_digest_tells_other_data_from_the_same(folder: Path, make_posts: Callable[..., Rows]) -> None:
+    before = prepare_data(config_of(folder)).fingerprint()
+    assert prepare_data(config_of(folder)).fingerprint() == before
+    write(folder, "val", make_posts(10, seed=5))
+    after = prepare_data(config_of(folder)).fingerprint()
+    assert {part for part in before if before[part] != after[part]} == {"val"}
+
+
+def test_a_tokenizer_that_is_not_there_is_refused(folder: Path) -> None:
+    with pytest.raises(PretrainedModelError, match="there is no folder"):
+        prepare_data(config_of(folder, tokenizer="./nowhere"))

@@ -1,0 +1,77 @@
+"""Who may write into a run's folder, and what is removed from it."""
+
+from pathlib import Path
+
+import pytest
+
+from zhenwei.errors import CheckpointError
+from zhenwei.training.run_folder import open_run_folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder, with a note of its user."""
+    folder = tmp_path / "run"
+    (folder / "checkpoints" / "last").mkdir(parents=True)
+    (folder / "tensorboard").mkdir()
+    for name in ("config.json", "train.log", "metrics.jsonl", "results.json", "my-notes.txt"):
+        (folder / name).touch()
+    return folder
+
+
+def test_a_new_folder_is_made_with_its_parents(tmp_path: Path) -> None:
+    assert open_run_folder(tmp_path / "runs" / "new", resume=False, overwrite=False).path.is_dir()
+
+
+def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+    open_run_folder(tmp_path, resume=False, overwrite=False)
+
+
+def test_a_run_is_neither_continued_nor_replaced_unasked(run: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"there is a run already; .*--resume.*--overwrite"):
+        open_run_folder(run, resume=False, overwrite=False)
+
+
+def test_resume_leaves_all_as_it_is(run: Path) -> None:
+    before = sorted(run.rglob("*"))
+    open_run_folder(run, resume=True, overwrite=False)
+    assert sorted(run.rglob("*")) == before
+
+
+def test_overwrite_removes_what_a_run_leaves_and_nothing_else(run: Path) -> None:
+    open_run_folder(run, resume=False, overwrite=True)
+    assert [path.name for path in run.iterdir()] == ["my-notes.txt"]
+
+
+def test_overwrite_does_not_follow_a_link_out_of_the_folder(run: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    (run / "tensorboard").rmdir()
+    (run / "tensorboard").symlink_to(elsewhere)
+    open_run_folder(run, resume=False, overwrite=True)
+    assert (elsewhere / "kept").exists()
+
+
+@pytest.mark.parametrize("files", [["letter.txt"], ["config.json", "vocab.txt"], ["results.json", "train.json"]])
+@pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}, {}])
+def test_a_folder_that_is_not_a_runs_is_refused_and_left(
+    tmp_path: Path, files: list[str], how: dict[str, bool]
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(CheckpointError, match="neither empty nor a run's"):
+        open_run_folder(tmp_path, **{"resume": False, "overwrite": False, **how})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(CheckpointError, match="is a file; expected the name of a folder"):
+        open_run_folder(tmp_path / "run", resume=False, overwrite=False)
+
+
+def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be made ready"):
+        open_run_folder(tmp_path / "file" / "run", resume=False, overwrite=False)

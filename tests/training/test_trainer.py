@@ -1,0 +1,201 @@
+"""The Trainer as its users meet it: settings in, scores and a bundle out."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.tracking import get_available_trackers
+from safetensors.torch import load_file
+
+from zhenwei import Detector, Trainer
+from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
+from zhenwei.training import load_bundle
+
+Settings = Callable[..., dict[str, Any]]
+
+
+def epochs_of(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == "epoch"]
+
+
+class TestResults:
+    def test_the_scores_are_those_of_test_with_those_of_val_beside(
+        self, tmp_path: Path, tiny_settings: Settings
+    ) -> None:
+        results, model_path = Trainer(tiny_settings(tmp_path / "run")).train()
+        assert results["split"] == "test"
+        assert results["metric"] == results["macro_f1"]
+        assert (results["n"], results["val"]["n"], results["n_train"]) == (24, 24, 64)
+        assert (results["model"], results["seed"], results["epochs"]) == ("bigru", 2021, 4)
+        assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
+        assert model_path == tmp_path / "run" / "checkpoints" / "best"
+        assert len(Detector.load(model_path).predict(["据云溪通报，食盐检测合格", "听说食盐出大事了"])) == 2
+
+    def test_without_test_they_are_those_of_val(
+        self, tmp_path: Path, tiny_settings: Settings, data_folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        named = {part: str(data_folder / f"{part}.json") for part in ("train", "val")}
+        settings = tiny_settings(tmp_path / "run", data={**named, "root_path": str(tmp_path)})
+        results, _ = Trainer(settings).train()
+        assert results["split"] == "val"
+        assert results["auc"] == results["val"]["auc"]
+        assert "no test file" in caplog.text
+        assert "no test file" in (tmp_path / "run" / "train.log").read_text()
+
+    def test_the_folder_holds_what_is_promised(self, tiny_run: Path) -> None:
+        assert {path.name for path in tiny_run.iterdir()} == {
+            "config.json", "train.log", "metrics.jsonl", "results.json", "checkpoints",
+        }  # fmt: skip
+        assert {path.name for path in (tiny_run / "checkpoints" / "best").iterdir()} == {
+            "config.json", "model.safetensors", "tokenizer.json", "detector.json", "README.md",
+        }  # fmt: skip
+
+
+class TestBest:
+    @pytest.mark.parametrize(("monitor", "pick"), [("loss", min), ("auc", max), ("ece", min), ("brier", min)])
+    def test_the_weights_of_the_best_epoch_by_the_monitor_are_kept_and_judged(
+        self, tmp_path: Path, tiny_settings: Settings, monitor: str, pick: Callable[..., Any]
+    ) -> None:
+        training = {"monitor": monitor, "early_stop": 0, "epochs": 5, "lr": 0.05, "schedule": "constant"}
+        results, model_path = Trainer(tiny_settings(tmp_path / "run", training=training)).train()
+        scores = [epoch["val"][monitor] for epoch in epochs_of(tmp_path / "run")]
+        assert results["best_epoch"] == scores.index(pick(scores)) + 1
+        assert load_bundle(model_path).facts["epoch"] == results["best_epoch"]
+        assert results["val"][monitor] == pytest.approx(pick(scores), abs=1e-6)
+
+    def test_where_an_early_epoch_is_best_the_bundle_has_its_weights(
+        self, tmp_path: Path, tiny_settings: Settings, data_folder: Path
+    ) -> None:
+        turned = [
+            {**row, "label": {"real": "fake", "fake": "real"}[row["label"]]}
+            for row in json.loads((data_folder / "val.json").read_text())
+        ]  # the better the training goes, the worse is the loss on val
+        (tmp_path / "val.json").write_text(json.dumps(turned))
+        training = {"monitor": "loss", "early_stop": 2, "schedule": "constant", "epochs": 9, "warmup_steps": 0}
+        settings = tiny_settings(tmp_path / "long", training=training, data={"val": str(tmp_path / "val.json")})
+        results, model_path = Trainer(settings).train()
+        assert (results["best_epoch"], results["epochs"]) == (1, 3)  # patience was 2
+
+        short = tiny_settings(tmp_path / "short", training={**training, "epochs": 1}, data=settings["data"])
+        _, after_one = Trainer(short).train()
+        best, first = (load_file(path / "model.safetensors") for path in (model_path, after_one))
+        assert all(torch.equal(best[name], first[name]) for name in first)
+        last = load_file(tmp_path / "long" / "checkpoints" / "last" / "network.safetensors")
+        assert not all(torch.equal(best[name], last[name]) for name in best)
+        assert "stopping early" in (tmp_path / "long" / "train.log").read_text()
+
+
+class TestRefusal:
+    def test_a_run_is_not_trained_over_unasked(self, own_run: Path, tiny_settings: Settings) -> None:
+        with pytest.raises(CheckpointError, match="there is a run already"):
+            Trainer(tiny_settings(own_run)).train()
+        results, _ = Trainer(tiny_settings(own_run, training={"epochs": 1}), overwrite=True).train()
+        assert results["epochs"] == 1
+        assert len(epochs_of(own_run)) == 1
+
+    def test_settings_and_articles_that_cannot_be_used_are_refused(
+        self, tmp_path: Path, tiny_settings: Settings
+    ) -> None:
+        with pytest.raises(ConfigError):
+            Trainer(tiny_settings(tmp_path / "run", training={"lr": -1}))
+        with pytest.raises(DataError):
+            Trainer(tiny_settings(tmp_path / "run", data={"root_path": str(tmp_path / "nowhere")})).train()
+
+    def test_a_tracker_that_is_not_installed_is_named(self, tmp_path: Path, tiny_settings: Settings) -> None:
+        missing = {"wandb", "mlflow", "comet_ml", "aim"} - {str(tracker) for tracker in get_available_trackers()}
+        if not missing:
+            pytest.skip("every tracker is installed here")
+        name = missing.pop()
+        with pytest.raises(ConfigError, match=f"'{name}' is not installed"):
+            Trainer(tiny_settings(tmp_path / "run", output={"trackers": [name]})).train()
+
+
+class TestNotFinite:
+    @pytest.mark.parametrize("save_steps", [0, 1])
+    def test_the_run_stops_with_the_step_the_rate_and_the_last_good_checkpoint_named(
+        self, tmp_path: Path, tiny_settings: Settings, save_steps: int
+    ) -> None:
+        run = tmp_path / "run"
+        training = {"lr": 1e38, "schedule": "constant", "warmup_steps": 6, "grad_clip": 0.0}
+        settings = tiny_settings(run, training=training, output={"save_steps": save_steps})
+        with pytest.raises(TrainingError) as found:
+            Trainer(settings).train()
+        said = str(found.value)
+        assert "training stopped after step" in said
+        assert "learning rate" in said
+        assert "\n" not in said
+        if save_steps:
+            assert f"the last good checkpoint is '{run / 'checkpoints' / 'last'}'" in said
+            weights = load_file(run / "checkpoints" / "last" / "network.safetensors")
+            assert all(bool(torch.isfinite(weight).all()) for weight in weights.values())
+        else:
+            assert "none is saved" in said
+
+
+class TestPrecision:
+    def test_trainings_one_after_another_each_have_the_precision_they_ask_for(
+        self, tmp_path: Path, tiny_settings: Settings
+    ) -> None:
+        ends = []
+        for number, precision in enumerate(["no", "bf16", "no", "bf16"]):
+            settings = tiny_settings(tmp_path / str(number), training={"precision": precision, "epochs": 1})
+            Trainer(settings).train()
+            assert f"precision '{precision}'" in (tmp_path / str(number) / "train.log").read_text()
+            ends.append((tmp_path / str(number) / "checkpoints" / "best" / "model.safetensors").read_bytes())
+        assert ends[0] == ends[2]
+        assert ends[1] == ends[3]
+        assert ends[0] != ends[1]
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+    @pytest.mark.parametrize(
+        ("training", "text"),
+        [({"device": "cuda"}, "going on with the CPU"), ({"precision": "fp16"}, "going on with 'bf16' on the CPU")],
+    )
+    def test_what_this_machine_lacks_is_warned_of_once_in_the_log_too(
+        self, tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture,
+        training: dict[str, Any], text: str,
+    ) -> None:  # fmt: skip
+        Trainer(tiny_settings(tmp_path / "run", training={**training, "epochs": 1})).train()
+        [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert text in record.getMessage()
+        assert (tmp_path / "run" / "train.log").read_text().count(text) == 1
+
+
+class TestTrackers:
+    def test_tensorboard_gets_every_figure_in_its_folder(self, tmp_path: Path, tiny_settings: Settings) -> None:
+        run = tmp_path / "run"
+        Trainer(tiny_settings(run, output={"trackers": ["tensorboard"]})).train()
+        [events] = (run / "tensorboard").rglob("events.*")
+        content = events.read_bytes()
+        for name in (b"train/loss", b"train/lr", b"train/grad_norm", b"train/epoch_loss", b"val/auc", b"val/loss"):
+            assert name in content
+
+    def test_without_trackers_nothing_of_theirs_is_left(self, tiny_run: Path) -> None:
+        assert not (tiny_run / "tensorboard").exists()
+
+
+def test_where_nothing_is_a_terminal_no_progress_bar_is_drawn(
+    tmp_path: Path, tiny_settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Trainer(tiny_settings(tmp_path / "run", training={"epochs": 1}, output={"progress": True})).train()
+    assert "step/s" not in capfd.readouterr().err
+
+
+def test_deterministic_mode_ends_with_the_training(tmp_path: Path, tiny_settings: Settings) -> None:
+    Trainer(tiny_settings(tmp_path / "run", training={"deterministic": True, "epochs": 1})).train()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_same_settings_give_the_same_weights(tiny_run: Path, tmp_path: Path, tiny_settings: Settings) -> None:
+    _, model_path = Trainer(tiny_settings(tmp_path / "again")).train()
+    _, other = Trainer(tiny_settings(tmp_path / "other") | {"seed": 7}).train()
+    first, again, elsewhere = (
+        (path / "model.safetensors").read_bytes() for path in (tiny_run / "checkpoints" / "best", model_path, other)
+    )
+    assert first == again
+    assert first != elsewhere
