@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import sys
+import time
 
 import typer
 
@@ -17,6 +18,7 @@ from zhenwei.cli.train import train
 from zhenwei.errors import ZhenweiError
 
 EXIT_MISTAKE = 2
+LAUNCHER_GRACE = 2.0  # seconds for the first process to speak: a launcher kills all once one has ended
 
 app = typer.Typer(
     name="zhenwei",
@@ -68,4 +70,6 @@ def _end(message: str, status: int) -> None:
     """Print a message once, also where several processes run, and end."""
     if os.environ.get("RANK", "0") == "0":
         print(message, file=sys.stderr)
+    else:
+        time.sleep(LAUNCHER_GRACE)
     sys.exit(status)

@@ -25,7 +25,9 @@ SUFFIXES = tuple(READERS)
 _logger = logging.getLogger(__name__)
 
 
-def iter_articles(path: str | os.PathLike[str], *, require_label: bool = False) -> Iterator[Article]:
+def iter_articles(
+    path: str | os.PathLike[str], *, require_label: bool = False, report_repeats: bool = True
+) -> Iterator[Article]:
     """Stream the articles of a file; memory does not grow with its rows, but for sixteen bytes of each id.
 
     Good rows are yielded as they come. Bad rows are left out, counted, and raised as one error when the file
@@ -36,6 +38,7 @@ def iter_articles(path: str | os.PathLike[str], *, require_label: bool = False) 
     Args:
         path: A `.json`, `.jsonl`, `.csv` or `.parquet` file.
         require_label: Whether a row without a label is a bad row.
+        report_repeats: Whether to log repeated ids; False for a second reading of the same file.
 
     Raises:
         DataError: The file is missing, empty, of another format or encoding, or has no rows (at once); it has
@@ -43,7 +46,7 @@ def iter_articles(path: str | os.PathLike[str], *, require_label: bool = False) 
     """
     # Not a generator itself, so that a wrong path is refused at the call and not at the first article.
     file = _existing_file(Path(path))
-    return _stream(file, open_emotion_file(file), require_label)
+    return _stream(file, open_emotion_file(file), require_label, report_repeats)
 
 
 def read_articles(path: str | os.PathLike[str], *, require_label: bool = False) -> list[Article]:
@@ -87,7 +90,7 @@ def find_part(root: str | os.PathLike[str], part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _stream(path: Path, emotions: np.ndarray | None, require_label: bool) -> Iterator[Article]:
+def _stream(path: Path, emotions: np.ndarray | None, require_label: bool, report_repeats: bool) -> Iterator[Article]:
     bad = BadRows(path)
     ids = IdAccount()
     rows = 0
@@ -109,7 +112,8 @@ def _stream(path: Path, emotions: np.ndarray | None, require_label: bool) -> Ite
         raise DataError(f"{path}: found no rows; expected at least one article")
     if emotions is not None:
         check_row_count(path, emotions, rows)
-    _warn_of_repeated_ids(path, ids)
+    if report_repeats:
+        _warn_of_repeated_ids(path, ids)
     bad.raise_if_any(rows)
 
 

@@ -1,6 +1,7 @@
 """The checkpoint from which a run goes on exactly: weights, optimiser, schedule, random numbers, place in the data."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from zhenwei.errors import CheckpointError, TrainingError
 from zhenwei.models import DetectorNetwork
 from zhenwei.training.bundle import load_weights, save_weights, write_json
 from zhenwei.training.whole_folder import whole_folder
+
+logger = logging.getLogger(__name__)
 
 NETWORK, OPTIMIZER, RANDOM, STATE = "network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"
 
@@ -94,6 +97,7 @@ def save_checkpoint(
         "schedule": {key: value for key, value in trainee.schedule.state_dict().items() if key != "lr_lambdas"},
         "scaler": None if scaler is None else scaler.state_dict(),
         "n_processes": accelerator.num_processes,
+        "n_threads": torch.get_num_threads(),
     }
     with whole_folder(folder) as place:
         weights = {name: value.detach().cpu().contiguous() for name, value in trainee.network.state_dict().items()}
@@ -120,6 +124,7 @@ def load_checkpoint(folder: Path, trainee: Trainee, config: Config, data: dict[s
         CheckpointError: If the checkpoint is damaged, or of other settings, data, or number of processes.
     """
     state = _read_state(folder)
+    _use_as_many_threads(state["n_threads"])
     _check_same_run(state, config, data, trainee.accelerator.num_processes, folder)
     load_weights(trainee.network, folder / NETWORK)
     try:
@@ -138,13 +143,20 @@ def _read_state(folder: Path) -> dict[str, Any]:
     path = folder / STATE
     try:
         state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = state["progress"], state["schedule"], state["n_processes"], state["scaler"]
+        _ = state["progress"], state["schedule"], state["n_processes"], state["scaler"], int(state["n_threads"])
         _ = state["config"].items(), state["data"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: damaged or foreign checkpoint ({type(error).__name__}: {error}); start anew with --overwrite"
         ) from None
     return state
+
+
+def _use_as_many_threads(number: int) -> None:
+    """Compute with as many CPU threads as before: sums that are cut otherwise differ in their last bits."""
+    if number != torch.get_num_threads():
+        logger.info("computing with %d CPU thread(s), as before", number)
+        torch.set_num_threads(number)
 
 
 def _check_same_run(

@@ -100,7 +100,8 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
     name = config.data.tokenizer or bert
     if name is not None:
         return load_pretrained_tokenizer(name)
-    contents = (article.content for article in iter_articles(train, require_label=True))
+    articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
+    contents = (article.content for article in articles)
     return train_tokenizer(contents, config.data.vocab_size, min_frequency=config.data.min_frequency)
 
 
