@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from zhenwei.errors import CheckpointError
-from zhenwei.training.run_folder import open_run_folder
+from zhenwei.errors import CheckpointError, DataError
+from zhenwei.training import Trainer
+from zhenwei.training.run_folder import RunFolder, check_run_folder, make_run_folder
 
 
 @pytest.fixture
@@ -17,6 +18,20 @@ def run(tmp_path: Path) -> Path:
     for name in ("config.json", "train.log", "metrics.jsonl", "results.json", "my-notes.txt"):
         (folder / name).touch()
     return folder
+
+
+def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
+    """Check and make a folder, as a run does that has nothing else to complain of."""
+    folder = check_run_folder(path, resume, overwrite)
+    make_run_folder(folder, overwrite)
+    return folder
+
+
+def test_checking_changes_nothing(run: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    check_run_folder(run, resume=False, overwrite=True)
+    check_run_folder(tmp_path / "new", resume=False, overwrite=False)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_new_folder_is_made_with_its_parents(tmp_path: Path) -> None:
@@ -75,3 +90,18 @@ def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="cannot be made ready"):
         open_run_folder(tmp_path / "file" / "run", resume=False, overwrite=False)
+
+
+def test_a_run_that_cannot_start_costs_no_earlier_run(run: Path, tmp_path: Path) -> None:
+    settings = {"data": {"root_path": str(tmp_path / "nowhere")}, "output": {"dir": str(run)}}
+    before = sorted(run.rglob("*"))
+    with pytest.raises(DataError, match="no such folder"):
+        Trainer(settings, overwrite=True).train()
+    assert sorted(run.rglob("*")) == before
+
+
+def test_a_run_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    settings = {"data": {"root_path": str(tmp_path / "nowhere")}, "output": {"dir": str(tmp_path / "run")}}
+    with pytest.raises(DataError, match="no such folder"):
+        Trainer(settings).train()
+    assert not (tmp_path / "run").exists()

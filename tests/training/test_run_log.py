@@ -50,18 +50,35 @@ class TestLog:
         self, tmp_path: Path, terminal: "logging.StreamHandler[io.StringIO]"
     ) -> None:
         assert logging.root.level == logging.WARNING  # what pytest leaves, and --quiet sets
-        with logging_to(tmp_path / "train.log", main_process=True):
+        with logging_to(tmp_path / "train.log", main_process=True) as begin:
+            begin()
             logger.info("a detail")
             logger.warning("a warning")
         assert "INFO a detail" in (tmp_path / "train.log").read_text()
         assert terminal.stream.getvalue().splitlines() == ["a warning"]
 
     def test_what_comes_after_the_run_is_not_in_its_file(self, tmp_path: Path) -> None:
-        with logging_to(tmp_path / "train.log", main_process=True):
-            pass
+        with logging_to(tmp_path / "train.log", main_process=True) as begin:
+            begin()
+            logger.info("now")
         logger.warning("later")
-        assert (tmp_path / "train.log").read_text() == ""
+        assert "later" not in (tmp_path / "train.log").read_text()
         assert logging.getLogger("zhenwei").level == logging.NOTSET
+
+    def test_what_was_said_before_the_file_is_begun_comes_first_in_it(self, tmp_path: Path) -> None:
+        with logging_to(tmp_path / "run" / "train.log", main_process=True) as begin:
+            logger.info("before")
+            assert not (tmp_path / "run").exists()
+            (tmp_path / "run").mkdir()
+            begin()
+            logger.info("after")
+        lines = (tmp_path / "run" / "train.log").read_text().splitlines()
+        assert [line.rsplit(" ", 1)[1] for line in lines] == ["before", "after"]
+
+    def test_a_file_that_is_never_begun_is_not_made(self, tmp_path: Path) -> None:
+        with logging_to(tmp_path / "train.log", main_process=True):
+            logger.info("in vain")
+        assert not (tmp_path / "train.log").exists()
 
     def test_only_the_main_process_speaks(self, tmp_path: Path, terminal: "logging.StreamHandler[io.StringIO]") -> None:
         with logging_to(tmp_path / "train.log", main_process=False):
@@ -72,7 +89,8 @@ class TestLog:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
     def test_a_full_disk_is_an_error_of_the_run_and_no_traceback(self, capfd: pytest.CaptureFixture[str]) -> None:
         def log() -> None:
-            with logging_to(Path("/dev/full"), main_process=True):
+            with logging_to(Path("/dev/full"), main_process=True) as begin:
+                begin()
                 logger.info("a detail")
 
         with pytest.raises(OSError, match="No space left"):

@@ -45,6 +45,16 @@ def register_network(name: str, factory: NetworkFactory) -> None:
         raise ConfigError(f"a network named '{name}' is registered already")
 
 
+def network_needs(config: ModelConfig) -> frozenset[str]:
+    """Return the optional fields that the detector's network needs of each article; see `DetectorNetwork.needs`.
+
+    Raises:
+        ConfigError: If no network of this name is registered.
+    """
+    needs: frozenset[str] = getattr(_factory(config.name), "needs", frozenset())
+    return needs
+
+
 def build_network(config: ModelConfig, vocabulary: Vocabulary) -> DetectorNetwork:
     """Build the network that the settings name, its weights random where they are not pretrained.
 
@@ -52,11 +62,15 @@ def build_network(config: ModelConfig, vocabulary: Vocabulary) -> DetectorNetwor
         ConfigError: If no network of this name is registered.
         PretrainedModelError: If the pretrained model it starts from cannot be had, or does not fit.
     """
-    found = _NETWORKS.get(config.name)
+    return _factory(config.name)(config, vocabulary)
+
+
+def _factory(name: str) -> NetworkFactory:
+    """Return what builds a detector's network, importing it on first use."""
+    found = _NETWORKS.get(name)
     if found is None:
-        raise ConfigError(f"model.name: found '{config.name}'; expected one of: {', '.join(sorted(_NETWORKS))}")
+        raise ConfigError(f"model.name: found '{name}'; expected one of: {', '.join(sorted(_NETWORKS))}")
     if isinstance(found, str):
-        module, _, name = found.partition(":")
-        found = _NETWORKS[config.name] = getattr(import_module(module), name)
-    network: DetectorNetwork = found(config, vocabulary)
-    return network
+        module, _, attribute = found.partition(":")
+        found = _NETWORKS[name] = getattr(import_module(module), attribute)
+    return found

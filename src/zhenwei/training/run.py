@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from zhenwei.config import Config
-from zhenwei.models import DetectorNetwork, Vocabulary, build_network
+from zhenwei.models import DetectorNetwork, Vocabulary, build_network, network_needs
 from zhenwei.tokens import WordAugmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
@@ -35,18 +36,22 @@ class Run:
         config: The settings.
         folder: Where everything is kept; what is there already is gone on with.
         accelerator: Device, precision and processes.
+        begin: Makes the folder ready; called in the main process once all that the run reads is known to be good,
+            so that a run which cannot start leaves nothing behind and costs no earlier run.
         progress: How far training is.
     """
 
-    def __init__(self, config: Config, folder: RunFolder, accelerator: Accelerator) -> None:
+    def __init__(self, config: Config, folder: RunFolder, accelerator: Accelerator, begin: Callable[[], None]) -> None:
         self.config = config
         self.folder = folder
         self.accelerator = accelerator
+        self.begin = begin
         self.progress = Progress()
 
     def carry_out(self) -> tuple[Results, Path]:
         """Train what is still to be trained, then judge the best weights; see `Trainer.train`."""
         data, network = agreed(self.accelerator, self._prepare)
+        agreed(self.accelerator, lambda: self.begin() if self.accelerator.is_main_process else None)
         logger.info("network: %s", _size(network))
         course = self._course(data)
         trainee = self._trainee(network, course)
@@ -70,7 +75,7 @@ class Run:
         """Read the articles, and build the network that will read them."""
         seed_all(self.config.seed)
         check_trackers(self.config.output.trackers)
-        data = prepare_data(self.config)
+        data = prepare_data(self.config, network_needs(self.config.model))
         vocabulary = Vocabulary(data.tokenizer.vocab_size, data.tokenizer.pad_id, self.config.data.max_len)
         return data, build_network(self.config.model, vocabulary).to(self.accelerator.device)
 

@@ -55,13 +55,13 @@ class RunFolder:
         return self.path / "checkpoints" / "best"
 
 
-def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
-    """Make a run's folder ready to be written into.
+def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
+    """Check that a run may be written into a folder; nothing is changed yet.
 
     Args:
         path: The folder.
         resume: Go on with the run that is there, if there is one.
-        overwrite: Remove the run that is there, if there is one.
+        overwrite: Replace the run that is there, if there is one.
 
     Raises:
         CheckpointError: If there is a run and neither is set, or the folder holds something else than a run.
@@ -76,16 +76,27 @@ def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
             f"{path}: there is a run already; go on with it by --resume, replace it by --overwrite, "
             "or choose another folder with output.dir"
         )
-    folder = RunFolder(path)
+    return RunFolder(path)
+
+
+def make_run_folder(folder: RunFolder, overwrite: bool) -> None:
+    """Make a run's folder ready to be written into, once all that the run reads is known to be good.
+
+    Args:
+        folder: The folder, checked before.
+        overwrite: Remove the run that is there.
+
+    Raises:
+        CheckpointError: If the folder cannot be written.
+    """
     try:
-        if overwrite and not resume:
-            _remove_run(path)
-        path.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            _remove_run(folder.path)
+        folder.path.mkdir(parents=True, exist_ok=True)
         recover_folder(folder.last)
         recover_folder(folder.best)
     except OSError as error:
-        raise CheckpointError(f"{path}: the run folder cannot be made ready: {reason_of(error)}") from None
-    return folder
+        raise CheckpointError(f"{folder.path}: the run folder cannot be made ready: {reason_of(error)}") from None
 
 
 def _remove_run(path: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ LINE = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%
 
 
 @contextmanager
-def logging_to(path: Path, main_process: bool) -> Iterator[None]:
+def logging_to(path: Path, main_process: bool) -> Iterator[Callable[[], None]]:
     """Copy the project's log to a file while a run goes on, and to the terminal where nobody else shows it.
 
     What the user's own handlers show stays as the user chose it: a quiet terminal stays quiet.
@@ -30,6 +30,10 @@ def logging_to(path: Path, main_process: bool) -> Iterator[None]:
     Args:
         path: The file; lines are added.
         main_process: Only this one writes and speaks; the others stay silent.
+
+    Yields:
+        What begins the file, once its folder is there: what was said before is held until then, and is forgotten
+        where it never comes to that.
 
     Raises:
         OSError: If the file cannot be written, here or, as on a full disk, wherever something is logged.
@@ -39,10 +43,11 @@ def logging_to(path: Path, main_process: bool) -> Iterator[None]:
         if not main_process:
             undo.callback(root.setLevel, root.level)
             root.setLevel(logging.CRITICAL)
-            yield
+            yield lambda: None
             return
         _keep_as_chosen(root, undo)
-        handlers: list[logging.Handler] = [_LogFile(path, encoding="utf-8")]
+        file = _LogFile(path)
+        handlers: list[logging.Handler] = [file]
         if not root.hasHandlers():
             handlers.append(logging.StreamHandler())
         for handler in handlers:
@@ -53,7 +58,7 @@ def logging_to(path: Path, main_process: bool) -> Iterator[None]:
         undo.callback(root.setLevel, root.level)
         root.setLevel(logging.INFO)
         with logging_redirect_tqdm(loggers=[each for each in (root, logging.root) if _on_terminal(each)]):
-            yield
+            yield file.begin
 
 
 def _keep_as_chosen(root: logging.Logger, undo: ExitStack) -> None:
@@ -75,6 +80,23 @@ def _on_terminal(which: logging.Logger) -> bool:
 
 class _LogFile(logging.FileHandler):
     """A log file which lets the run know that it cannot be written, instead of printing a traceback and going on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", delay=True)
+        self.held: list[logging.LogRecord] | None = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or hold it until the file is begun."""
+        if self.held is None:
+            super().emit(record)
+        else:
+            self.held.append(record)
+
+    def begin(self) -> None:
+        """Write what was held, and from now on each line as it comes."""
+        held, self.held = self.held or [], None
+        for record in held:
+            self.handle(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Let the error out, of which this is called in the handling."""

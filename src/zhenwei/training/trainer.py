@@ -12,7 +12,7 @@ from zhenwei.training.accelerator import build_accelerator
 from zhenwei.training.determinism import deterministic_algorithms
 from zhenwei.training.device import is_main_process
 from zhenwei.training.run import Results, Run
-from zhenwei.training.run_folder import RunFolder, open_run_folder
+from zhenwei.training.run_folder import RunFolder, check_run_folder, make_run_folder
 from zhenwei.training.run_log import logging_to
 from zhenwei.training.whole_folder import reason_of
 
@@ -64,16 +64,24 @@ class Trainer:
         config, path = self.config, self.config.run_dir
         main = is_main_process()
         # Where the folder is refused, the main process ends before it meets the others: the launcher ends them.
-        folder = open_run_folder(path, self.resume, self.overwrite) if main else RunFolder(path)
+        folder = check_run_folder(path, self.resume, self.overwrite) if main else RunFolder(path)
         try:
-            with logging_to(folder.log, main), deterministic_algorithms(config.training.deterministic):
+            with (
+                logging_to(folder.log, main) as begin_log,
+                deterministic_algorithms(config.training.deterministic),
+            ):
+
+                def begin() -> None:
+                    make_run_folder(folder, self.overwrite and not self.resume)
+                    begin_log()
+
                 accelerator = build_accelerator(config, folder.tensorboard)
                 logger.info(
                     "run '%s': %s on %s, precision '%s', %d process(es)",
                     path, config.model.name, accelerator.device, accelerator.mixed_precision,
                     accelerator.num_processes,
                 )  # fmt: skip
-                return Run(config, folder, accelerator).carry_out()
+                return Run(config, folder, accelerator, begin).carry_out()
         except OSError as error:
             place = f"'{error.filename}': " if error.filename else ""
             raise CheckpointError(
