@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from zhenwei.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # The scores that a table shows; JSON has all of them.
 HEADLINES = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")
@@ -51,11 +54,10 @@ def write_json(value: Any, target: str) -> None:
 
 def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_target: str | None) -> None:
     """Print scores side by side, one column per set of articles; to standard error where JSON has the other."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text  # plain: posts and paths may hold what rich would take for markup
 
-    table = Table(title=Text(title), title_justify="left")
+    table = Table()
     table.add_column("score")
     for name in columns:
         table.add_column(Text(name), justify="right")
@@ -63,18 +65,25 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_targ
         values = [column.get(key) for column in columns.values()]
         if all(value is None or isinstance(value, int | float) for value in values):
             table.add_row(key, *[_shown(value) for value in values])
-    Console(stderr=json_target == "-").print(table)
+    _print(title, table, stderr=json_target == "-")
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str, stderr: bool = False) -> None:
     """Print a plain table of text."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header, title=Text(title), title_justify="left")
+    table = Table(*header)
     for row in rows:
         table.add_row(*map(Text, row))
+    _print(title, table, stderr)
+
+
+def _print(title: str, table: "Table", stderr: bool) -> None:
+    """Print a table under its title; above it, for in it the title would be folded to the table's width."""
+    from rich.console import Console
+
+    print(title, file=sys.stderr if stderr else sys.stdout, flush=True)
     Console(stderr=stderr).print(table)
 
 
