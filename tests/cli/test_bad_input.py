@@ -204,6 +204,11 @@ class TestDetectors:
     def test_a_text_is_blank(self, zhenwei: Command, tiny_run: Path) -> None:
         assert "text 2: found ' '; expected a text that is not blank" in zhenwei("predict", tiny_run, "大蒜", " ").error
 
+    def test_a_mistyped_option_is_no_text(self, zhenwei: Command, tiny_run: Path) -> None:
+        outcome = zhenwei("predict", tiny_run, "大蒜", "--jsn")
+        assert (outcome.status, outcome.stdout) == (2, "")
+        assert "No such option" in outcome.stderr
+
     def test_a_file_to_predict_is_missing_or_bad(self, zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
         path = tmp_path / "posts.jsonl"
         assert f"{path}: no such file" in zhenwei("predict", tiny_run, "--file", path).error
@@ -222,4 +227,6 @@ class TestPlacesToWrite:
         (tmp_path / "file").write_text("")
         told = f"error: {tmp_path / 'file'}: is a file; expected a folder"
         assert zhenwei("init", tmp_path / "file" / "config.json").error == told
-        assert str(tmp_path / "file") in zhenwei("data", "import", "synthetic", tmp_path / "file").error
+        assert zhenwei("data", "import", "synthetic", tmp_path / "file").error == told
+        assert zhenwei("data", "split", tmp_path / "all.json", tmp_path / "file").error == told
+        assert "expected a folder" in zhenwei("data", "split", tmp_path / "all.json", tmp_path / "new.json").error

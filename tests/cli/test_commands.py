@@ -136,14 +136,20 @@ class TestPredict:
         assert [row["text"] for row in found] == [FAKE, "大蒜"]
         assert all(row.keys() == {"text", "verdict", "probability", "threshold", "warnings"} for row in found)
 
+    def test_a_text_may_begin_with_a_dash(self, zhenwei: Command, tiny_run: Path) -> None:
+        texts = ["-5度的大蒜", "-this has an h", "-", "大蒜"]
+        found = json.loads(zhenwei("predict", tiny_run, *texts, "--device", "cpu", "--json", "-").stdout)
+        assert [row["text"] for row in found] == texts
+        found = json.loads(zhenwei("predict", "--json=-", tiny_run, "--", "--json", "大蒜").stdout)
+        assert [row["text"] for row in found] == ["--json", "大蒜"]
+
     def test_a_file_of_articles(self, zhenwei: Command, tiny_run: Path, data_folder: Path, tmp_path: Path) -> None:
         target = tmp_path / "out.json"
         outcome = zhenwei("predict", tiny_run, "--file", data_folder / "test.json", "--json", target)
         assert outcome.status == 0
         found = json.loads(target.read_text(encoding="utf-8"))
-        assert [row["text"] for row in found] == [
-            article.content for article in read_articles(data_folder / "test.json")
-        ]
+        articles = read_articles(data_folder / "test.json")
+        assert [(row["id"], row["text"]) for row in found] == [(article.id, article.content) for article in articles]
 
     @pytest.mark.parametrize("text", ["[/微博] 转发", "[red]大蒜[/red]", "[link=x]"])
     def test_brackets_in_a_post_are_shown_as_they_are(self, zhenwei: Command, tiny_run: Path, text: str) -> None:
@@ -197,11 +203,12 @@ class TestData:
             topics = [{article.extra["topic"] for article in part} for part in (train, val, test)]
             assert sum(map(len, topics)) == 10
         assert "exists already" in zhenwei("data", "split", tmp_path / "all.json", tmp_path / "parts").error
+        assert zhenwei("data", "split", tmp_path / "all.json", tmp_path / "parts", "--overwrite").status == 0
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["import", "cde", "a", "b"], "data import: found the source 'cde'; did you mean 'ced'?"),
+            (["import", "cde", "a", "b"], "found the source 'cde'; did you mean 'ced'?"),
             (["import", "synthetci", "a"], "did you mean 'synthetic'?"),
             (["import", "ced", "a"], "data import ced: found 1 path(s); expected SRC and DST"),
             (["import", "synthetic", "a", "b"], "data import synthetic: found 2 path(s); expected DST alone"),

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 REAL = "据东河通报，食盐检测合格，供应恢复正常。"
+
+
+def describe(bundle: Path, **changes: Any) -> None:
+    """Change a bundle's description, and hold its files for those that were saved."""
+    path = bundle / "detector.json"
+    description = json.loads(path.read_text(encoding="utf-8")) | changes
+    description["sha256"] = {name: sha256((bundle / name).read_bytes()).hexdigest() for name in description["sha256"]}
+    path.write_text(json.dumps(description), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +46,12 @@ class TestLoading:
         with pytest.raises(ConfigError, match="device: found 'gpu'; expected auto, cpu, cuda, cuda:N or mps"):
             Detector.load(tiny_run, device="gpu")
 
+    def test_a_device_that_is_not_there_is_told_by_the_name_it_was_given_under(
+        self, tiny_run: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Detector.load(tiny_run, device="cuda:99")
+        assert caplog.messages == ["device is 'cuda:99', but this machine has no such device: going on with the CPU"]
+
 
 class TestPrediction:
     def test_it_tells_fake_from_real(self, detector: Detector) -> None:
@@ -56,6 +71,12 @@ class TestPrediction:
     def test_it_is_written_as_json(self, detector: Detector) -> None:
         written = json.loads(json.dumps(detector.predict(FAKE)[0].to_dict()))
         assert list(written) == ["text", "verdict", "probability", "threshold", "warnings"]
+
+    def test_the_id_of_an_article_comes_with_its_verdict(self, detector: Detector) -> None:
+        named, nameless = detector.predict_articles([Article(content=FAKE, id="7"), Article(content=REAL)])
+        assert (named.id, nameless.id) == ("7", None)
+        assert named.to_dict()["id"] == "7"
+        assert "id" not in nameless.to_dict()
 
     def test_the_threshold_is_the_bundles_own(self, tiny_run: Path) -> None:
         strict = Detector.load(tiny_run)
@@ -167,6 +188,8 @@ class TestDamage:
 
     def test_the_settings_are_damaged(self, own_bundle: Path) -> None:
         (own_bundle / "config.json").write_text('{"model": {"nme": "bigru"}}')
+        assert "it is not the file that was saved (sha256 differs)" in self.refusal(own_bundle)
+        describe(own_bundle)
         assert "damaged or foreign bundle" in self.refusal(own_bundle)
 
     def test_it_was_saved_by_a_newer_zhenwei(self, own_bundle: Path) -> None:
@@ -179,8 +202,7 @@ class TestDamage:
     def test_the_weights_are_of_another_network(self, own_bundle: Path) -> None:
         weights = load_file(own_bundle / "model.safetensors")
         save_file({**weights, "stray": torch.ones(1)}, own_bundle / "model.safetensors")
-        path = own_bundle / "detector.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "sha256": {}}))
+        describe(own_bundle)
         assert (
             'not of this network: Error(s) in loading state_dict for BiGRU: Unexpected key(s) in state_dict: "stray"'
             in (self.refusal(own_bundle))
@@ -201,6 +223,5 @@ class TestDamage:
         settings = json.loads((own_bundle / "config.json").read_text(encoding="utf-8"))
         settings["model"] |= {"use_pretrained_bert": True, "bert_model_name": "a-bert"}
         (own_bundle / "config.json").write_text(json.dumps(settings))
-        path = own_bundle / "detector.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "encoder": {"model_type": "of-tomorrow"}}))
+        describe(own_bundle, encoder={"model_type": "of-tomorrow"})
         assert "the encoder described in the bundle cannot be built" in self.refusal(own_bundle)

@@ -299,7 +299,7 @@ def test_a_label_can_be_required(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", [{"content": "甲", "label": None}, {"content": "乙", "labels": 1}])
     assert len(read_articles(path)) == 2
     message = refused(path, require_label=True)
-    assert "row 1, field 'label': found null; expected 'real', 'fake', 0 or 1" in message
+    assert "row 1, field 'label': found nothing (or null); expected 'real', 'fake', 0 or 1" in message
     assert "row 2: no field 'label'; found 'labels': rename it" in message
 
 
@@ -480,3 +480,70 @@ def test_a_part_in_two_formats_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "x")
     with pytest.raises(DataError, match=r"found train\.json and train\.csv; expected one file"):
         find_part(tmp_path, "train")
+
+
+# Labels that are not there
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_label_that_was_left_empty_is_told_from_one_that_has_no_column(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    rows = [{"content": "甲", "label": "fake"}, {"content": "乙", "label": None}]
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        texts = {
+            ".json": json.dumps(rows),
+            ".jsonl": "\n".join(map(json.dumps, rows)),
+            ".csv": "content,label\n甲,fake\n乙,\n",
+        }
+        write(path, texts[suffix])
+    assert [article.label for article in read_articles(path)] == ["fake", None]
+    told = refused(path, require_label=True)
+    assert "1 of 2 rows" in told
+    assert "field 'label': found nothing (or null); expected 'real', 'fake', 0 or 1" in told
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("name", ["Label", " label", "标签"])
+def test_a_label_column_under_another_name_is_told_once(tmp_path: Path, suffix: str, name: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    frame = pd.DataFrame({"content": ["甲"] * 20, name: [1] * 20})
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    assert len(read_articles(path)) == 20
+    assert refused(path, require_label=True) == f"a{suffix}: no column 'label'; found {name!r}: rename it"
+
+
+# JSON that the parsers cannot bear
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '[{"content": "甲", "x": ' + "[" * 300 + "]" * 300 + "}]",
+        "[" + '{"a\\"]": [1, ' * 300,
+    ],
+    ids=["brackets", "within a row", "keys and members"],
+)
+def test_json_nested_too_deep_is_refused_before_it_is_parsed(tmp_path: Path, text: str) -> None:
+    assert "nested more than 200 deep" in refused(write(tmp_path / "a.json", text))
+
+
+def test_brackets_within_texts_are_no_nesting(tmp_path: Path) -> None:
+    rows = [{"content": '[{"\\' * 500, "x": [[[]]]}, {"content": "\\"}] * 3
+    assert [article.content for article in read_articles(write(tmp_path / "a.json", rows))][:2] == ['[{"\\' * 500, "\\"]
+
+
+def test_an_integer_of_more_than_64_bits_is_the_affair_of_its_row(tmp_path: Path) -> None:
+    rows = [{"content": "甲", "likes": 10**30}, {"content": "乙", "label": 10**30}, {"content": "丙", "id": -(2**70)}]
+    path = write(tmp_path / "a.json", rows)
+    told = refused(path)
+    assert "1 of 3 rows" in told
+    assert "row 2, field 'label': found 1000000" in told
+    assert [article.extra for article in read_articles(write(path, rows[:1]))] == [{"likes": 10**30}]
+
+
+@pytest.mark.parametrize("number", ["1e400", "1" * 5000])
+def test_a_number_that_no_parser_bears_is_told(tmp_path: Path, number: str) -> None:
+    assert "after row 1" in refused(write(tmp_path / "a.json", f'[{{"content": "甲"}}, {{"content": {number}}}]'))

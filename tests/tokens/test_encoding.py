@@ -148,11 +148,15 @@ def test_emotion_of_another_length_is_refused_with_its_row(tokenizer: TextTokeni
         encode_articles(articles, tokenizer, 6, fields=frozenset({"emotion"}), chunk_size=2)
 
 
-@pytest.mark.parametrize(("field", "named"), [("emotion", "emotion"), ("entities", "entity_list")])
+@pytest.mark.parametrize(
+    ("field", "named"), [("emotion", "emotion.*a list of finite numbers"), ("entities", "entity_list.*or of strings")]
+)
 def test_a_missing_field_is_refused_with_its_row(tokenizer: TextTokenizer, field: str, named: str) -> None:
     articles = [*ARTICLES, Article(content="大")]
-    with pytest.raises(DataError, match=f"Article 5 has no '{named}'.*zhenwei data enrich"):
+    with pytest.raises(DataError, match=f"row 5: no field '{named}"):
         encode_articles(articles, tokenizer, 6, fields=frozenset({field}), chunk_size=2)
+    with pytest.raises(DataError, match="row 1029: "):
+        encode_articles(articles, tokenizer, 6, fields=frozenset({field}), first_row=1025)
 
 
 def test_an_unknown_field_is_refused(tokenizer: TextTokenizer) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from zhenwei.errors import PretrainedModelError
+from zhenwei.tokens.pretrained import load_pretrained
 from zhenwei.tokens.tokenizer import SpecialTokens, load_pretrained_tokenizer
 
 BERT_VOCABULARY = "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "大", "蒜", "vir", "##us"])
@@ -136,8 +137,13 @@ def message_for(name: str, cache: Path, **environment: str) -> str:
 
 
 def is_advice(message: str) -> bool:
-    """Whether the message says, in one line, all three ways to go on."""
-    ways = ("local folder", "hf download no-such-org/no-such-model", "use_pretrained_bert: false")
+    """Whether the message says, in one line, all ways to go on."""
+    ways = (
+        "local folder",
+        "hf download no-such-org/no-such-model",
+        "leave data.tokenizer out",
+        "set model.use_pretrained_bert to false",
+    )
     return "\n" not in message and all(way in message for way in ways)
 
 
@@ -164,3 +170,12 @@ class TestHub:
         message = message_for("no-such-org/no-such-model", tmp_path, HF_ENDPOINT=empty_hub)
         assert "the hub does not give it" in message
         assert is_advice(message)
+
+    def test_a_model_that_is_a_pickle_alone_is_refused_with_the_way_to_convert_it(self) -> None:
+        def load(name: str, local_only: bool) -> None:
+            raise OSError(
+                f"{name} does not appear to have a file named model.safetensors or model.safetensors.index.json"
+            )
+
+        with pytest.raises(PretrainedModelError, match=r"pytorch_model\.bin.*convert it once.*'some-org/some-bert'"):
+            load_pretrained("some-org/some-bert", load, what="model", needed="weights")

@@ -65,6 +65,28 @@ class TestAccumulation:
         rest = list(train_steps(trainee.network, trainee, course, 0, first=7))
         assert [step.loss for step in rest] == pytest.approx([step.loss for step in whole[7:]], rel=1e-4)
 
+    @pytest.mark.parametrize("precision", ["no", "bf16"])
+    def test_what_accelerate_launch_sets_divides_nothing(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
+        monkeypatch: pytest.MonkeyPatch, precision: str,
+    ) -> None:  # fmt: skip
+        config = plain_config()
+        plain = train(make_trainee(config, precision=precision), make_course(config))
+        monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+        launched = make_trainee(config, precision=precision)
+        assert launched.accelerator.gradient_accumulation_steps == 4
+        assert [step.grad_norm for step in train(launched, make_course(config))] == [step.grad_norm for step in plain]
+
+    def test_a_scaler_scales_what_goes_backwards_and_the_norm_is_told_without(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        config = plain_config(batch_size=80)
+        plain, scaled = make_trainee(config), make_trainee(config)
+        scaled.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        [without], [with_scaler] = (train(trainee, make_course(config)) for trainee in (plain, scaled))
+        assert with_scaler.grad_norm == pytest.approx(without.grad_norm, rel=1e-5)
+        assert scaled.accelerator.scaler.get_scale() == 1024.0
+
 
 class TestLoss:
     def test_further_losses_are_added_and_train_logits_go_before_logits(

@@ -5,7 +5,6 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from zhenwei.training import binary_metrics, expected_calibration_error
-from zhenwei.training.metrics import rounded
 
 UNDEFINED_WITH_ONE_CLASS = {"auc", "spauc", "metric", "macro_f1", "recall", "precision"}
 
@@ -85,7 +84,3 @@ def test_the_calibration_error_by_hand() -> None:
 def test_a_calibrated_detector_has_no_calibration_error() -> None:
     labels = np.array([0] * 3 + [1])
     assert expected_calibration_error(labels, np.full(4, 0.25)) == pytest.approx(0.0)
-
-
-def test_rounding_leaves_counts_and_what_is_undefined() -> None:
-    assert rounded({"n": 3, "auc": None, "acc": 0.123456}) == {"n": 3, "auc": None, "acc": 0.1235}

@@ -98,6 +98,14 @@ class TestSchedule:
     ) -> None:
         assert warmup_steps(plain_config(warmup_steps=setting).training, total_steps=40) == steps
 
+    @pytest.mark.parametrize(("setting", "warned"), [(500, True), (40, True), (39, False), (0.1, False)])
+    def test_a_warm_up_that_leaves_no_time_for_the_decay_is_warned_of_with_both_numbers(
+        self, plain_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, setting: float, warned: bool
+    ) -> None:
+        self.rates(plain_config(warmup_steps=setting), 40)
+        said = f"training.warmup_steps is {setting}, and the whole training takes 40 steps"
+        assert [said in record.getMessage() for record in caplog.records] == [True] * warned
+
     def test_every_group_keeps_its_own_peak(self, plain_config: Callable[..., Config]) -> None:
         config = plain_config(warmup_steps=2)
         optimizer = build_optimizer(network_of(config), config.training)

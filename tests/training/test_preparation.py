@@ -127,6 +127,30 @@ def test_the_digest_tells_other_data_from_the_same(folder: Path, make_posts: Cal
     assert {part for part in before if before[part] != after[part]} == {"val"}
 
 
+class TestDomains:
+    def test_those_of_train_are_numbered_in_their_order_and_others_are_unknown(
+        self, folder: Path, make_posts: Callable[..., Rows]
+    ) -> None:
+        domains = ["社会", "健康", None]
+        rows = make_posts(20)
+        write(folder, "train", [row | {"domain": domains[number % 3]} for number, row in enumerate(rows)])
+        write(folder, "val", [row | {"domain": "天文"} for row in make_posts(10, 1)])
+        data = prepare_data(config_of(folder), needs=frozenset({"domain"}))
+        assert data.domain_names == ("健康", "社会")
+        assert data.train.domains is not None
+        assert data.val.domains is not None
+        assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
+        assert set(data.val.domains.tolist()) == {-1}
+
+    def test_where_nobody_asks_for_them_there_are_none(self, folder: Path) -> None:
+        data = prepare_data(config_of(folder))
+        assert (data.domain_names, data.train.domains) == ((), None)
+
+    def test_articles_without_any_are_refused(self, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"train\.json: no article has a 'domain', which the model needs"):
+            prepare_data(config_of(folder), needs=frozenset({"domain"}))
+
+
 def test_a_tokenizer_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(PretrainedModelError, match="there is no folder"):
         prepare_data(config_of(folder, tokenizer="./nowhere"))

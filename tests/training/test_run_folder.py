@@ -1,12 +1,17 @@
 """Who may write into a run's folder, and what is removed from it."""
 
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zhenwei.errors import CheckpointError, DataError
 from zhenwei.training import Trainer
-from zhenwei.training.run_folder import RunFolder, check_run_folder, make_run_folder
+from zhenwei.training.run_folder import RunFolder, check_run_folder, held_run_folder
 
 
 @pytest.fixture
@@ -23,8 +28,8 @@ def run(tmp_path: Path) -> Path:
 def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
     """Check and make a folder, as a run does that has nothing else to complain of."""
     folder = check_run_folder(path, resume, overwrite)
-    make_run_folder(folder, overwrite)
-    return folder
+    with held_run_folder(folder, resume, overwrite):
+        return folder
 
 
 def test_checking_changes_nothing(run: Path, tmp_path: Path) -> None:
@@ -48,14 +53,14 @@ def test_a_run_is_neither_continued_nor_replaced_unasked(run: Path) -> None:
 
 
 def test_resume_leaves_all_as_it_is(run: Path) -> None:
-    before = sorted(run.rglob("*"))
+    before = {*run.rglob("*")}
     open_run_folder(run, resume=True, overwrite=False)
-    assert sorted(run.rglob("*")) == before
+    assert {*run.rglob("*")} == before | {run / ".lock"}
 
 
 def test_overwrite_removes_what_a_run_leaves_and_nothing_else(run: Path) -> None:
     open_run_folder(run, resume=False, overwrite=True)
-    assert [path.name for path in run.iterdir()] == ["my-notes.txt"]
+    assert {path.name for path in run.iterdir()} == {"my-notes.txt", ".lock"}
 
 
 def test_overwrite_does_not_follow_a_link_out_of_the_folder(run: Path, tmp_path: Path) -> None:
@@ -90,6 +95,65 @@ def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="cannot be made ready"):
         open_run_folder(tmp_path / "file" / "run", resume=False, overwrite=False)
+
+
+class TestLock:
+    @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}])
+    def test_a_folder_that_another_process_writes_is_refused_and_left(self, run: Path, how: dict[str, bool]) -> None:
+        wanted = {"resume": False, "overwrite": False, **how}
+        with held_run_folder(RunFolder(run), resume=True, overwrite=False):
+            before = sorted(run.rglob("*"))
+            with pytest.raises(CheckpointError, match="another process is writing this run"):
+                open_run_folder(run, **wanted)
+            assert sorted(run.rglob("*")) == before
+        open_run_folder(run, **wanted)
+
+    def test_what_another_process_wrote_since_the_check_is_refused_and_left(self, tmp_path: Path) -> None:
+        folder = check_run_folder(tmp_path, resume=False, overwrite=False)
+        (tmp_path / "train.log").write_text("the other's")
+        with (
+            pytest.raises(CheckpointError, match="there is a run already"),
+            held_run_folder(folder, resume=False, overwrite=False),
+        ):
+            pass
+        assert (tmp_path / "train.log").read_text() == "the other's"
+
+    @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}, {}])
+    def test_the_lock_of_a_run_killed_at_once_keeps_nobody_out(self, tmp_path: Path, how: dict[str, bool]) -> None:
+        code = (
+            "import os, pathlib, sys\n"
+            "from zhenwei.training.run_folder import RunFolder, held_run_folder\n"
+            "with held_run_folder(RunFolder(pathlib.Path(sys.argv[1])), False, False):\n"
+            "    os.kill(os.getpid(), 9)\n"
+        )
+        run = tmp_path / "run"
+        assert subprocess.run([sys.executable, "-c", code, run], check=False).returncode == -9
+        assert [path.name for path in run.iterdir()] == [".lock"]
+        open_run_folder(run, **{"resume": False, "overwrite": False, **how})
+
+    def test_a_training_holds_its_folder_to_its_end(
+        self, tmp_path: Path, tiny_settings: Callable[..., dict[str, Any]]
+    ) -> None:
+        run = tmp_path / "run"
+        refusals = []
+
+        class Intruder(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                if record.getMessage().startswith(("epoch 1: training loss", "test (24 articles)")):
+                    with pytest.raises(CheckpointError, match="another process is writing this run"):
+                        open_run_folder(run, resume=True, overwrite=False)
+                    refusals.append(record)
+
+        logger, intruder = logging.getLogger("zhenwei"), Intruder()
+        logger.addHandler(intruder)
+        logger.setLevel(logging.INFO)
+        try:
+            Trainer(tiny_settings(run, training={"epochs": 1})).train()
+        finally:
+            logger.removeHandler(intruder)
+            logger.setLevel(logging.NOTSET)
+        assert len(refusals) == 2
+        open_run_folder(run, resume=True, overwrite=False)
 
 
 def test_a_run_that_cannot_start_costs_no_earlier_run(run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a run says, to whom, and once."""
 
+import errno
 import io
 import json
 import logging
@@ -125,6 +126,23 @@ class TestMetrics:
             file.write('{"step": 5, "lo')
         make_log(interval=1, done=2).step(step(1.0), 3, epoch=1)
         assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3]
+
+    def test_a_file_that_cannot_be_rewritten_is_left_as_it_was(
+        self, make_log: Callable[..., RunLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = make_log(interval=1)
+        for number in range(1, 5):
+            log.step(step(1.0), number, epoch=1)
+
+        def full(path: Path, *_: Any, **__: Any) -> int:
+            path.touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            make_log(done=2)
+        assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4]
+        assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
     def test_an_overflowed_gradient_is_null_so_that_every_line_is_json(
         self, make_log: Callable[..., RunLog], tmp_path: Path

@@ -2,18 +2,28 @@
 
 import json
 import logging
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from safetensors.torch import load_file
 
 from zhenwei import Detector, Trainer
+from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
+from zhenwei.models import Output, Vocabulary, registry
+from zhenwei.models.bigru import BiGRU
+from zhenwei.tokens import Batch
 from zhenwei.training import load_bundle
+from zhenwei.training.checkpoints import Progress, Trainee
+from zhenwei.training.epochs import Epochs
+from zhenwei.training.run_folder import RunFolder
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -49,11 +59,41 @@ class TestResults:
 
     def test_the_folder_holds_what_is_promised(self, tiny_run: Path) -> None:
         assert {path.name for path in tiny_run.iterdir()} == {
-            "config.json", "train.log", "metrics.jsonl", "results.json", "checkpoints",
+            "config.json", "train.log", "metrics.jsonl", "results.json", "checkpoints", ".lock",
         }  # fmt: skip
         assert {path.name for path in (tiny_run / "checkpoints" / "best").iterdir()} == {
             "config.json", "model.safetensors", "tokenizer.json", "detector.json", "README.md",
         }  # fmt: skip
+
+
+class TestFinished:
+    """What a run that has ended gives when it is resumed, whatever became of its files."""
+
+    @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"n": 3}'])
+    def test_scores_that_are_gone_or_damaged_are_had_again(
+        self, own_run: Path, tiny_settings: Settings, content: str | None
+    ) -> None:
+        path = own_run / "results.json"
+        before = json.loads(path.read_text())
+        path.unlink() if content is None else path.write_text(content)
+        results, _ = Trainer(tiny_settings(own_run), resume=True).train()
+        assert results == before == json.loads(path.read_text())
+        assert len(epochs_of(own_run)) == before["epochs"]
+
+    @pytest.mark.parametrize("results", [True, False])
+    @pytest.mark.parametrize("finished", [True, False])
+    def test_where_the_bundle_is_gone_that_is_said(
+        self, own_run: Path, tiny_settings: Settings, results: bool, finished: bool
+    ) -> None:
+        shutil.rmtree(own_run / "checkpoints" / "best")
+        if not results:
+            (own_run / "results.json").unlink()
+        if not finished:
+            path = own_run / "checkpoints" / "last" / "state.json"
+            path.write_text(path.read_text().replace('"finished": true', '"finished": false'))
+        with pytest.raises(CheckpointError, match=r"best: the bundle .* is gone; .*--overwrite .*overwrite=True"):
+            Trainer(tiny_settings(own_run), resume=True).train()
+        Trainer(tiny_settings(own_run, training={"epochs": 1}), overwrite=True).train()
 
 
 class TestBest:
@@ -88,6 +128,45 @@ class TestBest:
         last = load_file(tmp_path / "long" / "checkpoints" / "last" / "network.safetensors")
         assert not all(torch.equal(best[name], last[name]) for name in best)
         assert "stopping early" in (tmp_path / "long" / "train.log").read_text()
+
+
+def test_the_domains_of_the_training_articles_go_to_the_network_that_needs_them_and_into_its_bundle(
+    tmp_path: Path, tiny_settings: Settings, make_posts: Callable[..., list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    seen: list[tuple[str, ...]] = []
+
+    class WithDomains(BiGRU):
+        needs = frozenset({"domain"})
+
+        def __init__(self, config: Any, vocabulary: Vocabulary) -> None:
+            super().__init__(config, vocabulary)
+            seen.append(vocabulary.domains)
+
+        def forward(self, batch: Batch, progress: float = 1.0) -> Output:
+            assert batch.domains is not None
+            return super().forward(batch, progress)
+
+    for seed, (part, names) in enumerate({"train": "ba", "val": "bc", "test": "ca"}.items()):
+        rows = [row | {"domain": names[number // 2 % 2]} for number, row in enumerate(make_posts(32, seed))]
+        (tmp_path / f"{part}.json").write_text(json.dumps(rows))
+    monkeypatch.setitem(registry._NETWORKS, "bigru", WithDomains)
+    settings = tiny_settings(tmp_path / "run", data={"root_path": str(tmp_path)}, training={"epochs": 1})
+    _, model_path = Trainer(settings).train()
+    assert load_bundle(model_path).domain_names == ("a", "b")
+    assert set(seen) == {("a", "b")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_what_is_saved_may_be_read_by_those_whom_the_user_lets_read(tmp_path: Path, tiny_settings: Settings) -> None:
+    before = os.umask(0o027)
+    try:
+        Trainer(tiny_settings(tmp_path / "run", training={"epochs": 1})).train()
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert len(modes) >= 10
+    assert {name: mode for name, mode in modes.items() if mode != 0o640} == {}
 
 
 class TestRefusal:
@@ -174,6 +253,18 @@ class TestTrackers:
         content = events.read_bytes()
         for name in (b"train/loss", b"train/lr", b"train/grad_norm", b"train/epoch_loss", b"val/auc", b"val/loss"):
             assert name in content
+
+    @pytest.mark.parametrize("step", [0, 7])
+    def test_what_tensorboard_was_told_after_the_checkpoint_it_forgets(
+        self, tmp_path: Path, tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, step: int
+    ) -> None:
+        asked: list[dict[str, Any]] = []
+        monkeypatch.setattr(Accelerator, "init_trackers", lambda *_, **given: asked.append(given))
+        config = Config.load(tiny_settings(tmp_path / "run"))
+        nothing: Any = None
+        trainee = Trainee(nothing, nothing, nothing, Accelerator(cpu=True))
+        Epochs(config, RunFolder(tmp_path), nothing, trainee, nothing, Progress(step=step), {})._start_trackers()
+        assert asked == [{"init_kwargs": {"tensorboard": {"purge_step": step + 1}}}]
 
     def test_without_trackers_nothing_of_theirs_is_left(self, tiny_run: Path) -> None:
         assert not (tiny_run / "tensorboard").exists()

@@ -61,6 +61,15 @@ def test_a_full_disk_is_said_in_one_line_with_what_is_kept(final: Path, older: b
     assert [path.name for path in final.parent.iterdir()] == (["last"] if older else [])
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "Make room"), (errno.EDQUOT, "Make room"), (errno.EFBIG, "Mend that"), (errno.EIO, "Mend that")],
+)
+def test_room_is_asked_for_where_that_helps(final: Path, number: int, advice: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"\. {advice}, then go on with --resume$"), whole_folder(final):
+        raise OSError(number, "what the system says")
+
+
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="cannot be saved"), whole_folder(tmp_path / "file" / "last"):

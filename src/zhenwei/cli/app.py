@@ -13,7 +13,7 @@ from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
 from zhenwei.cli.init import init
-from zhenwei.cli.predict import predict
+from zhenwei.cli.predict import TextsCommand, predict
 from zhenwei.cli.train import train
 from zhenwei.errors import ZhenweiError
 
@@ -27,8 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, predict):
+for command in (demo, init, train, evaluate):
     app.command()(command)
+app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")
 
 

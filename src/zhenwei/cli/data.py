@@ -27,20 +27,18 @@ def import_(
 ) -> None:
     """Turn a public collection into files of articles."""
     from zhenwei.errors import DataError
-    from zhenwei.news.sources import SOURCES, import_source
+    from zhenwei.news.sources import check_source, import_source
 
-    if source not in SOURCES and source != "synthetic":
-        from zhenwei.config.section import did_you_mean
+    made_up = source == "synthetic"
+    if not made_up:
+        check_source(source, others=["synthetic"])
+    if len(places) != (1 if made_up else 2):
+        expected = "DST alone" if made_up else "SRC and DST"
+        raise DataError(f"data import {source}: found {len(places)} path(s); expected {expected}")
+    if made_up:
+        from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
 
-        raise DataError(f"data import: found the source '{source}'; {did_you_mean(source, [*SOURCES, 'synthetic'])}")
-    wanted = 1 if source == "synthetic" else 2
-    if len(places) != wanted:
-        raise DataError(
-            f"data import {source}: found {len(places)} path(s); expected "
-            + ("DST alone" if wanted == 1 else "SRC and DST")
-        )
-    if source == "synthetic":
-        written = _write_world(places[0], seed, overwrite)
+        written = write_synthetic_world(places[0], SyntheticWorld(seed=seed), overwrite=overwrite)
     else:
         written = import_source(source, places[0], places[1], overwrite=overwrite)
     for path, count in written.items():
@@ -48,16 +46,6 @@ def import_(
     if len(written) == 1:
         path = next(iter(written))
         typer.echo(f"next: cut it into parts, as in: zhenwei data split {path} {path.parent} --by time")
-
-
-def _write_world(destination: Path, seed: int, overwrite: bool) -> dict[Path, int]:
-    from zhenwei.errors import DataError
-    from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
-
-    there = [name for name in ("train.json", "val.json", "test.json") if (destination / name).exists()]
-    if there and not overwrite:
-        raise DataError(f"{destination / there[0]}: exists already; choose another folder, or --overwrite")
-    return write_synthetic_world(destination, SyntheticWorld(seed=seed))
 
 
 @data_app.command()
@@ -71,34 +59,12 @@ def split(
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
 ) -> None:
     """Cut a file of articles into train, val and test."""
-    from zhenwei.errors import DataError
-    from zhenwei.news import (
-        chronological_split,
-        grouped_split,
-        random_split,
-        read_articles,
-        write_articles,
-    )
+    from zhenwei.news.split_file import split_file
 
-    targets = {part: destination / f"{part}.json" for part in ("train", "val", "test")}
-    for target in targets.values():
-        if target.exists() and not overwrite:
-            raise DataError(f"{target}: exists already; choose another folder, or --overwrite")
-    articles = read_articles(file)
     shares = _shares(fractions)
-    if by is By.TIME:
-        parts = chronological_split([article.time for article in articles], shares)
-    elif by is By.RANDOM:
-        parts = random_split(len(articles), shares, seed=seed, labels=[article.label for article in articles])
-    else:
-        groups = [article.to_row().get(field) for article in articles]
-        missing = sum(group is None for group in groups)
-        if missing:
-            raise DataError(f"{file}: {missing} of {len(groups)} articles have no field '{field}' to group by")
-        parts = grouped_split([str(group) for group in groups], shares, seed=seed)
-    for part, target in targets.items():
-        count = write_articles(target, (articles[row] for row in getattr(parts, part)))
-        typer.echo(f"{target}: {count} articles")
+    written = split_file(file, destination, by.value, field=field, fractions=shares, seed=seed, overwrite=overwrite)
+    for path, count in written.items():
+        typer.echo(f"{path}: {count} articles")
 
 
 def _shares(text: str) -> tuple[float, float, float]:

@@ -26,7 +26,7 @@ def demo(
 
     world, data, run = SyntheticWorld(seed=seed), folder / "demo-data", folder / "demo"
     if is_main_process():
-        write_synthetic_world(data, world)
+        write_synthetic_world(data, world, overwrite=True)
     results, model_path = Trainer(demo_config(data, run, seed), overwrite=True).train()
     end_processes()
     if not is_main_process():

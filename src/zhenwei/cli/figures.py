@@ -68,7 +68,7 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_targ
     _print(title, table, stderr=json_target == "-")
 
 
-def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str, stderr: bool = False) -> None:
+def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
     """Print a plain table of text."""
     from rich.table import Table
     from rich.text import Text
@@ -76,7 +76,7 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str,
     table = Table(*header)
     for row in rows:
         table.add_row(*map(Text, row))
-    _print(title, table, stderr)
+    _print(title, table, stderr=False)
 
 
 def _print(title: str, table: "Table", stderr: bool) -> None:

@@ -1,10 +1,34 @@
 """`zhenwei predict`: verdicts on texts."""
 
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from zhenwei.cli.figures import JsonTarget, print_rows, write_json
+
+
+class TextsCommand(TyperCommand):
+    """A command whose texts may begin with a dash, as in "-5度"; with two dashes only behind a `--` of their own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Sort the options from the texts, and hand the texts over behind `--`."""
+        known = [option for option in self.get_params(ctx) if isinstance(option, TyperOption)]
+        names = {name for option in known for name in option.opts} | set(ctx.help_option_names)
+        with_value = {name for option in known if not option.is_flag for name in option.opts}
+        options: list[str] = []
+        texts: list[str] = []
+        rest = iter(args)
+        for word in rest:
+            if word == "--":
+                texts += rest
+            elif word.startswith("--") or word in names:
+                options += [word, *islice(rest, 1 if word in with_value else 0)]
+            else:
+                texts.append(word)
+        return list(super().parse_args(ctx, [*options, "--", *texts]))
 
 
 def predict(

@@ -36,4 +36,5 @@ class DataConfig(Section):
     """A trained vocabulary leaves out what occurs less often than this in the training posts."""
 
     aug_prob: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Chance with which each word is deleted, and else masked, while training (ENDEF's augmentation)."""
+    """Chance with which each word is deleted, and the same chance with which it is masked, while training (ENDEF's
+    augmentation); a word is what the tokenizer cuts first: a Chinese character, or a whole word of other scripts."""

@@ -29,7 +29,9 @@ def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "a
         DataError: If the file is missing or has bad rows, a missing label included.
     """
     place = to_device(bundle, device)
-    encoded = encode_file(Path(path), bundle.tokenizer, bundle.config.data.max_len, bundle.network.needs)
+    encoded = encode_file(
+        Path(path), bundle.tokenizer, bundle.config.data.max_len, bundle.network.needs, bundle.domain_names
+    )
     logits = judge_articles(bundle, encoded, place, SCORING_BATCH)
     labels = encoded.labels.astype(np.int64)
     return {

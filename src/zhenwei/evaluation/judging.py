@@ -23,7 +23,7 @@ def to_device(bundle: Bundle, device: str) -> torch.device:
         ConfigError: If no device is so called.
     """
     try:
-        place = torch.device(available_device(check_device(device)))
+        place = torch.device(available_device(check_device(device), "device"))
     except ValueError as error:
         raise ConfigError(f"device: {error}") from None
     bundle.network.to(place)

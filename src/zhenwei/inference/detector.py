@@ -31,6 +31,7 @@ class Prediction:
         probability: Of fake, from 0 to 1.
         threshold: The bundle's.
         warnings: What makes this verdict less trustworthy, in words.
+        id: The article's, where it has one.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Prediction:
     probability: float
     threshold: float
     warnings: tuple[str, ...] = ()
+    id: str | None = None
 
     def __getitem__(self, name: str) -> Any:
         """Return a field by name."""
@@ -46,8 +48,9 @@ class Prediction:
         return getattr(self, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON."""
-        return {**asdict(self), "warnings": list(self.warnings)}
+        """Return all fields, ready for JSON; `id` only where there is one."""
+        fields = {**asdict(self), "warnings": list(self.warnings)}
+        return fields if self.id is not None else {name: value for name, value in fields.items() if name != "id"}
 
 
 class Detector:
@@ -107,14 +110,22 @@ class Detector:
         Raises:
             DataError: If the detector needs a field that an article lacks.
         """
-        stream = iter(articles)
+        stream, first_row = iter(articles), 1
         while chunk := list(islice(stream, CHUNK)):
-            yield from self._judge(chunk)
+            yield from self._judge(chunk, first_row)
+            first_row += len(chunk)
 
-    def _judge(self, articles: list[Article]) -> Iterator[Prediction]:
+    def _judge(self, articles: list[Article], first_row: int) -> Iterator[Prediction]:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
-        encoded = encode_articles(articles, bundle.tokenizer, bundle.config.data.max_len, fields=bundle.network.needs)
+        encoded = encode_articles(
+            articles,
+            bundle.tokenizer,
+            bundle.config.data.max_len,
+            fields=bundle.network.needs,
+            domain_names=bundle.domain_names,
+            first_row=first_row,
+        )
         logits = judge_articles(bundle, encoded, self.device, BATCH)
         for row, (article, probability) in enumerate(zip(articles, sigmoid(logits), strict=True)):
             yield Prediction(
@@ -123,6 +134,7 @@ class Detector:
                 probability=float(probability),
                 threshold=self.threshold,
                 warnings=self._warnings(encoded, row),
+                id=article.id,
             )
 
     def _warnings(self, encoded: EncodedArticles, row: int) -> tuple[str, ...]:

@@ -154,7 +154,11 @@ def _empty_layer(encoder: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
 
     try:
         settings = AutoConfig.for_model(**encoder)
-        model = AutoModel.from_config(settings, trust_remote_code=False)  # type: ignore[no-untyped-call]
+        model = AutoModel.from_config(  # type: ignore[no-untyped-call]
+            settings,
+            trust_remote_code=False,
+            attn_implementation="eager",  # a description may name another, to be had from the hub
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the encoder described in the bundle cannot be built: {error}") from None
     return _embedding_layer(model, str(encoder.get("model_type"))), encoder

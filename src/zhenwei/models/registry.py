@@ -19,12 +19,14 @@ class Vocabulary:
         pad_id: Id of the padding token.
         max_len: Longest text in tokens.
         encoder: From a bundle: the configuration of the pretrained encoder, to be built empty; None: load it.
+        domains: The domains that articles may have, in the order of their numbers; empty where nobody asks.
     """
 
     size: int
     pad_id: int
     max_len: int
     encoder: dict[str, Any] | None = None
+    domains: tuple[str, ...] = ()
 
 
 NetworkFactory = Callable[[Any, Vocabulary], DetectorNetwork]

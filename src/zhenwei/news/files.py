@@ -7,7 +7,8 @@ import difflib
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,9 @@ from zhenwei.errors import DataError
 from zhenwei.news.article import Article
 from zhenwei.news.emotion_file import check_row_count, open_emotion_file
 from zhenwei.news.fields import shown
-from zhenwei.news.readers import READERS
+from zhenwei.news.readers import NEEDED, SUFFIXES, read_rows
 from zhenwei.news.rows import BadRowError, BadRows, IdAccount, article_of, place_of
 from zhenwei.news.writers import WRITERS, replacing
-
-SUFFIXES = tuple(READERS)
 
 _logger = logging.getLogger(__name__)
 
@@ -77,6 +76,45 @@ def write_articles(path: str | os.PathLike[str], articles: Iterable[Article]) ->
         return write(neighbour, articles)
 
 
+def write_all(files: Mapping[Path, Iterable[Article]]) -> dict[Path, int]:
+    """Write several files of articles: all are written beside their places before the first is renamed into place.
+
+    Returns:
+        The files, and how many articles are in each.
+
+    Raises:
+        DataError: As `write_articles`.
+    """
+    written = {}
+    with ExitStack() as places:
+        for target, articles in files.items():
+            write = WRITERS[_known_suffix(target)]
+            written[target] = write(places.enter_context(replacing(target)), articles)
+    return written
+
+
+def check_free_for_parts(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place that cannot become a folder of train, val and test without harm.
+
+    Args:
+        folder: The place.
+        overwrite: Whether `train.json`, `val.json` and `test.json` may be replaced. Parts in other formats never
+            are: beside the new files, nobody would know which one is meant.
+
+    Raises:
+        DataError: It is a file or named like one, or holds a part already.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: is a file; expected a folder")
+    if not folder.exists() and folder.suffix.lower() in SUFFIXES:
+        raise DataError(f"{folder}: is the name of a file; expected a folder for train.json, val.json and test.json")
+    for part, suffix in itertools.product(("train", "val", "test"), SUFFIXES):
+        file = folder / f"{part}{suffix}"
+        if file.exists() and not (overwrite and suffix == ".json"):
+            remedy = "remove it, or choose another folder" if overwrite else "choose another folder, or --overwrite"
+            raise DataError(f"{file}: exists already; {remedy}")
+
+
 def find_part(root: str | os.PathLike[str], part: str) -> Path | None:
     """The file of one part of a data set, such as `root/train.json`, in whichever format it is.
 
@@ -94,7 +132,7 @@ def _stream(path: Path, emotions: np.ndarray | None, require_label: bool, report
     bad = BadRows(path)
     ids = IdAccount()
     rows = 0
-    for row in READERS[path.suffix.lower()](path):
+    for row in read_rows(path, (*NEEDED, "label") if require_label else NEEDED):
         rows = row.number
         if emotions is not None and rows > len(emotions):
             continue  # the check after the last row counts them all
@@ -122,7 +160,7 @@ def _warn_of_repeated_ids(path: Path, ids: IdAccount) -> None:
     if pair is None:
         return
     # The account holds digests, not ids: fetch the one to show from the file.
-    row = next(itertools.islice(READERS[path.suffix.lower()](path), pair[1] - 1, None))
+    row = next(itertools.islice(read_rows(path), pair[1] - 1, None))
     identity = article_of(row, require_label=False).id
     _logger.warning(
         "%s: %d rows repeat the id of an earlier row; the first is %s in rows %d and %d",
@@ -149,7 +187,7 @@ def _existing_file(path: Path) -> Path:
 
 def _known_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
-    if suffix not in READERS:
+    if suffix not in SUFFIXES:
         raise DataError(f"{path}: found the suffix {shown(path.suffix)}; expected {_accepted()}")
     return suffix
 
@@ -158,7 +196,7 @@ def _suggestion(path: Path) -> str:
     """The names beside a missing file that may be meant: other formats of the same stem, or close spellings."""
     if not path.parent.is_dir():
         return f"; there is no folder {path.parent}"
-    names = sorted(file.name for file in path.parent.iterdir() if file.suffix.lower() in READERS)
+    names = sorted(file.name for file in path.parent.iterdir() if file.suffix.lower() in SUFFIXES)
     close = [name for name in names if Path(name).stem == path.stem]
     close += [name for name in difflib.get_close_matches(path.name, names) if name not in close]
     return f"; did you mean {' or '.join(close[:3])}?" if close else ""

@@ -8,7 +8,7 @@ import csv
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,8 @@ from zhenwei.errors import DataError
 from zhenwei.news.fields import shown
 from zhenwei.news.misnomers import missing_field
 
+NEEDED = ("content",)
+
 _BOM = b"\xef\xbb\xbf"
 _ROWS_PER_BATCH = 1024
 _LONGEST_CELL = 2**31 - 1
@@ -26,6 +28,11 @@ _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+_LONG_INTEGER = re.compile(rb"[:,\[]\s*+-?[0-9]{19,}")  # 64 bits hold every number of 18 digits
+_OUTSIDE = rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+'  # strings are passed over
+# The next bracket outside of strings, but for the pairs before it that hold no other pair.
+_NEXT_BRACKET = re.compile(_OUTSIDE + rb"(?:[\[{]" + _OUTSIDE + rb"[\]}]" + _OUTSIDE + rb")*+[\[\]{}]", re.DOTALL)
+_DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ def read_json(path: Path) -> Iterator[RawRow]:
     """Stream the members of a JSON array.
 
     Raises:
-        DataError: The file is not UTF-8, not JSON, cut off, or holds something else than an array.
+        DataError: The file is not UTF-8, not JSON, cut off, nested too deep, or holds something else than an array.
     """
     with path.open("rb") as file:
         _skip_bom(file)
@@ -61,9 +68,10 @@ def read_json(path: Path) -> Iterator[RawRow]:
             for value in _json_backend(path).items(file, "item", use_float=True):
                 number += 1
                 yield RawRow(number, value)
-        except (ijson.JSONError, UnicodeDecodeError) as error:
+        except (ijson.JSONError, ValueError, RecursionError, MemoryError) as error:
             refuse_other_encodings(path)
-            raise DataError(f"{path}: {_json_trouble(str(error))}, after row {number}") from None
+            trouble = _json_trouble(str(error) or type(error).__name__)
+            raise DataError(f"{path}: {trouble}, after row {number}") from None
 
 
 def read_jsonl(path: Path) -> Iterator[RawRow]:
@@ -86,15 +94,21 @@ def read_jsonl(path: Path) -> Iterator[RawRow]:
             number += 1
             try:
                 yield RawRow(number, json.loads(text, parse_constant=_refuse_constant), line_number)
-            except (ValueError, RecursionError) as error:
+            except (ValueError, RecursionError, MemoryError) as error:
                 yield RawRow(number, None, line_number, f"not JSON ({error})")
 
 
-def read_csv(path: Path) -> Iterator[RawRow]:
+def read_csv(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[RawRow]:
     """Stream the records of a comma-separated file with a header; empty cells are left out of their row.
 
+    An empty label is kept as None, so that it can be told from a label that has no column.
+
+    Args:
+        path: The file.
+        needed: The columns that must be there.
+
     Raises:
-        DataError: The file is not UTF-8, its header has no `content` or a name twice, or a quote never ends.
+        DataError: The file is not UTF-8, its header lacks a column or has a name twice, or a quote never ends.
     """
     csv.field_size_limit(_LONGEST_CELL)  # Python's default of 128 KiB would refuse a long article
     number, line = 0, 0
@@ -103,7 +117,7 @@ def read_csv(path: Path) -> Iterator[RawRow]:
         records = csv.reader(file, strict=True)
         try:
             columns = next(records, [])
-            _check_columns(path, columns)
+            _check_columns(path, columns, needed)
             line = records.line_num
             for cells in records:
                 first_line, line = line + 1, records.line_num
@@ -114,7 +128,11 @@ def read_csv(path: Path) -> Iterator[RawRow]:
                     problem = f"found {len(cells)} cells; expected {len(columns)}, as in the header"
                     yield RawRow(number, None, first_line, problem)
                     continue
-                row = {c: cell for c, cell in zip(columns, cells, strict=True) if cell or c == "content"}
+                row: dict[str, str | None] = {
+                    c: cell for c, cell in zip(columns, cells, strict=True) if cell or c == "content"
+                }
+                if "label" in columns:
+                    row.setdefault("label", None)
                 yield RawRow(number, row, first_line)
         except UnicodeDecodeError:
             refuse_other_encodings(path)
@@ -126,11 +144,15 @@ def read_csv(path: Path) -> Iterator[RawRow]:
             ) from None
 
 
-def read_parquet(path: Path) -> Iterator[RawRow]:
-    """Stream the rows of a Parquet file, a record batch at a time; nulls are left out of their row.
+def read_parquet(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[RawRow]:
+    """Stream the rows of a Parquet file, a record batch at a time; nulls but those of label are left out of their row.
+
+    Args:
+        path: The file.
+        needed: The columns that must be there.
 
     Raises:
-        DataError: The file is not Parquet, is damaged, or has no column `content`.
+        DataError: The file is not Parquet, is damaged, or lacks a column.
     """
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only this format needs it
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -138,23 +160,37 @@ def read_parquet(path: Path) -> Iterator[RawRow]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names)
+            _check_columns(path, file.schema_arrow.names, needed)
             for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH):
                 for values in batch.to_pylist():
                     number += 1
-                    row = {c: value for c, value in values.items() if value is not None or c == "content"}
+                    row = {c: value for c, value in values.items() if value is not None or c in ("content", "label")}
                     yield RawRow(number, row)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: not a Parquet file that can be read ({reason}), after row {number}") from None
 
 
-READERS: dict[str, Callable[[Path], Iterator[RawRow]]] = {
-    ".json": read_json,
-    ".jsonl": read_jsonl,
+_OBJECT_READERS: dict[str, Callable[[Path], Iterator[RawRow]]] = {".json": read_json, ".jsonl": read_jsonl}
+_TABLE_READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[RawRow]]] = {
     ".csv": read_csv,
     ".parquet": read_parquet,
 }
+SUFFIXES = (*_OBJECT_READERS, *_TABLE_READERS)
+
+
+def read_rows(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[RawRow]:
+    """Stream the rows of a file in the format that its suffix, one of `SUFFIXES`, names.
+
+    Args:
+        path: The file.
+        needed: The columns that a table must have; objects are checked one by one, by whoever takes the rows.
+
+    Raises:
+        DataError: The file as a whole cannot be read.
+    """
+    suffix = path.suffix.lower()
+    return _OBJECT_READERS[suffix](path) if suffix in _OBJECT_READERS else _TABLE_READERS[suffix](path, needed)
 
 
 def refuse_other_encodings(path: Path) -> None:
@@ -209,25 +245,47 @@ def _expect_array(path: Path, file: BinaryIO) -> None:
 
 
 def _json_backend(path: Path) -> Any:
-    """The parser for this file: the C one, unless the file holds half a surrogate pair as an escape.
+    """The parser for this file: the C one, unless the file holds what that one spoils.
 
-    The C parser (yajl) turns such an escape into "?" without a word; ijson's own parser keeps it, so that the
-    row can be refused. The text is only searched through the page cache, never loaded.
+    The C parser (yajl) turns half a surrogate pair, written as an escape, into "?" without a word, and gives up a
+    file with an integer of more than 64 bits; ijson's own parser keeps both, so that the row can be judged. The
+    text is only searched through the page cache, never loaded.
+
+    Raises:
+        DataError: The file is nested deeper than any of the parsers can bear.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return ijson.get_backend("python") if _LONE_SURROGATE.search(content) else ijson
+        _refuse_deep_nesting(path, content)
+        spoiled = _LONE_SURROGATE.search(content) or _LONG_INTEGER.search(content)
+        return ijson.get_backend("python") if spoiled else ijson
+
+
+def _refuse_deep_nesting(path: Path, content: mmap.mmap) -> None:
+    """Refuse a file that is nested too deep: the memory that ijson takes grows with the square of the depth."""
+    depth = place = 0
+    while found := _NEXT_BRACKET.match(content, place):
+        place = found.end()
+        depth += 1 if content[place - 1] in b"[{" else -1
+        if depth > _DEEPEST:
+            raise DataError(
+                f"{path}: found arrays and objects nested more than {_DEEPEST} deep, at byte {place}; "
+                "expected an array of objects"
+            )
 
 
 def _json_trouble(message: str) -> str:
     """What the parser says, in a few words: its first line, without its drawing of the place."""
     if "EOF" in message or "ncomplete" in message:
         return "the JSON ends in the middle (the file was cut off)"
+    if "overflow" in message:
+        return "found a number larger than 1.8e308, which no computer's ordinary number holds"
     return f"not JSON ({message.splitlines()[0].strip()})"
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
-    if "content" not in columns:
-        raise DataError(f"{path}: {missing_field('content', columns, noun='column')}")
+def _check_columns(path: Path, columns: list[str], needed: Sequence[str]) -> None:
+    for name in needed:
+        if name not in columns:
+            raise DataError(f"{path}: {missing_field(name, columns, noun='column')}")
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DataError(f"{path}: found the column {shown(twice[0])} more than once; expected each name once")

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.fields import shown
 from zhenwei.news.misnomers import missing_field
 from zhenwei.news.readers import RawRow
 
@@ -48,7 +47,7 @@ def article_of(row: RawRow, *, require_label: bool, emotion: np.ndarray | None =
         raise BadRowError("; ".join(f"field '{e['loc'][0]}': {e['msg']}" for e in error.errors())) from None
     if require_label and article.label is None:
         if "label" in values:
-            raise BadRowError(f"field 'label': found {shown(values['label'])}; expected 'real', 'fake', 0 or 1")
+            raise BadRowError("field 'label': found nothing (or null); expected 'real', 'fake', 0 or 1")
         raise BadRowError(missing_field("label", list(values)))
     return article
 

@@ -14,9 +14,11 @@ _LOW_64 = 2**64 - 1
 class WordAugmentation:
     """Deletes each word with chance ``rate``, and masks it with chance ``rate`` (Zhu et al., ENDEF, SIGIR 2022).
 
-    The tokens of one word share its fate; special tokens are left alone; and each article keeps at least one
-    word as it is. There is no state: the fate of a word is a hash of (seed, epoch, article, word), so that it
-    depends neither on the batch that the article is in nor on the process that reads it.
+    A word is what the tokenizer's pre-tokenizer cuts: with BERT's, as in a vocabulary trained here, a single Chinese
+    character, or a whole word of a script that puts spaces between words, or a punctuation mark. Chinese is not
+    segmented into words. The tokens of one word share its fate; special tokens are left alone; and each article keeps
+    at least one word as it is. There is no state: the fate of a word is a hash of (seed, epoch, article, word), so
+    that it depends neither on the batch that the article is in nor on the process that reads it.
 
     Args:
         rate: the chance of each of the two, in [0, 1); from 0.5 on all words but one are hidden.

@@ -17,6 +17,10 @@ ENCODED_FIELDS = frozenset({"entities", "domain", "emotion"})
 UNKNOWN_DOMAIN = -1
 MAX_ENTITY_LEN = 50  # ENDEF (SIGIR 2022)
 _CHUNK_CHARACTERS = 2**19  # long articles: a chunk also ends here, some 100 MB of the tokenizer's own objects
+_FORMS = {
+    "entity_list": """a list of {"entity": "..."} or of strings, empty where the text names nobody and nothing""",
+    "emotion": "a list of finite numbers, of one length in all articles",
+}
 
 _T = TypeVar("_T")
 
@@ -123,6 +127,7 @@ def encode_articles(
     domain_names: Sequence[str] = (),
     max_entity_len: int = MAX_ENTITY_LEN,
     chunk_size: int = 4096,
+    first_row: int = 1,
 ) -> EncodedArticles:
     """Encode a stream of articles; it is walked through once and only a chunk of it is held.
 
@@ -134,11 +139,12 @@ def encode_articles(
         domain_names: the domains that the model knows; an article's domain becomes its index here.
         max_entity_len: the most tokens of an article's entities, special tokens included.
         chunk_size: the most articles that go to the tokenizer at once.
+        first_row: the number of the first article, for messages.
 
     Raises:
         ConfigError: ``fields`` names something else, or ``max_len`` leaves no room for content.
         DataError: an article lacks a field that is asked for (a domain may be lacking), or its emotion vector
-            is not as long as the first one; the row is named, counted from 1.
+            is not as long as the first one; the row is named.
     """
     if unknown := fields - ENCODED_FIELDS:
         raise ConfigError(f"Unknown fields {sorted(unknown)}: the optional ones are {sorted(ENCODED_FIELDS)}.")
@@ -148,19 +154,21 @@ def encode_articles(
     numbers = {name: number for number, name in enumerate(domain_names)}
     truncated = bytearray()
     for chunk in _chunks(articles, chunk_size):
-        first_row = len(labels) + 1
+        row_of_chunk = first_row + len(labels)
         texts = tokenizer.encode_batch([article.content for article in chunk], max_len)
         tokens.extend(texts.ids, texts.lengths)
         words.extend(texts.words)
         truncated += texts.truncated.tobytes()
         labels.extend(float("nan") if article.target is None else article.target for article in chunk)
         if "entities" in fields:
-            lists = [_present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, first_row)]
+            lists = [
+                _present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, row_of_chunk)
+            ]
             entities.extend(*_encode_entities(lists, tokenizer, max_entity_len))
         if "domain" in fields:
             domains.extend(numbers.get(article.domain or "", UNKNOWN_DOMAIN) for article in chunk)
         if "emotion" in fields:
-            for row, article in enumerate(chunk, first_row):
+            for row, article in enumerate(chunk, row_of_chunk):
                 emotion.append(_present(article.emotion, "emotion", row), row)
     return EncodedArticles(
         tokens=tokens.finish(),
@@ -239,7 +247,7 @@ def _chunks(articles: Iterable[Article], chunk_size: int) -> Iterator[list[Artic
 
 def _present(value: tuple[_T, ...] | None, field: str, row: int) -> tuple[_T, ...]:
     if value is None:
-        raise DataError(f"Article {row} has no '{field}', which the model needs: `zhenwei data enrich` adds it.")
+        raise DataError(f"row {row}: no field '{field}', which this detector needs; expected {_FORMS[field]}")
     return value
 
 

@@ -6,16 +6,25 @@ before they give up, so the hub is asked once, briefly, before they are let loos
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from zhenwei.errors import PretrainedModelError
 
 HUB_TIMEOUT = 3.0  # seconds for the one question whether the hub answers at all
 
+_SCRATCH = "set model.use_pretrained_bert to false to learn embeddings from scratch"
+_WITHOUT = {  # how to go on without anything pretrained
+    "model": _SCRATCH,
+    "tokenizer": "leave data.tokenizer out to train a vocabulary; where the name is that of model.bert_model_name, "
+    + _SCRATCH,
+}
+
 T = TypeVar("T")
 
 
-def load_pretrained(name_or_path: str, load: Callable[[str, bool], T], what: str, needed: str) -> T:
+def load_pretrained(
+    name_or_path: str, load: Callable[[str, bool], T], what: Literal["tokenizer", "model"], needed: str
+) -> T:
     """Load something pretrained from a local folder or by its hub name.
 
     A hub name is looked for in the local cache first, so that a second run needs no network.
@@ -23,7 +32,7 @@ def load_pretrained(name_or_path: str, load: Callable[[str, bool], T], what: str
     Args:
         name_or_path: A folder, or the name of a model on the hub.
         load: Called with the name, and whether only local files may be used; may raise whatever it likes.
-        what: What is loaded, for messages: "tokenizer", "model".
+        what: What is loaded, for messages.
         needed: The files that a folder must hold, for messages.
 
     Raises:
@@ -42,12 +51,14 @@ def load_pretrained(name_or_path: str, load: Callable[[str, bool], T], what: str
     found = _attempt(load, name_or_path, local_only=True)
     if not isinstance(found, _Failure):
         return found
+    _refuse_pickle(name_or_path, found)
     if not hub_answers():
         raise PretrainedModelError(
             _unavailable(name_or_path, what, "it is not in the local cache, and the hub cannot be reached")
         )
     found = _attempt(load, name_or_path, local_only=False)
     if isinstance(found, _Failure):
+        _refuse_pickle(name_or_path, found)
         raise PretrainedModelError(_unavailable(name_or_path, what, f"the hub does not give it ({found})"))
     return found
 
@@ -100,9 +111,20 @@ def _attempt(load: Callable[[str, bool], T], name: str, *, local_only: bool) -> 
         return _Failure(lines[0].rstrip(" .:") if lines else type(error).__name__)
 
 
+def _refuse_pickle(name: str, failure: _Failure) -> None:
+    """Say how to convert a model of the hub, where what is missing is its weights in a form that is no program."""
+    if "does not appear to have a file named model.safetensors" not in failure:
+        return
+    raise PretrainedModelError(
+        f"'{name}' has no model.safetensors; a pickle (pytorch_model.bin) may run code when it is read, and is "
+        'refused. If you trust where it came from, convert it once: python -c "from transformers import AutoModel, '
+        f"AutoTokenizer; [kind.from_pretrained('{name}').save_pretrained('DIR') for kind in (AutoModel, "
+        'AutoTokenizer)]", and set model.bert_model_name to DIR'
+    )
+
+
 def _unavailable(name: str, what: str, reason: str) -> str:
     return (
         f"the {what} of '{name}' is not available: {reason}. Give a local folder instead of the name (fetch it "
-        f"on another machine: `hf download {name} --local-dir DIR`), or set `use_pretrained_bert: false` to learn "
-        "embeddings from scratch"
+        f"on another machine: `hf download {name} --local-dir DIR`), or {_WITHOUT[what]}"
     )

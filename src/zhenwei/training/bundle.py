@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-import os
-import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 import zhenwei
 from zhenwei.config import Config
@@ -19,11 +19,12 @@ from zhenwei.models import DetectorNetwork, Vocabulary, build_network
 from zhenwei.tokens import TextTokenizer
 from zhenwei.tokens.tokenizer import SpecialTokens
 from zhenwei.training.model_card import model_card
-from zhenwei.training.whole_folder import surviving_folder, whole_folder
+from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
 
 FORMAT_VERSION = 1
 LABELS = ("real", "fake")
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
+HASHED = (WEIGHTS, TOKENIZER, SETTINGS)
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Bundle:
         network: The network, in float32.
         threshold: A text counts as fake from this probability on.
         facts: What else is known: epoch and step of the weights, scores on val, numbers of articles.
+        domain_names: The domains that the network knows, in the order of their numbers; empty where it needs none.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class Bundle:
     network: DetectorNetwork
     threshold: float = 0.5
     facts: dict[str, Any] = field(default_factory=dict)
+    domain_names: tuple[str, ...] = ()
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
@@ -64,8 +67,9 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
             "calibration": None,
             "special_tokens": asdict(bundle.tokenizer.special),
             "encoder": bundle.network.encoder_config(),
+            "domain_names": list(bundle.domain_names),
             "facts": bundle.facts,
-            "sha256": {name: sha256(place / name) for name in (WEIGHTS, TOKENIZER)},
+            "sha256": {name: sha256(place / name) for name in HASHED},
         }
         write_json(description, place / DESCRIPTION)
         (place / "README.md").write_text(model_card(bundle.config, bundle.facts, bundle.threshold), encoding="utf-8")
@@ -90,6 +94,8 @@ def find_bundle(path: Path) -> Path:
 def load_bundle(path: Path) -> Bundle:
     """Load a bundle from a run's folder or from its own; the network is on the CPU and in evaluation.
 
+    Nothing but the bundle's own files is read: a pretrained encoder is rebuilt from its description.
+
     Raises:
         CheckpointError: If there is none, or it is damaged, foreign, or of a format from the future.
     """
@@ -101,16 +107,21 @@ def load_bundle(path: Path) -> Bundle:
     for name, expected in description["sha256"].items():
         if sha256(folder / name) != expected:
             raise CheckpointError(f"{folder / name}: damaged: it is not the file that was saved (sha256 differs)")
+    domain_names = tuple(description["domain_names"])
     try:
         config = Config.load(folder / SETTINGS)
         tokenizer = TextTokenizer.load(folder / TOKENIZER, SpecialTokens(**description["special_tokens"]))
-        vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len, description["encoder"])
+        vocabulary = Vocabulary(
+            tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len, description["encoder"], domain_names
+        )
+        if getattr(config.model, "use_pretrained_bert", False) and vocabulary.encoder is None:
+            raise CheckpointError(f"{folder / DESCRIPTION}: damaged: the pretrained encoder is not described")
         network = build_network(config.model, vocabulary)
     except (ConfigError, DataError, PretrainedModelError, TypeError) as error:
         raise CheckpointError(f"{folder}: damaged or foreign bundle: {error}") from None
     load_weights(network, folder / WEIGHTS)
     network.eval()
-    return Bundle(config, tokenizer, network, float(description["threshold"]), description["facts"])
+    return Bundle(config, tokenizer, network, float(description["threshold"]), description["facts"], domain_names)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
@@ -119,17 +130,39 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = description["format_version"]
-        description["sha256"].items()
-        float(description["threshold"])
-        _ = description["special_tokens"], description["encoder"], description["facts"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged or foreign: {type(error).__name__}: {error}") from None
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: bundle format {version}, saved by zhenwei {description.get('zhenwei_version')}; "
             f"this is zhenwei {zhenwei.__version__}, which reads format {FORMAT_VERSION}"
         )
+    for name, expected, good in _EXPECTED:
+        if name not in description:
+            raise CheckpointError(f"{path}: damaged or foreign: it has no '{name}'")
+        if not good(description[name]):
+            found = json.dumps(description[name], ensure_ascii=False)[:100]
+            raise CheckpointError(f"{path}: damaged or foreign: {name}: found {found}; expected {expected}")
     return description
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0  # not nan either
+
+
+def _is_list_of_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+# What detector.json must hold beside its version, in words and as a check.
+_EXPECTED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("sha256", f"the digests of {', '.join(HASHED)}", lambda value: isinstance(value, dict) and {*value} == {*HASHED}),
+    ("threshold", "a number from 0 to 1", _is_probability),
+    ("special_tokens", "an object", lambda value: isinstance(value, dict)),
+    ("encoder", "an object or null", lambda value: value is None or isinstance(value, dict)),
+    ("domain_names", "a list of names", _is_list_of_names),
+    ("facts", "an object", lambda value: isinstance(value, dict)),
+)
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:
@@ -148,18 +181,14 @@ def load_weights(network: torch.nn.Module, path: Path) -> None:
 
 
 def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write tensors as safetensors, with a full disk reported as the system reports it.
+    """Write tensors as safetensors.
+
+    The library's own `save_file` hides the file from everybody but its owner, and the system's errors in its own.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    try:
-        save_file(tensors, path)
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))  # the library wraps the system's errors in its own
-        if number is None:
-            raise OSError(str(error)) from None
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+    path.write_bytes(to_bytes(tensors))
 
 
 def write_json(value: Any, path: Path) -> None:
@@ -168,13 +197,7 @@ def write_json(value: Any, path: Path) -> None:
     Raises:
         OSError: If it cannot be written; an older file is left as it was.
     """
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    write_whole(json.dumps(value, indent=2, ensure_ascii=False) + "\n", path)
 
 
 def sha256(path: Path) -> str:

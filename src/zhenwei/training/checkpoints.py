@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 NETWORK, OPTIMIZER, RANDOM, STATE = "network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"
 
-# Settings that may differ when a run goes on: they change nothing that is computed, or where it is computed.
+# Settings that may differ when a run goes on. Those of `output` and the paths change nothing that is computed (the
+# articles themselves are compared); another device may be all that is left, but it draws other units to drop and adds
+# in another order, so that the run no longer ends bit for bit as the undisturbed one.
 FREE_TO_CHANGE = frozenset({"output", "training.device", "data.root_path", "data.train", "data.val", "data.test"})
 
 

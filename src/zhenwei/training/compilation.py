@@ -25,7 +25,7 @@ def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.
     batch = collate(course.articles, rows, pad_id=course.pad_id, widths=course.widths)
     batch = batch.to(trainee.accelerator.device)
     try:
-        with torch.random.fork_rng(), trainee.accelerator.autocast():
+        with torch.random.fork_rng(_generators_of(batch.tokens.device)), trainee.accelerator.autocast():
             training_loss(compiled(batch, 0.0), batch, len(rows), len(rows)).backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # a missing compiler, an unsupported layer: anything may come out of a compiler
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -36,3 +36,10 @@ def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.
         trainee.network.zero_grad(set_to_none=True)
     logger.info("compiled the network; batches are padded to one of %s tokens", list(course.widths or ()))
     return compiled
+
+
+def _generators_of(device: torch.device) -> list[int]:
+    """Return the GPU whose random numbers a network on this device draws, the CPU's own aside."""
+    if device.type != "cuda":
+        return []
+    return [torch.cuda.current_device() if device.index is None else device.index]

@@ -9,7 +9,7 @@ import torch
 logger = logging.getLogger(__name__)
 
 
-def available_device(setting: str) -> str:
+def available_device(setting: str, name: str = "training.device") -> str:
     """Return the device to use: the one asked for, or the CPU with one warning where that is not there."""
     found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if setting in ("auto", "cpu"):
@@ -18,7 +18,7 @@ def available_device(setting: str) -> str:
     there = wanted.type == found and (wanted.index or 0) < (torch.cuda.device_count() if found == "cuda" else 1)
     if there:
         return setting
-    logger.warning("training.device is '%s', but this machine has no such device: going on with the CPU", setting)
+    logger.warning("%s is '%s', but this machine has no such device: going on with the CPU", name, setting)
     return "cpu"
 
 

@@ -82,8 +82,8 @@ class Epochs:
 
     def _start_trackers(self) -> None:
         """Start the experiment trackers; TensorBoard forgets what a killed run told it after its checkpoint."""
-        started = {"tensorboard": {"purge_step": self.progress.step + 1}} if self.progress.step else {}
-        self.accelerator.init_trackers("zhenwei", init_kwargs=started)
+        forget = {"purge_step": self.progress.step + 1}
+        self.accelerator.init_trackers("zhenwei", init_kwargs={"tensorboard": forget})
         for tracker in self.accelerator.trackers:
             if tracker.name != "tensorboard":  # there, settings would be files beside config.json
                 tracker.store_init_configuration(_plain(self.config))
@@ -128,7 +128,8 @@ class Epochs:
 
     def _bundle(self, record: dict[str, Any]) -> Bundle:
         facts = {**record, "n_train": len(self.data.train), "n_val": len(self.data.val)}
-        return Bundle(self.config, self.data.tokenizer, self.trainee.network, facts=facts)
+        data, network = self.data, self.trainee.network
+        return Bundle(self.config, data.tokenizer, network, facts=facts, domain_names=data.domain_names)
 
     def _verdict(self, best: bool) -> str:
         """Say in words what an epoch's score means for the run."""

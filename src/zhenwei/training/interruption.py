@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM end a training between two steps, with its checkpoint saved."""
+"""Ctrl-C and SIGTERM end a training in one process between two steps, with its checkpoint saved.
+
+With several processes a signal ends the run at once, and the last checkpoint remains.
+"""
 
 import signal
 import threading

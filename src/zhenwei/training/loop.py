@@ -115,7 +115,7 @@ def _take_step(
             with accelerator.autocast():
                 output: Output = model(batch, progress)
             loss = training_loss(output, batch, n_texts, len(rows)) * accelerator.num_processes
-            accelerator.backward(loss)
+            _backward(loss, accelerator.scaler)
         total += loss.detach() / accelerator.num_processes
         width = max(width, batch.tokens.shape[1])
     if accelerator.num_processes > 1:
@@ -130,6 +130,12 @@ def _take_step(
     if stepped:
         trainee.schedule.step()
     return Step(float(total), lr, float(norm), n_texts, width)
+
+
+def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
+    """Add to the gradients; accelerate's own backward divides by what `accelerate launch` set, and we have divided."""
+    scaled = loss if scaler is None else scaler.scale(loss)
+    scaled.backward()  # type: ignore[no-untyped-call]
 
 
 def _cut_batch(course: Course, rows: Rows, epoch: int, trainee: Trainee) -> Batch:

@@ -3,8 +3,6 @@
 They stand in this room because the trainer chooses the best epoch by them; `evaluation` builds on them.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,8 +80,3 @@ def expected_calibration_error(
     probability_sums = np.bincount(places, weights=probabilities, minlength=bins)
     fakes = np.bincount(places, weights=labels, minlength=bins)
     return float(np.abs(probability_sums - fakes).sum() / labels.size)
-
-
-def rounded(scores: Mapping[str, float | int | None], digits: int = 4) -> dict[str, float | int | None]:
-    """Return scores rounded for reading."""
-    return {name: round(value, digits) if isinstance(value, float) else value for name, value in scores.items()}

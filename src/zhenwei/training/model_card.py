@@ -7,6 +7,7 @@ from zhenwei.config import Config
 
 def model_card(config: Config, facts: dict[str, Any], threshold: float) -> str:
     """Return the README.md of a bundle: what it is, what it scored and on how many articles, how to use it."""
+    val: dict[str, Any] = facts.get("val") or {}
     return f"""---
 library_name: zhenwei
 license: other
@@ -15,15 +16,16 @@ tags: [fake-news-detection, {config.model.name}]
 
 # A `{config.model.name}` detector of fake news
 
-Trained by [zhenwei](https://pypi.org/project/zhenwei/) on {facts.get("n_train", "?")} articles; the weights are those
+Trained by zhenwei on {facts.get("n_train", "?")} articles; the weights are those
 of epoch {facts.get("epoch", "?")}, the best on {facts.get("n_val", "?")} validation articles by
 `{config.training.monitor}`.
 
 ## Scores on validation
 
-These chose the epoch, so they flatter the detector; the future will be harder.
+On {val.get("n", "?")} articles, {val.get("n_fake", "?")} of them fake. These chose the epoch, so they flatter the
+detector; the future will be harder.
 
-{_score_table(facts.get("val") or {})}
+{_score_table(val)}
 
 ## Use
 

@@ -1,5 +1,6 @@
 """What changes the weights: AdamW with its groups, and the schedule of its rate."""
 
+import logging
 from typing import Any
 
 from torch import nn
@@ -9,6 +10,8 @@ from transformers.optimization import get_scheduler
 
 from zhenwei.config import TrainingConfig
 from zhenwei.models import DetectorNetwork
+
+logger = logging.getLogger(__name__)
 
 NOT_DECAYED = (nn.LayerNorm, nn.BatchNorm1d, nn.GroupNorm, nn.RMSNorm, nn.Embedding)
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -60,7 +63,12 @@ def build_schedule(optimizer: AdamW, config: TrainingConfig, total_steps: int) -
         config: The settings.
         total_steps: Optimiser steps from the first epoch to the last.
     """
-    schedule: LambdaLR = get_scheduler(
-        SCHEDULES[config.schedule], optimizer, warmup_steps(config, total_steps), total_steps
-    )
+    rise = warmup_steps(config, total_steps)
+    if rise >= total_steps:
+        logger.warning(
+            "training.warmup_steps is %s, and the whole training takes %d steps: the rate rises to the end and never "
+            "reaches its decay",
+            config.warmup_steps, total_steps,
+        )  # fmt: skip
+    schedule: LambdaLR = get_scheduler(SCHEDULES[config.schedule], optimizer, rise, total_steps)
     return schedule

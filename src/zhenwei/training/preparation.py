@@ -29,12 +29,15 @@ class PreparedData:
         train: To train on; both labels are there.
         val: To choose the best epoch on; both labels are there.
         test: The future, or None where there is no such file.
+        domain_names: The domains of the training articles, sorted, by which `domains` count; empty where the network
+            does not ask for them.
     """
 
     tokenizer: TextTokenizer
     train: EncodedArticles
     val: EncodedArticles
     test: EncodedArticles | None
+    domain_names: tuple[str, ...] = ()
 
     def fingerprint(self) -> dict[str, str | None]:
         """Return a digest of each part, to tell whether a resumed run still reads the same data."""
@@ -59,12 +62,13 @@ def prepare_data(config: Config, needs: frozenset[str] = frozenset()) -> Prepare
     paths = find_parts(config)
     tokenizer = build_tokenizer(config, paths["train"])
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
-    encoded = {part: encode_file(path, tokenizer, config.data.max_len, needs) for part, path in paths.items()}
+    names = domain_names(paths["train"]) if "domain" in needs else ()
+    encoded = {part: encode_file(path, tokenizer, config.data.max_len, needs, names) for part, path in paths.items()}
     for part in ("train", "val"):
         _check_both_labels(encoded[part], paths[part])
     if "test" not in encoded:
         logger.warning("no test file in '%s': the results will be those of val", config.data.root_path)
-    return PreparedData(tokenizer, encoded["train"], encoded["val"], encoded.get("test"))
+    return PreparedData(tokenizer, encoded["train"], encoded["val"], encoded.get("test"), names)
 
 
 def find_parts(config: Config) -> dict[str, Path]:
@@ -105,13 +109,36 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
     return train_tokenizer(contents, config.data.vocab_size, min_frequency=config.data.min_frequency)
 
 
-def encode_file(path: Path, tokenizer: TextTokenizer, max_len: int, needs: frozenset[str]) -> EncodedArticles:
+def domain_names(train: Path) -> tuple[str, ...]:
+    """Return the domains of the training articles, sorted.
+
+    Raises:
+        DataError: If the file has bad rows, or no article has a domain.
+    """
+    articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
+    names = tuple(sorted({article.domain for article in articles if article.domain}))
+    if not names:
+        raise DataError(f"{train}: no article has a 'domain', which the model needs")
+    return names
+
+
+def encode_file(
+    path: Path, tokenizer: TextTokenizer, max_len: int, needs: frozenset[str], domain_names: tuple[str, ...] = ()
+) -> EncodedArticles:
     """Read a file of labelled articles into arrays, and say how many were cut.
+
+    Args:
+        path: The file.
+        tokenizer: Text to tokens.
+        max_len: Longest text in tokens.
+        needs: Optional fields that the network needs.
+        domain_names: The domains of the training articles, where it needs these.
 
     Raises:
         DataError: If the file is missing or has bad rows.
     """
-    encoded = encode_articles(iter_articles(path, require_label=True), tokenizer, max_len, fields=needs)
+    articles = iter_articles(path, require_label=True)
+    encoded = encode_articles(articles, tokenizer, max_len, fields=needs, domain_names=domain_names)
     cut = int(encoded.truncated.sum())
     logger.info(
         "%s: %d articles (%d fake), %.0f tokens on average, %d (%.1f%%) cut at %d tokens",

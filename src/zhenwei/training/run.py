@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from zhenwei.config import Config
+from zhenwei.errors import CheckpointError
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network, network_needs
 from zhenwei.tokens import WordAugmentation
 from zhenwei.tokens.batches import default_widths
@@ -27,6 +28,7 @@ from zhenwei.training.run_folder import RunFolder
 logger = logging.getLogger(__name__)
 
 Results = dict[str, Any]
+RESULT_KEYS = {"split", "n", "macro_f1", "auc", "val", "model", "seed", "best_epoch", "epochs", "n_train"}
 
 
 class Run:
@@ -62,21 +64,48 @@ class Run:
                 self.accelerator, lambda: load_checkpoint(self.folder.last, trainee, self.config, fingerprint)
             )
             logger.info("resumed after epoch %d, step %d", self.progress.epoch, self.progress.step)
+            agreed(self.accelerator, self._check_best)
         if self.accelerator.is_main_process:  # not sooner: what cannot be resumed keeps its settings
             self.config.save(self.folder.config)
-        if self.progress.finished and self.folder.results.exists():
+        earlier = agreed(self.accelerator, self._earlier_results)
+        if earlier is not None:
             logger.info("this run has ended before: nothing is left to do")
-            return json.loads(self.folder.results.read_text(encoding="utf-8")), self.folder.best
+            return earlier, self.folder.best
         if not self.progress.finished:
             Epochs(self.config, self.folder, data, trainee, course, self.progress, fingerprint).run()
         return self._judge_best(data), self.folder.best
+
+    def _check_best(self) -> None:
+        """Refuse to go on where the best weights were saved, and are gone: no later epoch need be better."""
+        expected = self.progress.finished or self.progress.stopping.get("best_epoch")
+        if expected and not self.folder.best.exists():
+            raise CheckpointError(
+                f"{self.folder.best}: the bundle with the best weights of this run is gone; put it back, "
+                "or start anew with --overwrite (in Python: overwrite=True)"
+            )
+
+    def _earlier_results(self) -> Results | None:
+        """Return what a run that has ended left as its scores; None where they must be had (again)."""
+        if not self.progress.finished or not self.folder.results.exists():
+            return None
+        try:
+            results = json.loads(self.folder.results.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            results = None
+        if isinstance(results, dict) and results.keys() >= RESULT_KEYS:
+            return results
+        logger.warning("'%s' is damaged: judging the best weights again", self.folder.results)
+        return None
 
     def _prepare(self) -> tuple[PreparedData, DetectorNetwork]:
         """Read the articles, and build the network that will read them."""
         seed_all(self.config.seed)
         check_trackers(self.config.output.trackers)
         data = prepare_data(self.config, network_needs(self.config.model))
-        vocabulary = Vocabulary(data.tokenizer.vocab_size, data.tokenizer.pad_id, self.config.data.max_len)
+        tokenizer = data.tokenizer
+        vocabulary = Vocabulary(
+            tokenizer.vocab_size, tokenizer.pad_id, self.config.data.max_len, domains=data.domain_names
+        )
         return data, build_network(self.config.model, vocabulary).to(self.accelerator.device)
 
     def _course(self, data: PreparedData) -> Course:

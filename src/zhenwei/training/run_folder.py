@@ -1,14 +1,20 @@
 """A run's folder: what lies where, and who may write into it."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from zhenwei.errors import CheckpointError
 from zhenwei.training.whole_folder import reason_of, recover_folder
 
 # All that a run leaves behind; `--overwrite` removes these and nothing else.
 CONTENTS = ("config.json", "train.log", "metrics.jsonl", "results.json", "report.html", "tensorboard", "checkpoints")
+# Beside these, LOCK: it is never removed, lest somebody waits for a file that is gone while a third takes a new one.
+LOCK = ".lock"
 # By these a run's folder is known: every run leaves one of them at once, and hardly anything else does.
 MARKS = ("train.log", "metrics.jsonl", "checkpoints/last", "checkpoints/best")
 
@@ -18,6 +24,11 @@ class RunFolder:
     """The paths in a run's folder."""
 
     path: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that writes here; it stays, empty, when the run has ended."""
+        return self.path / LOCK
 
     @property
     def config(self) -> Path:
@@ -68,7 +79,7 @@ def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
     """
     if path.exists() and not path.is_dir():
         raise CheckpointError(f"{path}: is a file; expected the name of a folder for the run")
-    occupied = path.exists() and any(path.iterdir())
+    occupied = path.exists() and any(entry.name != LOCK for entry in path.iterdir())
     if occupied and not any((path / mark).exists() for mark in MARKS):
         raise CheckpointError(f"{path}: the folder is neither empty nor a run's; choose another with output.dir")
     if occupied and not (resume or overwrite):
@@ -79,24 +90,52 @@ def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
     return RunFolder(path)
 
 
-def make_run_folder(folder: RunFolder, overwrite: bool) -> None:
-    """Make a run's folder ready to be written into, once all that the run reads is known to be good.
+@contextmanager
+def held_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Make a run's folder ready to be written into, and keep every other process out of it while the block runs.
+
+    The system lets go of the lock when the process ends, however it ends.
 
     Args:
-        folder: The folder, checked before.
-        overwrite: Remove the run that is there.
+        folder: The folder, once all that the run reads is known to be good.
+        resume: Go on with the run that is there, if there is one.
+        overwrite: Replace the run that is there, if there is one.
 
     Raises:
-        CheckpointError: If the folder cannot be written.
+        CheckpointError: If another process writes there, or has written there since the folder was checked, or the
+            folder cannot be written.
     """
+    lock = FileLock(folder.lock, timeout=0)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise CheckpointError(
+            f"{folder.path}: another process is writing this run; wait for its end, or choose another folder with "
+            "output.dir"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(_not_ready(folder.path, error)) from None
+    try:
+        check_run_folder(folder.path, resume, overwrite)  # again: somebody may have been here in the meantime
+        _make_ready(folder, overwrite and not resume)
+        yield
+    finally:
+        lock.release()
+
+
+def _make_ready(folder: RunFolder, overwrite: bool) -> None:
     try:
         if overwrite:
             _remove_run(folder.path)
-        folder.path.mkdir(parents=True, exist_ok=True)
         recover_folder(folder.last)
         recover_folder(folder.best)
     except OSError as error:
-        raise CheckpointError(f"{folder.path}: the run folder cannot be made ready: {reason_of(error)}") from None
+        raise CheckpointError(_not_ready(folder.path, error)) from None
+
+
+def _not_ready(path: Path, error: OSError) -> str:
+    return f"{path}: the run folder cannot be made ready: {reason_of(error)}"
 
 
 def _remove_run(path: Path) -> None:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from zhenwei.training.loop import Step
+from zhenwei.training.whole_folder import write_whole
 
 logger = logging.getLogger(__name__)
 ROOT_LOGGER = "zhenwei"
@@ -221,4 +222,4 @@ def _keep_up_to(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue  # a line cut off when the process was killed
-    path.write_text("".join(kept), encoding="utf-8")
+    write_whole("".join(kept), path)

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from zhenwei.training.accelerator import build_accelerator
 from zhenwei.training.determinism import deterministic_algorithms
 from zhenwei.training.device import is_main_process
 from zhenwei.training.run import Results, Run
-from zhenwei.training.run_folder import RunFolder, check_run_folder, make_run_folder
+from zhenwei.training.run_folder import RunFolder, check_run_folder, held_run_folder
 from zhenwei.training.run_log import logging_to
 from zhenwei.training.whole_folder import reason_of
 
@@ -54,12 +55,14 @@ class Trainer:
             and the path of the bundle that holds the best weights.
 
         Raises:
-            CheckpointError: If the run folder is taken, cannot be written, or what it holds cannot be resumed.
+            CheckpointError: If the run folder is taken, another process writes there, it cannot be written, or what
+                it holds cannot be resumed.
             ConfigError: If an experiment tracker is not installed.
             DataError: If the articles cannot be used.
             PretrainedModelError: If a pretrained model cannot be had.
             TrainingError: If the loss is no longer finite.
-            KeyboardInterrupt: After Ctrl-C, once the checkpoint is saved.
+            KeyboardInterrupt: After Ctrl-C, once the checkpoint is saved; with several processes it comes at once,
+                and the last checkpoint remains.
         """
         config, path = self.config, self.config.run_dir
         main = is_main_process()
@@ -67,12 +70,13 @@ class Trainer:
         folder = check_run_folder(path, self.resume, self.overwrite) if main else RunFolder(path)
         try:
             with (
+                ExitStack() as held,
                 logging_to(folder.log, main) as begin_log,
                 deterministic_algorithms(config.training.deterministic),
             ):
 
                 def begin() -> None:
-                    make_run_folder(folder, self.overwrite and not self.resume)
+                    held.enter_context(held_run_folder(folder, self.resume, self.overwrite))
                     begin_log()
 
                 accelerator = build_accelerator(config, folder.tensorboard)

@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all, whatever kills the process that writes them."""
+"""Folders and files that are there whole or not at all, whatever kills the process that writes them."""
 
 import errno
 import os
@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zhenwei.errors import CheckpointError
+
+NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # the disk is full, or the user's share of it
 
 
 @contextmanager
@@ -88,7 +90,23 @@ def _sync(path: Path) -> None:
 
 def _cannot_save(final: Path, error: OSError) -> str:
     kept = f"the previous '{final}' is whole" if final.exists() else "nothing was saved there before"
-    return f"'{final}' cannot be saved: {reason_of(error)}; {kept}. Make room, then go on with --resume"
+    advice = "Make room" if error.errno in NO_ROOM else "Mend that"
+    return f"'{final}' cannot be saved: {reason_of(error)}; {kept}. {advice}, then go on with --resume"
+
+
+def write_whole(text: str, path: Path) -> None:
+    """Write a text file whole or not at all: beside, then renamed into place.
+
+    Raises:
+        OSError: If it cannot be written; an older file is left as it was.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def reason_of(error: OSError) -> str:

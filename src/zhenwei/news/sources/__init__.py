@@ -4,14 +4,15 @@ A new source is one file with a function `read_<name>(source) -> {part: articles
 part is named `articles` where the collection has no published split, else `train`, `val` and `test`.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from zhenwei.config.section import nearest
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.files import SUFFIXES, write_articles
+from zhenwei.news.files import write_all
+from zhenwei.news.readers import SUFFIXES
 from zhenwei.news.sources.ced import read_ced
 from zhenwei.news.sources.checked import read_checked
 from zhenwei.news.sources.weibo21 import read_weibo21
@@ -48,7 +49,8 @@ def import_source(
         DataError: The name is unknown, the collection cannot be read, has several parts for one file, or a file
             is there already.
     """
-    parts = {part: list(articles) for part, articles in _reader(name)(Path(source)).items()}
+    check_source(name)
+    parts = {part: list(articles) for part, articles in SOURCES[name](Path(source)).items()}
     targets = _targets(name, Path(destination), list(parts))
     there = [str(file) for file in targets.values() if file.exists()]
     if there and not overwrite:
@@ -56,14 +58,24 @@ def import_source(
     empty = [part for part, articles in parts.items() if not articles]
     if empty:
         raise DataError(f"{source}: found no articles for {empty[0]}.json; expected at least one")
-    return {file: write_articles(file, parts[part]) for part, file in targets.items()}
+    return write_all({file: parts[part] for part, file in targets.items()})
 
 
-def _reader(name: str) -> Callable[[Path], dict[str, Iterable[Article]]]:
+def check_source(name: str, others: Iterable[str] = ()) -> None:
+    """Refuse a name that is none of `SOURCES`.
+
+    Args:
+        name: The name.
+        others: What else might have been meant.
+
+    Raises:
+        DataError: It is none; the message names the nearest.
+    """
     if name in SOURCES:
-        return SOURCES[name]
-    close = difflib.get_close_matches(name.lower(), SOURCES, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"expected {', '.join(SOURCES)}"
+        return
+    names = [*SOURCES, *others]
+    close = nearest(name.lower(), names)
+    hint = f"did you mean '{close}'?" if close else f"expected {', '.join(names)}"
     raise DataError(f"found the source '{name}'; {hint}")
 
 

@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news.article import Article
-from zhenwei.news.files import write_articles
+from zhenwei.news.files import check_free_for_parts, write_all
 from zhenwei.news.sources.synthetic_distinct import NearCopyIndex
 from zhenwei.news.sources.synthetic_entities import Entity, EntityPool, Kind, invent_entities, most_flipped
 from zhenwei.news.sources.synthetic_grammar import PostWriter, load_grammar
@@ -210,24 +210,26 @@ class _Draft:
 _KIND_OF_SLOT: dict[str, Kind] = {"org": "org", "place": "place", "person": "person"}
 
 
-def write_synthetic_world(destination: Path, world: SyntheticWorld | None = None) -> dict[Path, int]:
+def write_synthetic_world(
+    destination: Path, world: SyntheticWorld | None = None, *, overwrite: bool = False
+) -> dict[Path, int]:
     """Write `train.json`, `val.json` and `test.json`, and `world.json` that tells what is in them.
 
     Args:
         destination: folder, made where it is missing.
         world: the default world unless given.
+        overwrite: whether a world that is there already may be replaced.
 
     Returns:
         The three files of articles, each with its number of posts.
+
+    Raises:
+        DataError: the destination is no folder or holds articles already, or the disk refuses.
     """
     world = world or SyntheticWorld()
-    destination.mkdir(parents=True, exist_ok=True)
+    check_free_for_parts(destination, overwrite=overwrite)
     parts = world.generate()
-    written = {}
-    for part, articles in parts.items():
-        path = destination / f"{part}.json"
-        write_articles(path, articles)
-        written[path] = len(articles)
+    written = write_all({destination / f"{part}.json": articles for part, articles in parts.items()})
     text = json.dumps(_describe(world, parts), ensure_ascii=False, indent=2)
     (destination / "world.json").write_text(text + "\n", encoding="utf-8")
     return written
