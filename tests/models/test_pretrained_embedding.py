@@ -155,7 +155,7 @@ class TestRefusals:
     def test_a_name_that_no_cache_has(self) -> None:
         told = self.refusal(Path("nobody/no-such-bert"))
         assert "hf download nobody/no-such-bert --local-dir DIR" in told
-        assert "use_pretrained_bert: false" in told
+        assert "model.use_pretrained_bert to false" in told
 
     def test_a_folder_without_weights(self, own_bert: Path) -> None:
         (own_bert / "model.safetensors").unlink()
