@@ -7,7 +7,8 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import Article
 from zhenwei.tokens import encoding
 from zhenwei.tokens.encoding import EncodedArticles, encode_articles, places
-from zhenwei.tokens.tokenizer import TextTokenizer, train_tokenizer
+from zhenwei.tokens.tokenizer import TextTokenizer
+from zhenwei.tokens.vocabulary import train_tokenizer
 
 ALL_FIELDS = frozenset({"entities", "domain", "emotion"})
 ARTICLES = [

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
-from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, train_tokenizer
+from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer
+from zhenwei.tokens.vocabulary import train_tokenizer
 
 POSTS = [
     "【网传】吃大蒜能治病！http://t.cn/RUnzfKG，真的吗？[泪]",
@@ -84,7 +85,7 @@ class TestTraining:
         self, tmp_path: Path, tokenizer: TextTokenizer
     ) -> None:
         program = (
-            "import sys; from zhenwei.tokens.tokenizer import train_tokenizer; "
+            "import sys; from zhenwei.tokens.vocabulary import train_tokenizer; "
             f"train_tokenizer({POSTS * 2!r}, vocab_size=500).save(sys.argv[1])"
         )
         written = [tmp_path / "one.json", tmp_path / "many.json"]

@@ -3,11 +3,13 @@
 from zhenwei.tokens.augmentation import WordAugmentation
 from zhenwei.tokens.batches import Batch, batch_order, collate
 from zhenwei.tokens.encoding import EncodedArticles, encode_articles
-from zhenwei.tokens.tokenizer import TextTokenizer, load_pretrained_tokenizer, train_tokenizer
+from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, load_pretrained_tokenizer
+from zhenwei.tokens.vocabulary import train_tokenizer
 
 __all__ = [
     "Batch",
     "EncodedArticles",
+    "SpecialTokens",
     "TextTokenizer",
     "WordAugmentation",
     "batch_order",

@@ -16,8 +16,7 @@ import zhenwei
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
-from zhenwei.tokens import TextTokenizer
-from zhenwei.tokens.tokenizer import SpecialTokens
+from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.model_card import model_card
 from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
 
