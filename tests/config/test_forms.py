@@ -56,6 +56,10 @@ class TestFlatForm:
             "use_residual": True,
             "hidden_dim": None,
             "emb_dropout": 0.0,
+            "debias": None,
+            "endef_base_weight": 0.9,
+            "endef_entity_weight": 0.1,
+            "endef_loss_weight": 0.2,
         }
         data, training, output = config.data, config.training, config.output
         assert (data.root_path, data.max_len, data.vocab_size, data.aug_prob) == ("./data/", 170, 21128, 0.1)

@@ -2,10 +2,23 @@
 
 from zhenwei.config.config import Config
 from zhenwei.config.data import DataConfig
-from zhenwei.config.model import (
+from zhenwei.config.detectors import (
+    BertConfig,
+    BertEmoConfig,
     BiGRUConfig,
+    EANNConfig,
+    MDFENDConfig,
+    TextCNNConfig,
+    TfidfConfig,
+)
+from zhenwei.config.model import (
+    ConvolutionConfig,
+    DomainConfig,
+    DomainKind,
     EmbeddingConfig,
+    EncoderConfig,
     ModelConfig,
+    NetworkConfig,
     detector_names,
     register_model_config,
 )
@@ -14,12 +27,23 @@ from zhenwei.config.starting_file import settings_guide, starting_config
 from zhenwei.config.training import TrainingConfig, check_device
 
 __all__ = [
+    "BertConfig",
+    "BertEmoConfig",
     "BiGRUConfig",
     "Config",
+    "ConvolutionConfig",
     "DataConfig",
+    "DomainConfig",
+    "DomainKind",
+    "EANNConfig",
     "EmbeddingConfig",
+    "EncoderConfig",
+    "MDFENDConfig",
     "ModelConfig",
+    "NetworkConfig",
     "OutputConfig",
+    "TextCNNConfig",
+    "TfidfConfig",
     "TrainingConfig",
     "check_device",
     "detector_names",

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from zhenwei.config.data import DataConfig
+from zhenwei.config.detectors import BiGRUConfig
 from zhenwei.config.flat import CANONICAL, from_flat, in_flat_words, is_flat
-from zhenwei.config.model import BiGRUConfig, ModelConfig, model_config_class, parse_model_config
+from zhenwei.config.model import ModelConfig, model_config_class, parse_model_config
 from zhenwei.config.output import OutputConfig
 from zhenwei.config.overrides import apply_overrides, plain
 from zhenwei.config.section import Section, explain
@@ -44,11 +45,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_tokenizer(self) -> Self:
-        bert = getattr(self.model, "use_pretrained_bert", False)
-        if bert and self.data.tokenizer not in (None, getattr(self.model, "bert_model_name", None)):
+        encoder = self.model.pretrained
+        if encoder is not None and self.data.tokenizer not in (None, encoder):
             raise ValueError(
-                f"data.tokenizer is '{self.data.tokenizer}' but the embeddings are those of "
-                f"'{getattr(self.model, 'bert_model_name', None)}', whose token ids differ; leave data.tokenizer out"
+                f"data.tokenizer is '{self.data.tokenizer}' but the embeddings are those of '{encoder}', whose token "
+                "ids differ; leave data.tokenizer out"
             )
         return self
 

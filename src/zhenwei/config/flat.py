@@ -1,12 +1,16 @@
 """The flat configuration of the original code, mapped onto the sections."""
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zhenwei.config.model import model_config_class
 from zhenwei.config.section import did_you_mean
 from zhenwei.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 # Flat key -> section and name of the same thing here. Four more keys need more than a new name: see `from_flat`.
 RENAMED = {
@@ -51,6 +55,8 @@ def from_flat(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
 
     `save_param_dir` and `model_name` together name the run folder, as the original joins them;
     `use_cuda` asks for a GPU (`false` refuses one), `use_amp` for the best mixed precision of the device.
+    `model_name` may end in `endef`, as the original's do. One file serves all detectors there: keys that the named
+    detector has no use for are left out, with one warning.
 
     Raises:
         ConfigError: If a key is not of the flat form; the message names the nearest that is.
@@ -71,7 +77,7 @@ def from_flat(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not isinstance(settings.get(key, ""), str):
             raise ConfigError(f"{where}: {key}: found {settings[key]!r}; expected text")
     name = str(settings.get("model_name", "bigru"))
-    sections["model"]["name"] = name.lower()
+    sections["model"] = _of_detector(sections["model"] | _detector(name), where)
     if "save_param_dir" in settings:
         sections["output"]["dir"] = (Path(settings["save_param_dir"]) / name).as_posix()
     if "use_cuda" in settings:
@@ -79,6 +85,26 @@ def from_flat(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "use_amp" in settings:
         sections["training"]["precision"] = "auto" if settings["use_amp"] else "no"
     return sections
+
+
+def _detector(name: str) -> dict[str, str]:
+    """Read the original's name of a model: `BiGRU`, `bigru_endef`, `bertemo_endef`."""
+    plain = name.lower().replace("-", "_")
+    base = plain.removesuffix("endef").rstrip("_") or plain
+    settings = {"name": "bert_emo" if base == "bertemo" else base}
+    return settings | {"debias": "endef"} if base != plain else settings
+
+
+def _of_detector(model: dict[str, Any], where: str) -> dict[str, Any]:
+    """Leave out what the named detector has no setting for."""
+    try:
+        known = model_config_class(model["name"]).model_fields
+    except ValueError:
+        return model  # the name is refused when the sections are checked
+    unused = [key for key in model if key not in known and key != "debias"]
+    if unused:
+        logger.warning("%s: '%s' has no use for %s: left out", where, model["name"], ", ".join(unused))
+    return {key: value for key, value in model.items() if key not in unused}
 
 
 def in_flat_words(sentence: str) -> str:

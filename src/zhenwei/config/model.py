@@ -1,6 +1,7 @@
-"""Settings of the networks: one class per detector, picked by `model.name`."""
+"""Settings of the networks: what detectors share, and the list from which `model.name` picks a detector's class."""
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,20 +10,52 @@ from zhenwei.config.section import Section, did_you_mean
 from zhenwei.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Weight = Annotated[float, Field(ge=0.0, le=1.0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+DomainKind = Literal["field", "year"]
 SMALLEST_HIDDEN_SIZE = 4
+PUBLISHED_EMB_DIM = 768
+ENTRY_POINTS = "zhenwei.detectors"
 
 
 class ModelConfig(Section):
-    """What every detector has: a name and a head."""
+    """What every detector has: a name."""
 
     name: str
     """Which detector."""
+
+    @property
+    def pretrained(self) -> str | None:
+        """Folder or hub name of the pretrained encoder that the detector starts from; None: it starts from scratch."""
+        return None
+
+    @property
+    def domain_kind(self) -> DomainKind:
+        """What the detector takes for an article's domain, if it asks for one."""
+        return "field"
+
+
+class NetworkConfig(ModelConfig):
+    """What every network that is trained by gradients has: a head, and ENDEF's debiasing on request."""
 
     mlp_dims: list[int] = [384]
     """Hidden sizes of the MLP head; a last entry of 1 is the output layer and may be left out."""
 
     dropout: Share = 0.2
     """Dropout after the encoder, between its layers and in the MLP head."""
+
+    debias: Literal["endef"] | None = None
+    """`endef`: train beside a branch that reads the entities alone and takes their bias upon itself; it is dropped
+    from what is shipped. The training articles need `entity_list`."""
+
+    endef_base_weight: Weight = 0.9
+    """ENDEF: weight of the network's own logit in the mix that is trained."""
+
+    endef_entity_weight: Weight = 0.1
+    """ENDEF: weight of the entity branch's logit in that mix."""
+
+    endef_loss_weight: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.2
+    """ENDEF: weight of the entity branch's own cross-entropy in the training loss."""
 
     @model_validator(mode="after")
     def _check_mlp_dims(self) -> Self:
@@ -46,10 +79,10 @@ class ModelConfig(Section):
         return self.mlp_dims[:-1] if self.mlp_dims[-1:] == [1] else list(self.mlp_dims)
 
 
-class EmbeddingConfig(ModelConfig):
+class EmbeddingConfig(NetworkConfig):
     """What the detectors that start from embeddings of single tokens share."""
 
-    emb_dim: Annotated[int, Field(ge=1)] = 768
+    emb_dim: AtLeastOne = PUBLISHED_EMB_DIM
     """Size of an embedding; with a pretrained BERT it must be BERT's hidden size."""
 
     use_pretrained_bert: bool = False
@@ -78,21 +111,65 @@ class EmbeddingConfig(ModelConfig):
             )
         return self
 
+    @property
+    def pretrained(self) -> str | None:
+        """The BERT whose embedding layer is used, if one is."""
+        return self.bert_model_name if self.use_pretrained_bert else None
 
-class BiGRUConfig(EmbeddingConfig):
-    """Settings of the BiGRU detector."""
 
-    name: Literal["bigru"] = "bigru"
-    """Which detector."""
+class EncoderConfig(NetworkConfig):
+    """What the detectors that read a whole pretrained encoder share."""
 
-    hidden_dim: Annotated[int, Field(ge=1)] | None = None
-    """Size of the GRU's state in each direction; `null`: `emb_dim`, as published."""
+    emb_dim: AtLeastOne | None = None
+    """Size of a token's vector; `null`: the encoder's hidden size, which it must equal if it is set; from scratch
+    768."""
 
-    num_layers: Annotated[int, Field(ge=1, le=16)] = 1
-    """Stacked bidirectional GRU layers."""
+    use_pretrained_bert: bool = True
+    """Read a pretrained encoder; `false`, where the detector can do without: embeddings learned from scratch."""
 
-    use_residual: bool = False
-    """Add the mean of the embeddings, through a linear layer, to the pooled output of the GRU."""
+    bert_model_name: str = "bert-base-chinese"
+    """Folder or hub name of the encoder (any of transformers: BERT, RoBERTa, ELECTRA, ERNIE ...)."""
+
+    finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 1
+    """How many of the encoder's last layers train, at `training.pretrained_lr`; the others are frozen, without
+    dropout and gradients; `all`: the embeddings too."""
+
+    emb_dropout: Share = 0.0
+    """Dropout on the tokens' vectors."""
+
+    @property
+    def pretrained(self) -> str | None:
+        """The encoder, if one is read."""
+        return self.bert_model_name if self.use_pretrained_bert else None
+
+
+class ConvolutionConfig(Section):
+    """Settings of a CNN extractor."""
+
+    kernels: list[AtLeastOne] = [1, 2, 3, 5, 10]
+    """Widths of the convolutions, in tokens."""
+
+    filters: AtLeastOne = 64
+    """Filters of each width."""
+
+    @model_validator(mode="after")
+    def _check_kernels(self) -> Self:
+        if not self.kernels or len(set(self.kernels)) < len(self.kernels):
+            raise ValueError(f"kernels: found {self.kernels}; expected widths in tokens, each once, as [1, 2, 3, 5, 10]")
+        return self
+
+
+class DomainConfig(ModelConfig):
+    """Settings of detectors that read an article's domain."""
+
+    domain: DomainKind = "field"
+    """What an article's domain is: `field`: its `domain` (a topic); `year`: the year of its `time`. The domains are
+    those of the training articles."""
+
+    @property
+    def domain_kind(self) -> DomainKind:
+        """What the detector takes for an article's domain."""
+        return self.domain
 
 
 _CONFIGS: dict[str, type[ModelConfig]] = {}
@@ -113,19 +190,25 @@ def register_model_config(config: type[ModelConfig]) -> type[ModelConfig]:
 
 
 def model_config_class(name: object) -> type[ModelConfig]:
-    """Return the settings class of a detector.
+    """Return the settings class of a detector, importing it where another package brings it.
 
     Raises:
         ValueError: If no detector has this name; the message names the nearest.
     """
+    if isinstance(name, str) and name not in _CONFIGS:
+        for found in entry_points(group=ENTRY_POINTS, name=name):
+            found.load()  # the module registers its detector
     if isinstance(name, str) and name in _CONFIGS:
         return _CONFIGS[name]
-    raise ValueError(f"name: found {name!r}; {did_you_mean(str(name), _CONFIGS)}")
+    if str(name).endswith("endef") and str(name)[: -len("endef")].rstrip("_-") in _CONFIGS:
+        base = str(name)[: -len("endef")].rstrip("_-")
+        raise ValueError(f"name: found {name!r}; set name to '{base}' and debias to 'endef'")
+    raise ValueError(f"name: found {name!r}; {did_you_mean(str(name), detector_names())}")
 
 
 def detector_names() -> list[str]:
-    """Return the names of all detectors whose settings are known."""
-    return sorted(_CONFIGS)
+    """Return the names of all detectors: ours, those registered, and those that installed packages bring."""
+    return sorted({*_CONFIGS, *(found.name for found in entry_points(group=ENTRY_POINTS))})
 
 
 def parse_model_config(value: Any) -> ModelConfig:
@@ -140,6 +223,3 @@ def parse_model_config(value: Any) -> ModelConfig:
     if not isinstance(value, Mapping):
         raise ValueError(f"found {value!r}; expected an object of settings")
     return model_config_class(value.get("name", "bigru")).model_validate(dict(value))
-
-
-register_model_config(BiGRUConfig)

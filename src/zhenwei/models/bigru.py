@@ -1,20 +1,17 @@
 """The BiGRU detector."""
 
-from collections.abc import Iterator
-from typing import Any
-
 from torch import nn
 
 from zhenwei.config import BiGRUConfig
-from zhenwei.models.embeddings import PretrainedEmbedding, build_embedding
-from zhenwei.models.interface import DetectorNetwork, Output
+from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
 from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch
 
 
-class BiGRU(DetectorNetwork):
+class BiGRU(EncodedNetwork):
     """Embeddings -> bidirectional GRU -> LayerNorm -> Dropout -> masked attention -> MLP.
 
     After the BiGRU of ENDEF (Zhu et al., SIGIR 2022), with LayerNorm, and with an optional residual: the mean of the
@@ -22,11 +19,8 @@ class BiGRU(DetectorNetwork):
     """
 
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
-        super().__init__()
+        super().__init__(config, vocabulary)
         hidden = config.hidden_dim or config.emb_dim
-        self.embedding = build_embedding(
-            config, vocabulary.size, vocabulary.pad_id, vocabulary.max_len, vocabulary.encoder
-        )
         self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout)
         self.norm = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(config.dropout)
@@ -36,18 +30,9 @@ class BiGRU(DetectorNetwork):
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to this network."""
-        embedded = self.embedding(batch.tokens)  # [B, T, E]
+        embedded = self.embedding(batch.tokens, batch.mask)  # [B, T, E]
         states = self.dropout(self.norm(self.gru(embedded, batch.mask)))  # [B, T, 2H]
         features, attention = self.attention(states, batch.mask)  # [B, 2H], [B, T]
         if self.residual is not None:
             features = features + self.residual(masked_mean(embedded, batch.mask))
         return Output(logits=self.mlp(features), attention=attention, features=features)
-
-    def pretrained_modules(self) -> Iterator[nn.Module]:
-        """Yield BERT's embedding layer where there is one."""
-        if isinstance(self.embedding, PretrainedEmbedding):
-            yield self.embedding.layer
-
-    def encoder_config(self) -> dict[str, Any] | None:
-        """Return BERT's configuration where its embedding layer is used."""
-        return self.embedding.encoder if isinstance(self.embedding, PretrainedEmbedding) else None

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
-from zhenwei.tokens import Batch
+from zhenwei.tokens import Batch, EncodedArticles
 
 
 @dataclass
@@ -29,10 +29,21 @@ class Output:
     features: Tensor | None = None
 
 
+class TokenEncoder(nn.Module, ABC):
+    """Gives each token of an article a vector."""
+
+    features: int
+    """Size of a token's vector."""
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode token ids [B, T], of which mask [B, T] says which are real (all, unless given) -> [B, T, features]."""
+
+
 class DetectorNetwork(nn.Module, ABC):
     """A detector's network: one batch in, logits of fake out. It has no trainer of its own."""
 
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
     """Optional fields that a batch must have: any of "domain", "entities", "emotion"."""
 
     @abstractmethod
@@ -44,6 +55,14 @@ class DetectorNetwork(nn.Module, ABC):
             progress: How far training is, from 0 to 1; 1 at prediction.
         """
 
+    def token_encoder(self) -> TokenEncoder | None:
+        """Return what gives the network's tokens their vectors, for ENDEF's entity branch to share; None: nothing."""
+        return None
+
+    def for_prediction(self) -> "DetectorNetwork":
+        """Return the part of the network that predicts, which is all that a bundle keeps."""
+        return self
+
     def pretrained_modules(self) -> Iterator[nn.Module]:
         """Yield the parts that started from pretrained weights; they train at their own rate."""
         yield from ()
@@ -51,3 +70,15 @@ class DetectorNetwork(nn.Module, ABC):
     def encoder_config(self) -> dict[str, Any] | None:
         """Return the configuration of the pretrained encoder that the network is built on, None without one."""
         return None
+
+
+class FittedNetwork(DetectorNetwork):
+    """A network that is fitted to all training articles at once, and not step by step."""
+
+    @abstractmethod
+    def fit(self, articles: EncodedArticles, seed: int) -> None:
+        """Set the weights to those that fit the articles best; all of them have a label.
+
+        Raises:
+            DataError: If the articles leave nothing to learn from.
+        """

@@ -1,9 +1,12 @@
 """Layers that several detectors share."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+PUBLISHED_KERNELS, PUBLISHED_FILTERS = (1, 2, 3, 5, 10), 64
 
 
 class MaskAttention(nn.Module):
@@ -34,20 +37,79 @@ class MaskAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Head of the published detectors: Linear, ReLU, Dropout per hidden size, then Linear to one logit."""
+    """Head of the published detectors: Linear, ReLU, Dropout per hidden size, then Linear to one logit, or several."""
 
-    def __init__(self, features: int, hidden_dims: Sequence[int], dropout: float) -> None:
+    def __init__(self, features: int, hidden_dims: Sequence[int], dropout: float, outputs: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for hidden in hidden_dims:
             layers += [nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout)]
             features = hidden
-        self.layers = nn.Sequential(*layers, nn.Linear(features, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(features, outputs))
+        self.outputs = outputs
 
     def forward(self, features: Tensor) -> Tensor:
-        """Turn features [B, D] into logits [B]."""
-        logits: Tensor = self.layers(features).squeeze(-1)
-        return logits
+        """Turn features [B, D] into logits [B], or [B, outputs] where there are several."""
+        logits: Tensor = self.layers(features)
+        return logits.squeeze(-1) if self.outputs == 1 else logits
+
+
+class CNNExtractor(nn.Module):
+    """Convolutions of several widths, each with its maximum over time (Kim, EMNLP 2014; as in ENDEF and MDFEND).
+
+    A window counts where it lies within the article, so that padding never wins the maximum; an article shorter than
+    a window is read once, with zeros behind its end. A row without any token gives zeros.
+    """
+
+    def __init__(
+        self, inputs: int, kernels: Sequence[int] = PUBLISHED_KERNELS, filters: int = PUBLISHED_FILTERS
+    ) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv1d(inputs, filters, kernel) for kernel in kernels)
+        self.features = filters * len(kernels)
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Extract features.
+
+        Args:
+            inputs: [B, T, D].
+            mask: [B, T] bool, True at real tokens, which stand at the start of each row.
+
+        Returns:
+            [B, len(kernels) * filters], the filters of the first kernel first.
+        """
+        lengths = mask.sum(dim=1, keepdim=True)  # [B, 1]
+        steps = torch.arange(inputs.shape[1], device=inputs.device)  # [T]
+        columns = (inputs * mask.unsqueeze(-1)).transpose(1, 2)  # [B, D, T]
+        found = []
+        for convolution in self.convolutions:
+            kernel = int(convolution.kernel_size[0])  # type: ignore[index, arg-type]
+            values = convolution(nn.functional.pad(columns, (0, kernel - 1)))  # [B, F, T]: a window from each token on
+            within = steps < (lengths - kernel + 1).clamp(min=1)  # [B, T]
+            values = values.masked_fill(~within.unsqueeze(1), torch.finfo(values.dtype).min)
+            found.append(values.amax(dim=2))  # [B, F]
+        return torch.cat(found, dim=1) * (lengths > 0)
+
+
+class GradientReversal(torch.autograd.Function):
+    """Lets values pass as they are, and turns their gradients round (Ganin & Lempitsky, ICML 2015)."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor, strength: float) -> Tensor:
+        """Return the values."""
+        context.strength = strength
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient times -strength; the strength has none."""
+        return -context.strength * gradients[0], None
+
+
+def reverse_gradients(values: Tensor, strength: float) -> Tensor:
+    """Pass values on; going back, their gradient is multiplied by -strength."""
+    reversed_values: Tensor = GradientReversal.apply(values, strength)  # type: ignore[no-untyped-call]
+    return reversed_values
 
 
 def masked_mean(inputs: Tensor, mask: Tensor) -> Tensor:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
-from zhenwei.config import ModelConfig
+from zhenwei.config import ModelConfig, NetworkConfig, register_model_config
 from zhenwei.errors import ConfigError
+from zhenwei.models.endef import ENDEF
 from zhenwei.models.interface import DetectorNetwork
 
 
@@ -20,6 +21,7 @@ class Vocabulary:
         max_len: Longest text in tokens.
         encoder: From a bundle: the configuration of the pretrained encoder, to be built empty; None: load it.
         domains: The domains that articles may have, in the order of their numbers; empty where nobody asks.
+        emotion_size: Length of an article's emotion vector; 0 where nobody asks.
     """
 
     size: int
@@ -27,14 +29,34 @@ class Vocabulary:
     max_len: int
     encoder: dict[str, Any] | None = None
     domains: tuple[str, ...] = ()
+    emotion_size: int = 0
 
 
 NetworkFactory = Callable[[Any, Vocabulary], DetectorNetwork]
 
 # One line per detector: its name, and where its network is; imported when it is first built.
 _NETWORKS: dict[str, str | NetworkFactory] = {
+    "bert": "zhenwei.models.bert:Bert",
+    "bert_emo": "zhenwei.models.bert_emo:BertEmo",
     "bigru": "zhenwei.models.bigru:BiGRU",
+    "eann": "zhenwei.models.eann:EANN",
+    "mdfend": "zhenwei.models.mdfend:MDFEND",
+    "textcnn": "zhenwei.models.textcnn:TextCNN",
+    "tfidf": "zhenwei.models.tfidf:Tfidf",
 }
+
+
+def register_detector(config: type[ModelConfig], network: NetworkFactory) -> None:
+    """Make a detector known: its settings, and the network that they build.
+
+    A file that ends with this line is a detector as soon as it is imported. Named in a package's entry points, group
+    `zhenwei.detectors`, it is imported wherever a configuration or a bundle asks for it.
+
+    Raises:
+        ConfigError: If the settings declare no name, or one that is taken.
+    """
+    register_model_config(config)
+    register_network(config.model_fields["name"].default, network)
 
 
 def register_network(name: str, factory: NetworkFactory) -> None:
@@ -47,24 +69,38 @@ def register_network(name: str, factory: NetworkFactory) -> None:
         raise ConfigError(f"a network named '{name}' is registered already")
 
 
-def network_needs(config: ModelConfig) -> frozenset[str]:
+def network_needs(config: ModelConfig, *, training: bool = False) -> frozenset[str]:
     """Return the optional fields that the detector's network needs of each article; see `DetectorNetwork.needs`.
+
+    Args:
+        config: The detector's settings.
+        training: Whether to train it: debiasing reads the entities then.
 
     Raises:
         ConfigError: If no network of this name is registered.
     """
     needs: frozenset[str] = getattr(_factory(config.name), "needs", frozenset())
-    return needs
+    return needs | {"entities"} if training and _debiased(config) else needs
 
 
-def build_network(config: ModelConfig, vocabulary: Vocabulary) -> DetectorNetwork:
+def build_network(config: ModelConfig, vocabulary: Vocabulary, *, training: bool = True) -> DetectorNetwork:
     """Build the network that the settings name, its weights random where they are not pretrained.
 
+    Args:
+        config: The detector's settings.
+        vocabulary: What it will read.
+        training: Whether to train it; False: without what a bundle does not keep.
+
     Raises:
-        ConfigError: If no network of this name is registered.
+        ConfigError: If no network of this name is registered, or it cannot be debiased.
         PretrainedModelError: If the pretrained model it starts from cannot be had, or does not fit.
     """
-    return _factory(config.name)(config, vocabulary)
+    network = _factory(config.name)(config, vocabulary)
+    return ENDEF(network, cast("NetworkConfig", config)) if training and _debiased(config) else network
+
+
+def _debiased(config: ModelConfig) -> bool:
+    return isinstance(config, NetworkConfig) and config.debias is not None
 
 
 def _factory(name: str) -> NetworkFactory:

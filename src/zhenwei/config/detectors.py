@@ -1,0 +1,152 @@
+"""The settings of each detector, with the published values as defaults."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from zhenwei.config.model import (
+    AtLeastOne,
+    ConvolutionConfig,
+    DomainConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    ModelConfig,
+    register_model_config,
+)
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+@register_model_config
+class BiGRUConfig(EmbeddingConfig):
+    """Settings of the BiGRU detector."""
+
+    name: Literal["bigru"] = "bigru"
+    """Which detector."""
+
+    hidden_dim: AtLeastOne | None = None
+    """Size of the GRU's state in each direction; `null`: `emb_dim`, as published."""
+
+    num_layers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Stacked bidirectional GRU layers."""
+
+    use_residual: bool = False
+    """Add the mean of the embeddings, through a linear layer, to the pooled output of the GRU."""
+
+
+@register_model_config
+class TextCNNConfig(ConvolutionConfig, EmbeddingConfig):
+    """Settings of the TextCNN detector."""
+
+    name: Literal["textcnn"] = "textcnn"
+    """Which detector."""
+
+
+@register_model_config
+class BertConfig(EncoderConfig):
+    """Settings of the BERT detector."""
+
+    name: Literal["bert"] = "bert"
+    """Which detector."""
+
+    @model_validator(mode="after")
+    def _check_pretrained(self) -> Self:
+        if not self.use_pretrained_bert:
+            raise ValueError(
+                "use_pretrained_bert is false, and 'bert' is nothing without a pretrained encoder; set it to true, "
+                "or model.name to 'bigru' or 'textcnn', which can learn from scratch"
+            )
+        return self
+
+
+@register_model_config
+class BertEmoConfig(EncoderConfig):
+    """Settings of the BERT-Emo detector."""
+
+    name: Literal["bert_emo"] = "bert_emo"
+    """Which detector."""
+
+    hidden_dim: AtLeastOne | None = None
+    """Size of the GRU's state in each direction; `null`: that of a token's vector, as published."""
+
+    num_layers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Stacked bidirectional GRU layers."""
+
+
+@register_model_config
+class EANNConfig(DomainConfig, ConvolutionConfig, EmbeddingConfig):
+    """Settings of the EANN detector."""
+
+    name: Literal["eann"] = "eann"
+    """Which detector."""
+
+    reversal: NotNegative | None = None
+    """Strength of the gradient reversal before the domain classifier; `null`: it grows with the progress p of the
+    training, as max(2 / (1 + exp(-10 p)) - 1, 0.1)."""
+
+    domain_loss_weight: NotNegative = 1.0
+    """Weight of the domain classifier's cross-entropy in the training loss."""
+
+
+@register_model_config
+class MDFENDConfig(DomainConfig, ConvolutionConfig, EncoderConfig):
+    """Settings of the MDFEND detector."""
+
+    name: Literal["mdfend"] = "mdfend"
+    """Which detector."""
+
+    finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    """How many of the encoder's last layers train, at `training.pretrained_lr`; published: none. `all`: the
+    embeddings too."""
+
+    n_experts: AtLeastOne = 5
+    """CNN experts, whose features the gate weighs."""
+
+    domain_at_prediction: Literal["own", "mean"] | None = None
+    """Which domain embedding the gate sees at prediction: the article's `own` where its domain is known, else the
+    mean of all; or always the `mean`; `null`: `mean` with ENDEF, else `own`, as published."""
+
+    @property
+    def uses_own_domain(self) -> bool:
+        """Whether an article's own domain is looked at when predicting."""
+        return (self.domain_at_prediction or ("mean" if self.debias else "own")) == "own"
+
+
+@register_model_config
+class TfidfConfig(ModelConfig):
+    """Settings of the linear baseline. It is fitted in one go: of `training`, nothing but `device` concerns it."""
+
+    name: Literal["tfidf"] = "tfidf"
+    """Which detector."""
+
+    analyzer: Literal["auto", "char", "word"] = "auto"
+    """What n-grams are made of: characters, or words as spaces and marks part them; `auto`: words where most letters
+    of the training posts are of a script that puts spaces between words, else characters."""
+
+    ngram_range: list[AtLeastOne] = [1, 4]
+    """Shortest and longest n-gram."""
+
+    min_df: AtLeastOne = 2
+    """An n-gram that fewer training posts have is left out."""
+
+    sublinear_tf: bool = True
+    """Count an n-gram that a post has n times as 1 + ln(n)."""
+
+    C: Positive = 30.0
+    """Inverse of the strength of the logistic regression's L2 penalty."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_debias(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("debias") is not None:
+            raise ValueError(
+                "debias: found 'endef'; ENDEF needs a network that is trained by gradients: leave it out for 'tfidf'"
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _check_ngram_range(self) -> Self:
+        if len(self.ngram_range) != 2 or not self.ngram_range[0] <= self.ngram_range[1]:
+            raise ValueError(f"ngram_range: found {self.ngram_range}; expected [shortest, longest], as [1, 4]")
+        return self

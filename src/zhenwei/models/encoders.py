@@ -1,0 +1,135 @@
+"""Whole pretrained encoders, of which the last layers train and the others are frozen; and who reads tokens how."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from zhenwei.config import EmbeddingConfig, EncoderConfig
+from zhenwei.config.model import PUBLISHED_EMB_DIM
+from zhenwei.errors import PretrainedModelError
+from zhenwei.models.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
+from zhenwei.models.interface import DetectorNetwork, TokenEncoder
+from zhenwei.models.pretrained import check_fit, check_positions, empty_encoder, load_encoder
+from zhenwei.models.registry import Vocabulary
+
+
+class PretrainedEncoder(TokenEncoder):
+    """A pretrained encoder of transformers.
+
+    What is frozen never runs dropout and never gets gradients; what trains does both.
+    """
+
+    def __init__(
+        self, model: nn.Module, encoder: dict[str, Any], finetune_layers: int | Literal["all"], dropout: float, name: str
+    ) -> None:
+        """Take over an encoder.
+
+        Args:
+            model: The encoder.
+            encoder: Its own configuration, from which a bundle rebuilds it.
+            finetune_layers: How many of its last layers train; `all`: everything.
+            dropout: On the tokens' vectors.
+            name: What it is called, for messages.
+
+        Raises:
+            PretrainedModelError: If it has not so many layers.
+        """
+        super().__init__()
+        self.features = int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.model = model
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self._trained = _trained_parts(model, finetune_layers, name)
+        model.requires_grad_(False)
+        for part in self._trained:
+            part.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "PretrainedEncoder":
+        """Switch to training; frozen parts stay in evaluation, so that their dropout never runs."""
+        super().train(mode)
+        self.model.eval()
+        for part in self._trained:
+            part.train(mode)
+        return self
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode token ids [B, T] with mask [B, T] -> [B, T, D]; a row without any token gives finite numbers."""
+        attended = torch.ones_like(tokens) if mask is None else mask.long()
+        empty = attended.sum(dim=1, keepdim=True) == 0  # [B, 1]: a softmax over nothing would be NaN
+        first = torch.arange(tokens.shape[1], device=tokens.device) == 0  # [T]
+        attended = attended + (empty & first).long()
+        encoded: Tensor = self.model(input_ids=tokens, attention_mask=attended).last_hidden_state
+        return self.dropout(encoded)  # type: ignore[no-any-return]
+
+
+class EncodedNetwork(DetectorNetwork):
+    """A network that begins with a vector for each token, by whichever encoder its settings name.
+
+    Attributes:
+        embedding: The encoder.
+    """
+
+    def __init__(self, config: EmbeddingConfig | EncoderConfig, vocabulary: Vocabulary) -> None:
+        """Build the encoder.
+
+        Raises:
+            PretrainedModelError: If the pretrained model cannot be had, or does not fit the settings.
+        """
+        super().__init__()
+        self.embedding = build_token_encoder(config, vocabulary)
+
+    def token_encoder(self) -> TokenEncoder:
+        """Return the encoder, for ENDEF's entity branch to share."""
+        return self.embedding
+
+    def pretrained_modules(self) -> Iterator[nn.Module]:
+        """Yield what of the encoder started from pretrained weights."""
+        if isinstance(self.embedding, PretrainedEmbedding):
+            yield self.embedding.layer
+        elif isinstance(self.embedding, PretrainedEncoder):
+            yield self.embedding.model
+
+    def encoder_config(self) -> dict[str, Any] | None:
+        """Return the pretrained encoder's own configuration where there is one."""
+        pretrained = isinstance(self.embedding, PretrainedEmbedding | PretrainedEncoder)
+        return self.embedding.encoder if pretrained else None
+
+
+def build_token_encoder(
+    config: EmbeddingConfig | EncoderConfig, vocabulary: Vocabulary
+) -> ScratchEmbedding | PretrainedEmbedding | PretrainedEncoder:
+    """Build what gives tokens their vectors: embeddings, BERT's embedding layer alone, or a whole encoder.
+
+    Raises:
+        PretrainedModelError: If the pretrained model cannot be had, or does not fit the settings.
+    """
+    if isinstance(config, EmbeddingConfig):
+        return build_embedding(config, vocabulary)
+    name = config.pretrained
+    if name is None:
+        size = config.emb_dim or PUBLISHED_EMB_DIM
+        return ScratchEmbedding(vocabulary.size, size, vocabulary.pad_id, config.emb_dropout)
+    described = vocabulary.encoder
+    model, encoder = load_encoder(name, layers=True) if described is None else empty_encoder(described, layers=True)
+    check_fit(model.get_input_embeddings(), config.emb_dim, vocabulary.size, name, "has the hidden size")  # type: ignore[operator]
+    check_positions(getattr(getattr(model, "embeddings", None), "position_embeddings", None), vocabulary.max_len, name)
+    return PretrainedEncoder(model, encoder, config.finetune_layers, config.emb_dropout, name)
+
+
+def _trained_parts(model: nn.Module, finetune_layers: int | Literal["all"], name: str) -> list[nn.Module]:
+    """Return the parts of an encoder that train: its last layers, or all of it."""
+    if finetune_layers == "all":
+        return [model]
+    if finetune_layers == 0:
+        return []
+    depth = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+    stacks = [part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
+    if finetune_layers > depth or not stacks:  # ALBERT's layers, for one, are one layer used again and again
+        most = f"has {depth} layers" if stacks else "has no list of layers of its own"
+        raise PretrainedModelError(
+            f"model.finetune_layers: found {finetune_layers}; '{name}' {most}: set fewer, 0, or 'all'"
+        )
+    return list(stacks[0][depth - finetune_layers :])

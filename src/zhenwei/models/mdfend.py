@@ -1,0 +1,53 @@
+"""The MDFEND detector."""
+
+import torch
+from torch import Tensor, nn
+
+from zhenwei.config import MDFENDConfig
+from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.interface import Output
+from zhenwei.models.layers import MLP, CNNExtractor, MaskAttention
+from zhenwei.models.registry import Vocabulary
+from zhenwei.tokens import Batch
+
+
+class MDFEND(EncodedNetwork):
+    """A frozen encoder -> CNN experts, weighed by a gate that sees domain and text -> MLP.
+
+    After MDFEND (Nan et al., CIKM 2021): gate = softmax(MLP([domain embedding, attention-pooled text])). An article of
+    an unknown domain has the mean of all domain embeddings for its own; ENDEF (Zhu et al., SIGIR 2022) takes the mean
+    for every article at prediction.
+    """
+
+    needs = frozenset({"domain"})
+
+    def __init__(self, config: MDFENDConfig, vocabulary: Vocabulary) -> None:
+        super().__init__(config, vocabulary)
+        size = self.embedding.features
+        self.uses_own_domain = config.uses_own_domain
+        self.domain_embedding = nn.Embedding(max(len(vocabulary.domains), 1), size)
+        self.attention = MaskAttention(size)
+        gate_hidden = config.mlp_hidden_dims[-1:] or [size]
+        self.gate = MLP(2 * size, gate_hidden, dropout=0.0, outputs=config.n_experts)
+        # One extractor with every expert's filters side by side: few large products instead of many small ones.
+        self.experts = CNNExtractor(size, config.kernels, config.n_experts * config.filters)
+        self.n_experts, self.n_kernels = config.n_experts, len(config.kernels)
+        self.mlp = MLP(self.n_kernels * config.filters, config.mlp_hidden_dims, config.dropout)
+
+    def forward(self, batch: Batch, progress: float = 1.0) -> Output:
+        """Judge a batch; `progress` makes no difference to this network."""
+        encoded = self.embedding(batch.tokens, batch.mask)  # [B, T, D]
+        pooled, attention = self.attention(encoded, batch.mask)  # [B, D], [B, T]
+        gate_inputs = torch.cat([self._domains(batch).to(pooled.dtype), pooled], dim=1)  # [B, 2D]
+        shares = torch.softmax(self.gate(gate_inputs).view(len(batch), -1).float(), dim=1)  # [B, experts]
+        found = self.experts(encoded, batch.mask).view(len(batch), self.n_kernels, self.n_experts, -1)
+        features = torch.einsum("bkef,be->bkf", found, shares.to(found.dtype)).flatten(1)  # [B, kernels * filters]
+        return Output(logits=self.mlp(features), attention=attention, features=features)
+
+    def _domains(self, batch: Batch) -> Tensor:
+        """Return the domain embedding of each article [B, D]."""
+        mean = self.domain_embedding.weight.mean(dim=0)  # [D]
+        if batch.domains is None or not (self.training or self.uses_own_domain):
+            return mean.expand(len(batch), -1)
+        own = self.domain_embedding(batch.domains.clamp(min=0))  # [B, D]
+        return torch.where((batch.domains >= 0).unsqueeze(1), own, mean)

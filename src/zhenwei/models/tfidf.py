@@ -1,0 +1,151 @@
+"""The linear baseline: TF-IDF of token n-grams with logistic regression."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from zhenwei.config import TfidfConfig
+from zhenwei.errors import ConfigError, DataError
+from zhenwei.models.interface import FittedNetwork, Output
+from zhenwei.models.registry import Vocabulary
+from zhenwei.tokens import Batch, EncodedArticles, collate
+
+ROWS_AT_ONCE = 512
+MERGED_AT = 4_000_000  # n-grams of a few batches that wait to be counted together: some 60 MB
+LARGEST_KEY = 2**63 - 1
+
+Keys = NDArray[np.int64]
+
+
+class Tfidf(FittedNetwork):
+    """Weighed n-grams, summed up: the baseline that every network must justify itself against.
+
+    The tokens are characters or words, as the detector's tokenizer cuts them, and TF-IDF and logistic regression are
+    scikit-learn's, to the formula. An n-gram is kept as its tokens' ids, read as the digits of one number, so that
+    n-grams are found by a search in a sorted array, for all articles of a batch at once.
+    """
+
+    keys: Tensor  # [F] int64, sorted: the n-grams
+    idf: Tensor  # [F]
+
+    def __init__(self, config: TfidfConfig, vocabulary: Vocabulary) -> None:
+        """Build it without any n-gram.
+
+        Raises:
+            ConfigError: If n-grams of so many tokens cannot be told apart by a 64-bit number.
+        """
+        super().__init__()
+        self.config = config
+        self.base = vocabulary.size + 1  # a digit is a token's id + 1, so that longer n-grams are larger numbers
+        self.pad_id = vocabulary.pad_id
+        longest = config.ngram_range[1]
+        if self.base**longest > LARGEST_KEY:
+            raise ConfigError(
+                f"model.ngram_range: found {config.ngram_range} and a vocabulary of {vocabulary.size} tokens; n-grams "
+                f"of {longest} need a data.vocab_size of at most {int(LARGEST_KEY ** (1 / longest)) - 1}"
+            )
+        self.register_buffer("keys", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("idf", torch.zeros(0))
+        self.weight = nn.Parameter(torch.zeros(0))
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch: Batch, progress: float = 1.0) -> Output:
+        """Judge a batch; `progress` makes no difference to this network."""
+        rows, ngrams, values = self._tfidf(batch)
+        logits = self.bias.repeat(len(batch)).index_add(0, rows, values * self.weight[ngrams])
+        return Output(logits=logits)
+
+    def fit(self, articles: EncodedArticles, seed: int) -> None:
+        """Find the n-grams that enough articles have, and their weights.
+
+        Raises:
+            DataError: If no n-gram is in as many articles as `min_df` asks for.
+        """
+        from scipy.sparse import csr_array, vstack  # noqa: PLC0415  # a second to import
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+        keys, counts = self._frequent_ngrams(articles)
+        self.keys = torch.from_numpy(keys)
+        # scikit-learn's smoothed idf: as if one more article had every n-gram
+        self.idf = torch.from_numpy(np.log((1 + len(articles)) / (1 + counts)) + 1).float()
+        parts = []
+        for batch in self._batches(articles):
+            rows, ngrams, values = (part.numpy() for part in self._tfidf(batch))
+            parts.append(csr_array((values.astype(np.float64), (rows, ngrams)), shape=(len(batch), len(keys))))
+        regression = LogisticRegression(C=self.config.C, solver="liblinear", random_state=seed, max_iter=1000)
+        regression.fit(vstack(parts, format="csr"), articles.labels.astype(np.int64))
+        self.weight = nn.Parameter(torch.from_numpy(regression.coef_[0]).float())
+        self.bias = nn.Parameter(torch.tensor(float(regression.intercept_[0])))
+
+    def _frequent_ngrams(self, articles: EncodedArticles) -> tuple[Keys, Keys]:
+        """Return the n-grams that at least `min_df` articles have, sorted, and how many have each."""
+        keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
+        waiting: list[Keys] = []
+        for batch in self._batches(articles):
+            rows, found = self._occurrences(batch)
+            waiting.append(torch.unique(torch.stack([rows, found]), dim=1)[1].numpy())
+            if sum(map(len, waiting)) > MERGED_AT:
+                keys, counts = _counted(keys, counts, waiting)
+                waiting = []
+        keys, counts = _counted(keys, counts, waiting)
+        kept = counts >= self.config.min_df
+        if not kept.any():
+            raise DataError(
+                f"none of the {len(keys)} n-grams of the training articles is in {self.config.min_df} of them "
+                "(model.min_df): there is nothing to learn from"
+            )
+        return keys[kept], counts[kept]
+
+    def _batches(self, articles: EncodedArticles) -> Iterator[Batch]:
+        for start in range(0, len(articles), ROWS_AT_ONCE):
+            rows = np.arange(start, min(start + ROWS_AT_ONCE, len(articles)))
+            yield collate(articles, rows, pad_id=self.pad_id)
+
+    def _occurrences(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return every n-gram of every article: the rows that they are in and their keys, both [S]."""
+        digits = (batch.tokens + 1) * batch.mask  # [B, T]; 0 at padding
+        shortest, longest = self.config.ngram_range
+        rows, keys = [], []
+        numbers = torch.zeros_like(digits)
+        for length in range(1, min(longest, digits.shape[1]) + 1):
+            last = digits[:, length - 1 :]  # [B, T - length + 1]
+            numbers = numbers[:, : last.shape[1]] * self.base + last
+            if length >= shortest:
+                row, place = torch.nonzero(last, as_tuple=True)
+                rows.append(row)
+                keys.append(numbers[row, place])
+        if not rows:
+            return digits.new_zeros(0), digits.new_zeros(0)
+        return torch.cat(rows), torch.cat(keys)
+
+    def _tfidf(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the articles' known n-grams: their rows, their places in `keys` and their TF-IDF, each [S]."""
+        rows, found = self._occurrences(batch)
+        places = torch.searchsorted(self.keys, found).clamp(max=max(len(self.keys) - 1, 0))
+        known = self.keys[places] == found if len(self.keys) else torch.zeros_like(found, dtype=torch.bool)
+        pairs = rows[known] * max(len(self.keys), 1) + places[known]
+        pairs, counts = torch.unique(pairs, return_counts=True)
+        rows, ngrams = pairs // max(len(self.keys), 1), pairs % max(len(self.keys), 1)
+        frequency = 1 + counts.float().log() if self.config.sublinear_tf else counts.float()
+        values = frequency * self.idf[ngrams]
+        squares = torch.zeros(len(batch), device=values.device).index_add(0, rows, values.square())  # [B]
+        return rows, ngrams, values / squares.sqrt()[rows]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *further: Any) -> None:
+        """Make room for as many n-grams as were saved."""
+        saved = state_dict.get(prefix + "keys")
+        if isinstance(saved, Tensor):
+            self.keys, self.idf = torch.zeros_like(saved), torch.zeros(len(saved))
+            self.weight = nn.Parameter(torch.zeros(len(saved)))
+        super()._load_from_state_dict(state_dict, prefix, *further)
+
+
+def _counted(keys: Keys, counts: Keys, further: list[Keys]) -> tuple[Keys, Keys]:
+    """Add further occurrences of n-grams to sorted keys and their counts."""
+    merged, places = np.unique(np.concatenate([keys, *further]), return_inverse=True)
+    weights = np.concatenate([counts, *(np.ones(len(part), np.int64) for part in further)])
+    return merged, np.bincount(places, weights=weights, minlength=len(merged)).astype(np.int64)
