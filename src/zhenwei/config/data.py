@@ -35,6 +35,11 @@ class DataConfig(Section):
     min_frequency: Annotated[int, Field(ge=1)] = 2
     """A trained vocabulary leaves out what occurs less often than this in the training posts."""
 
+    emotion_lexicons: list[str] = []
+    """The lexicons that `zhenwei data enrich --emotion --lexicon FILE` was given, if any: with them the detector makes
+    the emotion vectors of new texts as those of the training articles were made."""
+
     aug_prob: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Chance with which each word is deleted, and the same chance with which it is masked, while training (ENDEF's
-    augmentation); a word is what the tokenizer cuts first: a Chinese character, or a whole word of other scripts."""
+    augmentation); a word is what the tokenizer cuts first: a Chinese character, or a whole word of other scripts.
+    Where the network reads entities (`model.debias`), an article acts with chance 1/2 on its entities instead."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.training import Bundle, binary_metrics
-from zhenwei.training.preparation import encode_file
 from zhenwei.training.scoring import SCORING_BATCH, mean_cross_entropy, sigmoid
 
 
@@ -29,9 +28,7 @@ def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "a
         DataError: If the file is missing or has bad rows, a missing label included.
     """
     place = to_device(bundle, device)
-    encoded = encode_file(
-        Path(path), bundle.tokenizer, bundle.config.data.max_len, bundle.network.needs, bundle.domain_names
-    )
+    encoded = bundle.reader().encode_file(Path(path))
     logits = judge_articles(bundle, encoded, place, SCORING_BATCH)
     labels = encoded.labels.astype(np.int64)
     return {

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from zhenwei.errors import DataError
 from zhenwei.evaluation import judge_articles, to_device
 from zhenwei.news import Article
-from zhenwei.tokens import EncodedArticles, encode_articles
+from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle, load_bundle
 from zhenwei.training.scoring import sigmoid
 
@@ -108,7 +108,7 @@ class Detector:
         """Judge any number of articles, holding only a part of them at once.
 
         Raises:
-            DataError: If the detector needs a field that an article lacks.
+            DataError: If the detector needs a field that an article lacks, and that cannot be made from its text.
         """
         stream, first_row = iter(articles), 1
         while chunk := list(islice(stream, CHUNK)):
@@ -118,14 +118,7 @@ class Detector:
     def _judge(self, articles: list[Article], first_row: int) -> Iterator[Prediction]:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
-        encoded = encode_articles(
-            articles,
-            bundle.tokenizer,
-            bundle.config.data.max_len,
-            fields=bundle.network.needs,
-            domain_names=bundle.domain_names,
-            first_row=first_row,
-        )
+        encoded = bundle.reader().encode(articles, first_row)
         logits = judge_articles(bundle, encoded, self.device, BATCH)
         for row, (article, probability) in enumerate(zip(articles, sigmoid(logits), strict=True)):
             yield Prediction(

@@ -16,8 +16,10 @@ import zhenwei
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
+from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.model_card import model_card
+from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
 
 FORMAT_VERSION = 1
@@ -36,7 +38,7 @@ class Bundle:
         network: The network, in float32.
         threshold: A text counts as fake from this probability on.
         facts: What else is known: epoch and step of the weights, scores on val, numbers of articles.
-        domain_names: The domains that the network knows, in the order of their numbers; empty where it needs none.
+        learned: What it must remember of its training articles' optional fields.
     """
 
     config: Config
@@ -44,7 +46,15 @@ class Bundle:
     network: DetectorNetwork
     threshold: float = 0.5
     facts: dict[str, Any] = field(default_factory=dict)
-    domain_names: tuple[str, ...] = ()
+    learned: LearnedFields = field(default_factory=LearnedFields)
+
+    def reader(self) -> Reader:
+        """Return what turns articles into what the network reads; what they lack is made from their text."""
+        config = self.config
+        return Reader(
+            self.tokenizer, config.data.max_len, self.network.needs, self.learned, config.model.domain_kind,
+            complete=True,
+        )  # fmt: skip
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
@@ -53,10 +63,11 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     Raises:
         CheckpointError: If it cannot be written; the older one is left as it was.
     """
+    network, learned = bundle.network.for_prediction(), bundle.learned
     with whole_folder(folder) as place:
         bundle.config.save(place / SETTINGS)
         bundle.tokenizer.save(place / TOKENIZER)
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.network.state_dict().items()}
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_weights(weights, place / WEIGHTS)
         description = {
             "format_version": FORMAT_VERSION,
@@ -65,8 +76,10 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
             "threshold": bundle.threshold,
             "calibration": None,
             "special_tokens": asdict(bundle.tokenizer.special),
-            "encoder": bundle.network.encoder_config(),
-            "domain_names": list(bundle.domain_names),
+            "encoder": network.encoder_config(),
+            "domain_names": list(learned.domain_names),
+            "emotion_size": learned.emotion_size,
+            "emotion": None if learned.emotion is None else learned.emotion.to_dict(),
             "facts": bundle.facts,
             "sha256": {name: sha256(place / name) for name in HASHED},
         }
@@ -106,21 +119,28 @@ def load_bundle(path: Path) -> Bundle:
     for name, expected in description["sha256"].items():
         if sha256(folder / name) != expected:
             raise CheckpointError(f"{folder / name}: damaged: it is not the file that was saved (sha256 differs)")
-    domain_names = tuple(description["domain_names"])
     try:
+        learned = _learned_fields(description)
         config = Config.load(folder / SETTINGS)
         tokenizer = TextTokenizer.load(folder / TOKENIZER, SpecialTokens(**description["special_tokens"]))
         vocabulary = Vocabulary(
-            tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len, description["encoder"], domain_names
-        )
-        if getattr(config.model, "use_pretrained_bert", False) and vocabulary.encoder is None:
+            tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len, description["encoder"],
+            learned.domain_names, learned.emotion_size,
+        )  # fmt: skip
+        if config.model.pretrained is not None and vocabulary.encoder is None:
             raise CheckpointError(f"{folder / DESCRIPTION}: damaged: the pretrained encoder is not described")
-        network = build_network(config.model, vocabulary)
+        network = build_network(config.model, vocabulary, training=False)
     except (ConfigError, DataError, PretrainedModelError, TypeError) as error:
         raise CheckpointError(f"{folder}: damaged or foreign bundle: {error}") from None
     load_weights(network, folder / WEIGHTS)
     network.eval()
-    return Bundle(config, tokenizer, network, float(description["threshold"]), description["facts"], domain_names)
+    return Bundle(config, tokenizer, network, float(description["threshold"]), description["facts"], learned)
+
+
+def _learned_fields(description: dict[str, Any]) -> LearnedFields:
+    emotion = description["emotion"]
+    extractor = None if emotion is None else EmotionExtractor.from_dict(emotion)
+    return LearnedFields(tuple(description["domain_names"]), description["emotion_size"], extractor)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
@@ -160,6 +180,8 @@ _EXPECTED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("special_tokens", "an object", lambda value: isinstance(value, dict)),
     ("encoder", "an object or null", lambda value: value is None or isinstance(value, dict)),
     ("domain_names", "a list of names", _is_list_of_names),
+    ("emotion_size", "a length", lambda value: type(value) is int and value >= 0),
+    ("emotion", "an object or null", lambda value: value is None or isinstance(value, dict)),
     ("facts", "an object", lambda value: isinstance(value, dict)),
 )
 

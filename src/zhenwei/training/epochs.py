@@ -8,6 +8,7 @@ from torch import nn
 
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
+from zhenwei.models import DetectorNetwork
 from zhenwei.training.bundle import Bundle, save_bundle
 from zhenwei.training.checkpoints import Progress, Trainee, save_checkpoint
 from zhenwei.training.compilation import compiled_or_plain
@@ -119,17 +120,12 @@ class Epochs:
         record = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss, "val": val}
         best = self.stopping.update(val[self.config.training.monitor], progress.epoch)
         if best and self.accelerator.is_main_process:
-            save_bundle(self._bundle(record), self.folder.best)
+            save_bundle(trained_bundle(self.config, self.data, self.trainee.network, record), self.folder.best)
         self.accelerator.wait_for_everyone()
         progress.stopping = self.stopping.state_dict()
         progress.step_in_epoch, progress.loss_sum, progress.n_texts = 0, 0.0, 0
         log.epoch(record, progress.step, self._verdict(best))
         self._save()
-
-    def _bundle(self, record: dict[str, Any]) -> Bundle:
-        facts = {**record, "n_train": len(self.data.train), "n_val": len(self.data.val)}
-        data, network = self.data, self.trainee.network
-        return Bundle(self.config, data.tokenizer, network, facts=facts, domain_names=data.domain_names)
 
     def _verdict(self, best: bool) -> str:
         """Say in words what an epoch's score means for the run."""
@@ -160,6 +156,14 @@ class Epochs:
             f"training stopped after step {self.progress.step} (learning rate {rate:.3g}): {error}; {kept}. "
             "A lower training.lr, a longer training.warmup_steps or a training.grad_clip may help"
         )
+
+
+def trained_bundle(
+    config: Config, data: PreparedData, network: DetectorNetwork, record: dict[str, Any]
+) -> Bundle:
+    """Return what is shipped of a training, with what is known of it: epoch, step and scores on val."""
+    facts = {**record, "n_train": len(data.train), "n_val": len(data.val)}
+    return Bundle(config, data.tokenizer, network, facts=facts, learned=data.learned)
 
 
 def _plain(config: Config) -> dict[str, Any]:

@@ -1,23 +1,25 @@
 """From files of articles to arrays of tokens that a network can train on."""
 
 import logging
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from zhenwei.config import Config
 from zhenwei.errors import DataError
+from zhenwei.models import Vocabulary, network_needs
 from zhenwei.news import find_part, iter_articles
-from zhenwei.tokens import (
-    EncodedArticles,
-    TextTokenizer,
-    encode_articles,
-    load_pretrained_tokenizer,
-    train_tokenizer,
-)
+from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
+from zhenwei.training.reader import LearnedFields, Reader
 
 logger = logging.getLogger(__name__)
+
+EMOTION_SAMPLE = 50  # training articles whose emotion vectors are made again, to see whether they are ours
+EMOTION_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,22 @@ class PreparedData:
         train: To train on; both labels are there.
         val: To choose the best epoch on; both labels are there.
         test: The future, or None where there is no such file.
-        domain_names: The domains of the training articles, sorted, by which `domains` count; empty where the network
-            does not ask for them.
+        learned: What is known of the optional fields from the training articles.
     """
 
     tokenizer: TextTokenizer
     train: EncodedArticles
     val: EncodedArticles
     test: EncodedArticles | None
-    domain_names: tuple[str, ...] = ()
+    learned: LearnedFields
+
+    def vocabulary(self, max_len: int) -> Vocabulary:
+        """Return what a network must know of these data."""
+        tokenizer, learned = self.tokenizer, self.learned
+        return Vocabulary(
+            tokenizer.vocab_size, tokenizer.pad_id, max_len,
+            domains=learned.domain_names, emotion_size=learned.emotion_size,
+        )  # fmt: skip
 
     def fingerprint(self) -> dict[str, str | None]:
         """Return a digest of each part, to tell whether a resumed run still reads the same data."""
@@ -48,27 +57,34 @@ class PreparedData:
         }
 
 
-def prepare_data(config: Config, needs: frozenset[str] = frozenset()) -> PreparedData:
+def prepare_data(config: Config) -> PreparedData:
     """Read and encode the articles that a run's settings name.
 
-    Args:
-        config: The settings.
-        needs: Optional fields that the network needs.
-
     Raises:
-        DataError: If a file is missing or has bad rows, or train or val has one label only.
+        DataError: If a file is missing or has bad rows, train or val has one label only, or articles lack a field that
+            the detector needs.
         PretrainedModelError: If the pretrained tokenizer cannot be had.
     """
     paths = find_parts(config)
+    needs = network_needs(config.model)
+    names = domain_names(paths["train"], config) if "domain" in needs else ()
     tokenizer = build_tokenizer(config, paths["train"])
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
-    names = domain_names(paths["train"]) if "domain" in needs else ()
-    encoded = {part: encode_file(path, tokenizer, config.data.max_len, needs, names) for part, path in paths.items()}
-    for part in ("train", "val"):
-        _check_both_labels(encoded[part], paths[part])
+    reader = Reader(
+        tokenizer, config.data.max_len, network_needs(config.model, training=True),
+        LearnedFields(names), config.model.domain_kind,
+    )  # fmt: skip
+    train = reader.encode_file(paths["train"])
+    if train.emotion is not None:
+        emotion = emotion_extractor(paths["train"], config)
+        reader = replace(reader, learned=LearnedFields(names, train.emotion.shape[1], emotion))
+    judged = replace(reader, needs=needs)  # nothing is debiased where nothing is trained
+    encoded = {part: judged.encode_file(path) for part, path in paths.items() if part != "train"}
+    for part, articles in {"train": train, "val": encoded["val"]}.items():
+        _check_both_labels(articles, paths[part])
     if "test" not in encoded:
         logger.warning("no test file in '%s': the results will be those of val", config.data.root_path)
-    return PreparedData(tokenizer, encoded["train"], encoded["val"], encoded.get("test"), names)
+    return PreparedData(tokenizer, train, encoded["val"], encoded.get("test"), reader.learned)
 
 
 def find_parts(config: Config) -> dict[str, Path]:
@@ -98,10 +114,7 @@ def find_parts(config: Config) -> dict[str, Path]:
 
 def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
     """Load the tokenizer that the settings name, or train a vocabulary on the training articles."""
-    bert = (
-        getattr(config.model, "bert_model_name", None) if getattr(config.model, "use_pretrained_bert", False) else None
-    )
-    name = config.data.tokenizer or bert
+    name = config.data.tokenizer or config.model.pretrained
     if name is not None:
         return load_pretrained_tokenizer(name)
     articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
@@ -109,43 +122,62 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
     return train_tokenizer(contents, config.data.vocab_size, min_frequency=config.data.min_frequency)
 
 
-def domain_names(train: Path) -> tuple[str, ...]:
-    """Return the domains of the training articles, sorted.
+def domain_names(train: Path, config: Config) -> tuple[str, ...]:
+    """Return the domains of the training articles, sorted, and say how many articles have none.
 
     Raises:
         DataError: If the file has bad rows, or no article has a domain.
     """
-    articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
-    names = tuple(sorted({article.domain for article in articles if article.domain}))
+    kind = config.model.domain_kind
+    found: Counter[str | None] = Counter()
+    timed = False
+    for article in iter_articles(train, require_label=True, report_repeats=False):  # encoding reads it again
+        found[domain_of(article, kind) or None] += 1
+        timed = timed or article.time is not None
+    missing = found.pop(None, 0)
+    names = tuple(sorted(name for name in found if name is not None))
     if not names:
-        raise DataError(f"{train}: no article has a 'domain', which the model needs")
+        raise DataError(f"{train}: {_without_domains(config, timed)}")
+    what = "domain" if kind == "field" else "time"
+    if missing:
+        logger.warning("%s: %d articles have no '%s': their domain counts as unknown", train, missing, what)
+    if len(names) == 1:
+        logger.warning("%s: all articles have one domain, '%s': nothing can be learned of domains", train, names[0])
     return names
 
 
-def encode_file(
-    path: Path, tokenizer: TextTokenizer, max_len: int, needs: frozenset[str], domain_names: tuple[str, ...] = ()
-) -> EncodedArticles:
-    """Read a file of labelled articles into arrays, and say how many were cut.
+def _without_domains(config: Config, timed: bool) -> str:
+    """Say that no article has a domain, and what can be done about it."""
+    detector = config.model.name
+    if config.model.domain_kind == "year":
+        return (
+            f"no article has a 'time', which '{detector}' needs for model.domain 'year'; give each article its 'time', "
+            "or take its 'domain' with: zhenwei train CONFIG --set model.domain=field"
+        )
+    remedy = "take the year of its 'time' with" if timed else "give it a 'time', and take its year with"
+    return (
+        f"no article has a 'domain', which '{detector}' needs; give each article its topic as 'domain', or {remedy}: "
+        "zhenwei train CONFIG --set model.domain=year"
+    )
 
-    Args:
-        path: The file.
-        tokenizer: Text to tokens.
-        max_len: Longest text in tokens.
-        needs: Optional fields that the network needs.
-        domain_names: The domains of the training articles, where it needs these.
 
-    Raises:
-        DataError: If the file is missing or has bad rows.
+def emotion_extractor(train: Path, config: Config) -> EmotionExtractor | None:
+    """Return what makes the emotion vectors of new texts, if it makes those of the training articles, too.
+
+    Vectors that were made elsewhere say nothing of how: then only articles that bring their vector can be judged, and
+    the log says so.
     """
-    articles = iter_articles(path, require_label=True)
-    encoded = encode_articles(articles, tokenizer, max_len, fields=needs, domain_names=domain_names)
-    cut = int(encoded.truncated.sum())
-    logger.info(
-        "%s: %d articles (%d fake), %.0f tokens on average, %d (%.1f%%) cut at %d tokens",
-        path, len(encoded), int(encoded.labels.sum()), float(encoded.lengths.mean()),
-        cut, 100 * cut / len(encoded), max_len,
-    )  # fmt: skip
-    return encoded
+    extractor = EmotionExtractor.from_files([Path(file) for file in config.data.emotion_lexicons])
+    for article in islice(iter_articles(train, report_repeats=False), EMOTION_SAMPLE):
+        made, given = extractor(article.content), article.emotion or ()
+        if len(made) != len(given) or not np.allclose(made, given, atol=EMOTION_TOLERANCE):
+            logger.warning(
+                "%s: its emotion vectors are not those that zhenwei makes (data.emotion_lexicons: %s): the detector "
+                "will judge only articles that bring their own",
+                train, config.data.emotion_lexicons or "none",
+            )  # fmt: skip
+            return None
+    return extractor
 
 
 def _check_both_labels(encoded: EncodedArticles, path: Path) -> None:

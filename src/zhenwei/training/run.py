@@ -11,14 +11,14 @@ from torch import nn
 
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError
-from zhenwei.models import DetectorNetwork, Vocabulary, build_network, network_needs
+from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
 from zhenwei.tokens import WordAugmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
-from zhenwei.training.bundle import load_bundle, write_json
+from zhenwei.training.bundle import load_bundle, save_bundle, write_json
 from zhenwei.training.checkpoints import Progress, Trainee, load_checkpoint
 from zhenwei.training.determinism import seed_all
-from zhenwei.training.epochs import Epochs
+from zhenwei.training.epochs import Epochs, trained_bundle
 from zhenwei.training.judging import judge
 from zhenwei.training.loop import Course
 from zhenwei.training.optimisation import build_optimizer, build_schedule
@@ -54,6 +54,9 @@ class Run:
         """Train what is still to be trained, then judge the best weights; see `Trainer.train`."""
         data, network = agreed(self.accelerator, self._prepare)
         agreed(self.accelerator, lambda: self.begin() if self.accelerator.is_main_process else None)
+        if isinstance(network, FittedNetwork):
+            self._fit(data, network)
+            return self._judge_best(data), self.folder.best
         logger.info("network: %s", _size(network))
         course = self._course(data)
         trainee = self._trainee(network, course)
@@ -101,12 +104,9 @@ class Run:
         """Read the articles, and build the network that will read them."""
         seed_all(self.config.seed)
         check_trackers(self.config.output.trackers)
-        data = prepare_data(self.config, network_needs(self.config.model))
-        tokenizer = data.tokenizer
-        vocabulary = Vocabulary(
-            tokenizer.vocab_size, tokenizer.pad_id, self.config.data.max_len, domains=data.domain_names
-        )
-        return data, build_network(self.config.model, vocabulary).to(self.accelerator.device)
+        data = prepare_data(self.config)
+        network = build_network(self.config.model, data.vocabulary(self.config.data.max_len))
+        return data, network.to(self.accelerator.device)
 
     def _course(self, data: PreparedData) -> Course:
         """Say what will be trained on, and how it is cut."""
@@ -114,6 +114,21 @@ class Run:
         augmentation = WordAugmentation(rate, self.config.seed, data.tokenizer.mask_id) if rate else None
         widths = default_widths(self.config.data.max_len) if self.config.training.compile else None
         return Course(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
+
+    def _fit(self, data: PreparedData, network: FittedNetwork) -> None:
+        """Fit a network in one go. A run that is resumed is fitted again, in seconds, and comes out the same."""
+        logger.info("fitting '%s' to %d articles", self.config.model.name, len(data.train))
+        agreed(self.accelerator, lambda: network.fit(data.train, self.config.seed))
+        network.to(self.accelerator.device)
+        logger.info("network: %s", _size(network))
+        pad_id = data.tokenizer.pad_id
+        train, val = (judge(network, part, pad_id, self.accelerator, mixed=False) for part in (data.train, data.val))
+        record = {"epoch": 1, "step": 1, "train_loss": train["loss"], "val": val}
+        if self.accelerator.is_main_process:
+            self.config.save(self.folder.config)
+            save_bundle(trained_bundle(self.config, data, network, record), self.folder.best)
+        self.accelerator.wait_for_everyone()
+        self.progress.epoch = 1
 
     def _trainee(self, network: DetectorNetwork, course: Course) -> Trainee:
         """Join a network with what changes it."""

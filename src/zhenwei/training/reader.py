@@ -1,0 +1,113 @@
+"""How a detector reads articles: text to tokens, and the optional fields that its network needs."""
+
+import logging
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zhenwei.config import DomainKind
+from zhenwei.errors import DataError, MissingFieldError
+from zhenwei.news import Article, iter_articles
+from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.news.entities import EntityTagger, build_tagger
+from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
+
+logger = logging.getLogger(__name__)
+
+_OPTIONS = {"entity_list": "--entities", "emotion": "--emotion"}
+
+
+@dataclass(frozen=True)
+class LearnedFields:
+    """What a detector must remember of its training articles' optional fields.
+
+    Attributes:
+        domain_names: The domains, in the order of their numbers; empty where the network does not ask for them.
+        emotion_size: Length of an emotion vector; 0 where the network does not ask for it.
+        emotion: What makes the emotion vector of a new text; None where the training articles' vectors came from
+            elsewhere.
+    """
+
+    domain_names: tuple[str, ...] = ()
+    emotion_size: int = 0
+    emotion: EmotionExtractor | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Turns articles into what a network reads.
+
+    Attributes:
+        tokenizer: Text to tokens.
+        max_len: Longest text in tokens.
+        needs: Optional fields that the network needs.
+        learned: What is known of these fields from the training articles.
+        domain_kind: What an article's domain is.
+        complete: Whether to make missing entities and emotion vectors from the text, as when judging new ones; else an
+            article that lacks them is refused.
+    """
+
+    tokenizer: TextTokenizer
+    max_len: int
+    needs: frozenset[str] = frozenset()
+    learned: LearnedFields = field(default_factory=LearnedFields)
+    domain_kind: DomainKind = "field"
+    complete: bool = False
+
+    def encode(self, articles: Iterable[Article], first_row: int = 1) -> EncodedArticles:
+        """Encode articles.
+
+        Args:
+            articles: Any number of them.
+            first_row: The number of the first one, for messages.
+
+        Raises:
+            DataError: If one lacks a field that the network needs and that cannot be made from its text, or its emotion
+                vector is of another length than those of the training articles.
+        """
+        return encode_articles(
+            self._completed(articles) if self.complete else articles,
+            self.tokenizer,
+            self.max_len,
+            fields=self.needs,
+            domain=self.domain_kind,
+            domain_names=self.learned.domain_names,
+            emotion_size=self.learned.emotion_size or None,
+            first_row=first_row,
+        )
+
+    def encode_file(self, path: Path) -> EncodedArticles:
+        """Read a file of labelled articles into arrays, and say how many were cut.
+
+        Raises:
+            DataError: As `encode`, and if the file is missing or has bad rows.
+        """
+        try:
+            encoded = self.encode(iter_articles(path, require_label=True))
+        except MissingFieldError as error:
+            file = shlex.quote(str(path))
+            command = f"zhenwei data enrich {file} -o {file} {_OPTIONS[error.field]} --overwrite"
+            raise DataError(f"{path}: {error}; add it to all articles with: {command}") from None
+        except DataError as error:
+            place = "" if str(error).startswith(str(path)) else f"{path}: "
+            raise DataError(f"{place}{error}") from None
+        cut = int(encoded.truncated.sum())
+        logger.info(
+            "%s: %d articles (%d fake), %.0f tokens on average, %d (%.1f%%) cut at %d tokens",
+            path, len(encoded), int(encoded.labels.sum()), float(encoded.lengths.mean()),
+            cut, 100 * cut / len(encoded), self.max_len,
+        )  # fmt: skip
+        return encoded
+
+    def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
+        """Make what the articles lack and their text gives."""
+        tagger: EntityTagger | None = None
+        for article in articles:
+            made: dict[str, object] = {}
+            if "entities" in self.needs and article.entity_list is None:
+                tagger = tagger or build_tagger("jieba")
+                made["entity_list"] = tagger(article.content)
+            if "emotion" in self.needs and article.emotion is None and self.learned.emotion is not None:
+                made["emotion"] = self.learned.emotion(article.content)
+            yield article.model_copy(update=made) if made else article
