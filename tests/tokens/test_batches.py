@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from zhenwei.errors import ConfigError
 from zhenwei.tokens.augmentation import WordAugmentation
 from zhenwei.tokens.batches import Batch, batch_order, collate, default_widths, shard_rows
-from zhenwei.tokens.encoding import EncodedArticles, RaggedInts
+from zhenwei.tokens.encoding import EncodedArticles
+from zhenwei.tokens.ragged import RaggedInts
 
 PAD = 9
 

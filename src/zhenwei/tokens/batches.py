@@ -10,7 +10,8 @@ from torch import Tensor
 
 from zhenwei.errors import ConfigError
 from zhenwei.tokens.augmentation import WordAugmentation
-from zhenwei.tokens.encoding import EncodedArticles, RaggedInts, places
+from zhenwei.tokens.encoding import EncodedArticles
+from zhenwei.tokens.ragged import RaggedInts, places
 
 
 @dataclass(frozen=True, slots=True)
