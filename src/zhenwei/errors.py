@@ -17,6 +17,23 @@ class DataError(ZhenweiError):
     """A file of articles is missing, unreadable, or has rows that cannot be used."""
 
 
+class MissingFieldError(DataError):
+    """An article lacks a field that the detector needs.
+
+    Attributes:
+        field: the field, as an article calls it.
+        row: the article's number.
+        expected: what the field should hold.
+    """
+
+    def __init__(self, field: str, row: int, expected: str) -> None:
+        super().__init__(field, row, expected)  # all three: an error that several processes share is pickled
+        self.field, self.row, self.expected = field, row, expected
+
+    def __str__(self) -> str:
+        return f"row {self.row}: no field '{self.field}', which this detector needs; expected {self.expected}"
+
+
 class PretrainedModelError(ZhenweiError):
     """A pretrained model or tokenizer cannot be found or does not fit."""
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zhenwei.errors import ConfigError
-from zhenwei.tokens.augmentation import WordAugmentation
+from zhenwei.tokens.augmentation import Augmentation
 
 CLS, SEP, MASK = 2, 3, 4
 
@@ -24,7 +24,7 @@ def augment(
     """Augment a batch of equal articles under these row numbers."""
     ids, words = article(n_words, pieces)
     many = len(rows)
-    left, lengths = WordAugmentation(rate, seed, MASK).apply(
+    left, lengths = Augmentation(rate, seed, MASK).apply(
         np.tile(ids, many), np.tile(words, many), np.array(rows), np.full(many, len(ids)), epoch
     )
     assert left.dtype == np.int32
@@ -64,9 +64,7 @@ def test_an_article_of_special_tokens_alone_stays_so() -> None:
 
 def test_an_empty_batch_stays_empty() -> None:
     nothing = np.empty(0, np.int32)
-    left, lengths = WordAugmentation(0.5, 1, MASK).apply(
-        nothing, nothing, np.empty(0, np.int64), np.empty(0, np.int64), 0
-    )
+    left, lengths = Augmentation(0.5, 1, MASK).apply(nothing, nothing, np.empty(0, np.int64), np.empty(0, np.int64), 0)
     assert (len(left), len(lengths)) == (0, 0)
 
 
@@ -100,4 +98,4 @@ def test_seed_epoch_and_article_each_draw_anew() -> None:
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_rate_that_is_no_chance_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match="aug_prob"):
-        WordAugmentation(rate, seed=1, mask_id=MASK)
+        Augmentation(rate, seed=1, mask_id=MASK)

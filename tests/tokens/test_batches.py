@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zhenwei.errors import ConfigError
-from zhenwei.tokens.augmentation import WordAugmentation
+from zhenwei.tokens.augmentation import Augmentation
 from zhenwei.tokens.batches import Batch, batch_order, collate, default_widths, shard_rows
-from zhenwei.tokens.encoding import EncodedArticles, RaggedInts
+from zhenwei.tokens.encoding import EncodedArticles
+from zhenwei.tokens.ragged import RaggedInts
 
 PAD = 9
 
@@ -188,7 +189,7 @@ class TestCollate:
 
     def test_augmentation_shortens_rows_and_is_drawn_anew_each_epoch(self) -> None:
         encoded = encoded_articles([[2, *range(10, 60), 3]] * 4)
-        augmentation = WordAugmentation(0.3, seed=1, mask_id=4)
+        augmentation = Augmentation(0.3, seed=1, mask_id=4)
         rows = np.array([3, 1])
         first, again, later = (
             collate(encoded, rows, pad_id=PAD, augmentation=augmentation, epoch=epoch) for epoch in (0, 0, 1)
@@ -202,7 +203,7 @@ class TestCollate:
     def test_augmentation_does_not_touch_the_encoded_articles(self) -> None:
         encoded = encoded_articles([[2, *range(10, 60), 3]])
         before = encoded.fingerprint()
-        collate(encoded, np.array([0]), pad_id=PAD, augmentation=WordAugmentation(0.4, 1, 4))
+        collate(encoded, np.array([0]), pad_id=PAD, augmentation=Augmentation(0.4, 1, 4))
         assert encoded.fingerprint() == before
 
 

@@ -6,7 +6,8 @@ import pytest
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import Article
 from zhenwei.tokens import encoding
-from zhenwei.tokens.encoding import EncodedArticles, encode_articles, places
+from zhenwei.tokens.encoding import EncodedArticles, encode_articles
+from zhenwei.tokens.ragged import places
 from zhenwei.tokens.tokenizer import TextTokenizer
 from zhenwei.tokens.vocabulary import train_tokenizer
 

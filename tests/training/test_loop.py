@@ -12,7 +12,7 @@ from torch import nn
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import Output
-from zhenwei.tokens import WordAugmentation, collate
+from zhenwei.tokens import Augmentation, collate
 from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.loop import Course, Step, _optimizer_step, train_steps, training_loss
 
@@ -212,6 +212,6 @@ class TestPrecision:
         self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
     ) -> None:
         plain = train(make_trainee(plain_config()), make_course(plain_config()))
-        augmentation = WordAugmentation(0.3, seed=1, mask_id=4)
+        augmentation = Augmentation(0.3, seed=1, mask_id=4)
         augmented = train(make_trainee(plain_config()), make_course(plain_config(), augmentation=augmentation))
         assert [step.loss for step in plain] != [step.loss for step in augmented]

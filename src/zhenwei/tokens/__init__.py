@@ -1,19 +1,22 @@
 """Text to numbers: tokenizer, augmentation, encoding once into flat arrays, length-bucketed batches."""
 
-from zhenwei.tokens.augmentation import WordAugmentation
+from zhenwei.tokens.augmentation import Augmentation
 from zhenwei.tokens.batches import Batch, batch_order, collate
+from zhenwei.tokens.domains import DomainRule, domain_of
 from zhenwei.tokens.encoding import EncodedArticles, encode_articles
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, load_pretrained_tokenizer
 from zhenwei.tokens.vocabulary import train_tokenizer
 
 __all__ = [
+    "Augmentation",
     "Batch",
+    "DomainRule",
     "EncodedArticles",
     "SpecialTokens",
     "TextTokenizer",
-    "WordAugmentation",
     "batch_order",
     "collate",
+    "domain_of",
     "encode_articles",
     "load_pretrained_tokenizer",
     "train_tokenizer",

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zhenwei.errors import ConfigError
-from zhenwei.tokens.augmentation import WordAugmentation
-from zhenwei.tokens.encoding import EncodedArticles, RaggedInts, places
+from zhenwei.tokens.augmentation import Augmentation, CutEntities
+from zhenwei.tokens.encoding import EncodedArticles
+from zhenwei.tokens.ragged import RaggedInts, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def collate(
     *,
     pad_id: int,
     weights: NDArray[np.float32] | None = None,
-    augmentation: WordAugmentation | None = None,
+    augmentation: Augmentation | None = None,
     epoch: int = 0,
     widths: Sequence[int] | None = None,
 ) -> Batch:
@@ -143,20 +144,15 @@ def collate(
         rows: the row numbers to take, int64 [B].
         pad_id: the token that fills short rows.
         weights: as ``shard_rows`` gives them, float32 [B]; all 1 unless given.
-        augmentation: while training, what to do to the words.
+        augmentation: while training, what to do to the words and the entities.
         epoch: for the augmentation.
         widths: pad to the smallest of these that holds the longest row, instead of to the longest row itself;
             a row that none of them holds is never cut.
     """
-    index, lengths = _gather(encoded.tokens, rows)
-    ids = encoded.tokens.ids[index]
-    if augmentation is not None:
-        ids, lengths = augmentation.apply(ids, encoded.words[index], rows, lengths, epoch)
+    ids, lengths, entity_ids, entity_lengths = _cut_tokens(encoded, rows, augmentation, epoch)
     tokens, mask = _pad(ids, lengths, pad_id, widths)
     entity_tokens = entity_mask = None
     if encoded.entity_tokens is not None:
-        entity_index, entity_lengths = _gather(encoded.entity_tokens, rows)
-        entity_ids = encoded.entity_tokens.ids[entity_index]
         entity_tokens, entity_mask = _pad(entity_ids, entity_lengths, pad_id, widths)
     labels = encoded.labels[rows]
     return Batch(
@@ -175,6 +171,25 @@ def collate(
 
 def _cut(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _cut_tokens(
+    encoded: EncodedArticles, rows: NDArray[np.int64], augmentation: Augmentation | None, epoch: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Give the rows' tokens (int32 [S]), how many each has (int64 [B]), and both of their entities, augmented."""
+    index, lengths = _gather(encoded.tokens, rows)
+    ids, words = encoded.tokens.ids[index], encoded.words[index]
+    entity_ids, entity_lengths = np.empty(0, np.int32), np.zeros(len(rows), np.int64)
+    if encoded.entity_tokens is not None:
+        entity_index, entity_lengths = _gather(encoded.entity_tokens, rows)
+        entity_ids = encoded.entity_tokens.ids[entity_index]
+        of_token, numbers = encoded.entity_of_token, encoded.entity_of_entity_token
+        if augmentation is not None and augmentation.entities and of_token is not None and numbers is not None:
+            entities = CutEntities(of_token[index], entity_ids, numbers[entity_index], entity_lengths)
+            return augmentation.apply_with_entities(ids, words, rows, lengths, epoch, entities)
+    if augmentation is not None:
+        ids, lengths = augmentation.apply(ids, words, rows, lengths, epoch)
+    return ids, lengths, entity_ids, entity_lengths
 
 
 def _gather(ragged: RaggedInts, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""A vocabulary trained on the training posts: characters for Chinese, words or pieces for the rest."""
+"""A vocabulary trained on the training posts: characters for Chinese, whole words or pieces for the rest."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,9 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> TextTokenizer:
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, min_frequency: int = 2, whole_words: bool = False
+) -> TextTokenizer:
     """Learn a vocabulary from the training posts: characters for Chinese, words and pieces for the rest.
 
     The same texts give the same ``tokenizer.json``, byte for byte, whatever the number of threads. Links become
@@ -21,7 +23,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
     Args:
         texts: the posts; walked through once, so an iterator will do. Memory grows with the different words.
         vocab_size: the most tokens, the five special ones included.
-        min_frequency: characters and pieces that occur less often are not learned, and read as ``[UNK]``.
+        min_frequency: characters, pieces and whole words that occur less often are not learned, and read as ``[UNK]``.
+        whole_words: no pieces: each token is a Chinese character, a whole word of another script, a number or a mark,
+            the most frequent ones first. For models that count tokens instead of embedding them.
 
     Raises:
         ConfigError: ``vocab_size`` has no room for a single character.
@@ -34,17 +38,25 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
     words = _count_words(texts)
     if not words:
         raise DataError("There are no texts to learn a vocabulary from.")
-    characters = _frequent_characters(words, room, min_frequency)
-    if not characters:
-        raise DataError(f"No character of the texts occurs {min_frequency} times: there is no vocabulary to learn.")
-    known = [*astuple(special), *characters]
-    pieces = _learn_pieces(words, known, room - len(characters), min_frequency)
-    model = models.WordPiece({token: n for n, token in enumerate([*known, *pieces])}, unk_token=special.unk)
+    frequent = _most_frequent(words if whole_words else _count_characters(words), room, min_frequency)
+    if not frequent:
+        what = "word" if whole_words else "character"
+        raise DataError(f"No {what} of the texts occurs {min_frequency} times: there is no vocabulary to learn.")
+    known = [*astuple(special), *frequent]
+    if not whole_words:
+        known += _learn_pieces(words, known, room - len(frequent), min_frequency)
+    vocabulary = {token: n for n, token in enumerate(known)}
+    model = models.WordLevel if whole_words else models.WordPiece
+    return _assemble(model(vocabulary, unk_token=special.unk), special)
+
+
+def _assemble(model: models.Model, special: SpecialTokens) -> TextTokenizer:
+    """Put the parts around a model that make a tokenizer of it."""
     backend = Tokenizer(model)
     backend.normalizer, backend.pre_tokenizer = _normalizer(), pre_tokenizers.BertPreTokenizer()
     backend.post_processor = processors.TemplateProcessing(
         single=f"{special.cls} $A {special.sep}",
-        special_tokens=[(token, known.index(token)) for token in (special.cls, special.sep)],
+        special_tokens=[(token, backend.token_to_id(token)) for token in (special.cls, special.sep)],
     )
     backend.decoder = decoders.WordPiece()
     backend.add_special_tokens(list(astuple(special)))
@@ -76,14 +88,19 @@ def _count_words(texts: Iterable[str]) -> Counter[str]:
     return Counter({word: count for word, count in words.items() if len(word) <= _LONGEST_WORD})
 
 
-def _frequent_characters(words: Counter[str], room: int, min_frequency: int) -> list[str]:
-    """Give the characters to keep, those inside words as ``##c``, the most frequent first."""
+def _count_characters(words: Counter[str]) -> Counter[str]:
+    """Count the characters of words, those inside words as ``##c``."""
     counts: Counter[str] = Counter()
     for word, count in words.items():
         for character in _characters(word):
             counts[character] += count
-    frequent = [(-count, character) for character, count in counts.items() if count >= min_frequency]
-    return [character for _, character in sorted(frequent)[:room]]
+    return counts
+
+
+def _most_frequent(counts: Counter[str], room: int, min_frequency: int) -> list[str]:
+    """Give the tokens to keep, at most ``room``, the most frequent first."""
+    frequent = [(-count, token) for token, count in counts.items() if count >= min_frequency]
+    return [token for _, token in sorted(frequent)[:room]]
 
 
 def _learn_pieces(words: Counter[str], known: list[str], room: int, min_frequency: int) -> list[str]:

@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import Output
-from zhenwei.tokens import Batch, EncodedArticles, WordAugmentation, batch_order, collate
+from zhenwei.tokens import Augmentation, Batch, EncodedArticles, batch_order, collate
 from zhenwei.tokens.batches import shard_rows
 from zhenwei.training.checkpoints import Trainee
 
@@ -49,14 +49,14 @@ class Course:
         articles: To train on.
         config: The run's settings.
         pad_id: Id of the padding token.
-        augmentation: Changes the words of each batch, or None.
+        augmentation: Changes the words or entities of each batch, or None.
         widths: The widths that batches are padded to, where the network is compiled; None: each to its longest row.
     """
 
     articles: EncodedArticles
     config: Config
     pad_id: int
-    augmentation: WordAugmentation | None = None
+    augmentation: Augmentation | None = None
     widths: Sequence[int] | None = None
 
     @property

@@ -12,7 +12,7 @@ from torch import nn
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
-from zhenwei.tokens import WordAugmentation
+from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
 from zhenwei.training.bundle import load_bundle, save_bundle, write_json
@@ -111,7 +111,7 @@ class Run:
     def _course(self, data: PreparedData) -> Course:
         """Say what will be trained on, and how it is cut."""
         rate = self.config.data.aug_prob
-        augmentation = WordAugmentation(rate, self.config.seed, data.tokenizer.mask_id) if rate else None
+        augmentation = Augmentation(rate, self.config.seed, data.tokenizer.mask_id) if rate else None
         widths = default_widths(self.config.data.max_len) if self.config.training.compile else None
         return Course(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
 

@@ -1,0 +1,20 @@
+"""What an article's domain is: its topic, or the year that it is from."""
+
+from typing import Literal
+
+from zhenwei.news import Article
+
+DomainRule = Literal["field", "year"]
+
+
+def domain_of(article: Article, domain: DomainRule = "field") -> str | None:
+    """Name an article's domain; None where it has none.
+
+    Args:
+        article: the article.
+        domain: ``field``: what its field ``domain`` says, a topic as in MDFEND; ``year``: the year of its ``time``,
+            "2013", as in ENDEF.
+    """
+    if domain == "field":
+        return article.domain
+    return None if article.time is None else str(article.time.year)
