@@ -1,9 +1,9 @@
-"""What every detector promises, whatever its network: one suite over the whole registry.
+"""What every detector promises, whatever its network: one suite over the whole registry, plain and with ENDEF.
 
 A detector of the registry is tested as soon as it is there: it is built at its defaults, made small.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,49 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from zhenwei.config import Config, detector_names
-from zhenwei.models import DetectorNetwork, Vocabulary, build_network
+from zhenwei.config import Config, NetworkConfig, detector_names
+from zhenwei.models import DetectorNetwork, FittedNetwork, Vocabulary, build_network, network_needs
+from zhenwei.models.encoders import PretrainedEncoder
 from zhenwei.news import Article
 from zhenwei.tokens import Batch, EncodedArticles, collate, encode_articles, load_pretrained_tokenizer
 from zhenwei.training import Bundle, load_bundle, save_bundle
 from zhenwei.training.loop import training_loss
+from zhenwei.training.reader import LearnedFields
 
 MAX_LEN = 40
-SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "dropout": 0.1}
+SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "dropout": 0.1, "filters": 8, "ngram_range": [1, 3]}
+DOMAINS = ("健康", "社会")
+SHORTEST, LONGEST, NO_ENTITY, UNKNOWN_DOMAIN = 30, 31, 30, 31
 
 
-def starts(detector: str) -> tuple[str, ...]:
+def settings_of(detector: str) -> dict[str, Any]:
+    """The settings of a detector and their defaults."""
+    return type(Config.load({"model": {"name": detector}}).model).model_fields
+
+
+def starts(detector: str) -> Iterator[dict[str, Any]]:
     """Say from which embeddings a detector may start."""
-    fields = type(Config.load({"model": {"name": detector}}).model).model_fields
-    return ("from scratch", "frozen BERT", "finetuned BERT") if "use_pretrained_bert" in fields else ("from scratch",)
+    settings = settings_of(detector)
+    if "finetune_layers" in settings:
+        if detector != "bert":
+            yield {"use_pretrained_bert": False}
+        yield from ({"use_pretrained_bert": True, "finetune_layers": layers} for layers in (0, 1, "all"))
+    elif "use_pretrained_bert" in settings:
+        yield {"use_pretrained_bert": False}
+        yield from ({"use_pretrained_bert": True, "finetune_bert": finetune} for finetune in (False, True))
+    else:
+        yield {}
 
 
-CASES = [(detector, start) for detector in detector_names() for start in starts(detector)]
+def cases() -> Iterator[Any]:
+    """Every detector, from every start, plain and debiased."""
+    for detector in detector_names():
+        for start in starts(detector):
+            for debias in (None, "endef") if "debias" in settings_of(detector) else (None,):
+                model = {"name": detector, **start} | ({"debias": debias} if debias else {})
+                yield pytest.param(model, id=" ".join(f"{key}={value}" for key, value in model.items()))
 
 
 @dataclass
@@ -54,42 +77,61 @@ class Subject:
             logits: Tensor = self.network.eval()(batch).logits
         return logits
 
+    def loss(self, batch: Batch, progress: float) -> Tensor:
+        return training_loss(self.network.train()(batch, progress), batch, len(batch), len(batch))
+
     def rebuilt(self) -> DetectorNetwork:
-        torch.manual_seed(self.config.seed)
-        tokenizer = self.bundle.tokenizer
-        return build_network(self.config.model, Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN))
+        return built(self.config, self.bundle, self.encoded)
 
 
-@pytest.fixture(params=CASES, ids=" ".join)
+def built(config: Config, bundle: Bundle, encoded: EncodedArticles) -> DetectorNetwork:
+    """The network as a training would begin with it; one that is fitted is fitted."""
+    torch.manual_seed(config.seed)
+    tokenizer, learned = bundle.tokenizer, bundle.learned
+    vocabulary = Vocabulary(
+        tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN,
+        domains=learned.domain_names, emotion_size=learned.emotion_size,
+    )  # fmt: skip
+    network = build_network(config.model, vocabulary)
+    if isinstance(network, FittedNetwork):
+        network.fit(encoded, config.seed)
+    return network
+
+
+def articles(rows: list[dict[str, Any]]) -> list[Article]:
+    """Thirty posts of two domains, then the shortest one, and the longest one of an unknown domain."""
+    chance = np.random.default_rng(0)
+    extra = ("domain", "entity_list", "emotion")
+    found = [
+        Article(**row, **dict(zip(extra, (DOMAINS[n % 2], [row["content"][3:5]], chance.random(3).tolist()), strict=True)))
+        for n, row in enumerate(rows)
+    ]
+    found += [Article(content="。", label="real", domain="健康", entity_list=[], emotion=[0, 0, 0])]
+    return [*found, Article(content="大蒜" * 100, label="fake", entity_list=["大蒜"], emotion=[1, 1, 1])]
+
+
+@pytest.fixture(params=list(cases()))
 def subject(
     request: pytest.FixtureRequest, tiny_bert: Path, make_posts: Callable[..., list[dict[str, Any]]]
 ) -> Subject:
-    name, start = request.param
-    model: dict[str, Any] = {"name": name}
-    fields = type(Config.load({"model": model}).model).model_fields
-    model |= {key: value for key, value in SMALL.items() if key in fields}
-    if start != "from scratch":
-        model |= {"use_pretrained_bert": True, "bert_model_name": str(tiny_bert)}
-        model["finetune_bert"] = start.startswith("finetuned")
+    model = dict(request.param)
+    model |= {key: value for key, value in SMALL.items() if key in settings_of(model["name"])}
+    if model.get("use_pretrained_bert"):
+        model["bert_model_name"] = str(tiny_bert)
     config = Config.load({"model": model, "data": {"max_len": MAX_LEN}, "seed": 3})
     tokenizer = load_pretrained_tokenizer(str(tiny_bert))
-    torch.manual_seed(config.seed)
-    network = build_network(config.model, Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN))
-    articles = [Article(**row, domain="健康", entity_list=["云溪"], emotion=[0.1, 0.2, 0.3]) for row in make_posts(30)]
-    articles += [Article(content="。", label="real", entity_list=[], emotion=[0, 0, 0])]
-    articles += [Article(content="大蒜" * 100, label="fake", entity_list=["大蒜"], emotion=[1, 1, 1])]
-    encoded = encode_articles(articles, tokenizer, MAX_LEN, fields=network.needs, domain_names=["健康"])
-    return Subject(config, Bundle(config, tokenizer, network), encoded)
-
-
-SHORTEST, LONGEST = 30, 31
+    needs = network_needs(config.model, training=True)
+    encoded = encode_articles(articles(make_posts(30)), tokenizer, MAX_LEN, fields=needs, domain_names=DOMAINS)
+    learned = LearnedFields(DOMAINS if "domain" in needs else (), 3 if "emotion" in needs else 0)
+    bundle = Bundle(config, tokenizer, None, learned=learned)  # type: ignore[arg-type]
+    bundle.network = built(config, bundle, encoded)
+    return Subject(config, bundle, encoded)
 
 
 class TestTraining:
     @pytest.mark.parametrize("progress", [0.0, 1.0])
     def test_the_loss_and_all_gradients_are_finite(self, subject: Subject, progress: float) -> None:
-        batch = subject.batch()
-        loss = training_loss(subject.network.train()(batch, progress), batch, len(batch), len(batch))
+        loss = subject.loss(subject.batch(), progress)
         loss.backward()
         assert torch.isfinite(loss)
         for name, weight in subject.network.named_parameters():
@@ -99,14 +141,22 @@ class TestTraining:
             else:
                 assert weight.grad is None, name
 
+    @pytest.mark.parametrize("row", [SHORTEST, LONGEST, NO_ENTITY, UNKNOWN_DOMAIN])
+    def test_a_batch_of_one_has_a_finite_loss_and_finite_gradients(self, subject: Subject, row: int) -> None:
+        loss = subject.loss(subject.batch(row), 0.5)
+        loss.backward()
+        assert torch.isfinite(loss)
+        trained = [weight for weight in subject.network.parameters() if weight.requires_grad]
+        assert all(torch.isfinite(weight.grad).all() for weight in trained if weight.grad is not None)
+
     def test_it_learns_32_posts_by_heart(self, subject: Subject) -> None:
         torch.manual_seed(0)
         batch, network = subject.batch(), subject.network
         trained = [weight for weight in network.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=0.02)
-        for step in range(40):
-            loss = training_loss(network.train()(batch, step / 40), batch, len(batch), len(batch))
-            loss.backward()
+        optimizer = torch.optim.AdamW(trained, lr=0.01)
+        steps = 0 if isinstance(network, FittedNetwork) else 80
+        for step in range(steps):
+            subject.loss(batch, step / steps).backward()
             optimizer.step()
             optimizer.zero_grad()
         assert batch.labels is not None
@@ -120,8 +170,23 @@ class TestTraining:
         batch, losses = subject.batch(), []
         for _ in range(2):
             torch.manual_seed(1)
-            losses.append(training_loss(subject.network.train()(batch, 0.5), batch, len(batch), len(batch)))
+            losses.append(subject.loss(batch, 0.5))
         assert torch.equal(*losses)
+
+    def test_what_is_frozen_never_runs_dropout(self, subject: Subject) -> None:
+        encoder = getattr(subject.network.token_encoder(), "model", getattr(subject.network.token_encoder(), "layer", None))
+        if encoder is None:
+            return
+        subject.network.train()
+        for part in encoder.modules():
+            weights = list(part.parameters())
+            if weights and not any(weight.requires_grad for weight in weights):
+                assert not [inner for inner in part.modules() if isinstance(inner, nn.Dropout) and inner.training]
+        if not any(weight.requires_grad for weight in encoder.parameters()):
+            batch = subject.batch()
+            token_encoder = subject.network.token_encoder()
+            assert token_encoder is not None
+            assert torch.equal(token_encoder(batch.tokens, batch.mask), token_encoder(batch.tokens, batch.mask))
 
 
 class TestPrediction:
@@ -143,9 +208,10 @@ class TestPrediction:
         onward, reverse = subject.batch(), subject.batch(*reversed(range(32)))
         torch.testing.assert_close(subject.logits(reverse).flip(0), subject.logits(onward), atol=1e-5, rtol=0)
 
-    def test_labels_make_no_difference(self, subject: Subject) -> None:
+    def test_labels_and_entities_make_no_difference(self, subject: Subject) -> None:
         batch = subject.batch()
-        assert torch.equal(subject.logits(replace(batch, labels=None)), subject.logits(batch))
+        bare = replace(batch, labels=None, entity_tokens=None, entity_mask=None)
+        assert torch.equal(subject.logits(bare), subject.logits(batch))
 
     @pytest.mark.parametrize("row", [SHORTEST, LONGEST])
     def test_the_shortest_and_the_longest_text_alone(self, subject: Subject, row: int) -> None:
@@ -172,3 +238,23 @@ class TestBundle:
         save_bundle(subject.bundle, tmp_path / "bundle")
         suffixes = {path.suffix for path in (tmp_path / "bundle").iterdir()}
         assert suffixes == {".json", ".safetensors", ".md"}
+
+    def test_nothing_of_the_entity_branch_is_shipped(self, subject: Subject, tmp_path: Path) -> None:
+        save_bundle(subject.bundle, tmp_path / "bundle")
+        shipped = load_bundle(tmp_path / "bundle").network
+        assert "entities" not in shipped.needs
+        assert not [name for name in shipped.state_dict() if name.startswith(("base.", "entity"))]
+        if isinstance(subject.config.model, NetworkConfig) and subject.config.model.debias:
+            assert [name for name in subject.network.state_dict() if name.startswith("entity")]
+
+
+def test_the_suite_goes_over_frozen_and_trained_layers_of_one_encoder(tiny_bert: Path) -> None:
+    config = Config.load({"model": {"name": "bert", "bert_model_name": str(tiny_bert), "finetune_layers": 1}})
+    encoder = build_network(config.model, Vocabulary(40, 0, MAX_LEN)).train().token_encoder()
+    assert isinstance(encoder, PretrainedEncoder)
+    running = [name for name, part in encoder.model.named_modules() if isinstance(part, nn.Dropout) and part.training]
+    assert running
+    assert all(name.startswith("encoder.layer.1.") for name in running)
+    trained = [name for name, weight in encoder.model.named_parameters() if weight.requires_grad]
+    assert trained
+    assert all(name.startswith("encoder.layer.1.") for name in trained)

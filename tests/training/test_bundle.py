@@ -14,6 +14,7 @@ from zhenwei.tokens import load_pretrained_tokenizer
 from zhenwei.training import Bundle, load_bundle, save_bundle
 from zhenwei.training.bundle import sha256
 from zhenwei.training.model_card import model_card
+from zhenwei.training.reader import LearnedFields
 
 
 def change(bundle: Path, **said: Any) -> None:
@@ -83,10 +84,10 @@ def test_the_encoder_s_description_fetches_no_code_for_attention(tiny_bert: Path
 
 def test_the_names_of_domains_come_back(own_bundle: Path, tmp_path: Path) -> None:
     bundle = load_bundle(own_bundle)
-    assert bundle.domain_names == ()
-    bundle.domain_names = ("健康", "社会")
+    assert bundle.learned == LearnedFields()
+    bundle.learned = LearnedFields(domain_names=("健康", "社会"))
     save_bundle(bundle, tmp_path / "again")
-    assert load_bundle(tmp_path / "again").domain_names == ("健康", "社会")
+    assert load_bundle(tmp_path / "again").learned.domain_names == ("健康", "社会")
 
 
 def test_the_card_says_on_how_many_articles_the_scores_are(own_bundle: Path) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from zhenwei.config import Config
 from zhenwei.errors import DataError, PretrainedModelError
+from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.training.preparation import prepare_data
 
 Rows = list[dict[str, Any]]
@@ -127,28 +129,113 @@ def test_the_digest_tells_other_data_from_the_same(folder: Path, make_posts: Cal
     assert {part for part in before if before[part] != after[part]} == {"val"}
 
 
+def model_of(folder: Path, **model: Any) -> Config:
+    """Settings of a detector that reads optional fields, in files of this folder."""
+    data = {"root_path": str(folder), "max_len": 40, "min_frequency": 1}
+    return Config.load({"data": data, "model": {"emb_dim": 8, "mlp_dims": [8], **model}})
+
+
 class TestDomains:
     def test_those_of_train_are_numbered_in_their_order_and_others_are_unknown(
-        self, folder: Path, make_posts: Callable[..., Rows]
+        self, folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
     ) -> None:
         domains = ["社会", "健康", None]
         rows = make_posts(20)
         write(folder, "train", [row | {"domain": domains[number % 3]} for number, row in enumerate(rows)])
         write(folder, "val", [row | {"domain": "天文"} for row in make_posts(10, 1)])
-        data = prepare_data(config_of(folder), needs=frozenset({"domain"}))
-        assert data.domain_names == ("健康", "社会")
+        data = prepare_data(model_of(folder, name="eann"))
+        assert data.learned.domain_names == data.vocabulary(40).domains == ("健康", "社会")
         assert data.train.domains is not None
         assert data.val.domains is not None
         assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
         assert set(data.val.domains.tolist()) == {-1}
+        assert "6 articles have no 'domain': their domain counts as unknown" in caplog.text
+
+    def test_they_may_be_the_years(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
+        years = ["2012-05-01", "2011-12-31 23:59", None]
+        write(folder, "train", [row | {"time": years[n % 3]} for n, row in enumerate(make_posts(20))])
+        data = prepare_data(model_of(folder, name="eann", domain="year"))
+        assert data.learned.domain_names == ("2011", "2012")
+        assert data.train.domains is not None
+        assert data.val.domains is not None
+        assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
+        assert set(data.val.domains.tolist()) == {-1}  # 2020 is in no training article
 
     def test_where_nobody_asks_for_them_there_are_none(self, folder: Path) -> None:
         data = prepare_data(config_of(folder))
-        assert (data.domain_names, data.train.domains) == ((), None)
+        assert (data.learned.domain_names, data.train.domains) == ((), None)
 
-    def test_articles_without_any_are_refused(self, folder: Path) -> None:
-        with pytest.raises(DataError, match=r"train\.json: no article has a 'domain', which the model needs"):
-            prepare_data(config_of(folder), needs=frozenset({"domain"}))
+    def test_a_single_one_teaches_nothing_and_that_is_said(
+        self, folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write(folder, "train", [row | {"domain": "健康"} for row in make_posts(20)])
+        prepare_data(model_of(folder, name="eann"))
+        assert "all articles have one domain, '健康'" in caplog.text
+
+    def test_articles_without_any_are_refused_with_what_helps(
+        self, folder: Path, make_posts: Callable[..., Rows]
+    ) -> None:
+        with pytest.raises(DataError, match=r"train\.json: no article has a 'domain', which 'eann' needs") as found:
+            prepare_data(model_of(folder, name="eann"))
+        assert "take the year of its 'time' with: zhenwei train CONFIG --set model.domain=year" in str(found.value)
+        write(folder, "train", [{**row, "time": None} for row in make_posts(20)])
+        with pytest.raises(DataError, match=r"no article has a 'domain'.*give it a 'time'"):
+            prepare_data(model_of(folder, name="eann"))
+        with pytest.raises(DataError, match=r"no article has a 'time'.*--set model\.domain=field"):
+            prepare_data(model_of(folder, name="eann", domain="year"))
+
+
+class TestEntities:
+    def test_only_the_training_articles_need_them(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
+        write(folder, "train", [row | {"entity_list": [row["content"][2:4]]} for row in make_posts(20)])
+        data = prepare_data(model_of(folder, debias="endef"))
+        assert data.train.entity_tokens is not None
+        assert data.val.entity_tokens is None
+
+    def test_without_them_the_command_that_adds_them_is_named(self, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"train\.json: row 1: no field 'entity_list'") as found:
+            prepare_data(model_of(folder, debias="endef"))
+        train = folder / "train.json"
+        assert f"zhenwei data enrich {train} -o {train} --entities --overwrite" in str(found.value)
+
+
+class TestEmotion:
+    MODEL = {"name": "bert_emo", "use_pretrained_bert": False}
+
+    def enriched(self, folder: Path, vector: Callable[[str], Any]) -> Config:
+        for part in ("train", "val", "test"):
+            rows = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
+            write(folder, part, [row | {"emotion": list(vector(row["content"]))} for row in rows])
+        return model_of(folder, **self.MODEL)
+
+    def test_vectors_that_are_ours_can_be_made_again_for_new_texts(self, folder: Path) -> None:
+        ours = EmotionExtractor.from_files([])
+        learned = prepare_data(self.enriched(folder, ours)).learned
+        assert learned.emotion_size == len(ours.names)
+        assert learned.emotion is not None
+        assert learned.emotion("气死我了！") == ours("气死我了！")
+
+    def test_those_of_elsewhere_cannot_and_that_is_said(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        learned = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).learned
+        assert (learned.emotion_size, learned.emotion) == (2, None)
+        assert "the detector will judge only articles that bring their own" in caplog.text
+
+    def test_another_length_in_another_part_is_refused(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
+        config = self.enriched(folder, lambda text: [1.0, 0.5])
+        write(folder, "val", [row | {"emotion": [1.0]} for row in make_posts(10)])
+        with pytest.raises(DataError, match=r"val\.json: .* 1 values in 'emotion': this detector reads vectors of 2"):
+            prepare_data(config)
+
+    def test_without_them_the_command_that_adds_them_is_named(self, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"no field 'emotion'.*zhenwei data enrich .*train\.json --emotion"):
+            prepare_data(model_of(folder, **self.MODEL))
+
+    def test_a_neighbouring_file_of_another_length_is_refused(self, folder: Path) -> None:
+        np.save(folder / "train_emo.npy", np.ones((19, 3)))
+        with pytest.raises(DataError, match=r"train_emo\.npy: found 19 vectors; expected 20, the rows of train\.json"):
+            prepare_data(model_of(folder, **self.MODEL))
 
 
 def test_a_tokenizer_that_is_not_there_is_refused(folder: Path) -> None:

@@ -75,7 +75,8 @@ class Tfidf(FittedNetwork):
         parts = []
         for batch in self._batches(articles):
             rows, ngrams, values = (part.numpy() for part in self._tfidf(batch))
-            parts.append(csr_array((values.astype(np.float64), (rows, ngrams)), shape=(len(batch), len(keys))))
+            places = rows.astype(np.int32), ngrams.astype(np.int32)  # liblinear takes no others
+            parts.append(csr_array((values.astype(np.float64), places), shape=(len(batch), len(keys))))
         regression = LogisticRegression(C=self.config.C, solver="liblinear", random_state=seed, max_iter=1000)
         regression.fit(vstack(parts, format="csr"), articles.labels.astype(np.int64))
         self.weight = nn.Parameter(torch.from_numpy(regression.coef_[0]).float())
