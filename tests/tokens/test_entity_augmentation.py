@@ -120,7 +120,9 @@ class TestFates:
         assert unlisted / (4 * n) == pytest.approx(rate, abs=0.015)
 
     def test_rate_zero_changes_nothing(self, tokenizer: TextTokenizer) -> None:
-        assert fates(tokenizer, "张三治病", "张三", rate=0.0, epochs=20).keys() == {"[CLS]张三治病[SEP] | [CLS]张三[SEP]"}
+        assert fates(tokenizer, "张三治病", "张三", rate=0.0, epochs=20).keys() == {
+            "[CLS]张三治病[SEP] | [CLS]张三[SEP]"
+        }
 
 
 class TestWords:
