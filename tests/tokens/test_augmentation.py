@@ -95,6 +95,15 @@ def test_seed_epoch_and_article_each_draw_anew() -> None:
     assert len({tuple(left) for (left,) in drawn}) == 5
 
 
+def test_a_run_of_today_draws_what_it_drew_before() -> None:
+    left = augment([0, 1, 7], n_words=10, rate=0.2, seed=2021, epoch=5)
+    assert left == [
+        [2, 10, 11, 12, 4, 4, 16, 18, 19, 3],
+        [2, 10, 11, 4, 13, 15, 17, 18, 4, 3],
+        [2, 10, 11, 12, 13, 4, 15, 16, 17, 18, 19, 3],
+    ]
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_rate_that_is_no_chance_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match="aug_prob"):

@@ -1,9 +1,12 @@
 """Articles become flat arrays once, whatever the chunks they come in."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from zhenwei.errors import ConfigError, DataError
+from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news import Article
 from zhenwei.tokens import encoding
 from zhenwei.tokens.encoding import EncodedArticles, encode_articles
@@ -74,6 +77,20 @@ def test_a_domain_is_its_index_and_an_unknown_or_missing_one_is_minus_one(tokeni
     assert domains.tolist() == [1, 0, -1, -1]
 
 
+def test_a_domain_may_be_the_year_of_the_time(tokenizer: TextTokenizer) -> None:
+    articles = [
+        Article(content="大", domain="2014", time="2013-05-01"),
+        Article(content="大", domain="2013"),
+        Article(content="大", time="2014-01-01 08:00"),
+        Article(content="大", time="1999-01-01"),
+    ]
+    domains = encode_articles(
+        articles, tokenizer, 6, fields=frozenset({"domain"}), domain="year", domain_names=["2013", "2014"]
+    ).domains
+    assert domains is not None
+    assert domains.tolist() == [0, -1, 1, -1]
+
+
 def test_emotion_is_one_row_per_article(tokenizer: TextTokenizer) -> None:
     emotion = encode(tokenizer).emotion
     assert emotion is not None
@@ -87,6 +104,17 @@ def test_entities_are_joined_by_the_separator_and_cut(tokenizer: TextTokenizer) 
     assert spelled(tokenizer, entities[1]) == []
     assert spelled(tokenizer, entities[2]) == ["[CLS]", *"大蒜能治病大", "[SEP]"]
     assert spelled(tokenizer, entities[3])[-3:] == ["[SEP]", "病", "[SEP]"]
+
+
+def test_each_token_names_the_entity_that_it_belongs_to(tokenizer: TextTokenizer) -> None:
+    encoded = encode(tokenizer)
+    assert encoded.entity_of_token is not None
+    assert encoded.entity_of_token.tolist() == [-1, 0, 0, -1, -1, -1, *[-1] * 4, *[-1] * 3, -1, -1, 1, -1]
+    assert encoded.entity_of_entity_token is not None
+    assert encoded.entity_of_entity_token[:6].tolist() == [-1, 0, 0, 0, 1, 1]
+    assert encoded.entity_tokens is not None
+    assert len(encoded.entity_of_entity_token) == len(encoded.entity_tokens.ids)
+    assert encoded.entity_of_token.dtype == encoded.entity_of_entity_token.dtype == np.int32
 
 
 def test_entities_cut_in_the_middle_of_the_list_end_with_the_separator(tokenizer: TextTokenizer) -> None:
@@ -112,6 +140,7 @@ def test_articles_without_any_entity_give_empty_rows(tokenizer: TextTokenizer) -
 def test_fields_that_are_not_asked_for_are_not_encoded(tokenizer: TextTokenizer) -> None:
     encoded = encode_articles(ARTICLES, tokenizer, max_len=6)
     assert (encoded.entity_tokens, encoded.domains, encoded.emotion) == (None, None, None)
+    assert (encoded.entity_of_token, encoded.entity_of_entity_token) == (None, None)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 3])
@@ -136,6 +165,14 @@ def test_the_fingerprint_changes_with_the_data(tokenizer: TextTokenizer) -> None
     assert len(prints) == 5
 
 
+@pytest.mark.parametrize("name", ["entity_of_token", "entity_of_entity_token", "domains", "emotion"])
+def test_the_fingerprint_covers_what_is_optional(tokenizer: TextTokenizer, name: str) -> None:
+    encoded = encode(tokenizer)
+    changed = getattr(encoded, name).copy()
+    changed[1] += 1
+    assert replace(encoded, **{name: changed}).fingerprint() != encoded.fingerprint()
+
+
 def test_no_articles_give_empty_arrays(tokenizer: TextTokenizer) -> None:
     encoded = encode_articles([], tokenizer, 6, fields=ALL_FIELDS)
     assert len(encoded) == 0
@@ -150,6 +187,21 @@ def test_emotion_of_another_length_is_refused_with_its_row(tokenizer: TextTokeni
         encode_articles(articles, tokenizer, 6, fields=frozenset({"emotion"}), chunk_size=2)
 
 
+@pytest.mark.parametrize("chunk_size", [1, 4096])
+def test_emotion_of_another_length_than_the_detector_reads_is_refused(
+    tokenizer: TextTokenizer, chunk_size: int
+) -> None:
+    emotion = frozenset({"emotion"})
+    with pytest.raises(DataError, match="Article 7 has 2 values in 'emotion': this detector reads vectors of 55"):
+        encode_articles(ARTICLES, tokenizer, 6, fields=emotion, emotion_size=55, first_row=7, chunk_size=chunk_size)
+    encoded = encode_articles(ARTICLES, tokenizer, 6, fields=emotion, emotion_size=2, chunk_size=chunk_size)
+    assert encoded.emotion is not None
+    assert encoded.emotion.shape == (4, 2)
+    nobody = encode_articles([], tokenizer, 6, fields=emotion, emotion_size=55)
+    assert nobody.emotion is not None
+    assert nobody.emotion.shape == (0, 55)
+
+
 @pytest.mark.parametrize(
     ("field", "named"), [("emotion", "emotion.*a list of finite numbers"), ("entities", "entity_list.*or of strings")]
 )
@@ -159,6 +211,14 @@ def test_a_missing_field_is_refused_with_its_row(tokenizer: TextTokenizer, field
         encode_articles(articles, tokenizer, 6, fields=frozenset({field}), chunk_size=2)
     with pytest.raises(DataError, match="row 1029: "):
         encode_articles(articles, tokenizer, 6, fields=frozenset({field}), first_row=1025)
+
+
+def test_a_missing_field_is_told_in_parts_that_survive_pickling(tokenizer: TextTokenizer) -> None:
+    with pytest.raises(MissingFieldError) as caught:
+        encode_articles([Article(content="大")], tokenizer, 6, fields=frozenset({"entities"}), first_row=3)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):  # processes of one training share errors
+        assert (error.field, error.row) == ("entity_list", 3)
+        assert str(error).startswith("row 3: no field 'entity_list', which this detector needs; expected a list")
 
 
 def test_an_unknown_field_is_refused(tokenizer: TextTokenizer) -> None:

@@ -30,6 +30,11 @@ def tokenizer() -> TextTokenizer:
     return train_tokenizer(POSTS * 2, vocab_size=500)
 
 
+@pytest.fixture(scope="module")
+def words() -> TextTokenizer:
+    return train_tokenizer(POSTS * 2, vocab_size=500, whole_words=True)
+
+
 def names(tokenizer: TextTokenizer, text: str, max_len: int = 100) -> list[str | None]:
     encoded = tokenizer.encode_batch([text], max_len)
     return [tokenizer.backend.id_to_token(int(n)) for n in encoded.ids]
@@ -81,18 +86,17 @@ class TestTraining:
         tokenizer = train_tokenizer(["病病病蒜蒜大大大大"], vocab_size=7)
         assert set(tokenizer.backend.get_vocab()) >= {"大", "病"}
 
-    def test_the_file_is_the_same_byte_for_byte_whatever_the_threads(
-        self, tmp_path: Path, tokenizer: TextTokenizer
-    ) -> None:
+    @pytest.mark.parametrize("whole_words", [False, True])
+    def test_the_file_is_the_same_byte_for_byte_whatever_the_threads(self, tmp_path: Path, whole_words: bool) -> None:
         program = (
             "import sys; from zhenwei.tokens.vocabulary import train_tokenizer; "
-            f"train_tokenizer({POSTS * 2!r}, vocab_size=500).save(sys.argv[1])"
+            f"train_tokenizer({POSTS * 2!r}, vocab_size=500, whole_words={whole_words}).save(sys.argv[1])"
         )
         written = [tmp_path / "one.json", tmp_path / "many.json"]
         for path, parallel, threads in zip(written, ("false", "true"), ("1", "4"), strict=True):
             threading = {"TOKENIZERS_PARALLELISM": parallel, "RAYON_NUM_THREADS": threads}
             subprocess.run([sys.executable, "-c", program, path], check=True, env={**os.environ, **threading})
-        tokenizer.save(tmp_path / "here.json")
+        train_tokenizer(POSTS * 2, vocab_size=500, whole_words=whole_words).save(tmp_path / "here.json")
         assert written[0].read_bytes() == written[1].read_bytes() == (tmp_path / "here.json").read_bytes()
 
     @pytest.mark.parametrize("texts", [[], ["", "  \n"]])
@@ -107,6 +111,52 @@ class TestTraining:
     def test_a_vocabulary_without_room_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="vocab_size is 5"):
             train_tokenizer(POSTS, vocab_size=5)
+
+
+class TestWholeWords:
+    def test_a_token_is_a_chinese_character_a_whole_word_a_number_or_a_mark(self, words: TextTokenizer) -> None:
+        text = "大蒜iPhone12，8888 http://t.cn/x ＮＡＳＡ!"
+        assert names(words, text)[1:-1] == ["大", "蒜", "iphone12", ",", "8888", "🔗", "nasa", "!"]
+
+    def test_a_word_that_was_not_learned_is_unknown_as_a_whole(self, words: TextTokenizer) -> None:
+        assert names(words, "nas nasal nasa 鱼") == ["[CLS]", "[UNK]", "[UNK]", "nasa", "[UNK]", "[SEP]"]
+
+    def test_there_are_no_pieces(self, words: TextTokenizer) -> None:
+        assert not [token for token in words.backend.get_vocab() if token.startswith("##")]
+
+    def test_special_tokens_come_first_and_then_the_most_frequent_words(self) -> None:
+        small = train_tokenizer(["bb aa bb 大 大 大 cc aa dd"], vocab_size=8, whole_words=True)
+        assert [small.backend.id_to_token(n) for n in range(small.vocab_size)] == [
+            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "大", "aa", "bb",
+        ]  # fmt: skip
+
+    def test_a_word_below_the_minimum_frequency_is_not_learned(self) -> None:
+        assert train_tokenizer(["aa aa bb"], 100, whole_words=True).vocab_size == 6
+        assert train_tokenizer(["aa aa bb"], 100, min_frequency=1, whole_words=True).vocab_size == 7
+        with pytest.raises(DataError, match="No word of the texts occurs 3 times"):
+            train_tokenizer(["aa aa bb"], 100, min_frequency=3, whole_words=True)
+
+    def test_a_post_cannot_forge_a_special_token(self, words: TextTokenizer) -> None:
+        encoded = words.encode_batch(["大[SEP]蒜[PAD][MASK]"], max_len=50)
+        assert not {words.sep_id, words.pad_id, words.mask_id} & set(encoded.ids[1:-1].tolist())
+
+    def test_a_cut_text_still_ends_with_its_separator(self, words: TextTokenizer) -> None:
+        assert names(words, "大蒜能治病", max_len=4) == ["[CLS]", "大", "蒜", "[SEP]"]
+
+    @given(text=mixed_texts)
+    def test_each_token_is_a_word_of_its_own_with_a_place_in_the_text(self, words: TextTokenizer, text: str) -> None:
+        tokens = words.tokenize(text)
+        assert [token.id for token in tokens] == words.encode_batch([text], max_len=100).ids.tolist()
+        content = [token for token in tokens if token.word >= 0]
+        assert [token.word for token in content] == list(range(len(content)))
+        assert all(0 <= token.start < token.end <= len(text) for token in content)
+
+    def test_what_is_saved_is_read_back(self, words: TextTokenizer, tmp_path: Path) -> None:
+        words.save(tmp_path / "tokenizer.json")
+        again = TextTokenizer.load(tmp_path / "tokenizer.json")
+        assert again.vocab_size == words.vocab_size
+        for post in POSTS:
+            assert again.tokenize(post) == words.tokenize(post)
 
 
 class TestEncoding:
