@@ -30,7 +30,10 @@ def refusal(source: Any) -> str:
         ({"lr": 1, "batchsze": 2}, "unknown setting 'batchsze'; did you mean 'batchsize'?"),
         ({1: 2}, "unknown setting '1'"),
         ({"model": {"name": "bigrue"}}, "model.name: found 'bigrue'; did you mean 'bigru'?"),
-        ({"model": {"name": 3}}, "model.name: found 3; expected one of: bert, bert_emo, bigru, eann, mdfend, textcnn, tfidf"),
+        (
+            {"model": {"name": 3}},
+            "model.name: found 3; expected one of: bert, bert_emo, bigru, eann, mdfend, textcnn, tfidf",
+        ),
         ({"model_name": "lstm"}, "model_name: found 'lstm'; expected one of: bert, bert_emo, bigru, eann, "),
     ],
 )

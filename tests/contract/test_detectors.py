@@ -25,6 +25,7 @@ from zhenwei.training.reader import LearnedFields
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "dropout": 0.1, "filters": 8, "ngram_range": [1, 3]}
 DOMAINS = ("健康", "社会")
+PLACES = ("云溪", "东河", "南岭", "西塘", "北川", "临江")
 SHORTEST, LONGEST, NO_ENTITY, UNKNOWN_DOMAIN = 30, 31, 30, 31
 
 
@@ -103,7 +104,20 @@ def articles(rows: list[dict[str, Any]]) -> list[Article]:
     chance = np.random.default_rng(0)
     extra = ("domain", "entity_list", "emotion")
     found = [
-        Article(**row, **dict(zip(extra, (DOMAINS[n % 2], [row["content"][3:5]], chance.random(3).tolist()), strict=True)))
+        Article(
+            **row,
+            **dict(
+                zip(
+                    extra,
+                    (
+                        DOMAINS[n // 2 % 2],
+                        [name for name in PLACES if name in row["content"]],
+                        chance.random(3).tolist(),
+                    ),
+                    strict=True,
+                )
+            ),
+        )
         for n, row in enumerate(rows)
     ]
     found += [Article(content="。", label="real", domain="健康", entity_list=[], emotion=[0, 0, 0])]
@@ -152,15 +166,16 @@ class TestTraining:
     def test_it_learns_32_posts_by_heart(self, subject: Subject) -> None:
         torch.manual_seed(0)
         batch, network = subject.batch(), subject.network
-        trained = [weight for weight in network.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=0.01)
-        steps = 0 if isinstance(network, FittedNetwork) else 80
+        assert batch.labels is not None
+        optimizer = torch.optim.AdamW([weight for weight in network.parameters() if weight.requires_grad], lr=0.01)
+        steps = 0 if isinstance(network, FittedNetwork) else 300
         for step in range(steps):
             subject.loss(batch, step / steps).backward()
             optimizer.step()
             optimizer.zero_grad()
-        assert batch.labels is not None
-        assert ((subject.logits(batch) > 0) == batch.labels.bool()).float().mean() == 1.0
+            if step % 20 == 19 and torch.equal(subject.logits(batch) > 0, batch.labels.bool()):
+                break
+        assert torch.equal(subject.logits(batch) > 0, batch.labels.bool())
 
     def test_the_same_seed_gives_the_same_weights(self, subject: Subject) -> None:
         one, two = subject.rebuilt().state_dict(), subject.rebuilt().state_dict()
@@ -174,7 +189,9 @@ class TestTraining:
         assert torch.equal(*losses)
 
     def test_what_is_frozen_never_runs_dropout(self, subject: Subject) -> None:
-        encoder = getattr(subject.network.token_encoder(), "model", getattr(subject.network.token_encoder(), "layer", None))
+        encoder = getattr(
+            subject.network.token_encoder(), "model", getattr(subject.network.token_encoder(), "layer", None)
+        )
         if encoder is None:
             return
         subject.network.train()

@@ -215,9 +215,7 @@ class TestEmotion:
         assert learned.emotion is not None
         assert learned.emotion("气死我了！") == ours("气死我了！")
 
-    def test_those_of_elsewhere_cannot_and_that_is_said(
-        self, folder: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_those_of_elsewhere_cannot_and_that_is_said(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         learned = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).learned
         assert (learned.emotion_size, learned.emotion) == (2, None)
         assert "the detector will judge only articles that bring their own" in caplog.text

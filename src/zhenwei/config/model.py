@@ -155,7 +155,9 @@ class ConvolutionConfig(Section):
     @model_validator(mode="after")
     def _check_kernels(self) -> Self:
         if not self.kernels or len(set(self.kernels)) < len(self.kernels):
-            raise ValueError(f"kernels: found {self.kernels}; expected widths in tokens, each once, as [1, 2, 3, 5, 10]")
+            raise ValueError(
+                f"kernels: found {self.kernels}; expected widths in tokens, each once, as [1, 2, 3, 5, 10]"
+            )
         return self
 
 

@@ -74,9 +74,7 @@ def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchE
     if name is None:
         return ScratchEmbedding(vocabulary.size, config.emb_dim, vocabulary.pad_id, config.emb_dropout)
     described = vocabulary.encoder
-    model, encoder = (
-        load_encoder(name, layers=False) if described is None else empty_encoder(described, layers=False)
-    )
+    model, encoder = load_encoder(name, layers=False) if described is None else empty_encoder(described, layers=False)
     layer = _embedding_layer(model, name)
     check_fit(layer.get_submodule("word_embeddings"), config.emb_dim, vocabulary.size, name, "has embeddings of size")
     check_positions(getattr(layer, "position_embeddings", None), vocabulary.max_len, name)

@@ -22,7 +22,12 @@ class PretrainedEncoder(TokenEncoder):
     """
 
     def __init__(
-        self, model: nn.Module, encoder: dict[str, Any], finetune_layers: int | Literal["all"], dropout: float, name: str
+        self,
+        model: nn.Module,
+        encoder: dict[str, Any],
+        finetune_layers: int | Literal["all"],
+        dropout: float,
+        name: str,
     ) -> None:
         """Take over an encoder.
 
