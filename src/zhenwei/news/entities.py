@@ -4,14 +4,15 @@ import importlib
 import re
 import sys
 import unicodedata
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from zhenwei.errors import ConfigError
 from zhenwei.news.fields import shown
+from zhenwei.news.jieba_words import NewWord, WordCutter, load_jieba
 from zhenwei.news.markup import without_markup
 from zhenwei.news.name_dictionary import DictionaryEntry, read_dictionary
 
@@ -70,16 +71,16 @@ class JiebaTagger:
     def __init__(self, dictionary: Path | None = None) -> None:
         self._entries = () if dictionary is None else read_dictionary(dictionary)
         self._own_words = frozenset(entry.word for entry in self._entries)
-        self._cutter: Any = None  # jieba, loaded with the first text: that takes seconds
+        self._finder: _JiebaNames | None = None  # jieba, loaded with the first text: that takes seconds
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cutter": None}
+        return {**self.__dict__, "_finder": None}
 
     def __call__(self, text: str) -> tuple[str, ...]:
         """The entities of a text, each once, in order of first appearance."""
-        if self._cutter is None:
-            self._cutter = _JiebaCutter(self._entries)
-        found = self._cutter.names(without_markup(text))
+        if self._finder is None:
+            self._finder = _JiebaNames(self._entries)
+        found = self._finder.find(without_markup(text))
         return tuple(dict.fromkeys(name for name in found if name in self._own_words or is_name(name)))
 
 
@@ -116,26 +117,23 @@ def is_name(word: str) -> bool:
     )
 
 
-class _JiebaCutter:
-    """jieba with tables of its own; the module's global tokenizer stays as it is, and nothing goes to the disk."""
+class _JiebaNames:
+    """Finds what jieba's dictionary, its Markov model, or a user's dictionary takes for names."""
 
     def __init__(self, entries: Iterable[DictionaryEntry]) -> None:
         from zhenwei.news.name_model import NameModel  # noqa: PLC0415 - of use with jieba alone
 
-        jieba, posseg = load_jieba()
-        self._tokenizer = new_tokenizer(jieba)
-        self._posseg = posseg.POSTokenizer(self._tokenizer)
+        posseg = load_jieba("jieba.posseg")
+        chinese = [entry for entry in entries if entry.is_chinese]
+        self._cutter = WordCutter(NewWord(entry.word, entry.frequency) for entry in chinese)
         self._model = NameModel(posseg)
-        others = []
-        for entry in entries:
-            if entry.is_chinese:
-                self._tokenizer.add_word(entry.word, entry.frequency, entry.tag)
-            else:
-                others.append(entry)
-        self._others = {entry.word: entry.tag.startswith(_NAME_TAGS) for entry in others}
-        self._other_words = _any_of(self._others) if others else None
+        tags = posseg.dt.word_tag_tab | {entry.word: entry.tag for entry in chinese}
+        self._names = {word for word, tag in tags.items() if len(word) > 1 and _is_name_tag(tag)}
+        # Words that jieba never finds, since it cuts at marks: looked for as they are, before the cut.
+        self._others = {entry.word: _is_name_tag(entry.tag) for entry in entries if not entry.is_chinese}
+        self._other_words = _any_of(self._others) if self._others else None
 
-    def names(self, text: str) -> Iterator[str]:
+    def find(self, text: str) -> list[str]:
         """All that may be names, in order of appearance."""
         found: list[tuple[int, str]] = []
         if self._other_words is not None:
@@ -145,36 +143,37 @@ class _JiebaCutter:
             text = self._other_words.sub(lambda match: "\n" * len(match.group()), text)
         for block in _BLOCK.finditer(text):
             found += self._names_of_block(block.group(), block.start())
-        return (name for _, name in sorted(found, key=lambda each: each[0]))
+        return [name for _, name in sorted(found, key=itemgetter(0))]
 
     def _names_of_block(self, block: str, start: int) -> Iterator[tuple[int, str]]:
         """The names of a block and their places: words of the dictionary, and words of the model between them."""
         run = ""
         place = start
-        for word, tag in (*self._posseg.cut(block, HMM=False), ("", "")):
+        for word in (*self._cutter.cut(block), ""):
             if len(word) == 1 and "\u4e00" <= word <= "\u9fd5":
                 run += word
-                place += 1
-                continue
-            if len(run) > 1:
-                yield from self._names_of_run(run, place - len(run))
-            run = ""
-            if len(word) > 1 and tag.startswith(_NAME_TAGS):
-                yield place, word
+            else:
+                if len(run) > 1 and run not in self._cutter:  # a known word was taken apart with reason
+                    yield from self._names_of_run(run, place - len(run))
+                run = ""
+                if word in self._names:
+                    yield place, word
             place += len(word)
 
     def _names_of_run(self, run: str, place: int) -> Iterator[tuple[int, str]]:
-        if self._tokenizer.FREQ.get(run):  # a known word, which the cut chose to take apart
-            return
         for word, tag in self._model.cut(run):
             if len(word) > 1 and _is_credible(word, tag):
                 yield place, word
             place += len(word)
 
 
+def _is_name_tag(tag: str) -> bool:
+    return tag.startswith(_NAME_TAGS)
+
+
 def _is_credible(word: str, tag: str) -> bool:
     """Whether what the model takes for a name looks like one; it is right about persons, often wrong about places."""
-    if not tag.startswith(_NAME_TAGS) or not _NEVER_IN_NAMES.isdisjoint(word):
+    if not _is_name_tag(tag) or not _NEVER_IN_NAMES.isdisjoint(word):
         return False
     return not tag.startswith("ns") or len(word) > 2 or word[-1] in _PLACE_ENDINGS
 
@@ -189,25 +188,6 @@ def _any_of(words: Iterable[str]) -> re.Pattern[str]:
 def _not_names() -> frozenset[str]:
     lines = _NOT_NAMES.read_text(encoding="utf-8").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
-
-
-def load_jieba() -> tuple[Any, Any]:
-    """Import jieba and its tagger; what they say on the way is not for the user."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module("jieba"), importlib.import_module("jieba.posseg")
-
-
-def new_tokenizer(jieba: Any) -> Any:
-    """A tokenizer of jieba's with its dictionary in it.
-
-    jieba itself would keep the dictionary in a file that everybody can write (`/tmp/jieba.cache`), would trust that
-    file when it reads it, and would log both.
-    """
-    tokenizer = jieba.Tokenizer()
-    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
-    tokenizer.initialized = True
-    return tokenizer
 
 
 def _load_pipeline(model: str) -> Any:
