@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from zhenwei.errors import ConfigError
 from zhenwei.news.emotion_lexicon import (
     CATEGORIES,
     LexiconEntry,
+    Person,
     built_in_digest,
     built_in_modifiers,
     built_in_words,
@@ -32,7 +33,7 @@ from zhenwei.news.rows import BadRowError
 FORMULA = 1  # counts up when a value is computed in another way
 WINDOW = 3  # words before a word of emotion, within its clause, that may turn or weigh it
 
-_PERSONS = ("first", "second", "third")
+_PERSONS: tuple[Person, ...] = get_args(Person)
 _NAMES = (
     *(f"{category}_{value}" for category in CATEGORIES for value in ("score", "intensity")),
     *("positive", "negative", "balance"),
@@ -157,7 +158,7 @@ class EmotionExtractor:
         if self._cutter is None:
             self._cutter = self._loaded_cutter()
         clause: list[str] = []
-        for cuttable, letters, mark in _PIECE.findall(text.lower()):
+        for cuttable, letters, _mark in _PIECE.findall(text.lower()):
             if cuttable:
                 for word in self._cutter.cut(cuttable):
                     clause += self._parts(word)

@@ -113,7 +113,7 @@ def built_in_modifiers() -> Modifiers:
 @cache
 def built_in_emoticons() -> dict[str, str]:
     """The category of emotion of each known emoticon: Weibo's `[泪]`, emoji, and faces of marks such as `^_^`."""
-    return {emoticon: kind for emoticon, kind in _rows("emoticons.tsv")}
+    return dict(_rows("emoticons.tsv"))
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any
 
 from zhenwei.errors import ConfigError
 from zhenwei.news.fields import shown
-from zhenwei.news.jieba_words import NewWord, WordCutter, load_jieba
+from zhenwei.news.jieba_words import NewWord, WordCutter, load_posseg
 from zhenwei.news.markup import without_markup
 from zhenwei.news.name_dictionary import DictionaryEntry, read_dictionary
 
@@ -21,9 +21,7 @@ Tagger = Callable[[str], tuple[str, ...]]
 
 TAGGERS = ("jieba", "spacy")
 SPACY_MODEL = "zh_core_web_sm"
-SPACY_LABELS = frozenset(
-    {"PERSON", "GPE", "LOC", "ORG", "FAC", "NORP", "PRODUCT", "EVENT", "WORK_OF_ART", "LAW"}
-)
+SPACY_LABELS = frozenset({"PERSON", "GPE", "LOC", "ORG", "FAC", "NORP", "PRODUCT", "EVENT", "WORK_OF_ART", "LAW"})
 """The labels of spaCy that are entities; dates, numbers, sums and languages are not."""
 
 _NAME_TAGS = ("nr", "ns", "nt", "nz")
@@ -123,7 +121,7 @@ class _JiebaNames:
     def __init__(self, entries: Iterable[DictionaryEntry]) -> None:
         from zhenwei.news.name_model import NameModel  # noqa: PLC0415 - of use with jieba alone
 
-        posseg = load_jieba("jieba.posseg")
+        posseg = load_posseg()
         chinese = [entry for entry in entries if entry.is_chinese]
         self._cutter = WordCutter(NewWord(entry.word, entry.frequency) for entry in chinese)
         self._model = NameModel(posseg)

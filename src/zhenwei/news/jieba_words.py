@@ -5,7 +5,6 @@ itself, jieba keeps its dictionary in a file that everybody can write (`/tmp/jie
 reads it, and logs both.
 """
 
-import importlib
 import math
 import re
 import warnings
@@ -47,8 +46,7 @@ class WordCutter:
         self._total = math.log(tokenizer.total)
         # The log-probability of each word; None for what only begins words.
         self._words: dict[str, float | None] = {
-            word: math.log(frequency) - self._total if frequency else None
-            for word, frequency in tokenizer.FREQ.items()
+            word: math.log(frequency) - self._total if frequency else None for word, frequency in tokenizer.FREQ.items()
         }
 
     def __contains__(self, word: str) -> bool:
@@ -99,11 +97,20 @@ class WordCutter:
         return ends
 
 
-def load_jieba(module: str = "jieba") -> Any:
-    """Import jieba, or one of its modules; what it says on the way is not for the user."""
+def load_jieba() -> Any:
+    """Import jieba; what it says on the way is not for the user."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return importlib.import_module(module)
+        import jieba  # noqa: PLC0415 - of use where texts are cut
+    return jieba
+
+
+def load_posseg() -> Any:
+    """Import jieba's tagger, with the tags of its dictionary and the tables of its Markov model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from jieba import posseg  # noqa: PLC0415 - takes a second
+    return posseg
 
 
 @cache

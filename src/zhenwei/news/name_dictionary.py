@@ -78,7 +78,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
             line = raw.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path}, line {number}: found byte 0x{raw[error.start]:02x}, which is not UTF-8; save the file as UTF-8"
+                f"{path}, line {number}: not UTF-8: found byte 0x{raw[error.start]:02x}; save the file as UTF-8"
             ) from None
         if line.strip():
             found.append((number, line.strip(" \r")))
@@ -98,7 +98,7 @@ def _entry_of(line: str) -> DictionaryEntry:
         frequency = int(digits)
     tag = rest.pop(0) if rest else NAME_TAG
     if not _TAG.fullmatch(tag):
-        raise BadRowError(f"found {shown(tag)} behind the word; expected a frequency or a tag (nr, ns, nt, nz): {_FORM}")
+        raise BadRowError(f"found {shown(tag)}; expected a frequency or a tag, such as nr, ns, nt or nz: {_FORM}")
     if rest:
         raise BadRowError(f"found {shown(rest[0])} behind the tag; expected {_FORM}")
     return DictionaryEntry(word, frequency, tag)

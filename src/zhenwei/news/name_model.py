@@ -87,9 +87,7 @@ class NameModel:
             path.append(int(states[place]))
         return path[::-1]
 
-    def _step(
-        self, before: Numbers, scores: Scores, states: Numbers, emissions: Scores
-    ) -> tuple[Scores, Numbers]:
+    def _step(self, before: Numbers, scores: Scores, states: Numbers, emissions: Scores) -> tuple[Scores, Numbers]:
         """The best score of each state and the place, among the states before it, of where it comes from."""
         # Added in jieba's order: at -3e100 and below, the order decides what is lost.
         ways = (scores[:, None] + self._steps[before[:, None], states]) + emissions  # [before, states]
