@@ -1,12 +1,20 @@
-"""`zhenwei data`: collections into files, files into splits."""
+"""`zhenwei data`: collections into files, files with entities and emotion, files into splits."""
 
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from zhenwei.cli.figures import JsonTarget, write_json
+
+if TYPE_CHECKING:
+    from zhenwei.news.enrichment import EnrichmentSummary
+
 data_app = typer.Typer(
-    help="Make files of articles: from public collections, and cut into train, val and test.", no_args_is_help=True
+    help="Make files of articles: from public collections, with entities and emotion, and cut into train, val and "
+    "test.",
+    no_args_is_help=True,
 )
 
 
@@ -16,6 +24,13 @@ class By(StrEnum):
     TIME = "time"
     RANDOM = "random"
     GROUP = "group"
+
+
+class TaggerName(StrEnum):
+    """What finds entities."""
+
+    JIEBA = "jieba"
+    SPACY = "spacy"
 
 
 @data_app.command("import")
@@ -49,6 +64,48 @@ def import_(
 
 
 @data_app.command()
+def enrich(
+    file: Path = typer.Argument(help="Articles: .json, .jsonl, .csv or .parquet."),
+    output: Path = typer.Option(..., "--output", "-o", help="Where to write; may be FILE itself, with --overwrite."),
+    entities: bool = typer.Option(False, "--entities", help="Add each article's named entities."),
+    emotion: bool = typer.Option(False, "--emotion", help="Add each article's emotion features."),
+    tagger: TaggerName = typer.Option(TaggerName.JIEBA, help="What finds entities; spacy has to be installed."),
+    dictionary: Path | None = typer.Option(None, help="Names to find, in jieba's format: word [frequency] [tag]."),
+    tagger_model: str | None = typer.Option(None, metavar="NAME", help="A spaCy model, or the folder of one."),
+    lexicon: list[Path] = typer.Option([], help="Words of emotion to add: word, category, intensity, polarity."),
+    processes: int | None = typer.Option(None, min=1, help="How many work; as many as there are cores unless given."),
+    replace: bool = typer.Option(False, "--replace", help="Also for articles that have the field already."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the output if it is there."),
+    json: str | None = JsonTarget,
+) -> None:
+    """Add named entities, emotion features, or both to the articles of a file."""
+    from zhenwei.errors import ConfigError
+    from zhenwei.news.emotion import EmotionExtractor
+    from zhenwei.news.enrichment import enrich_file
+    from zhenwei.news.entities import build_tagger
+
+    if not entities and not emotion:
+        raise ConfigError("nothing to add; expected --entities, --emotion, or both")
+    if not entities and (dictionary or tagger_model or tagger is not TaggerName.JIEBA):
+        raise ConfigError("--dictionary, --tagger and --tagger-model are for --entities, which is missing")
+    if not emotion and lexicon:
+        raise ConfigError("--lexicon is for --emotion, which is missing")
+    summary = enrich_file(
+        file,
+        output,
+        entities=build_tagger(tagger.value, dictionary=dictionary, model=tagger_model) if entities else None,
+        emotion=EmotionExtractor.from_files(lexicon) if emotion else None,
+        processes=processes,
+        replace=replace,
+        overwrite=overwrite,
+    )
+    if json is not None:
+        write_json(summary.to_dict(), json)
+    if json != "-":
+        _print_summary(output, summary, entities=entities, emotion=emotion)
+
+
+@data_app.command()
 def split(
     file: Path = typer.Argument(help="Articles: .json, .jsonl, .csv or .parquet."),
     destination: Path = typer.Argument(metavar="DST", help="Folder for train.json, val.json and test.json."),
@@ -65,6 +122,17 @@ def split(
     written = split_file(file, destination, by.value, field=field, fractions=shares, seed=seed, overwrite=overwrite)
     for path, count in written.items():
         typer.echo(f"{path}: {count} articles")
+
+
+def _print_summary(output: Path, summary: "EnrichmentSummary", *, entities: bool, emotion: bool) -> None:
+    typer.echo(f"{output}: {summary.articles} articles")
+    if entities:
+        typer.echo(
+            f"entities: added to {summary.entities_added}, kept in {summary.entities_kept}; "
+            f"{summary.without_entities} articles have none"
+        )
+    if emotion:
+        typer.echo(f"emotion: added to {summary.emotion_added}, kept in {summary.emotion_kept}")
 
 
 def _shares(text: str) -> tuple[float, float, float]:

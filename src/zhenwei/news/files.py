@@ -93,6 +93,28 @@ def write_all(files: Mapping[Path, Iterable[Article]]) -> dict[Path, int]:
     return written
 
 
+def check_free_for_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no file of articles can be written, before the work whose fruit it would be.
+
+    Args:
+        path: The place.
+        overwrite: Whether a file that is there may be replaced.
+
+    Raises:
+        DataError: The suffix is none of ours, the place is a folder or taken, or its folder cannot be written to.
+    """
+    _known_suffix(path)
+    if path.is_dir():
+        raise DataError(f"{path}: found a folder; expected the name of a file")
+    if path.exists() and not overwrite:
+        raise DataError(f"{path}: exists already; choose another file, or --overwrite")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise DataError(f"{path}: cannot be written ({folder} is no folder)")
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"{path}: cannot be written (permission denied)")
+
+
 def check_free_for_parts(folder: Path, *, overwrite: bool) -> None:
     """Refuse a place that cannot become a folder of train, val and test without harm.
 
