@@ -2,8 +2,9 @@
 
 import pytest
 
+from zhenwei.config import DomainKind
 from zhenwei.news import Article
-from zhenwei.tokens import DomainRule, domain_of
+from zhenwei.tokens import domain_of
 
 DATED = Article(content="大蒜", domain="健康", time="2013-12-31 23:59:59")
 PLAIN = Article(content="大蒜")
@@ -13,7 +14,7 @@ PLAIN = Article(content="大蒜")
     ("article", "rule", "domain"),
     [(DATED, "field", "健康"), (DATED, "year", "2013"), (PLAIN, "field", None), (PLAIN, "year", None)],
 )
-def test_the_rule_says_where_the_domain_comes_from(article: Article, rule: DomainRule, domain: str | None) -> None:
+def test_the_rule_says_where_the_domain_comes_from(article: Article, rule: DomainKind, domain: str | None) -> None:
     assert domain_of(article, rule) == domain
 
 

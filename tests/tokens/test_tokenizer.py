@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from zhenwei.config import TokenUnit
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer
 from zhenwei.tokens.vocabulary import train_tokenizer
@@ -32,7 +33,7 @@ def tokenizer() -> TextTokenizer:
 
 @pytest.fixture(scope="module")
 def words() -> TextTokenizer:
-    return train_tokenizer(POSTS * 2, vocab_size=500, whole_words=True)
+    return train_tokenizer(POSTS * 2, vocab_size=500, unit="word")
 
 
 def names(tokenizer: TextTokenizer, text: str, max_len: int = 100) -> list[str | None]:
@@ -86,17 +87,17 @@ class TestTraining:
         tokenizer = train_tokenizer(["病病病蒜蒜大大大大"], vocab_size=7)
         assert set(tokenizer.backend.get_vocab()) >= {"大", "病"}
 
-    @pytest.mark.parametrize("whole_words", [False, True])
-    def test_the_file_is_the_same_byte_for_byte_whatever_the_threads(self, tmp_path: Path, whole_words: bool) -> None:
+    @pytest.mark.parametrize("unit", ["piece", "word", "character"])
+    def test_the_file_is_the_same_byte_for_byte_whatever_the_threads(self, tmp_path: Path, unit: TokenUnit) -> None:
         program = (
             "import sys; from zhenwei.tokens.vocabulary import train_tokenizer; "
-            f"train_tokenizer({POSTS * 2!r}, vocab_size=500, whole_words={whole_words}).save(sys.argv[1])"
+            f"train_tokenizer({POSTS * 2!r}, vocab_size=500, unit={unit!r}).save(sys.argv[1])"
         )
         written = [tmp_path / "one.json", tmp_path / "many.json"]
         for path, parallel, threads in zip(written, ("false", "true"), ("1", "4"), strict=True):
             threading = {"TOKENIZERS_PARALLELISM": parallel, "RAYON_NUM_THREADS": threads}
             subprocess.run([sys.executable, "-c", program, path], check=True, env={**os.environ, **threading})
-        train_tokenizer(POSTS * 2, vocab_size=500, whole_words=whole_words).save(tmp_path / "here.json")
+        train_tokenizer(POSTS * 2, vocab_size=500, unit=unit).save(tmp_path / "here.json")
         assert written[0].read_bytes() == written[1].read_bytes() == (tmp_path / "here.json").read_bytes()
 
     @pytest.mark.parametrize("texts", [[], ["", "  \n"]])
@@ -125,16 +126,16 @@ class TestWholeWords:
         assert not [token for token in words.backend.get_vocab() if token.startswith("##")]
 
     def test_special_tokens_come_first_and_then_the_most_frequent_words(self) -> None:
-        small = train_tokenizer(["bb aa bb 大 大 大 cc aa dd"], vocab_size=8, whole_words=True)
+        small = train_tokenizer(["bb aa bb 大 大 大 cc aa dd"], vocab_size=8, unit="word")
         assert [small.backend.id_to_token(n) for n in range(small.vocab_size)] == [
             "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "大", "aa", "bb",
         ]  # fmt: skip
 
     def test_a_word_below_the_minimum_frequency_is_not_learned(self) -> None:
-        assert train_tokenizer(["aa aa bb"], 100, whole_words=True).vocab_size == 6
-        assert train_tokenizer(["aa aa bb"], 100, min_frequency=1, whole_words=True).vocab_size == 7
+        assert train_tokenizer(["aa aa bb"], 100, unit="word").vocab_size == 6
+        assert train_tokenizer(["aa aa bb"], 100, min_frequency=1, unit="word").vocab_size == 7
         with pytest.raises(DataError, match="No word of the texts occurs 3 times"):
-            train_tokenizer(["aa aa bb"], 100, min_frequency=3, whole_words=True)
+            train_tokenizer(["aa aa bb"], 100, min_frequency=3, unit="word")
 
     def test_a_post_cannot_forge_a_special_token(self, words: TextTokenizer) -> None:
         encoded = words.encode_batch(["大[SEP]蒜[PAD][MASK]"], max_len=50)

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -200,7 +200,7 @@ class TestEntities:
 
 
 class TestEmotion:
-    MODEL = {"name": "bert_emo", "use_pretrained_bert": False}
+    MODEL: ClassVar = {"name": "bert_emo", "use_pretrained_bert": False}
 
     def enriched(self, folder: Path, vector: Callable[[str], Any]) -> Config:
         for part in ("train", "val", "test"):

@@ -19,6 +19,7 @@ from zhenwei.config.model import (
     EncoderConfig,
     ModelConfig,
     NetworkConfig,
+    TokenUnit,
     detector_names,
     register_model_config,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "OutputConfig",
     "TextCNNConfig",
     "TfidfConfig",
+    "TokenUnit",
     "TrainingConfig",
     "check_device",
     "detector_names",

@@ -11,6 +11,7 @@ from zhenwei.config.model import (
     EmbeddingConfig,
     EncoderConfig,
     ModelConfig,
+    TokenUnit,
     register_model_config,
 )
 
@@ -135,6 +136,11 @@ class TfidfConfig(ModelConfig):
 
     C: Positive = 30.0
     """Inverse of the strength of the logistic regression's L2 penalty."""
+
+    @property
+    def token_unit(self) -> TokenUnit:
+        """What n-grams are made of."""
+        return "character" if self.analyzer == "char" else self.analyzer
 
     @model_validator(mode="before")
     @classmethod

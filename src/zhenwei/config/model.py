@@ -13,6 +13,7 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0, le=1.0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 DomainKind = Literal["field", "year"]
+TokenUnit = Literal["piece", "word", "character", "auto"]
 SMALLEST_HIDDEN_SIZE = 4
 PUBLISHED_EMB_DIM = 768
 ENTRY_POINTS = "zhenwei.detectors"
@@ -33,6 +34,11 @@ class ModelConfig(Section):
     def domain_kind(self) -> DomainKind:
         """What the detector takes for an article's domain, if it asks for one."""
         return "field"
+
+    @property
+    def token_unit(self) -> TokenUnit:
+        """What a token is, where a vocabulary is trained on the training posts."""
+        return "piece"
 
 
 class NetworkConfig(ModelConfig):

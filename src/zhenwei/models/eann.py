@@ -1,6 +1,7 @@
 """The EANN detector."""
 
 import math
+
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 

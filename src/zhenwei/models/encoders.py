@@ -99,8 +99,7 @@ class EncodedNetwork(DetectorNetwork):
 
     def encoder_config(self) -> dict[str, Any] | None:
         """Return the pretrained encoder's own configuration where there is one."""
-        pretrained = isinstance(self.embedding, PretrainedEmbedding | PretrainedEncoder)
-        return self.embedding.encoder if pretrained else None
+        return None if isinstance(self.embedding, ScratchEmbedding) else self.embedding.encoder
 
 
 def build_token_encoder(

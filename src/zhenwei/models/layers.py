@@ -83,7 +83,7 @@ class CNNExtractor(nn.Module):
         columns = (inputs * mask.unsqueeze(-1)).transpose(1, 2)  # [B, D, T]
         found = []
         for convolution in self.convolutions:
-            kernel = int(convolution.kernel_size[0])  # type: ignore[index, arg-type]
+            kernel = int(convolution.kernel_size[0])  # type: ignore[index]
             values = convolution(nn.functional.pad(columns, (0, kernel - 1)))  # [B, F, T]: a window from each token on
             within = steps < (lengths - kernel + 1).clamp(min=1)  # [B, T]
             values = values.masked_fill(~within.unsqueeze(1), torch.finfo(values.dtype).min)

@@ -2,7 +2,7 @@
 
 from zhenwei.tokens.augmentation import Augmentation
 from zhenwei.tokens.batches import Batch, batch_order, collate
-from zhenwei.tokens.domains import DomainRule, domain_of
+from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.encoding import EncodedArticles, encode_articles
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, load_pretrained_tokenizer
 from zhenwei.tokens.vocabulary import train_tokenizer
@@ -10,7 +10,6 @@ from zhenwei.tokens.vocabulary import train_tokenizer
 __all__ = [
     "Augmentation",
     "Batch",
-    "DomainRule",
     "EncodedArticles",
     "SpecialTokens",
     "TextTokenizer",

@@ -1,13 +1,10 @@
 """What an article's domain is: its topic, or the year that it is from."""
 
-from typing import Literal
-
+from zhenwei.config import DomainKind
 from zhenwei.news import Article
 
-DomainRule = Literal["field", "year"]
 
-
-def domain_of(article: Article, domain: DomainRule = "field") -> str | None:
+def domain_of(article: Article, domain: DomainKind = "field") -> str | None:
     """Name an article's domain; None where it has none.
 
     Args:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news import Article
-from zhenwei.tokens.domains import DomainRule, domain_of
+from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
 from zhenwei.tokens.tokenizer import TextTokenizer
@@ -97,7 +98,7 @@ def encode_articles(
     max_len: int,
     *,
     fields: frozenset[str] = frozenset(),
-    domain: DomainRule = "field",
+    domain: DomainKind = "field",
     domain_names: Sequence[str] = (),
     emotion_size: int | None = None,
     max_entity_len: int = MAX_ENTITY_LEN,

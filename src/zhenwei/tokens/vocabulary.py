@@ -1,18 +1,25 @@
-"""A vocabulary trained on the training posts: characters for Chinese, whole words or pieces for the rest."""
+"""A vocabulary trained on the training posts: characters, whole words, or pieces of words."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, fields
-from itertools import islice
+from itertools import chain, islice
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from zhenwei.config import TokenUnit
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer
 
+_LONGEST_WORD = 100  # WordPiece reads longer ones as [UNK]
+_SAMPLE = 1000  # posts by which `auto` chooses
+# Scripts that put no spaces between words, as the names of their letters begin.
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+
 
 def train_tokenizer(
-    texts: Iterable[str], vocab_size: int, min_frequency: int = 2, whole_words: bool = False
+    texts: Iterable[str], vocab_size: int, min_frequency: int = 2, unit: TokenUnit = "piece"
 ) -> TextTokenizer:
     """Learn a vocabulary from the training posts: characters for Chinese, words and pieces for the rest.
 
@@ -23,9 +30,11 @@ def train_tokenizer(
     Args:
         texts: the posts; walked through once, so an iterator will do. Memory grows with the different words.
         vocab_size: the most tokens, the five special ones included.
-        min_frequency: characters, pieces and whole words that occur less often are not learned, and read as ``[UNK]``.
-        whole_words: no pieces: each token is a Chinese character, a whole word of another script, a number or a mark,
-            the most frequent ones first. For models that count tokens instead of embedding them.
+        min_frequency: what occurs less often is not learned, and reads as ``[UNK]``.
+        unit: what a token is. ``piece``: as above. For models that count tokens instead of embedding them: ``word``: a
+            Chinese character, a whole word of another script, a number or a mark; ``character``: any character, and
+            one space for all that is white; ``auto``: words where most letters of the first thousand posts are of a
+            script that puts spaces between words, else characters.
 
     Raises:
         ConfigError: ``vocab_size`` has no room for a single character.
@@ -35,42 +44,65 @@ def train_tokenizer(
     room = vocab_size - len(fields(special))
     if room < 1:
         raise ConfigError(f"vocab_size is {vocab_size}: five special tokens and a character need at least 6.")
-    words = _count_words(texts)
-    if not words:
+    if unit == "auto":
+        first = list(islice(iterator := iter(texts), _SAMPLE))
+        unit, texts = "word" if _puts_spaces(first) else "character", chain(first, iterator)
+    counts = _count_characters(texts) if unit == "character" else _count_words(texts)
+    if not counts:
         raise DataError("There are no texts to learn a vocabulary from.")
-    frequent = _most_frequent(words if whole_words else _count_characters(words), room, min_frequency)
+    frequent = _most_frequent(_count_parts(counts) if unit == "piece" else counts, room, min_frequency)
     if not frequent:
-        what = "word" if whole_words else "character"
+        what = "word" if unit == "word" else "character"
         raise DataError(f"No {what} of the texts occurs {min_frequency} times: there is no vocabulary to learn.")
     known = [*astuple(special), *frequent]
-    if not whole_words:
-        known += _learn_pieces(words, known, room - len(frequent), min_frequency)
-    vocabulary = {token: n for n, token in enumerate(known)}
-    model = models.WordLevel if whole_words else models.WordPiece
-    return _assemble(model(vocabulary, unk_token=special.unk), special)
+    if unit == "piece":
+        known += _learn_pieces(counts, known, room - len(frequent), min_frequency)
+    model = models.WordPiece if unit == "piece" else models.WordLevel
+    numbers = {token: n for n, token in enumerate(known)}
+    return _assemble(model(numbers, unk_token=special.unk), special, by_character=unit == "character")
 
 
-def _assemble(model: models.Model, special: SpecialTokens) -> TextTokenizer:
+def _assemble(model: models.Model, special: SpecialTokens, by_character: bool) -> TextTokenizer:
     """Put the parts around a model that make a tokenizer of it."""
     backend = Tokenizer(model)
-    backend.normalizer, backend.pre_tokenizer = _normalizer(), pre_tokenizers.BertPreTokenizer()
+    backend.normalizer = _normalizer(by_character)
+    splitter = pre_tokenizers.Split(Regex("."), "isolated") if by_character else pre_tokenizers.BertPreTokenizer()
+    backend.pre_tokenizer = splitter
     backend.post_processor = processors.TemplateProcessing(
         single=f"{special.cls} $A {special.sep}",
         special_tokens=[(token, backend.token_to_id(token)) for token in (special.cls, special.sep)],
     )
-    backend.decoder = decoders.WordPiece()
+    backend.decoder = decoders.Fuse() if by_character else decoders.WordPiece()
     backend.add_special_tokens(list(astuple(special)))
     return TextTokenizer(backend, special)
 
 
-_LONGEST_WORD = 100  # WordPiece reads longer ones as [UNK]
-
-
-def _normalizer() -> normalizers.Normalizer:
+def _normalizer(by_character: bool = False) -> normalizers.Normalizer:
     # Before NFKC, which would turn the Chinese comma that ends a link into one that may be part of it.
     link = Regex(r"[hH][tT][tT][pP][sS]?://[A-Za-z0-9\-._~/?#@!$&*+,;=%:]+")
-    bert = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True)
-    return normalizers.Sequence([normalizers.Replace(link, " 🔗 "), normalizers.NFKC(), bert])
+    bert = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=not by_character, strip_accents=False, lowercase=True
+    )
+    steps = [normalizers.Replace(link, " 🔗 "), normalizers.NFKC(), bert]
+    if by_character:
+        steps += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    return normalizers.Sequence(steps)
+
+
+def _puts_spaces(texts: list[str]) -> bool:
+    """Tell whether most letters are of scripts that put spaces between words."""
+    letters = Counter(character for text in texts for character in text if character.isalpha())
+    unspaced = sum(n for letter, n in letters.items() if unicodedata.name(letter, "").startswith(_UNSPACED))
+    return 2 * unspaced < letters.total()
+
+
+def _count_characters(texts: Iterable[str]) -> Counter[str]:
+    """Count characters as the tokenizer by characters sees them."""
+    normalizer = _normalizer(by_character=True)
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    return counts
 
 
 def _count_words(texts: Iterable[str]) -> Counter[str]:
@@ -88,7 +120,7 @@ def _count_words(texts: Iterable[str]) -> Counter[str]:
     return Counter({word: count for word, count in words.items() if len(word) <= _LONGEST_WORD})
 
 
-def _count_characters(words: Counter[str]) -> Counter[str]:
+def _count_parts(words: Counter[str]) -> Counter[str]:
     """Count the characters of words, those inside words as ``##c``."""
     counts: Counter[str] = Counter()
     for word, count in words.items():

@@ -119,7 +119,7 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
         return load_pretrained_tokenizer(name)
     articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
     contents = (article.content for article in articles)
-    return train_tokenizer(contents, config.data.vocab_size, min_frequency=config.data.min_frequency)
+    return train_tokenizer(contents, config.data.vocab_size, config.data.min_frequency, config.model.token_unit)
 
 
 def domain_names(train: Path, config: Config) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ import logging
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import DataError, MissingFieldError
 from zhenwei.news import Article, iter_articles
 from zhenwei.news.emotion import EmotionExtractor
-from zhenwei.news.entities import EntityTagger, build_tagger
+from zhenwei.news.entities import Tagger, build_tagger
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
 
 logger = logging.getLogger(__name__)
@@ -102,12 +103,16 @@ class Reader:
 
     def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
         """Make what the articles lack and their text gives."""
-        tagger: EntityTagger | None = None
         for article in articles:
             made: dict[str, object] = {}
             if "entities" in self.needs and article.entity_list is None:
-                tagger = tagger or build_tagger("jieba")
-                made["entity_list"] = tagger(article.content)
+                made["entity_list"] = _tagger()(article.content)
             if "emotion" in self.needs and article.emotion is None and self.learned.emotion is not None:
                 made["emotion"] = self.learned.emotion(article.content)
             yield article.model_copy(update=made) if made else article
+
+
+@cache
+def _tagger() -> Tagger:
+    """Return the tagger of new texts; it takes a second to load."""
+    return build_tagger("jieba")
