@@ -125,7 +125,7 @@ class TfidfConfig(ModelConfig):
     """What n-grams are made of: characters, or words as spaces and marks part them; `auto`: words where most letters
     of the training posts are of a script that puts spaces between words, else characters."""
 
-    ngram_range: list[AtLeastOne] = [1, 4]
+    ngram_range: list[AtLeastOne] = [1, 3]
     """Shortest and longest n-gram."""
 
     min_df: AtLeastOne = 2
@@ -154,5 +154,5 @@ class TfidfConfig(ModelConfig):
     @model_validator(mode="after")
     def _check_ngram_range(self) -> Self:
         if len(self.ngram_range) != 2 or not self.ngram_range[0] <= self.ngram_range[1]:
-            raise ValueError(f"ngram_range: found {self.ngram_range}; expected [shortest, longest], as [1, 4]")
+            raise ValueError(f"ngram_range: found {self.ngram_range}; expected [shortest, longest], as [1, 3]")
         return self
