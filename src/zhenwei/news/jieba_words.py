@@ -97,6 +97,11 @@ class WordCutter:
         return ends
 
 
+def is_known(word: str) -> bool:
+    """Whether jieba's dictionary has a word."""
+    return bool(_dictionary()[0].get(word))
+
+
 def load_jieba() -> Any:
     """Import jieba; what it says on the way is not for the user."""
     with warnings.catch_warnings():
