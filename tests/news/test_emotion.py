@@ -279,6 +279,9 @@ class TestLexicon:
         path.write_text("word\tcategory\tintensity\tpolarity\n", encoding="utf-8")
         with pytest.raises(DataError, match=r"expected word, category, intensity, polarity, separated by commas"):
             EmotionExtractor.from_files([path])
+        path.write_text("word,category,intensity,polarity\n" + "好" * 200_000, encoding="utf-8")
+        with pytest.raises(DataError, match="line 2: found 1 cells; expected 4, as in the header"):
+            EmotionExtractor.from_files([path])
         path.write_text("", encoding="utf-8")
         with pytest.raises(DataError, match=r"own\.csv: found the columns nothing"):
             EmotionExtractor.from_files([path])
