@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zhenwei.news.jieba_words import NewWord, WordCutter, load_jieba, load_posseg
+from zhenwei.news.jieba_words import NewWord, WordCutter, is_known, load_jieba, load_posseg
 from zhenwei.news.name_model import NameModel
 from zhenwei.news.sources.synthetic import SyntheticWorld
 
@@ -24,6 +24,12 @@ def jiebas_own() -> Any:
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
     tokenizer.initialized = True
     return tokenizer
+
+
+def test_the_dictionary_is_read_as_jieba_reads_it(jiebas_own: Any) -> None:
+    words = [word for word, frequency in jiebas_own.FREQ.items() if frequency]
+    assert all(map(is_known, words))
+    assert not any(is_known(word) for word, frequency in jiebas_own.FREQ.items() if not frequency)
 
 
 def blocks(text: str) -> list[str]:
