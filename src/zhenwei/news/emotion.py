@@ -26,7 +26,7 @@ from zhenwei.news.emotion_lexicon import (
 )
 from zhenwei.news.emotion_signs import SIGNS, count_signs
 from zhenwei.news.fields import shown
-from zhenwei.news.jieba_words import NewWord, WordCutter
+from zhenwei.news.jieba_words import NewWord, WordCutter, is_known
 from zhenwei.news.markup import without_markup
 from zhenwei.news.rows import BadRowError
 
@@ -182,8 +182,7 @@ class EmotionExtractor:
 
     def _loaded_cutter(self) -> WordCutter:
         words = sorted({*self._words, *self._negations, *self._degrees, *self._pronouns})
-        known = WordCutter()
-        return WordCutter(NewWord(word) for word in words if not word.isascii() and word not in known)
+        return WordCutter(NewWord(word) for word in words if not word.isascii() and not is_known(word))
 
 
 def _rate(amount: float, words: int) -> float:

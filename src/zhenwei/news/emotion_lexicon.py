@@ -72,17 +72,17 @@ def read_lexicon(path: Path) -> tuple[LexiconEntry, ...]:
     """
     lines = read_lines(path)
     separator = "," if path.suffix.lower() == ".csv" else "\t"
-    records = csv.reader((line for _, line in lines), delimiter=separator)
-    header = [name.strip().lower() for name in next(records, [])]
-    if sorted(header) != sorted(COLUMNS):
-        found = ", ".join(map(shown, header)) or "nothing"
+    header, *records = [_cells(line, separator) for _, line in lines] or [[]]
+    columns = [name.strip().lower() for name in header]
+    if sorted(columns) != sorted(COLUMNS):
+        found = ", ".join(map(shown, columns)) or "nothing"
         kind = "commas" if separator == "," else "tabs"
         raise DataError(f"{path}: found the columns {found}; expected {', '.join(COLUMNS)}, separated by {kind}")
     entries: dict[str, LexiconEntry] = {}
     bad = BadRows(path)
-    for (number, _), cells in zip(lines[1:], records, strict=False):
+    for (number, _), cells in zip(lines[1:], records, strict=True):
         try:
-            entry = _entry_of(header, cells)
+            entry = _entry_of(columns, cells)
         except BadRowError as problem:
             bad.add(f"line {number}", str(problem))
             continue
@@ -144,6 +144,16 @@ def entry_from(values: Sequence[object]) -> LexiconEntry:
     return LexiconEntry(
         word.lower(), _CATEGORY_NAMES[category.lower()], _intensity(intensity), _POLARITY_NAMES[polarity.lower()]
     )
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    """The cells of one line, with their quotes taken off where they are separated by commas."""
+    if separator == "\t":
+        return line.split("\t")
+    try:
+        return [cell for cells in csv.reader([line]) for cell in cells]
+    except csv.Error:  # a cell of more than 128 KiB
+        return [line]
 
 
 def _entry_of(header: list[str], cells: list[str]) -> LexiconEntry:

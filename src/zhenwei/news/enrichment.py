@@ -20,7 +20,7 @@ from zhenwei.news.processes import map_in_processes, usable_cores
 
 _logger = logging.getLogger(__name__)
 
-POSTS_PER_CHUNK = 64
+POSTS_PER_CHUNK = 256
 FEW = 3000  # articles that are done sooner than further processes are ready
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from zhenwei.errors import ConfigError
 from zhenwei.news.fields import shown
 from zhenwei.news.jieba_words import NewWord, WordCutter, load_posseg
-from zhenwei.news.markup import without_markup
-from zhenwei.news.name_dictionary import DictionaryEntry, read_dictionary
+from zhenwei.news.markup import NOTHING, without_markup
+from zhenwei.news.name_dictionary import DictionaryEntry, WordSearch, read_dictionary
 
 Tagger = Callable[[str], tuple[str, ...]]
 """Gives the entities of a text, each once; can be pickled, to work in several processes."""
@@ -128,17 +128,15 @@ class _JiebaNames:
         tags = posseg.dt.word_tag_tab | {entry.word: entry.tag for entry in chinese}
         self._names = {word for word, tag in tags.items() if len(word) > 1 and _is_name_tag(tag)}
         # Words that jieba never finds, since it cuts at marks: looked for as they are, before the cut.
-        self._others = {entry.word: _is_name_tag(entry.tag) for entry in entries if not entry.is_chinese}
-        self._other_words = _any_of(self._others) if self._others else None
+        self._others = WordSearch({e.word: _is_name_tag(e.tag) for e in entries if not e.is_chinese})
 
     def find(self, text: str) -> list[str]:
         """All that may be names, in order of appearance."""
         found: list[tuple[int, str]] = []
-        if self._other_words is not None:
-            for match in self._other_words.finditer(text):
-                if self._others[match.group()]:
-                    found.append((match.start(), match.group()))
-            text = self._other_words.sub(lambda match: "\n" * len(match.group()), text)
+        for place, word, is_a_name in self._others.find(text):
+            if is_a_name:
+                found.append((place, word))
+            text = f"{text[:place]}{NOTHING * len(word)}{text[place + len(word) :]}"
         for block in _BLOCK.finditer(text):
             found += self._names_of_block(block.group(), block.start())
         return [name for _, name in sorted(found, key=itemgetter(0))]
@@ -174,12 +172,6 @@ def _is_credible(word: str, tag: str) -> bool:
     if not _is_name_tag(tag) or not _NEVER_IN_NAMES.isdisjoint(word):
         return False
     return not tag.startswith("ns") or len(word) > 2 or word[-1] in _PLACE_ENDINGS
-
-
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Finds whichever of the words stands in a text, the longest first, and no word within a longer Latin one."""
-    longest_first = sorted(words, key=lambda word: (-len(word), word))
-    return re.compile("|".join(rf"(?<![a-zA-Z0-9]){re.escape(w)}(?![a-zA-Z0-9])" for w in longest_first))
 
 
 @cache

@@ -97,6 +97,11 @@ class WordCutter:
         return ends
 
 
+def is_known(word: str) -> bool:
+    """Whether jieba's dictionary has a word."""
+    return bool(_dictionary()[0].get(word))
+
+
 def load_jieba() -> Any:
     """Import jieba; what it says on the way is not for the user."""
     with warnings.catch_warnings():
@@ -115,7 +120,10 @@ def load_posseg() -> Any:
 
 @cache
 def _dictionary() -> tuple[dict[str, int], int]:
-    """The frequency of each word and of what begins words (0), and the sum of all."""
-    tokenizer = load_jieba().Tokenizer()
-    frequencies, total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
-    return frequencies, total
+    """The frequency of each word and of what begins words (0), and the sum of all, as jieba's `gen_pfdict`."""
+    with load_jieba().Tokenizer().get_dict_file() as file:
+        cells = file.read().decode("utf-8").split()  # word, frequency, tag, word, frequency, tag ...
+    words = cells[::3]
+    frequencies = dict.fromkeys((word[:end] for word in words for end in range(1, len(word))), 0)
+    frequencies.update(zip(words, map(int, cells[1::3]), strict=True))
+    return frequencies, sum(map(int, cells[1::3]))

@@ -5,7 +5,10 @@ import re
 LINK = re.compile(r"(?:https?://|www\.|\bt\.cn/)[!-~]+", re.IGNORECASE)
 # An account's name: letters of any script, digits, `_` and `-`, as Weibo allows them.
 MENTION = re.compile(r"[@＠][\w-]{2,30}")
-HASHTAG = re.compile(r"#[^#\s][^#\n]{0,49}#|(?<![\w#&])#(?=\w*[^\W\d])\w{1,50}")  # Weibo's pair of marks; Twitter's one
+# Weibo's pair of marks around a topic, or Twitter's one mark before a word.
+HASHTAG = re.compile(
+    r"(?<![a-zA-Z0-9&])#(?=[^#\n]*[^\W\d])[^#\s](?:[^#\n]{0,48}[^#\s&])?#|(?<![\w#&])#(?=\w*[^\W\d])\w{1,50}"
+)
 # Weibo writes a face as a name in brackets, as in [泪] or [bed凌乱]; a number in brackets is a footnote.
 FACE = re.compile(r"\[(?!\d+\])\w{1,8}\]")
 # One emoji, with the marks that colour or join it; two regional letters are one flag.
@@ -15,9 +18,11 @@ EMOJI = re.compile(
     "(?:[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[\u2600-\u27bf\U0001f300-\U0001faff])*"
 )
 
+NOTHING = "\n"  # stands in for a character that is no part of the words, and parts those before and behind it
+
 _BESIDES = re.compile("|".join(f"(?:{part.pattern})" for part in (LINK, MENTION, FACE)), re.IGNORECASE)
 
 
 def without_markup(text: str) -> str:
     """The text with its links, mentions and bracketed faces blanked out; every other character keeps its place."""
-    return _BESIDES.sub(lambda found: "\n" * len(found.group()), text)
+    return _BESIDES.sub(lambda found: NOTHING * len(found.group()), text)

@@ -1,6 +1,7 @@
 """A user's dictionary of names, in jieba's format: one word a line, `word [frequency] [tag]`."""
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,43 @@ class DictionaryEntry:
     def is_chinese(self) -> bool:
         """Whether the word has Chinese characters alone."""
         return _CHINESE.fullmatch(self.word) is not None
+
+
+class WordSearch:
+    """Finds words of any characters in a text, the longest first, and no Latin word within a longer one.
+
+    Args:
+        words: The words, and what is told of each where it is found.
+    """
+
+    def __init__(self, words: Mapping[str, bool]) -> None:
+        self._told = words
+        self._by_first: dict[str, list[str]] = {}
+        for word in sorted(words, key=len, reverse=True):
+            self._by_first.setdefault(word[0], []).append(word)
+
+    def find(self, text: str) -> Iterator[tuple[int, str, bool]]:
+        """The place of each word that stands in a text, the word, and what is told of it; none overlap."""
+        place = 0
+        while self._by_first and place < len(text):
+            for word in self._by_first.get(text[place], ()):
+                if text.startswith(word, place) and _stands_alone(text, place, place + len(word)):
+                    yield place, word, self._told[word]
+                    place += len(word)
+                    break
+            else:
+                place += 1
+
+
+def _stands_alone(text: str, begin: int, end: int) -> bool:
+    return not (
+        (begin > 0 and _is_latin(text[begin - 1]) and _is_latin(text[begin]))
+        or (end < len(text) and _is_latin(text[end - 1]) and _is_latin(text[end]))
+    )
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
 
 
 def read_dictionary(path: Path) -> tuple[DictionaryEntry, ...]:

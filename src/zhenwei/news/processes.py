@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from zhenwei.errors import ZhenweiError
@@ -48,9 +48,9 @@ def map_in_processes(work: Callable[[T], R], chunks: Iterable[tuple[K, T]], proc
     if processes == 1:
         yield from ((kept, work(sent)) for kept, sent in chunks)
         return
-    pool = ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(work,)
-    )
+    context = multiprocessing.get_context("spawn")
+    watched, held = context.Pipe(duplex=False)  # each worker ends when our end of it is closed, or dies with us
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(work, watched))
     waiting: deque[tuple[K, Future[R]]] = deque()
     try:
         for kept, sent in chunks:
@@ -60,13 +60,16 @@ def map_in_processes(work: Callable[[T], R], chunks: Iterable[tuple[K, T]], proc
                 yield _first(waiting)
         while waiting:
             yield _first(waiting)
+        pool.shutdown()
     except BrokenProcessPool:
         raise ZhenweiError(
             f"one of {processes} worker processes died; where memory ran out, fewer of them need less. In a script of "
             "your own, keep the call behind `if __name__ == '__main__':`"
         ) from None
     finally:
+        held.close()
         pool.shutdown(cancel_futures=True)
+        watched.close()
 
 
 def _first(waiting: deque[tuple[K, Future[R]]]) -> tuple[K, R]:
@@ -74,20 +77,16 @@ def _first(waiting: deque[tuple[K, Future[R]]]) -> tuple[K, R]:
     return kept, future.result()
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
-    """Make ready a worker: it leaves Ctrl-C to its parent, and ends when its parent does, however that ends."""
+def _begin(work: Callable[[Any], Any], watched: Connection) -> None:
+    """Make ready a worker: it leaves Ctrl-C to its parent, and ends at once when that lets go of it."""
     global _work  # noqa: PLW0603 - a worker has no other place to keep it
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
 
 
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
+def _end_with(watched: Connection) -> None:
+    watched.poll(None)  # nothing is ever sent: what comes is the end
     os._exit(1)
 
 
