@@ -109,11 +109,9 @@ def test_the_examples_for_contributors_work(tmp_path: Path) -> None:
         (tmp_path / "posts" / f"{number}.json").write_text(json.dumps(post), encoding="utf-8")
     use = f"""
 from zhenwei import Detector, Trainer
-from zhenwei.models import register_network
 from zhenwei.news import write_articles
 
 here = Path({str(tmp_path)!r})
-register_network("mean_pool", MeanPool)
 articles = list(read_example(here)["articles"])
 for part in ("train", "val"):
     write_articles(here / f"{{part}}.json", articles)
@@ -123,7 +121,8 @@ results, model_path = Trainer(config).train()
 (prediction,) = Detector.load(model_path).predict(["今日通报"])
 assert results["n"] == 12 and 0 < prediction.probability < 1
 """
-    script = "\n".join([*code_blocks(ROOT / "CONTRIBUTING.md", "python"), use])
+    detector = code_blocks(ROOT / "docs" / "detectors.md", "python")
+    script = "\n".join([*detector, *code_blocks(ROOT / "CONTRIBUTING.md", "python"), use])
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
