@@ -32,5 +32,5 @@ def train(
             write_json(results, json)
         columns = {"val": results["val"]} | ({"test": results} if results["split"] == "test" else {})
         shown = {part: {key: scores[key] for key in HEADLINES} for part, scores in columns.items()}
-        print_scores(shown, f"{settings.model.name}: {model_path}", json)
+        print_scores(shown, f"{settings.model.title}: {model_path}", json)
     end_processes()

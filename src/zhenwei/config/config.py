@@ -79,7 +79,7 @@ class Config(Section):
     @property
     def run_dir(self) -> Path:
         """The run's folder."""
-        return Path(self.output.dir or f"runs/{self.model.name}")
+        return Path(self.output.dir or f"runs/{self.model.title}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the canonical form, ready for JSON."""

@@ -26,6 +26,11 @@ class ModelConfig(Section):
     """Which detector."""
 
     @property
+    def title(self) -> str:
+        """What a run of the detector is called: its name, and how it is debiased."""
+        return self.name
+
+    @property
     def pretrained(self) -> str | None:
         """Folder or hub name of the pretrained encoder that the detector starts from; None: it starts from scratch."""
         return None
@@ -78,6 +83,11 @@ class NetworkConfig(ModelConfig):
                 )
                 raise ValueError(f"mlp_dims: found {self.mlp_dims}; {expected}")
         return self
+
+    @property
+    def title(self) -> str:
+        """The detector's name, and how it is debiased: `bigru-endef`."""
+        return self.name if self.debias is None else f"{self.name}-{self.debias}"
 
     @property
     def mlp_hidden_dims(self) -> list[int]:

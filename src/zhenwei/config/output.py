@@ -11,7 +11,7 @@ class OutputConfig(Section):
     """Where a run is kept and how it is logged."""
 
     dir: str | None = None
-    """The run folder; `null`: `runs/<model.name>`."""
+    """The run folder; `null`: `runs/<model.name>`, with `-endef` behind it where the model is debiased."""
 
     log_interval: Annotated[int, Field(ge=1)] = 50
     """Optimiser steps between two lines of the log (loss, rate, gradient norm, texts per second)."""

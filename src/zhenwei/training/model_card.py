@@ -14,7 +14,7 @@ license: other
 tags: [fake-news-detection, {config.model.name}]
 ---
 
-# A `{config.model.name}` detector of fake news
+# A `{config.model.title}` detector of fake news
 
 Trained by zhenwei on {facts.get("n_train", "?")} articles; the weights are those
 of epoch {facts.get("epoch", "?")}, the best on {facts.get("n_val", "?")} validation articles by

@@ -67,16 +67,24 @@ class Reader:
             DataError: If one lacks a field that the network needs and that cannot be made from its text, or its emotion
                 vector is of another length than those of the training articles.
         """
-        return encode_articles(
-            self._completed(articles) if self.complete else articles,
-            self.tokenizer,
-            self.max_len,
-            fields=self.needs,
-            domain=self.domain_kind,
-            domain_names=self.learned.domain_names,
-            emotion_size=self.learned.emotion_size or None,
-            first_row=first_row,
-        )
+        try:
+            return encode_articles(
+                self._completed(articles) if self.complete else articles,
+                self.tokenizer,
+                self.max_len,
+                fields=self.needs,
+                domain=self.domain_kind,
+                domain_names=self.learned.domain_names,
+                emotion_size=self.learned.emotion_size or None,
+                first_row=first_row,
+            )
+        except MissingFieldError as error:
+            if not self.complete:
+                raise
+            raise DataError(
+                f"{error}; the vectors of its training articles were not made by zhenwei, so each article must bring its "
+                f"own, of {self.learned.emotion_size} numbers"
+            ) from None
 
     def encode_file(self, path: Path) -> EncodedArticles:
         """Read a file of labelled articles into arrays, and say how many were cut.

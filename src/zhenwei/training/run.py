@@ -117,7 +117,7 @@ class Run:
 
     def _fit(self, data: PreparedData, network: FittedNetwork) -> None:
         """Fit a network in one go. A run that is resumed is fitted again, in seconds, and comes out the same."""
-        logger.info("fitting '%s' to %d articles", self.config.model.name, len(data.train))
+        logger.info("fitting '%s' to %d articles", self.config.model.title, len(data.train))
         agreed(self.accelerator, lambda: network.fit(data.train, self.config.seed))
         network.to(self.accelerator.device)
         logger.info("network: %s", _size(network))
@@ -147,7 +147,7 @@ class Run:
             **final,
             "split": "val" if data.test is None else "test",
             "val": val,
-            "model": self.config.model.name,
+            "model": self.config.model.title,
             "seed": self.config.seed,
             "best_epoch": bundle.facts["epoch"],
             "epochs": self.progress.epoch,

@@ -82,7 +82,7 @@ class Trainer:
                 accelerator = build_accelerator(config, folder.tensorboard)
                 logger.info(
                     "run '%s': %s on %s, precision '%s', %d process(es)",
-                    path, config.model.name, accelerator.device, accelerator.mixed_precision,
+                    path, config.model.title, accelerator.device, accelerator.mixed_precision,
                     accelerator.num_processes,
                 )  # fmt: skip
                 return Run(config, folder, accelerator, begin).carry_out()
