@@ -82,8 +82,8 @@ class Reader:
             if not self.complete:
                 raise
             raise DataError(
-                f"{error}; the vectors of its training articles were not made by zhenwei, so each article must bring its "
-                f"own, of {self.learned.emotion_size} numbers"
+                f"{error}; the vectors of its training articles were not made by zhenwei, so each article must bring "
+                f"its own, of {self.learned.emotion_size} numbers"
             ) from None
 
     def encode_file(self, path: Path) -> EncodedArticles:
