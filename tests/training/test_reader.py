@@ -1,0 +1,78 @@
+"""How a detector reads articles: what is encoded, what is made from the text, what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei.errors import DataError, MissingFieldError
+from zhenwei.news import Article
+from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.news.entities import build_tagger
+from zhenwei.tokens import TextTokenizer
+from zhenwei.training.reader import LearnedFields, Reader
+
+TEXT = "听说北京的自来水出大事了，气死我了！"
+
+
+def reader(tokenizer: TextTokenizer, *needs: str, complete: bool = True, **learned: Any) -> Reader:
+    return Reader(tokenizer, 40, frozenset(needs), LearnedFields(**learned), complete=complete)
+
+
+class TestNewTexts:
+    def test_their_entities_are_found_where_a_network_reads_them(self, tokenizer: TextTokenizer) -> None:
+        found = build_tagger("jieba")(TEXT)
+        assert "北京" in found
+        bare, given = (
+            reader(tokenizer, "entities").encode([Article(content=TEXT, entity_list=entities)])
+            for entities in (None, found)
+        )
+        assert bare.entity_tokens is not None
+        assert len(bare.entity_tokens[0]) > 2
+        assert bare.fingerprint() == given.fingerprint()
+
+    def test_entities_that_came_along_are_kept(self, tokenizer: TextTokenizer) -> None:
+        encoded = reader(tokenizer, "entities").encode([Article(content=TEXT, entity_list=())])
+        assert encoded.entity_tokens is not None
+        assert len(encoded.entity_tokens[0]) == 0
+
+    def test_their_emotion_is_computed_as_that_of_the_training_articles(self, tokenizer: TextTokenizer) -> None:
+        emotion = EmotionExtractor.from_files([])
+        read = reader(tokenizer, "emotion", emotion_size=len(emotion), emotion=emotion)
+        encoded = read.encode([Article(content=TEXT)])
+        assert encoded.emotion is not None
+        assert encoded.emotion[0].tolist() == pytest.approx(emotion(TEXT))
+        assert encoded.emotion.any()
+
+    def test_without_what_made_the_training_articles_vectors_each_must_bring_its_own(
+        self, tokenizer: TextTokenizer
+    ) -> None:
+        read = reader(tokenizer, "emotion", emotion_size=2)
+        with pytest.raises(DataError, match=r"row 5: no field 'emotion'.*each article must bring its own, of 2 numb"):
+            read.encode([Article(content=TEXT)], first_row=5)
+        assert read.encode([Article(content=TEXT, emotion=[0.5, 1])]).emotion is not None
+        with pytest.raises(DataError, match="this detector reads vectors of 2"):
+            read.encode([Article(content=TEXT, emotion=[0.5])])
+
+    def test_an_unknown_domain_is_no_error(self, tokenizer: TextTokenizer) -> None:
+        read = reader(tokenizer, "domain", domain_names=("健康",))
+        encoded = read.encode([Article(content=TEXT, domain=domain) for domain in ("健康", "天文", None)])
+        assert encoded.domains is not None
+        assert encoded.domains.tolist() == [0, -1, -1]
+
+
+class TestTrainingArticles:
+    def test_nothing_is_made_for_them_behind_the_users_back(self, tokenizer: TextTokenizer) -> None:
+        with pytest.raises(MissingFieldError):
+            reader(tokenizer, "entities", complete=False).encode([Article(content=TEXT)])
+
+    def test_a_file_whose_name_has_a_space_is_named_as_the_shell_takes_it(
+        self, tokenizer: TextTokenizer, tmp_path: Path, make_posts: Callable[..., list[dict[str, Any]]]
+    ) -> None:
+        file = tmp_path / "my posts.json"
+        file.write_text(json.dumps(make_posts(4)), encoding="utf-8")
+        with pytest.raises(DataError) as found:
+            reader(tokenizer, "emotion", complete=False).encode_file(file)
+        assert f"zhenwei data enrich '{file}' -o '{file}' --emotion --overwrite" in str(found.value)
