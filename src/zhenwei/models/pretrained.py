@@ -105,7 +105,7 @@ def check_positions(positions: object, max_len: int, name: str) -> None:
 
 
 def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:
-    """Load an encoder's weights; return it with the names of weights that were not there."""
+    """Load an encoder's weights; return it with the names of weights that were not there, or of another shape."""
     from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
 
     fewer = {} if layers else {"num_hidden_layers": 0}
@@ -119,11 +119,12 @@ def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:
                 trust_remote_code=False,
                 local_files_only=local_only,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told of here; transformers' own error is "look at the above report"
                 attn_implementation=kind,
                 **fewer,
             ),
         )
-    return model, set(info["missing_keys"])
+    return model, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
 
 
 def _with_attention(layers: bool, build: Callable[[str], Any]) -> Any:
