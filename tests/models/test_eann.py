@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._dynamo.utils import counters
 
 from zhenwei.config import EANNConfig
 from zhenwei.models import Vocabulary, build_network
@@ -38,23 +39,27 @@ def domain_loss_slowly(slow: Any, network: EANN, domains: list[int], weights: li
     return float(np.mean(lost)) if lost else 0.0
 
 
+def strength_at(progress: float) -> float:
+    return reversal_strength(torch.tensor(progress)).item()
+
+
 class TestStrength:
     @pytest.mark.parametrize("progress", [0.0, 0.01, 0.02, 0.05, 0.1, 0.5, 0.9, 1.0])
     def test_it_rises_from_a_tenth_to_one_as_published(self, progress: float) -> None:
         published = max(2.0 / (1.0 + math.e ** (-10.0 * progress)) - 1.0, 0.1)
-        assert reversal_strength(progress) == pytest.approx(published)
+        assert strength_at(progress) == pytest.approx(published)
 
     def test_figures(self) -> None:
-        assert reversal_strength(0.0) == 0.1
-        assert reversal_strength(0.02) == 0.1  # 0.0997 by the formula alone
-        assert reversal_strength(0.1) == pytest.approx(0.46212, abs=1e-5)
-        assert reversal_strength(1.0) == pytest.approx(0.99991, abs=1e-5)
+        assert strength_at(0.0) == pytest.approx(0.1)
+        assert strength_at(0.02) == pytest.approx(0.1)  # 0.0997 by the formula alone
+        assert strength_at(0.1) == pytest.approx(0.46212, abs=1e-5)
+        assert strength_at(1.0) == pytest.approx(0.99991, abs=1e-5)
 
 
 class TestGradientReversal:
     def test_values_pass_and_gradients_turn_round(self) -> None:
         values = torch.randn(3, 2, requires_grad=True)
-        passed = reverse_gradients(values, 0.7)
+        passed = reverse_gradients(values, torch.tensor(0.7))
         assert torch.equal(passed, values)
         passed.backward(torch.ones(3, 2) * 2)
         assert values.grad is not None
@@ -108,7 +113,7 @@ class TestForward:
         assert torch.isfinite(loss)
 
 
-def gradients(network: EANN, loss: Tensor) -> dict[str, Tensor]:
+def gradients(network: nn.Module, loss: Tensor) -> dict[str, Tensor]:
     """The gradient of each weight; zeros where the loss does not depend on it."""
     network.zero_grad()
     loss.backward()
@@ -135,7 +140,7 @@ class TestGradients:
     ) -> None:
         network = build(reversal=reversal, domain_loss_weight=weight).double()
         batch = make_batch(ROWS, labels=LABELS, domains=[0, 1, -1, 2])
-        strength = reversal_strength(progress) if reversal is None else reversal
+        strength = strength_at(progress) if reversal is None else reversal
         of_domain = gradients(network, unreversed_domain_loss(network, batch))
         of_label = gradients(network, training_loss(network.eval()(batch), batch, 4, 4))
         found = gradients(network, training_loss(network.train()(batch, progress), batch, 4, 4))
@@ -165,3 +170,24 @@ class TestGradients:
         network, batch = build(), make_batch(ROWS, domains=[-1] * 4)
         found = gradients(network, network(batch, 1.0).losses["domain"])
         assert all((gradient == 0).all() for gradient in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"reversal": 0.6}, {"debias": "endef"}], ids=str)
+def test_compiled_it_is_not_compiled_anew_for_each_progress(settings: dict[str, Any], make_batch: MakeBatch) -> None:
+    batch = make_batch(ROWS, labels=LABELS, domains=[0, 1, -1, 2], entities=[[5], [6, 7], [], [5]])
+    network = build_network(
+        EANNConfig(emb_dim=4, mlp_dims=[6], kernels=[1, 3], filters=5, dropout=0.0, **settings),
+        Vocabulary(20, 0, 10, domains=("a", "b", "c")),
+    ).train()
+    torch.compiler.reset()
+    counters.clear()
+    compiled = torch.compile(network, backend="aot_eager")
+    for progress in (0.0, 0.1, 0.2, 0.3, 0.4, 1.0):
+        found = gradients(network, training_loss(compiled(batch, progress), batch, 4, 4))
+        expected = gradients(network, training_loss(network(batch, progress), batch, 4, 4))
+        for name, gradient in found.items():
+            torch.testing.assert_close(gradient, expected[name], msg=name)
+    assert counters["stats"]["unique_graphs"] <= 2  # for the first progress, then for any
+    assert not counters["graph_break"]
+    torch.compiler.reset()
