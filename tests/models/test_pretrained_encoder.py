@@ -111,6 +111,12 @@ class TestKinds:
             expected = whole(input_ids=alone, attention_mask=torch.ones_like(alone)).last_hidden_state[0]
             torch.testing.assert_close(found[row, :length], expected, atol=1e-5, rtol=0)
 
+    def test_a_row_of_padding_alone_is_read_as_one_pad(self, make_model: MakeModel) -> None:
+        """No kernel need then take a softmax over nothing, which some answer with NaN."""
+        encoder = encoder_of(build(make_model("Bert"), finetune_layers=0).eval())
+        expected = encoder(torch.tensor([[0]]), torch.tensor([[True]]))[0, 0]
+        torch.testing.assert_close(encoder(TOKENS, MASK)[2, 0], expected, atol=1e-6, rtol=0)
+
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
     @pytest.mark.parametrize("layers", [0, "all"])
     def test_rows_of_padding_alone_give_finite_numbers_and_gradients(
