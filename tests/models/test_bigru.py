@@ -5,16 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from zhenwei.config import BiGRUConfig, ModelConfig
 from zhenwei.errors import ConfigError
 from zhenwei.models import Vocabulary, build_network, register_network
 from zhenwei.models.bigru import BiGRU
 from zhenwei.tokens import Batch
-
-Floats = NDArray[np.float64]
 
 VOCABULARY = Vocabulary(size=20, pad_id=0, max_len=10)
 LENGTHS = [4, 2, 1]
@@ -38,47 +34,16 @@ def batch_of(*rows: list[int]) -> Batch:
 BATCH = batch_of([3, 4, 5, 6], [7, 8], [9])
 
 
-def array(tensor: torch.Tensor) -> Floats:
-    return np.asarray(tensor.detach().double().numpy())
-
-
-def sigmoid(x: Floats) -> Floats:
-    return 1 / (1 + np.exp(-x))
-
-
-def read_slowly(gru: nn.Module, inputs: Floats) -> Floats:
-    """Run a one-directional GRU over one article [T, D], state by state (Cho et al., EMNLP 2014)."""
-    w_in, w_state = array(gru.weight_ih_l0), array(gru.weight_hh_l0)
-    b_in, b_state = array(gru.bias_ih_l0), array(gru.bias_hh_l0)
-    hidden = w_state.shape[1]
-    state, states = np.zeros(hidden), []
-    for token in inputs:
-        of_input, of_state = w_in @ token + b_in, w_state @ state + b_state
-        reset = sigmoid(of_input[:hidden] + of_state[:hidden])
-        update = sigmoid(of_input[hidden : 2 * hidden] + of_state[hidden : 2 * hidden])
-        candidate = np.tanh(of_input[2 * hidden :] + reset * of_state[2 * hidden :])
-        state = (1 - update) * candidate + update * state
-        states.append(state)
-    return np.array(states)
-
-
-def judge_slowly(network: BiGRU, tokens: list[int]) -> float:
+def judge_slowly(slow: Any, network: BiGRU, tokens: list[int]) -> float:
     """Judge one article alone, as the published description reads."""
-    embedded = array(network.embedding.table.weight)[tokens]  # [T, E]
-    states = embedded
-    for ahead, back in zip(network.gru.forward_layers, network.gru.backward_layers, strict=True):
-        states = np.concatenate([read_slowly(ahead, states), read_slowly(back, states[::-1])[::-1]], axis=1)
+    embedded = slow.embedded(network, tokens)  # [T, E]
+    states = slow.bigru(network.gru, embedded)  # [T, 2H]
     mean, variance = states.mean(axis=1, keepdims=True), states.var(axis=1, keepdims=True)
-    states = (states - mean) / np.sqrt(variance + 1e-5) * array(network.norm.weight) + array(network.norm.bias)
-    scores = states @ array(network.attention.score.weight)[0] + array(network.attention.score.bias)[0]
-    weights = np.exp(scores) / np.exp(scores).sum()
-    features = weights @ states
+    states = (states - mean) / np.sqrt(variance + 1e-5) * slow.array(network.norm.weight)
+    features = slow.attention(network.attention, states + slow.array(network.norm.bias))
     if network.residual is not None:
-        features = features + array(network.residual.weight) @ embedded.mean(axis=0) + array(network.residual.bias)
-    linears = [layer for layer in network.mlp.layers if isinstance(layer, nn.Linear)]
-    for linear in linears[:-1]:
-        features = np.maximum(array(linear.weight) @ features + array(linear.bias), 0)
-    return float((array(linears[-1].weight) @ features + array(linears[-1].bias))[0])
+        features = features + slow.linear(network.residual, embedded.mean(axis=0))
+    return float(slow.mlp(network.mlp, features)[0])
 
 
 @pytest.mark.parametrize(
@@ -86,10 +51,10 @@ def judge_slowly(network: BiGRU, tokens: list[int]) -> float:
     [{}, {"use_residual": True}, {"num_layers": 2}, {"hidden_dim": 3}, {"mlp_dims": [1]}, {"mlp_dims": [8, 4, 1]}],
     ids=str,
 )
-def test_it_computes_what_is_published(settings: dict[str, Any]) -> None:
+def test_it_computes_what_is_published(settings: dict[str, Any], slow: Any) -> None:
     network = build(**settings).eval()
-    expected = [judge_slowly(network, BATCH.tokens[row, :length].tolist()) for row, length in enumerate(LENGTHS)]
-    np.testing.assert_allclose(array(network(BATCH).logits), expected, atol=1e-5)
+    expected = [judge_slowly(slow, network, BATCH.tokens[row, :length].tolist()) for row, length in enumerate(LENGTHS)]
+    np.testing.assert_allclose(slow.array(network(BATCH).logits), expected, atol=1e-5)
 
 
 class TestOutput:

@@ -211,17 +211,34 @@ def model_config_class(name: object) -> type[ModelConfig]:
     """Return the settings class of a detector, importing it where another package brings it.
 
     Raises:
-        ValueError: If no detector has this name; the message names the nearest.
+        ValueError: If no detector has this name; the message names the nearest. Or if the package that promises it
+            cannot be imported, or does not register it.
     """
     if isinstance(name, str) and name not in _CONFIGS:
-        for found in entry_points(group=ENTRY_POINTS, name=name):
-            found.load()  # the module registers its detector
+        _import_detector(name)
     if isinstance(name, str) and name in _CONFIGS:
         return _CONFIGS[name]
     if str(name).endswith("endef") and str(name)[: -len("endef")].rstrip("_-") in _CONFIGS:
         base = str(name)[: -len("endef")].rstrip("_-")
         raise ValueError(f"name: found {name!r}; set name to '{base}' and debias to 'endef'")
     raise ValueError(f"name: found {name!r}; {did_you_mean(str(name), detector_names())}")
+
+
+def _import_detector(name: str) -> None:
+    """Import the module of another package that promises a detector of this name, if one does; it registers itself."""
+    for promise in entry_points(group=ENTRY_POINTS, name=name):
+        package = "a package" if promise.dist is None else f"the package '{promise.dist.name}'"
+        broken = f"name: found {name!r}, which {package} promises, but its module '{promise.value}'"
+        try:
+            promise.load()
+        except Exception as error:  # another's code: anything may come out of it
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(f"{broken} cannot be imported ({reason}); mend or remove the package") from error
+        if name not in _CONFIGS:
+            raise ValueError(
+                f"{broken} registers no detector of this name; expected register_detector(...) with settings whose "
+                f"default name is {name!r}"
+            )
 
 
 def detector_names() -> list[str]:

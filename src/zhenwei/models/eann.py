@@ -1,7 +1,6 @@
 """The EANN detector."""
 
-import math
-
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -39,18 +38,20 @@ class EANN(EncodedNetwork):
         features = self.extractor(self.embedding(batch.tokens, batch.mask), batch.mask)  # [B, T, E] -> [B, D]
         output = Output(logits=self.mlp(features), features=features)
         if self.training and batch.domains is not None:
-            strength = reversal_strength(progress) if self.reversal is None else self.reversal
+            # A tensor: a number that changes with each step would have a compiled network compiled anew each time.
+            now = features.new_ones((), dtype=torch.float32) * progress
+            strength = reversal_strength(now) if self.reversal is None else torch.full_like(now, self.reversal)
             guesses = self.domain_mlp(reverse_gradients(features, strength))  # [B, domains]
             output.losses["domain"] = self.domain_loss_weight * domain_loss(guesses, batch.domains, batch.weights)
         return output
 
 
-def reversal_strength(progress: float) -> float:
+def reversal_strength(progress: Tensor) -> Tensor:
     """Return the strength of the gradient reversal at a progress of training from 0 to 1: max(2/(1+e^(-10p))-1, 0.1).
 
     The schedule of Ganin & Lempitsky (ICML 2015), with the least strength of ENDEF's code.
     """
-    return max(2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0, LEAST_REVERSAL)
+    return (2.0 / (1.0 + torch.exp(-10.0 * progress)) - 1.0).clamp(min=LEAST_REVERSAL)
 
 
 def domain_loss(guesses: Tensor, domains: Tensor, weights: Tensor) -> Tensor:

@@ -76,9 +76,11 @@ def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchE
     described = vocabulary.encoder
     model, encoder = load_encoder(name, layers=False) if described is None else empty_encoder(described, layers=False)
     layer = _embedding_layer(model, name)
-    check_fit(layer.get_submodule("word_embeddings"), config.emb_dim, vocabulary.size, name, "has embeddings of size")
+    embedding = PretrainedEmbedding(layer, encoder, config.finetune_bert, config.emb_dropout)
+    words = layer.get_submodule("word_embeddings")
+    check_fit(words, embedding.features, config.emb_dim, vocabulary.size, name, "has embeddings of size")
     check_positions(getattr(layer, "position_embeddings", None), vocabulary.max_len, name)
-    return PretrainedEmbedding(layer, encoder, config.finetune_bert, config.emb_dropout)
+    return embedding
 
 
 def _embedding_layer(model: nn.Module, name: str) -> nn.Module:

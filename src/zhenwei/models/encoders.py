@@ -118,9 +118,11 @@ def build_token_encoder(
         return ScratchEmbedding(vocabulary.size, size, vocabulary.pad_id, config.emb_dropout)
     described = vocabulary.encoder
     model, encoder = load_encoder(name, layers=True) if described is None else empty_encoder(described, layers=True)
-    check_fit(model.get_input_embeddings(), config.emb_dim, vocabulary.size, name, "has the hidden size")  # type: ignore[operator]
+    whole = PretrainedEncoder(model, encoder, config.finetune_layers, config.emb_dropout, name)
+    words = model.get_input_embeddings()  # type: ignore[operator]
+    check_fit(words, whole.features, config.emb_dim, vocabulary.size, name, "has the hidden size")
     check_positions(getattr(getattr(model, "embeddings", None), "position_embeddings", None), vocabulary.max_len, name)
-    return PretrainedEncoder(model, encoder, config.finetune_layers, config.emb_dropout, name)
+    return whole
 
 
 def _trained_parts(model: nn.Module, finetune_layers: int | Literal["all"], name: str) -> list[nn.Module]:
@@ -132,8 +134,6 @@ def _trained_parts(model: nn.Module, finetune_layers: int | Literal["all"], name
     depth = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
     stacks = [part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
     if finetune_layers > depth or not stacks:  # ALBERT's layers, for one, are one layer used again and again
-        most = f"has {depth} layers" if stacks else "has no list of layers of its own"
-        raise PretrainedModelError(
-            f"model.finetune_layers: found {finetune_layers}; '{name}' {most}: set fewer, 0, or 'all'"
-        )
+        advice = f"has {depth} layers: set at most that" if stacks else "has no layers of their own weights: set 0"
+        raise PretrainedModelError(f"model.finetune_layers: found {finetune_layers}; '{name}' {advice}, or 'all'")
     return list(stacks[0][depth - finetune_layers :])

@@ -95,19 +95,20 @@ class GradientReversal(torch.autograd.Function):
     """Lets values pass as they are, and turns their gradients round (Ganin & Lempitsky, ICML 2015)."""
 
     @staticmethod
-    def forward(context: Any, values: Tensor, strength: float) -> Tensor:
+    def forward(context: Any, values: Tensor, strength: Tensor) -> Tensor:
         """Return the values."""
-        context.strength = strength
+        context.save_for_backward(strength)
         return values.view_as(values)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Return the gradient times -strength; the strength has none."""
-        return -context.strength * gradients[0], None
+        (strength,) = context.saved_tensors
+        return -strength.to(gradients[0].dtype) * gradients[0], None
 
 
-def reverse_gradients(values: Tensor, strength: float) -> Tensor:
-    """Pass values on; going back, their gradient is multiplied by -strength."""
+def reverse_gradients(values: Tensor, strength: Tensor) -> Tensor:
+    """Pass values on; going back, their gradient is multiplied by -strength, a scalar."""
     reversed_values: Tensor = GradientReversal.apply(values, strength)  # type: ignore[no-untyped-call]
     return reversed_values
 

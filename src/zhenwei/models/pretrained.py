@@ -1,8 +1,8 @@
 """Pretrained encoders of transformers: loaded from safetensors alone, rebuilt empty for a bundle, checked for fit."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ from torch import nn
 from zhenwei.errors import CheckpointError, PretrainedModelError
 from zhenwei.tokens.pretrained import load_pretrained
 
-# transformers' own two; a configuration may name another, to be had from the hub
-ATTENTION = {True: "sdpa", False: "eager"}
+_EXPECTED = "expected an encoder such as BERT, RoBERTa or ELECTRA"
 
 
 def load_encoder(name: str, *, layers: bool) -> tuple[nn.Module, dict[str, Any]]:
@@ -38,15 +37,15 @@ def load_encoder(name: str, *, layers: bool) -> tuple[nn.Module, dict[str, Any]]
         needed="config.json and model.safetensors of an encoder",
     )
     if getattr(model.config, "is_encoder_decoder", False) or getattr(model.config, "is_decoder", False):
-        raise PretrainedModelError(
-            f"'{name}' ({type(model).__name__}) has a decoder; expected an encoder such as BERT, RoBERTa or ELECTRA"
-        )
+        raise PretrainedModelError(f"'{name}' ({type(model).__name__}) has a decoder; {_EXPECTED}")
     used = sorted(key for key in missing if "pooler" not in key and (layers or "embeddings." in key))
     if used:  # transformers would go on with random weights in their place
         raise PretrainedModelError(
             f"the weights of '{name}' lack {used[0]}{' and others' if used[1:] else ''}: they are not those of the "
             f"{type(model).__name__} that its config.json describes"
         )
+    if layers:
+        _check_reads_both_ways(model, name)
     settings = model.config.to_dict()
     settings.pop("_name_or_path", None)  # a folder on this machine is nobody else's business
     return _without_pooler(model), settings
@@ -61,25 +60,30 @@ def empty_encoder(settings: dict[str, Any], *, layers: bool) -> tuple[nn.Module,
     from transformers import AutoConfig, AutoModel  # noqa: PLC0415
 
     try:
-        model = AutoModel.from_config(  # type: ignore[no-untyped-call]
-            AutoConfig.for_model(**settings), trust_remote_code=False, attn_implementation=ATTENTION[layers]
+        config = AutoConfig.for_model(**settings)
+        model = _with_attention(
+            layers,
+            lambda kind: AutoModel.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=False, attn_implementation=kind
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the encoder described in the bundle cannot be built: {error}") from None
     return _without_pooler(model), settings
 
 
-def check_fit(words: nn.Module, emb_dim: int | None, vocab_size: int, name: str, what: str) -> None:
-    """Refuse a table of word embeddings whose sizes contradict the settings.
+def check_fit(words: nn.Module, size: int, emb_dim: int | None, vocab_size: int, name: str, what: str) -> None:
+    """Refuse a pretrained model whose sizes contradict the settings.
 
     Args:
-        words: The table.
+        words: Its table of word embeddings.
+        size: That of the vectors that it gives tokens; the table's may be smaller, as in ELECTRA and ALBERT.
         emb_dim: The size that the settings name, if they name one.
         vocab_size: Entries of the tokenizer's vocabulary.
-        name: Whose table it is.
+        name: What the model is called.
         what: What has this size, for the message, as in "has embeddings of size".
     """
-    entries, size = int(words.num_embeddings), int(words.embedding_dim)  # type: ignore[arg-type]
+    entries = int(words.num_embeddings)  # type: ignore[arg-type]
     if emb_dim not in (None, size):
         raise PretrainedModelError(f"model.emb_dim: found {emb_dim}; '{name}' {what} {size}: set that")
     if vocab_size > entries:
@@ -101,22 +105,59 @@ def check_positions(positions: object, max_len: int, name: str) -> None:
 
 
 def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:
-    """Load an encoder's weights; return it with the names of weights that were not there."""
+    """Load an encoder's weights; return it with the names of weights that were not there, or of another shape."""
     from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
 
     fewer = {} if layers else {"num_hidden_layers": 0}
     with _quiet_transformers():
-        model, info = AutoModel.from_pretrained(
-            name,
-            use_safetensors=True,  # never a pickle
-            dtype=torch.float32,
-            trust_remote_code=False,
-            local_files_only=local_only,
-            output_loading_info=True,
-            attn_implementation=ATTENTION[layers],
-            **fewer,
+        model, info = _with_attention(
+            layers,
+            lambda kind: AutoModel.from_pretrained(
+                name,
+                use_safetensors=True,  # never a pickle
+                dtype=torch.float32,
+                trust_remote_code=False,
+                local_files_only=local_only,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told of here; transformers' own error is "look at the above report"
+                attn_implementation=kind,
+                **fewer,
+            ),
         )
-    return model, set(info["missing_keys"])
+    return model, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
+
+
+def _with_attention(layers: bool, build: Callable[[str], Any]) -> Any:
+    """Build a model with one of transformers' own two attentions: torch's, or the plain one where it knows no other.
+
+    One of them is always named, since a model's configuration may name a third, to be had from the hub.
+    """
+    if layers:
+        with suppress(ValueError):  # MegatronBERT, RoFormer and DeBERTa, for some
+            return build("sdpa")
+    return build("eager")
+
+
+def _check_reads_both_ways(model: Any, name: str) -> None:
+    """Try a model on two tokens: refuse one that reads none, or whose first token knows nothing of the second.
+
+    No setting tells decoders from encoders: GPT-2's configuration says, as BERT's, that it is none.
+    """
+    found = f"'{name}' ({type(model).__name__})"
+    try:
+        with torch.no_grad():
+            first, other = (
+                model.eval()(
+                    input_ids=torch.tensor([[0, n]]), attention_mask=torch.ones(1, 2, dtype=torch.int64)
+                ).last_hidden_state[0, 0]
+                for n in (1, 2)
+            )
+    except Exception as error:  # it wants images, or gives something else: each kind has errors of its own
+        raise PretrainedModelError(
+            f"{found} gives no vectors for tokens ({type(error).__name__}); {_EXPECTED}"
+        ) from None
+    if torch.equal(first, other):
+        raise PretrainedModelError(f"{found} is a decoder: it reads a token without those behind it; {_EXPECTED}")
 
 
 def _without_pooler(model: Any) -> nn.Module:

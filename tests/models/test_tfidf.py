@@ -1,0 +1,283 @@
+"""The linear baseline: scikit-learn's TF-IDF and logistic regression to the digit, and whole runs of it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from zhenwei import Config, Detector, Trainer
+from zhenwei.config import TfidfConfig
+from zhenwei.errors import ConfigError, DataError
+from zhenwei.evaluation import evaluate_file
+from zhenwei.models import Vocabulary, build_network
+from zhenwei.models import tfidf as tfidf_module
+from zhenwei.models.tfidf import Tfidf
+from zhenwei.news import Article
+from zhenwei.tokens import EncodedArticles, TextTokenizer, collate, encode_articles, train_tokenizer
+from zhenwei.tokens.ragged import RaggedInts
+from zhenwei.training import load_bundle
+
+Rows = list[dict[str, Any]]
+MAX_LEN = 40
+
+
+@pytest.fixture(scope="module")
+def tokenizer(make_posts: Callable[..., Rows]) -> TextTokenizer:
+    return train_tokenizer([row["content"] for row in make_posts(80)], 500, min_frequency=1, unit="character")
+
+
+@pytest.fixture(scope="module")
+def articles(make_posts: Callable[..., Rows], tokenizer: TextTokenizer) -> EncodedArticles:
+    """80 posts of which a quarter say the contrary of their label, so that no weight runs away; some repeat words."""
+    rows = make_posts(80)
+    for number, row in enumerate(rows):
+        row["content"] += "转给家人" * (number % 3)
+        row["label"] = "fake" if (number % 2) ^ (number % 8 < 2) else "real"
+    return encode_articles([Article(**row) for row in rows], tokenizer, MAX_LEN)
+
+
+@pytest.fixture(scope="module")
+def unseen(make_posts: Callable[..., Rows], tokenizer: TextTokenizer) -> EncodedArticles:
+    return encode_articles([Article(**row) for row in make_posts(30, 5)], tokenizer, MAX_LEN)
+
+
+def fitted(articles: EncodedArticles, tokenizer: TextTokenizer, **settings: Any) -> Tfidf:
+    network = build_network(TfidfConfig(**settings), Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN))
+    assert isinstance(network, Tfidf)
+    network.fit(articles, seed=1)
+    return network.eval()
+
+
+def logits(network: Tfidf, articles: EncodedArticles) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        found = network(collate(articles, np.arange(len(articles)), pad_id=0)).logits
+    return np.asarray(found.numpy())
+
+
+def tokens_of(articles: EncodedArticles) -> list[list[int]]:
+    offsets = articles.tokens.offsets
+    return [articles.tokens.ids[offsets[row] : offsets[row + 1]].tolist() for row in range(len(articles))]
+
+
+def by_scikit_learn(
+    articles: EncodedArticles, judged: EncodedArticles, settings: dict[str, Any]
+) -> tuple[NDArray[np.float64], int]:
+    """The logits that scikit-learn's own pipeline gives, and how many n-grams it knows."""
+    shortest, longest = settings.get("ngram_range", [1, 4])
+
+    def ngrams(tokens: list[int]) -> list[str]:
+        sizes = range(shortest, longest + 1)
+        return [str(tokens[at : at + size]) for size in sizes for at in range(len(tokens) - size + 1)]
+
+    vectorizer = TfidfVectorizer(
+        analyzer=ngrams, min_df=settings.get("min_df", 2), sublinear_tf=settings.get("sublinear_tf", True)
+    )
+    regression = LogisticRegression(C=settings.get("C", 30.0), solver="liblinear", random_state=1, max_iter=1000)
+    regression.fit(vectorizer.fit_transform(tokens_of(articles)), articles.labels)
+    return regression.decision_function(vectorizer.transform(tokens_of(judged))), len(vectorizer.vocabulary_)
+
+
+class TestFormula:
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {},
+            {"sublinear_tf": False},
+            {"min_df": 1},
+            {"min_df": 9},
+            {"ngram_range": [1, 1]},
+            {"ngram_range": [2, 3]},
+            {"ngram_range": [3, 3], "min_df": 3, "sublinear_tf": False},
+            {"C": 0.5},
+        ],
+        ids=str,
+    )
+    def test_logits_are_those_of_scikit_learn(
+        self, settings: dict[str, Any], articles: EncodedArticles, unseen: EncodedArticles, tokenizer: TextTokenizer
+    ) -> None:
+        network = fitted(articles, tokenizer, **settings)
+        for judged in (articles, unseen):  # of the unseen, some n-grams are new
+            expected, n_known = by_scikit_learn(articles, judged, settings)
+            assert len(network.keys) == n_known
+            np.testing.assert_allclose(logits(network, judged), expected, atol=1e-4)
+        assert np.ptp(logits(network, unseen)) > 0.1
+
+    def test_a_text_without_a_known_ngram_gives_the_bias(
+        self, articles: EncodedArticles, tokenizer: TextTokenizer
+    ) -> None:
+        network = fitted(articles, tokenizer, ngram_range=[3, 4])
+        foreign = encode_articles([Article(content="xyzzy"), Article(content="x")], tokenizer, MAX_LEN)
+        assert network.bias.item() != 0
+        np.testing.assert_array_equal(logits(network, foreign), [network.bias.item()] * 2)
+
+    def test_a_text_shorter_than_the_shortest_ngram(self, articles: EncodedArticles, tokenizer: TextTokenizer) -> None:
+        network = fitted(articles, tokenizer, ngram_range=[4, 6])
+        short = encode_articles([Article(content="x")], tokenizer, MAX_LEN)  # [CLS] x [SEP]
+        np.testing.assert_array_equal(logits(network, short), [network.bias.item()])
+
+    def test_longer_neighbours_make_no_difference(self, articles: EncodedArticles, tokenizer: TextTokenizer) -> None:
+        network = fitted(articles, tokenizer)
+        together = logits(network, articles)
+        alone = [network(collate(articles, np.array([row]), pad_id=0)).logits.item() for row in range(20)]
+        np.testing.assert_allclose(alone, together[:20], atol=1e-5)
+
+    def test_a_gap_of_padding_starts_no_ngram(self, articles: EncodedArticles, tokenizer: TextTokenizer) -> None:
+        network = fitted(articles, tokenizer)
+        batch = collate(articles, np.arange(5), pad_id=0, widths=[100])
+        assert torch.equal(network(replace(batch, tokens=batch.tokens + 3 * ~batch.mask)).logits, network(batch).logits)
+
+
+class TestFit:
+    def test_counting_in_several_rounds_gives_the_same(
+        self, articles: EncodedArticles, tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at_once = fitted(articles, tokenizer)
+        monkeypatch.setattr(tfidf_module, "ROWS_AT_ONCE", 7)
+        in_batches = fitted(articles, tokenizer)
+        monkeypatch.setattr(tfidf_module, "MERGED_AT", 50)
+        in_rounds = fitted(articles, tokenizer)
+        for other in (in_batches, in_rounds):
+            assert torch.equal(other.keys, at_once.keys)
+            assert torch.equal(other.idf, at_once.idf)
+            torch.testing.assert_close(other.weight, at_once.weight, atol=1e-5, rtol=0)
+
+    def test_the_same_articles_give_the_same_weights(self, articles: EncodedArticles, tokenizer: TextTokenizer) -> None:
+        one, two = (fitted(articles, tokenizer).state_dict() for _ in range(2))
+        assert all(torch.equal(one[name], two[name]) for name in one)
+
+    def test_its_weights_fit_into_an_empty_one(
+        self, articles: EncodedArticles, unseen: EncodedArticles, tokenizer: TextTokenizer
+    ) -> None:
+        network = fitted(articles, tokenizer)
+        empty = build_network(network.config, Vocabulary(tokenizer.vocab_size, 0, MAX_LEN)).eval()
+        assert isinstance(empty, Tfidf)
+        empty.load_state_dict(network.state_dict())
+        np.testing.assert_array_equal(logits(empty, unseen), logits(network, unseen))
+
+    def test_nothing_frequent_enough(self, articles: EncodedArticles, tokenizer: TextTokenizer) -> None:
+        with pytest.raises(DataError, match=r"none of the \d+ n-grams .* is in 81 of them \(model\.min_df\)"):
+            fitted(articles, tokenizer, min_df=81)
+
+    @pytest.mark.parametrize("longest", [2, 3, 4, 7, 9])
+    def test_more_tokens_than_64_bits_tell_apart_are_refused_and_the_advice_is_right(self, longest: int) -> None:
+        config = TfidfConfig(ngram_range=[1, longest])
+        most, too_many = 0, 2**32  # a token's id + 1 is a digit: (size + 1) ** longest must be below 2 ** 63
+        while most + 1 < too_many:
+            middle = (most + too_many) // 2
+            most, too_many = (middle, too_many) if (middle + 1) ** longest < 2**63 else (most, middle)
+        with pytest.raises(ConfigError) as caught:
+            build_network(config, Vocabulary(most + 1, 0, 10))
+        assert str(caught.value) == (
+            f"model.ngram_range: found [1, {longest}] and a vocabulary of {most + 1} tokens; n-grams of {longest} need "
+            f"a data.vocab_size of at most {most}"
+        )
+        build_network(config, Vocabulary(most, 0, 10))
+
+    def test_the_largest_ngram_of_the_largest_vocabulary_is_found(self) -> None:
+        largest = 55107  # 55108 ** 4 is just below 2 ** 63
+        network = build_network(TfidfConfig(min_df=1), Vocabulary(largest, 0, 10))
+        assert isinstance(network, Tfidf)
+        tokens = [largest - 1] * 4
+        ids = np.array([*tokens, 5, 6, 7, 8], np.int32)
+        ragged = RaggedInts(ids, np.array([0, 4, 8]))
+        labels, no = np.array([1, 0], np.float32), np.zeros(2, np.bool_)
+        network.fit(EncodedArticles(ragged, np.zeros(8, np.int32), labels, no), seed=1)
+        assert int(network.keys.max()) == sum(largest * (largest + 1) ** power for power in range(4))
+
+
+def run_settings(data: Path, run: Path, **model: Any) -> dict[str, Any]:
+    return {
+        "data": {"root_path": str(data), "min_frequency": 1, "max_len": MAX_LEN},
+        "model": {"name": "tfidf", **model},
+        "output": {"dir": str(run), "progress": False, "trackers": []},
+        "training": {"device": "cpu"},
+    }
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of a run, and what it returned."""
+    folder = tmp_path_factory.mktemp("runs") / "tfidf"
+    results, _ = Trainer(run_settings(data_folder, folder)).train()
+    return folder, results
+
+
+class TestRun:
+    def test_it_leaves_results_and_a_bundle(self, run: tuple[Path, dict[str, Any]]) -> None:
+        folder, results = run
+        assert json.loads((folder / "results.json").read_text()) == results
+        assert (results["split"], results["n"], results["model"], results["best_epoch"]) == ("test", 24, "tfidf", 1)
+        assert results["metric"] == results["macro_f1"] > 0.9
+        assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best"}
+        assert not list(folder.rglob("*.pkl"))
+        weights = load_file(folder / "checkpoints" / "best" / "model.safetensors")
+        assert weights.keys() == {"keys", "idf", "weight", "bias"}
+
+    def test_a_detector_predicts_and_evaluates_with_it(
+        self, run: tuple[Path, dict[str, Any]], data_folder: Path
+    ) -> None:
+        folder, results = run
+        fake, real = Detector.load(folder).predict(["听说食盐出大事了，赶紧转给家人！", "据云溪通报，食盐检测合格。"])
+        assert (fake.verdict, real.verdict) == ("fake", "real")
+        scores = evaluate_file(load_bundle(folder), data_folder / "test.json")
+        assert scores["loss"] == pytest.approx(results["loss"])
+        assert scores["macro_f1"] == results["macro_f1"]
+
+    def test_resumed_it_comes_out_the_same(self, run: tuple[Path, dict[str, Any]], data_folder: Path) -> None:
+        folder, results = run
+        weights = load_file(folder / "checkpoints" / "best" / "model.safetensors")
+        again, model_path = Trainer(run_settings(data_folder, folder), resume=True).train()
+        assert again == results
+        refitted = load_file(model_path / "model.safetensors")
+        assert all(torch.equal(refitted[name], weights[name]) for name in weights)
+
+    def test_it_cannot_be_debiased(self, data_folder: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError) as caught:
+            Config.load(run_settings(data_folder, tmp_path, debias="endef"))
+        assert str(caught.value) == (
+            "config: model.debias: found 'endef'; ENDEF needs a network that is trained by gradients: leave it out for "
+            "'tfidf'"
+        )
+
+
+class TestUnits:
+    """What n-grams are made of."""
+
+    CHINESE = "据通报大蒜检测合格", "听说大蒜出大事了"
+    ENGLISH = "the council says the water is safe today", "shocking secret they hide from the people"
+
+    def detector(self, folder: Path, texts: tuple[str, str], **model: Any) -> Detector:
+        rows = [{"content": f"{texts[n % 2]} {n}", "label": n % 2} for n in range(20)]
+        for part in ("train", "val"):
+            (folder / f"{part}.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        settings = run_settings(folder, folder / "run", **model)
+        return Detector(load_bundle(Trainer(settings).train()[1]), "cpu")
+
+    def tokens(self, detector: Detector, text: str) -> list[str]:
+        return [token.token for token in detector.bundle.tokenizer.tokenize(text)][1:-1]
+
+    def test_words_where_posts_put_spaces_between_them(self, tmp_path: Path) -> None:
+        detector = self.detector(tmp_path, self.ENGLISH)
+        assert self.tokens(detector, "The water is safe") == ["the", "water", "is", "safe"]
+        assert [found.verdict for found in detector.predict(["the water is safe", "they hide it from the people"])] == [
+            "real",
+            "fake",
+        ]
+
+    def test_characters_in_chinese(self, tmp_path: Path) -> None:
+        detector = self.detector(tmp_path, self.CHINESE)
+        assert self.tokens(detector, "大蒜合格") == list("大蒜合格")
+        assert [found.verdict for found in detector.predict(["大蒜合格", "大蒜出事"])] == ["real", "fake"]
+
+    def test_either_where_it_is_said(self, tmp_path: Path) -> None:
+        detector = self.detector(tmp_path, self.ENGLISH, analyzer="char")
+        assert self.tokens(detector, "is safe") == list("is safe")
