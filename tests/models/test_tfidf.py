@@ -72,7 +72,7 @@ def by_scikit_learn(
     articles: EncodedArticles, judged: EncodedArticles, settings: dict[str, Any]
 ) -> tuple[NDArray[np.float64], int]:
     """The logits that scikit-learn's own pipeline gives, and how many n-grams it knows."""
-    shortest, longest = settings.get("ngram_range", [1, 4])
+    shortest, longest = settings.get("ngram_range", [1, 3])
 
     def ngrams(tokens: list[int]) -> list[str]:
         sizes = range(shortest, longest + 1)
@@ -184,7 +184,7 @@ class TestFit:
 
     def test_the_largest_ngram_of_the_largest_vocabulary_is_found(self) -> None:
         largest = 55107  # 55108 ** 4 is just below 2 ** 63
-        network = build_network(TfidfConfig(min_df=1), Vocabulary(largest, 0, 10))
+        network = build_network(TfidfConfig(min_df=1, ngram_range=[1, 4]), Vocabulary(largest, 0, 10))
         assert isinstance(network, Tfidf)
         tokens = [largest - 1] * 4
         ids = np.array([*tokens, 5, 6, 7, 8], np.int32)

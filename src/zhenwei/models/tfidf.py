@@ -48,9 +48,9 @@ class Tfidf(FittedNetwork):
                 f"model.ngram_range: found {config.ngram_range} and a vocabulary of {vocabulary.size} tokens; n-grams "
                 f"of {longest} need a data.vocab_size of at most {int(LARGEST_KEY ** (1 / longest)) - 1}"
             )
-        self.register_buffer("keys", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("idf", torch.zeros(0))
-        self.weight = nn.Parameter(torch.zeros(0))
+        self.register_buffer("keys", torch.zeros(1, dtype=torch.int64))  # 0: an n-gram that no text has
+        self.register_buffer("idf", torch.zeros(1))
+        self.weight = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
@@ -126,11 +126,10 @@ class Tfidf(FittedNetwork):
     def _tfidf(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the articles' known n-grams: their rows, their places in `keys` and their TF-IDF, each [S]."""
         rows, found = self._occurrences(batch)
-        places = torch.searchsorted(self.keys, found).clamp(max=max(len(self.keys) - 1, 0))
-        known = self.keys[places] == found if len(self.keys) else torch.zeros_like(found, dtype=torch.bool)
-        pairs = rows[known] * max(len(self.keys), 1) + places[known]
-        pairs, counts = torch.unique(pairs, return_counts=True)
-        rows, ngrams = pairs // max(len(self.keys), 1), pairs % max(len(self.keys), 1)
+        places = torch.searchsorted(self.keys, found).clamp(max=len(self.keys) - 1)
+        known = self.keys[places] == found
+        pairs, counts = torch.unique(rows[known] * len(self.keys) + places[known], return_counts=True)
+        rows, ngrams = pairs // len(self.keys), pairs % len(self.keys)
         frequency = 1 + counts.float().log() if self.config.sublinear_tf else counts.float()
         values = frequency * self.idf[ngrams]
         squares = torch.zeros(len(batch), device=values.device).index_add(0, rows, values.square())  # [B]
