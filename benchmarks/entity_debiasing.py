@@ -67,7 +67,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=Path("runs/entity_debiasing"), help="where runs are kept")
     parser.add_argument("--ablation", action="store_true", help="both without augmentation, too")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if len(set(options.seeds)) < 2:
+        parser.error(f"--seeds: found {options.seeds}; expected two different ones at least, for an interval")
+    return options
 
 
 def train(name: str, seed: int, folder: Path) -> dict[str, float]:
@@ -101,7 +104,7 @@ def compare(scores: Scores, plain: str, debiased: str) -> dict[str, Any]:
     for part in PARTS:
         differences = np.array([scores[debiased][seed][part] - scores[plain][seed][part] for seed in scores[plain]])
         mean, n = float(differences.mean()), len(differences)
-        half = float(t.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+        half = float(t.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n))
         report[part] = {"mean": mean, "low": mean - half, "high": mean + half}
     return report
 

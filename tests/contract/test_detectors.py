@@ -79,7 +79,7 @@ class Subject:
         return logits
 
     def loss(self, batch: Batch, progress: float) -> Tensor:
-        return training_loss(self.network.train()(batch, progress), batch, len(batch), len(batch))
+        return training_loss(self.network.train()(batch, progress), batch, len(batch))
 
     def rebuilt(self) -> DetectorNetwork:
         return built(self.config, self.bundle, self.encoded)

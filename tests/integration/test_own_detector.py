@@ -114,7 +114,7 @@ def test_it_is_trained_and_used_like_ours(
     run = settings.parent / "run"
     trained = zhenwei("train", settings, *options)
     assert trained.returncode == 0, trained.stderr
-    assert json.loads((run / "results.json").read_text())["model"] == "mean_pool"
+    assert json.loads((run / "results.json").read_text())["model"] == ("mean_pool-endef" if options else "mean_pool")
     found = zhenwei(
         "-q", "predict", run, "听说食盐出大事了，内部消息，赶紧转给家人！", "据云溪通报，食盐检测合格。", "--json", "-"
     )

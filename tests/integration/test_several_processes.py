@@ -67,6 +67,28 @@ def test_two_processes_give_the_scores_of_one(launch: Launch, run_settings: Sett
     assert done.stdout.count("macro_f1") == 1
 
 
+@pytest.mark.parametrize("name", ["eann", "textcnn-endef"])
+def test_further_losses_weigh_the_same_in_two_processes(
+    name: str, launch: Launch, run_settings: Settings, post_folder: Path, tmp_path: Path
+) -> None:
+    for part in ("train", "val", "test"):
+        rows = json.loads((post_folder / f"{part}.json").read_text(encoding="utf-8"))
+        more = [row | {"domain": "ab"[n // 2 % 2], "entity_list": [row["content"][2:4]]} for n, row in enumerate(rows)]
+        (tmp_path / f"{part}.json").write_text(json.dumps(more), encoding="utf-8")
+    detector, _, debias = name.partition("-")
+
+    def settings(run: str) -> dict[str, Any]:
+        found = run_settings(tmp_path / run, data={"root_path": str(tmp_path), "aug_prob": 0.0})
+        model = {"name": detector, "emb_dim": 8, "mlp_dims": [8], "dropout": 0.0, "debias": debias or None}
+        return found | {"model": model, "training": {**found["training"], "epochs": 1}}
+
+    Trainer(settings("alone")).train()
+    done = launch(settings("both"))
+    assert done.returncode == 0, done.stderr
+    alone, both = ([event["loss"] for event in events(tmp_path / run, "step")] for run in ("alone", "both"))
+    assert both == pytest.approx(alone, abs=1e-4)
+
+
 def test_accelerate_launch_needs_no_change_of_settings(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
     settings = run_settings(tmp_path / "run", training={"epochs": 1})
     done = launch(settings, launcher=ACCELERATE)

@@ -1,6 +1,7 @@
 """The linear baseline: scikit-learn's TF-IDF and logistic regression to the digit, and whole runs of it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from zhenwei import Config, Detector, Trainer
 from zhenwei.config import TfidfConfig
-from zhenwei.errors import ConfigError, DataError
+from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.models import tfidf as tfidf_module
@@ -237,8 +238,43 @@ class TestRun:
         weights = load_file(folder / "checkpoints" / "best" / "model.safetensors")
         again, model_path = Trainer(run_settings(data_folder, folder), resume=True).train()
         assert again == results
-        refitted = load_file(model_path / "model.safetensors")
-        assert all(torch.equal(refitted[name], weights[name]) for name in weights)
+        kept = load_file(model_path / "model.safetensors")
+        assert all(torch.equal(kept[name], weights[name]) for name in weights)
+
+    def test_cut_off_before_its_bundle_was_saved_it_is_fitted_again(
+        self, run: tuple[Path, dict[str, Any]], data_folder: Path, tmp_path: Path
+    ) -> None:
+        folder, results = run
+        shutil.copytree(folder, tmp_path / "run")
+        shutil.rmtree(tmp_path / "run" / "checkpoints" / "best")
+        again, _ = Trainer(run_settings(data_folder, tmp_path / "run"), resume=True).train()
+        assert again == results
+
+    @pytest.mark.parametrize(
+        ("model", "reason"),
+        [
+            ({"C": 0.01}, "this run was started with model.C = 30.0, found 0.01"),
+            ({"name": "textcnn", "emb_dim": 8, "mlp_dims": [8]}, "this run is one of 'tfidf', not of 'textcnn'"),
+        ],
+    )
+    def test_another_run_does_not_take_its_place_by_resuming(
+        self, run: tuple[Path, dict[str, Any]], data_folder: Path, model: dict[str, Any], reason: str
+    ) -> None:
+        folder, _ = run
+        before = (folder / "checkpoints" / "best" / "model.safetensors").read_bytes()
+        with pytest.raises(CheckpointError, match=reason):
+            Trainer(run_settings(data_folder, folder, **model), resume=True).train()
+        assert (folder / "checkpoints" / "best" / "model.safetensors").read_bytes() == before
+        assert Config.load(folder / "config.json").model.name == "tfidf"
+
+    def test_its_model_card_claims_no_choice(self, run: tuple[Path, dict[str, Any]]) -> None:
+        card = (run[0] / "checkpoints" / "best" / "README.md").read_text(encoding="utf-8")
+        assert "it was fitted to them in one go" in card
+        assert "chose" not in card
+
+    def test_its_scores_stand_in_the_metrics_file(self, run: tuple[Path, dict[str, Any]]) -> None:
+        (line,) = (run[0] / "metrics.jsonl").read_text().splitlines()
+        assert json.loads(line)["val"]["macro_f1"] == run[1]["val"]["macro_f1"]
 
     def test_it_cannot_be_debiased(self, data_folder: Path, tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:

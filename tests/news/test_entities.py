@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -200,3 +201,21 @@ class TestChoice:
             build_tagger("spacy", dictionary=tmp_path)
         with pytest.raises(ConfigError, match="model: the tagger 'jieba' has none"):
             build_tagger("jieba", model="zh_core_web_sm")
+
+
+@pytest.mark.parametrize("filler", ["a", "#1", "a.", "AI "])
+def test_a_long_stretch_without_chinese_is_passed_over(tagger: JiebaTagger, filler: str) -> None:
+    assert tagger(f"北京{filler * 100_000}上海") == ("北京", "上海")  # takes hours where each character is a new start
+
+
+def test_a_spacy_pipeline_that_finds_no_entities_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("spacy").blank("zh").to_disk(tmp_path)
+    with pytest.raises(ConfigError, match=r"finds no entities \(its parts: none\); expected one with 'ner'"):
+        SpacyTagger(str(tmp_path))("北京")
+
+
+def test_a_damaged_spacy_pipeline_is_refused(pipeline_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(pipeline_folder, tmp_path / "model")
+    (tmp_path / "model" / "config.cfg").write_text("nothing [ of use")
+    with pytest.raises(ConfigError, match="holds no spaCy model"):
+        SpacyTagger(str(tmp_path / "model"))("北京")

@@ -135,16 +135,6 @@ class TestWords:
         same = sum(left == words for left, words in zip(contents, on_words, strict=True))
         assert 120 < same < 200
 
-    def test_entities_are_left_alone_on_request(self, tokenizer: TextTokenizer) -> None:
-        posts = [Article(content="大蒜能治病张三李四", entity_list=("张三",))] * 50
-        augmentation, rows = Augmentation(0.2, 3, MASK, entities=False), np.arange(50)
-        encoded = encode(tokenizer, posts)
-        plain = collate(encode_articles(posts, tokenizer, 40), rows, pad_id=0, augmentation=augmentation)
-        contents, lists = augment(encoded, rows.tolist(), augmentation)
-        assert contents == [row[seen].tolist() for row, seen in zip(plain.tokens, plain.mask, strict=True)]
-        assert encoded.entity_tokens is not None
-        assert lists == [encoded.entity_tokens[0].tolist()] * 50
-
 
 class TestPurity:
     @given(

@@ -35,7 +35,7 @@ class TestAccumulation:
         piecewise, at_once = make_trainee(small), make_trainee(small)
         for step, group in zip(train_steps(piecewise.network, piecewise, course, 0), course.step_rows(0), strict=True):
             batch = collate(course.articles, np.concatenate(group), pad_id=course.pad_id)
-            loss = training_loss(at_once.network(batch), batch, len(batch), len(batch))
+            loss = training_loss(at_once.network(batch), batch, len(batch))
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(at_once.network.parameters(), 1.0)
             at_once.optimizer.step()
@@ -95,14 +95,24 @@ class TestLoss:
         course = make_course(plain_config())
         batch = collate(course.articles, np.arange(4), pad_id=0)
         said = Output(logits=torch.full((4,), 9.0), train_logits=torch.zeros(4), losses={"domain": torch.tensor(2.0)})
-        assert float(training_loss(said, batch, n_texts=4, n_batch=4)) == pytest.approx(math.log(2) + 2.0)
-        assert float(training_loss(said, batch, n_texts=8, n_batch=4)) == pytest.approx(math.log(2) / 2 + 1.0)
+        assert float(training_loss(said, batch, n_texts=4)) == pytest.approx(math.log(2) + 2.0)
+        assert float(training_loss(said, batch, n_texts=8)) == pytest.approx(math.log(2) / 2 + 1.0)
+
+    def test_over_several_processes_further_losses_count_once(
+        self, make_course: MakeCourse, plain_config: MakeConfig
+    ) -> None:
+        course, losses = make_course(plain_config()), []
+        for rows, weights, loss in (([0, 2], [1, 1], 2.0), ([1, 0], [1, 0], 5.0)):  # the shares of a batch of three
+            batch = collate(course.articles, np.array(rows), pad_id=0, weights=np.array(weights, np.float32))
+            said = Output(logits=torch.zeros(2), losses={"domain": torch.tensor(loss)})
+            losses.append(float(training_loss(said, batch, n_texts=3)))
+        assert sum(losses) == pytest.approx(math.log(2) + (2 * 2.0 + 5.0) / 3)
 
     def test_rows_that_only_fill_a_share_do_not_count(self, make_course: MakeCourse, plain_config: MakeConfig) -> None:
         course = make_course(plain_config())
         weights = np.array([1, 0], np.float32)
         batch = collate(course.articles, np.arange(2), pad_id=0, weights=weights)
-        assert float(training_loss(Output(torch.zeros(2)), batch, 1, 1)) == pytest.approx(math.log(2))
+        assert float(training_loss(Output(torch.zeros(2)), batch, 1)) == pytest.approx(math.log(2))
 
 
 class TestClipping:

@@ -223,7 +223,9 @@ class TestEmotion:
     def test_another_length_in_another_part_is_refused(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
         config = self.enriched(folder, lambda text: [1.0, 0.5])
         write(folder, "val", [row | {"emotion": [1.0]} for row in make_posts(10)])
-        with pytest.raises(DataError, match=r"val\.json: .* 1 values in 'emotion': this detector reads vectors of 2"):
+        with pytest.raises(
+            DataError, match=r"val\.json: row 1: found 1 values in 'emotion'; expected 2, what this detector"
+        ):
             prepare_data(config)
 
     def test_without_them_the_command_that_adds_them_is_named(self, folder: Path) -> None:

@@ -50,10 +50,12 @@ class TestNewTexts:
         self, tokenizer: TextTokenizer
     ) -> None:
         read = reader(tokenizer, "emotion", emotion_size=2)
-        with pytest.raises(DataError, match=r"row 5: no field 'emotion'.*each article must bring its own, of 2 numb"):
+        with pytest.raises(
+            DataError, match=r"row 5: no field 'emotion'.*each article must bring its own, of 2 numbers: the vec"
+        ):
             read.encode([Article(content=TEXT)], first_row=5)
         assert read.encode([Article(content=TEXT, emotion=[0.5, 1])]).emotion is not None
-        with pytest.raises(DataError, match="this detector reads vectors of 2"):
+        with pytest.raises(DataError, match="found 1 values in 'emotion'; expected 2, what this detector reads"):
             read.encode([Article(content=TEXT, emotion=[0.5])])
 
     def test_an_unknown_domain_is_no_error(self, tokenizer: TextTokenizer) -> None:

@@ -38,6 +38,20 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 2021
     """Seed of all that is random: initial weights, order, dropout, augmentation."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_published_rates(cls, values: Any) -> Any:
+        """Let the rates that are not set be those with which the detector was published."""
+        if not isinstance(values, Mapping):
+            return values
+        model, training = values.get("model"), values.get("training", {})
+        if not isinstance(model, Mapping) or not isinstance(training, Mapping):
+            return values
+        with contextlib.suppress(ValueError):  # an unknown name is refused where it stands
+            rates = model_config_class(model.get("name", "bigru")).published_rates
+            return {**values, "training": {**rates, **training}}
+        return values
+
     @field_validator("model", mode="before")
     @classmethod
     def _pick_model(cls, value: Any) -> ModelConfig:

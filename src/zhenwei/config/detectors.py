@@ -1,6 +1,6 @@
 """The settings of each detector, with the published values as defaults."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from zhenwei.config.model import (
 )
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+PUBLISHED_BERT_RATES = {"lr": 7e-5, "pretrained_lr": 7e-5}
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
@@ -48,6 +49,8 @@ class TextCNNConfig(ConvolutionConfig, EmbeddingConfig):
 class BertConfig(EncoderConfig):
     """Settings of the BERT detector."""
 
+    published_rates: ClassVar = PUBLISHED_BERT_RATES
+
     name: Literal["bert"] = "bert"
     """Which detector."""
 
@@ -65,6 +68,8 @@ class BertConfig(EncoderConfig):
 class BertEmoConfig(EncoderConfig):
     """Settings of the BERT-Emo detector."""
 
+    published_rates: ClassVar = PUBLISHED_BERT_RATES
+
     name: Literal["bert_emo"] = "bert_emo"
     """Which detector."""
 
@@ -78,6 +83,8 @@ class BertEmoConfig(EncoderConfig):
 @register_model_config
 class EANNConfig(DomainConfig, ConvolutionConfig, EmbeddingConfig):
     """Settings of the EANN detector."""
+
+    published_rates: ClassVar = {"lr": 1e-4}
 
     name: Literal["eann"] = "eann"
     """Which detector."""
@@ -93,6 +100,8 @@ class EANNConfig(DomainConfig, ConvolutionConfig, EmbeddingConfig):
 @register_model_config
 class MDFENDConfig(DomainConfig, ConvolutionConfig, EncoderConfig):
     """Settings of the MDFEND detector."""
+
+    published_rates: ClassVar = PUBLISHED_BERT_RATES
 
     name: Literal["mdfend"] = "mdfend"
     """Which detector."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,10 @@ TokenUnit = Literal["piece", "word", "character", "auto"]
 SMALLEST_HIDDEN_SIZE = 4
 PUBLISHED_EMB_DIM = 768
 ENTRY_POINTS = "zhenwei.detectors"
+_NO_BERT = (
+    "use_pretrained_bert is true but bert_model_name is not set; "
+    "expected a folder or a hub name such as 'bert-base-chinese'"
+)
 
 
 class ModelConfig(Section):
@@ -24,6 +28,9 @@ class ModelConfig(Section):
 
     name: str
     """Which detector."""
+
+    published_rates: ClassVar[Mapping[str, float]] = {}
+    """What `training.lr` and `training.pretrained_lr` are unless they are set."""
 
     @property
     def title(self) -> str:
@@ -121,10 +128,7 @@ class EmbeddingConfig(NetworkConfig):
                 "set use_pretrained_bert to true, or finetune_bert to false"
             )
         if self.use_pretrained_bert and not self.bert_model_name:
-            raise ValueError(
-                "use_pretrained_bert is true but bert_model_name is not set; "
-                "expected a folder or a hub name such as 'bert-base-chinese'"
-            )
+            raise ValueError(_NO_BERT)
         return self
 
     @property
@@ -143,7 +147,7 @@ class EncoderConfig(NetworkConfig):
     use_pretrained_bert: bool = True
     """Read a pretrained encoder; `false`, where the detector can do without: embeddings learned from scratch."""
 
-    bert_model_name: str = "bert-base-chinese"
+    bert_model_name: str | None = "bert-base-chinese"
     """Folder or hub name of the encoder (any of transformers: BERT, RoBERTa, ELECTRA, ERNIE ...)."""
 
     finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 1
@@ -152,6 +156,12 @@ class EncoderConfig(NetworkConfig):
 
     emb_dropout: Share = 0.0
     """Dropout on the tokens' vectors."""
+
+    @model_validator(mode="after")
+    def _check_encoder(self) -> Self:
+        if self.use_pretrained_bert and not self.bert_model_name:
+            raise ValueError(_NO_BERT)
+        return self
 
     @property
     def pretrained(self) -> str | None:

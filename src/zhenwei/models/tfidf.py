@@ -85,14 +85,16 @@ class Tfidf(FittedNetwork):
     def _frequent_ngrams(self, articles: EncodedArticles) -> tuple[Keys, Keys]:
         """Return the n-grams that at least `min_df` articles have, sorted, and how many have each."""
         keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
-        waiting: list[Keys] = []
+        waiting: list[tuple[Keys, Keys]] = []
         for batch in self._batches(articles):
             rows, found = self._occurrences(batch)
-            waiting.append(torch.unique(torch.stack([rows, found]), dim=1)[1].numpy())
-            if sum(map(len, waiting)) > MERGED_AT:
-                keys, counts = _counted(keys, counts, waiting)
+            ngrams, places = torch.unique(found, return_inverse=True)
+            pairs = torch.unique(rows * len(ngrams) + places)  # each n-gram once for each article
+            waiting.append((ngrams.numpy(), torch.bincount(pairs % max(len(ngrams), 1)).numpy()))
+            if sum(len(part) for part, _ in waiting) > max(MERGED_AT, len(keys)):  # so that all is sorted a few times
+                keys, counts = _merged([(keys, counts), *waiting])
                 waiting = []
-        keys, counts = _counted(keys, counts, waiting)
+        keys, counts = _merged([(keys, counts), *waiting])
         kept = counts >= self.config.min_df
         if not kept.any():
             raise DataError(
@@ -144,8 +146,8 @@ class Tfidf(FittedNetwork):
         super()._load_from_state_dict(state_dict, prefix, *further)
 
 
-def _counted(keys: Keys, counts: Keys, further: list[Keys]) -> tuple[Keys, Keys]:
-    """Add further occurrences of n-grams to sorted keys and their counts."""
-    merged, places = np.unique(np.concatenate([keys, *further]), return_inverse=True)
-    weights = np.concatenate([counts, *(np.ones(len(part), np.int64) for part in further)])
-    return merged, np.bincount(places, weights=weights, minlength=len(merged)).astype(np.int64)
+def _merged(parts: list[tuple[Keys, Keys]]) -> tuple[Keys, Keys]:
+    """Add up the counts of n-grams, each part with its own: all n-grams, sorted, and their counts."""
+    keys, places = np.unique(np.concatenate([part for part, _ in parts]), return_inverse=True)
+    counts = np.bincount(places, weights=np.concatenate([part for _, part in parts]), minlength=len(keys))
+    return keys, counts.astype(np.int64)

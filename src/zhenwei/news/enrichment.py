@@ -104,8 +104,8 @@ def enrich_file(
 ) -> EnrichmentSummary:
     """Copy a file of articles with their entities, their emotion, or both; the whole copy is written, or nothing.
 
-    The articles are streamed, so memory does not grow with them. The copy is the same, byte for byte, for any number
-    of processes.
+    The articles are streamed, so memory does not grow with them (but for Parquet, whose writer keeps the rows). The
+    copy is the same, byte for byte, for any number of processes.
 
     Args:
         source: A `.json`, `.jsonl`, `.csv` or `.parquet` file.
@@ -134,6 +134,8 @@ def enrich_file(
     with closing(enriched), tqdm(unit=" posts", disable=None if progress else True, dynamic_ncols=True) as bar:
         write_articles(target, _counted(enriched, bar))
     _warn_of_other_lengths(target, summary, emotion)
+    if entities is not None and summary.without_entities == summary.articles:
+        _logger.warning("%s: no article has an entity; is the tagger made for this language?", target)
     return summary
 
 

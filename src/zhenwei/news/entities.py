@@ -27,7 +27,8 @@ SPACY_LABELS = frozenset({"PERSON", "GPE", "LOC", "ORG", "FAC", "NORP", "PRODUCT
 _NAME_TAGS = ("nr", "ns", "nt", "nz")
 _NOT_NAMES = Path(__file__).parent / "lexicons" / "not_names.txt"
 # A stretch that jieba cuts as one, with Chinese in it: nothing else can hold a name of its dictionary.
-_BLOCK = re.compile(r"[a-zA-Z0-9+#&._]*[\u4e00-\u9fd5][\u4e00-\u9fd5a-zA-Z0-9+#&._]*")
+# (The look behind: a run without Chinese is tried once, and not again from each of its characters.)
+_BLOCK = re.compile(r"(?<![a-zA-Z0-9+#&._])[a-zA-Z0-9+#&._]*[\u4e00-\u9fd5][\u4e00-\u9fd5a-zA-Z0-9+#&._]*")
 _NOBODY = re.compile(r".{1,2}(?:某{1,3}.?|先生|女士|小姐|太太|师傅|老师|大爷|大妈|阿姨|同学)")  # 王女士, 李某
 _NEVER_IN_NAMES = frozenset("的了是被把我你他她它们这那没也就都很太吗呢吧啊么怎哪谁您某让说")
 _PLACE_ENDINGS = frozenset("省市县区镇乡村州国國岛湾湖河江山港城路街桥站寺")
@@ -133,10 +134,13 @@ class _JiebaNames:
     def find(self, text: str) -> list[str]:
         """All that may be names, in order of appearance."""
         found: list[tuple[int, str]] = []
+        parts, reached = [], 0
         for place, word, is_a_name in self._others.find(text):
             if is_a_name:
                 found.append((place, word))
-            text = f"{text[:place]}{NOTHING * len(word)}{text[place + len(word) :]}"
+            parts += [text[reached:place], NOTHING * len(word)]
+            reached = place + len(word)
+        text = "".join([*parts, text[reached:]])
         for block in _BLOCK.finditer(text):
             found += self._names_of_block(block.group(), block.start())
         return [name for _, name in sorted(found, key=itemgetter(0))]
@@ -187,13 +191,18 @@ def _load_pipeline(model: str) -> Any:
         raise ConfigError("the tagger 'spacy' needs spaCy; install it: pip install 'zhenwei[spacy]'") from None
     try:
         pipeline = spacy.load(model)
-    except OSError as error:
+    except Exception as error:  # a damaged folder: spaCy raises whatever its parts raise
         if Path(model).exists():
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"tagger model: the folder {model} holds no spaCy model ({reason})") from None
         raise ConfigError(
             f"tagger model: found no spaCy model {shown(model)}; install one (python -m spacy download {SPACY_MODEL}) "
             "or give the folder of one"
         ) from None
+    if not {"ner", "entity_ruler", "span_ruler"} & set(pipeline.pipe_factories.values()):
+        raise ConfigError(
+            f"tagger model: {shown(model)} finds no entities (its parts: {', '.join(pipeline.pipe_names) or 'none'}); "
+            f"expected one with 'ner', such as {SPACY_MODEL}"
+        )
     pipeline.max_length = sys.maxsize  # an article of any length is read
     return pipeline

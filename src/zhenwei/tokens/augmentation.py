@@ -37,7 +37,7 @@ class Augmentation:
     """Deletes with chance ``rate``, and masks with chance ``rate`` (Zhu et al., ENDEF, SIGIR 2022).
 
     Each article, in each epoch, acts with chance 1/2 on its entities and else on its words; on words always where
-    entities are not encoded or not wanted.
+    entities are not encoded.
 
     - An entity that is deleted, or masked, is so wherever it stands in the content, and leaves the entity list; else it
       stays in both.
@@ -54,7 +54,6 @@ class Augmentation:
         rate: the chance of each of the two, in [0, 1); from 0.5 on all words but one are hidden.
         seed: the run's seed.
         mask_id: the token that a masked word's tokens become.
-        entities: whether to act on entities at all.
 
     Raises:
         ConfigError: ``rate`` is outside [0, 1).
@@ -63,7 +62,6 @@ class Augmentation:
     rate: float
     seed: int
     mask_id: int
-    entities: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1:

@@ -184,7 +184,7 @@ def _cut_tokens(
         entity_index, entity_lengths = _gather(encoded.entity_tokens, rows)
         entity_ids = encoded.entity_tokens.ids[entity_index]
         of_token, numbers = encoded.entity_of_token, encoded.entity_of_entity_token
-        if augmentation is not None and augmentation.entities and of_token is not None and numbers is not None:
+        if augmentation is not None and of_token is not None and numbers is not None:
             entities = CutEntities(of_token[index], entity_ids, numbers[entity_index], entity_lengths)
             return augmentation.apply_with_entities(ids, words, rows, lengths, epoch, entities)
     if augmentation is not None:

@@ -20,6 +20,7 @@ from zhenwei.tokens.tokenizer import TextTokenizer
 ENCODED_FIELDS = frozenset({"entities", "domain", "emotion"})
 UNKNOWN_DOMAIN = -1
 _CHUNK_CHARACTERS = 2**19  # long articles: a chunk also ends here, some 100 MB of the tokenizer's own objects
+_LARGEST = float(np.finfo(np.float32).max)
 _FORMS = {
     "entity_list": """a list of {"entity": "..."} or of strings, empty where the text names nobody and nothing""",
     "emotion": "a list of finite numbers, of one length in all articles",
@@ -176,10 +177,12 @@ class _GrowingVectors:
         if self.size is None:
             self.size = len(vector)
         if len(vector) != self.size:
-            found = f"Article {row} has {len(vector)} values in 'emotion'"
-            if self.wanted is not None:
-                raise DataError(f"{found}: this detector reads vectors of {self.wanted}.")
-            raise DataError(f"{found}, and the articles before it {self.size}: all need the same.")
+            whose = "those of the articles before it" if self.wanted is None else "what this detector reads"
+            raise DataError(f"row {row}: found {len(vector)} values in 'emotion'; expected {self.size}, {whose}")
+        if max(map(abs, vector)) > _LARGEST:
+            raise DataError(
+                f"row {row}: found {max(vector, key=abs)} in 'emotion'; expected no more than {_LARGEST:.1e}"
+            )
         self.values.extend(vector)
         self.rows += 1
 

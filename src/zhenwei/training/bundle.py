@@ -22,7 +22,7 @@ from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LABELS = ("real", "fake")
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
 HASHED = (WEIGHTS, TOKENIZER, SETTINGS)
@@ -138,9 +138,13 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def _learned_fields(description: dict[str, Any]) -> LearnedFields:
-    emotion = description["emotion"]
-    extractor = None if emotion is None else EmotionExtractor.from_dict(emotion)
-    return LearnedFields(tuple(description["domain_names"]), description["emotion_size"], extractor)
+    names, size, emotion = tuple(description["domain_names"]), description["emotion_size"], description["emotion"]
+    if emotion is None:
+        return LearnedFields(names, size)
+    try:
+        return LearnedFields(names, size, EmotionExtractor.from_dict(emotion))
+    except ConfigError as error:  # another lexicon or jieba: articles that bring their vector can be judged still
+        return LearnedFields(names, size, emotion_problem=str(error))
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

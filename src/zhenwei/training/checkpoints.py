@@ -127,7 +127,12 @@ def load_checkpoint(folder: Path, trainee: Trainee, config: Config, data: dict[s
     """
     state = _read_state(folder)
     _use_as_many_threads(state["n_threads"])
-    _check_same_run(state, config, data, trainee.accelerator.num_processes, folder)
+    check_same_run(state, config, data, folder)
+    if state["n_processes"] != trainee.accelerator.num_processes:
+        raise CheckpointError(
+            f"{folder}: this run was started with {state['n_processes']} processes, found "
+            f"{trainee.accelerator.num_processes}; resume with as many"
+        )
     load_weights(trainee.network, folder / NETWORK)
     try:
         _restore_optimizer(trainee, load_file(folder / OPTIMIZER))
@@ -161,10 +166,18 @@ def _use_as_many_threads(number: int) -> None:
         torch.set_num_threads(number)
 
 
-def _check_same_run(
-    state: dict[str, Any], config: Config, data: dict[str, str | None], n_processes: int, folder: Path
-) -> None:
-    """Refuse to go on with something that would not end as the uninterrupted run does."""
+def check_same_run(state: dict[str, Any], config: Config, data: dict[str, str | None], folder: Path) -> None:
+    """Refuse to go on with something that would not end as the uninterrupted run does.
+
+    Args:
+        state: What was saved: `config`, all settings, and `data`, digests of the articles.
+        config: The settings of the run that goes on.
+        data: Digests of the articles of the run that goes on.
+        folder: Where it was saved, for the message.
+
+    Raises:
+        CheckpointError: If settings that matter, or articles, differ.
+    """
     saved, wanted = _flattened(state["config"]), _flattened(config.to_dict())
     for name in sorted(saved.keys() | wanted.keys()):
         free = name in FREE_TO_CHANGE or name.split(".")[0] in FREE_TO_CHANGE
@@ -179,11 +192,6 @@ def _check_same_run(
                 f"{folder}: the articles of {part} have changed since this run was started; "
                 "resume with the same files, or start anew with --overwrite"
             )
-    if state["n_processes"] != n_processes:
-        raise CheckpointError(
-            f"{folder}: this run was started with {state['n_processes']} processes, found {n_processes}; "
-            "resume with as many"
-        )
 
 
 def _flattened(settings: dict[str, Any]) -> dict[str, Any]:

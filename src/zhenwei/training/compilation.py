@@ -26,7 +26,7 @@ def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.
     batch = batch.to(trainee.accelerator.device)
     try:
         with torch.random.fork_rng(_generators_of(batch.tokens.device)), trainee.accelerator.autocast():
-            training_loss(compiled(batch, 0.0), batch, len(rows), len(rows)).backward()  # type: ignore[no-untyped-call]
+            training_loss(compiled(batch, 0.0), batch, len(rows)).backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # a missing compiler, an unsupported layer: anything may come out of a compiler
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         logger.warning("training.compile: torch.compile cannot work here, going on without it: %s", reason)

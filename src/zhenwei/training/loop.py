@@ -114,7 +114,7 @@ def _take_step(
         with nullcontext() if last else accelerator.no_sync(model):
             with accelerator.autocast():
                 output: Output = model(batch, progress)
-            loss = training_loss(output, batch, n_texts, len(rows)) * accelerator.num_processes
+            loss = training_loss(output, batch, n_texts) * accelerator.num_processes
             _backward(loss, accelerator.scaler)
         total += loss.detach() / accelerator.num_processes
         width = max(width, batch.tokens.shape[1])
@@ -149,21 +149,22 @@ def _cut_batch(course: Course, rows: Rows, epoch: int, trainee: Trainee) -> Batc
     return batch.to(accelerator.device, non_blocking=True)
 
 
-def training_loss(output: Output, batch: Batch, n_texts: int, n_batch: int) -> Tensor:
+def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:
     """Return a batch's part of the loss of one optimiser step.
 
     Args:
         output: What the network said.
         batch: Its labels [B] and weights [B] (0 for rows that only fill a process's share).
-        n_texts: Articles in the whole step: the cross-entropies are summed and divided by it.
-        n_batch: Articles in the whole batch: the network's further losses, which are means, count by its share.
+        n_texts: Articles in the whole step: the cross-entropies are summed and divided by it, and the network's
+            further losses, which are means over the batch's articles, count by its share of them.
     """
     assert batch.labels is not None
     logits = (output.logits if output.train_logits is None else output.train_logits).float()  # [B]
     each = binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
     loss = (each * batch.weights).sum() / n_texts
+    share = batch.weights.sum() / n_texts
     for further in output.losses.values():
-        loss = loss + further.float() * (n_batch / n_texts)
+        loss = loss + further.float() * share
     return loss
 
 

@@ -16,14 +16,11 @@ tags: [fake-news-detection, {config.model.name}]
 
 # A `{config.model.title}` detector of fake news
 
-Trained by zhenwei on {facts.get("n_train", "?")} articles; the weights are those
-of epoch {facts.get("epoch", "?")}, the best on {facts.get("n_val", "?")} validation articles by
-`{config.training.monitor}`.
+Trained by zhenwei on {facts.get("n_train", "?")} articles; {_choice(config, facts)}.
 
 ## Scores on validation
 
-On {val.get("n", "?")} articles, {val.get("n_fake", "?")} of them fake. These chose the epoch, so they flatter the
-detector; the future will be harder.
+On {val.get("n", "?")} articles, {val.get("n_fake", "?")} of them fake.{_flattery(facts)} The future will be harder.
 
 {_score_table(val)}
 
@@ -42,6 +39,20 @@ A text is called fake from a probability of {threshold:g} on. The probability is
 The detector knows how the fakes and the real news of its training articles were worded. It does not check facts.
 It is a help for people who judge, not a judge.
 """
+
+
+def _choice(config: Config, facts: dict[str, Any]) -> str:
+    """Say how the weights were chosen."""
+    if facts.get("fitted"):
+        return "it was fitted to them in one go"
+    return (
+        f"the weights are those of epoch {facts.get('epoch', '?')}, the best on {facts.get('n_val', '?')} validation "
+        f"articles by `{config.training.monitor}`"
+    )
+
+
+def _flattery(facts: dict[str, Any]) -> str:
+    return "" if facts.get("fitted") else " These chose the epoch, so they flatter the detector."
 
 
 def _score_table(scores: dict[str, Any]) -> str:

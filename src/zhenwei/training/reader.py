@@ -13,6 +13,7 @@ from zhenwei.news import Article, iter_articles
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.entities import Tagger, build_tagger
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
+from zhenwei.tokens.entities import MAX_ENTITY_LEN
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ class LearnedFields:
     Attributes:
         domain_names: The domains, in the order of their numbers; empty where the network does not ask for them.
         emotion_size: Length of an emotion vector; 0 where the network does not ask for it.
-        emotion: What makes the emotion vector of a new text; None where the training articles' vectors came from
-            elsewhere.
+        emotion: What makes the emotion vector of a new text; None where nothing here makes such vectors.
+        emotion_problem: Why nothing does.
     """
 
     domain_names: tuple[str, ...] = ()
     emotion_size: int = 0
     emotion: EmotionExtractor | None = None
+    emotion_problem: str = "the vectors of its training articles were not made by zhenwei"
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,15 @@ class Reader:
                 domain=self.domain_kind,
                 domain_names=self.learned.domain_names,
                 emotion_size=self.learned.emotion_size or None,
+                max_entity_len=min(MAX_ENTITY_LEN, self.max_len),  # an encoder has no more positions
                 first_row=first_row,
             )
         except MissingFieldError as error:
             if not self.complete:
                 raise
             raise DataError(
-                f"{error}; the vectors of its training articles were not made by zhenwei, so each article must bring "
-                f"its own, of {self.learned.emotion_size} numbers"
+                f"{error}; each article must bring its own, of {self.learned.emotion_size} numbers: "
+                f"{self.learned.emotion_problem}"
             ) from None
 
     def encode_file(self, path: Path) -> EncodedArticles:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ from accelerate import Accelerator
 from torch import nn
 
 from zhenwei.config import Config
-from zhenwei.errors import CheckpointError
+from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
 from zhenwei.training.bundle import load_bundle, save_bundle, write_json
-from zhenwei.training.checkpoints import Progress, Trainee, load_checkpoint
+from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load_checkpoint
 from zhenwei.training.determinism import seed_all
 from zhenwei.training.epochs import Epochs, trained_bundle
 from zhenwei.training.judging import judge
@@ -24,6 +25,7 @@ from zhenwei.training.loop import Course
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import PreparedData, prepare_data
 from zhenwei.training.run_folder import RunFolder
+from zhenwei.training.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +56,13 @@ class Run:
         """Train what is still to be trained, then judge the best weights; see `Trainer.train`."""
         data, network = agreed(self.accelerator, self._prepare)
         agreed(self.accelerator, lambda: self.begin() if self.accelerator.is_main_process else None)
+        agreed(self.accelerator, self._check_same_detector)
         if isinstance(network, FittedNetwork):
-            self._fit(data, network)
+            if agreed(self.accelerator, lambda: self._is_fitted(data)):
+                logger.info("this run has ended before: judging it again is all that is left to do")
+                self.progress.epoch = 1
+            else:
+                self._fit(data, network)
             return self._judge_best(data), self.folder.best
         logger.info("network: %s", _size(network))
         course = self._course(data)
@@ -77,6 +84,26 @@ class Run:
         if not self.progress.finished:
             Epochs(self.config, self.folder, data, trainee, course, self.progress, fingerprint).run()
         return self._judge_best(data), self.folder.best
+
+    def _check_same_detector(self) -> None:
+        """Refuse to go on in the folder of another detector's run."""
+        found = self.config.model.title
+        with suppress(ConfigError):  # none yet, or damaged: the checkpoint has the settings, too
+            found = Config.load(self.folder.config).model.title
+        if found != self.config.model.title:
+            raise CheckpointError(
+                f"{self.folder.path}: this run is one of '{found}', not of '{self.config.model.title}'; choose another "
+                "output.dir, or start anew with --overwrite (in Python: overwrite=True)"
+            )
+
+    def _is_fitted(self, data: PreparedData) -> bool:
+        """Tell whether a run that is resumed was fitted before, with the same settings to the same articles."""
+        if not self.folder.best.exists():
+            return False
+        bundle = load_bundle(self.folder.best)
+        state = {"config": bundle.config.to_dict(), "data": bundle.facts["data"]}
+        check_same_run(state, self.config, data.fingerprint(), self.folder.best)
+        return True
 
     def _check_best(self) -> None:
         """Refuse to go on where the best weights were saved, and are gone: no later epoch need be better."""
@@ -116,7 +143,7 @@ class Run:
         return Course(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
 
     def _fit(self, data: PreparedData, network: FittedNetwork) -> None:
-        """Fit a network in one go. A run that is resumed is fitted again, in seconds, and comes out the same."""
+        """Fit a network in one go; a run that was not finished is fitted from the start."""
         logger.info("fitting '%s' to %d articles", self.config.model.title, len(data.train))
         agreed(self.accelerator, lambda: network.fit(data.train, self.config.seed))
         network.to(self.accelerator.device)
@@ -126,7 +153,12 @@ class Run:
         record = {"epoch": 1, "step": 1, "train_loss": train["loss"], "val": val}
         if self.accelerator.is_main_process:
             self.config.save(self.folder.config)
-            save_bundle(trained_bundle(self.config, data, network, record), self.folder.best)
+            bundle = trained_bundle(self.config, data, network, record)
+            bundle.facts |= {"fitted": True, "data": data.fingerprint()}
+            save_bundle(bundle, self.folder.best)
+        log = RunLog(self.folder.metrics, self.accelerator, interval=1, total=1, done=0, losses=[], show=False)
+        log.epoch(record, 1, "fitted, saved")
+        log.close()
         self.accelerator.wait_for_everyone()
         self.progress.epoch = 1
 
