@@ -17,10 +17,6 @@ TokenUnit = Literal["piece", "word", "character", "auto"]
 SMALLEST_HIDDEN_SIZE = 4
 PUBLISHED_EMB_DIM = 768
 ENTRY_POINTS = "zhenwei.detectors"
-_NO_BERT = (
-    "use_pretrained_bert is true but bert_model_name is not set; "
-    "expected a folder or a hub name such as 'bert-base-chinese'"
-)
 
 
 class ModelConfig(Section):
@@ -102,7 +98,34 @@ class NetworkConfig(ModelConfig):
         return self.mlp_dims[:-1] if self.mlp_dims[-1:] == [1] else list(self.mlp_dims)
 
 
-class EmbeddingConfig(NetworkConfig):
+class PretrainableConfig(NetworkConfig):
+    """What the detectors that may start from a pretrained encoder share."""
+
+    use_pretrained_bert: bool = False
+    """Start from a pretrained encoder."""
+
+    bert_model_name: str | None = None
+    """Folder or hub name of the encoder."""
+
+    emb_dropout: Share = 0.0
+    """Dropout on the tokens' vectors."""
+
+    @model_validator(mode="after")
+    def _check_name(self) -> Self:
+        if self.use_pretrained_bert and not self.bert_model_name:
+            raise ValueError(
+                "use_pretrained_bert is true but bert_model_name is not set; "
+                "expected a folder or a hub name such as 'bert-base-chinese'"
+            )
+        return self
+
+    @property
+    def pretrained(self) -> str | None:
+        """The encoder that is used, if one is."""
+        return self.bert_model_name if self.use_pretrained_bert else None
+
+
+class EmbeddingConfig(PretrainableConfig):
     """What the detectors that start from embeddings of single tokens share."""
 
     emb_dim: AtLeastOne = PUBLISHED_EMB_DIM
@@ -117,27 +140,17 @@ class EmbeddingConfig(NetworkConfig):
     finetune_bert: bool = False
     """Train the pretrained embedding layer too, at `training.pretrained_lr`; else it is frozen."""
 
-    emb_dropout: Share = 0.0
-    """Dropout on the embeddings."""
-
     @model_validator(mode="after")
-    def _check_bert(self) -> Self:
+    def _check_finetuning(self) -> Self:
         if self.finetune_bert and not self.use_pretrained_bert:
             raise ValueError(
                 "finetune_bert is true but use_pretrained_bert is false: there is no BERT to finetune; "
                 "set use_pretrained_bert to true, or finetune_bert to false"
             )
-        if self.use_pretrained_bert and not self.bert_model_name:
-            raise ValueError(_NO_BERT)
         return self
 
-    @property
-    def pretrained(self) -> str | None:
-        """The BERT whose embedding layer is used, if one is."""
-        return self.bert_model_name if self.use_pretrained_bert else None
 
-
-class EncoderConfig(NetworkConfig):
+class EncoderConfig(PretrainableConfig):
     """What the detectors that read a whole pretrained encoder share."""
 
     emb_dim: AtLeastOne | None = None
@@ -153,20 +166,6 @@ class EncoderConfig(NetworkConfig):
     finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 1
     """How many of the encoder's last layers train, at `training.pretrained_lr`; the others are frozen, without
     dropout and gradients; `all`: the embeddings too."""
-
-    emb_dropout: Share = 0.0
-    """Dropout on the tokens' vectors."""
-
-    @model_validator(mode="after")
-    def _check_encoder(self) -> Self:
-        if self.use_pretrained_bert and not self.bert_model_name:
-            raise ValueError(_NO_BERT)
-        return self
-
-    @property
-    def pretrained(self) -> str | None:
-        """The encoder, if one is read."""
-        return self.bert_model_name if self.use_pretrained_bert else None
 
 
 class ConvolutionConfig(Section):
