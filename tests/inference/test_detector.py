@@ -181,7 +181,7 @@ class TestDamage:
         (own_bundle / "model.safetensors").write_bytes(content)
         assert "it is not the file that was saved (sha256 differs)" in self.refusal(own_bundle)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}'])
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 2}'])
     def test_the_description_is_damaged(self, own_bundle: Path, content: str) -> None:
         (own_bundle / "detector.json").write_text(content)
         assert f"{own_bundle / 'detector.json'}: damaged or foreign" in self.refusal(own_bundle)
@@ -194,8 +194,8 @@ class TestDamage:
 
     def test_it_was_saved_by_a_newer_zhenwei(self, own_bundle: Path) -> None:
         path = own_bundle / "detector.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 2, "zhenwei_version": "9.0"}))
-        assert "bundle format 2, saved by zhenwei 9.0; this is zhenwei 0.1.0, which reads format 1" in self.refusal(
+        path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3, "zhenwei_version": "9.0"}))
+        assert "bundle format 3, saved by zhenwei 9.0; this is zhenwei 0.1.0, which reads format 2" in self.refusal(
             own_bundle
         )
 

@@ -48,13 +48,13 @@ def test_compiled_and_plain_training_end_close_to_each_other(
 
 
 def test_where_no_compiler_works_one_warning_is_given_and_training_goes_on(
-    tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(inductor.cpp, "cxx", (str(tmp_path / "no-compiler"),))
     settings = {"model": {"dropout": 0.3}, "data": {"max_len": 32}}
     _, plain = train(tiny_settings(tmp_path / "plain", training=BRIEF, **settings))
     caplog.clear()
-    _, fallen_back = train(tiny_settings(tmp_path / "run", training={**BRIEF, "compile": True}, **settings))
+    with inductor.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}):  # monkeypatch would lose the setting for good
+        _, fallen_back = train(tiny_settings(tmp_path / "run", training={**BRIEF, "compile": True}, **settings))
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "torch.compile cannot work here, going on without it" in record.getMessage()
     assert plain.keys() == fallen_back.keys()

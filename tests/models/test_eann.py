@@ -142,8 +142,8 @@ class TestGradients:
         batch = make_batch(ROWS, labels=LABELS, domains=[0, 1, -1, 2])
         strength = strength_at(progress) if reversal is None else reversal
         of_domain = gradients(network, unreversed_domain_loss(network, batch))
-        of_label = gradients(network, training_loss(network.eval()(batch), batch, 4, 4))
-        found = gradients(network, training_loss(network.train()(batch, progress), batch, 4, 4))
+        of_label = gradients(network, training_loss(network.eval()(batch), batch, 4))
+        found = gradients(network, training_loss(network.train()(batch, progress), batch, 4))
         for name, gradient in found.items():
             turned = weight if name.startswith("domain_mlp") else -strength * weight
             torch.testing.assert_close(
@@ -184,8 +184,8 @@ def test_compiled_it_is_not_compiled_anew_for_each_progress(settings: dict[str, 
     counters.clear()
     compiled = torch.compile(network, backend="aot_eager")
     for progress in (0.0, 0.1, 0.2, 0.3, 0.4, 1.0):
-        found = gradients(network, training_loss(compiled(batch, progress), batch, 4, 4))
-        expected = gradients(network, training_loss(network(batch, progress), batch, 4, 4))
+        found = gradients(network, training_loss(compiled(batch, progress), batch, 4))
+        expected = gradients(network, training_loss(network(batch, progress), batch, 4))
         for name, gradient in found.items():
             torch.testing.assert_close(gradient, expected[name], msg=name)
     assert counters["stats"]["unique_graphs"] <= 2  # for the first progress, then for any

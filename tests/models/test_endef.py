@@ -83,7 +83,7 @@ class TestTraining:
             if weights[row] == 1.0:
                 mixed = of_base * base[row] + of_entity * entity[row]
                 expected += slow.cross_entropy(mixed, label) + of_loss * slow.cross_entropy(entity[row], label)
-        loss = training_loss(network(batch), batch, n_texts, n_texts)
+        loss = training_loss(network(batch), batch, n_texts)
         assert loss.item() == pytest.approx(expected / n_texts, abs=1e-6)
 
     def test_the_networks_own_losses_count_too(self, slow: Any, batch: Batch) -> None:
@@ -97,7 +97,7 @@ class TestTraining:
             expected += slow.cross_entropy(output.train_logits[row].item(), label) / 4
             expected += 0.2 * slow.cross_entropy(entity_logits(slow, network, ENTITIES)[row], label) / 4
         assert of_domain > 0
-        assert training_loss(output, batch, 4, 4).item() == pytest.approx(expected, abs=1e-5)
+        assert training_loss(output, batch, 4).item() == pytest.approx(expected, abs=1e-5)
 
     def test_it_mixes_what_the_network_trains_on_where_that_is_not_its_logit(self, batch: Batch) -> None:
         network = build().train()
@@ -124,13 +124,13 @@ class TestTraining:
         bias_alone = float(slow.mlp(network.entity_mlp, np.zeros(320))[0])
         expected = 0.2 * np.mean([slow.cross_entropy(bias_alone, label) for label in LABELS])
         assert output.losses["entity"].item() == pytest.approx(expected, abs=1e-6)
-        training_loss(output, none, 4, 4).backward()
+        training_loss(output, none, 4).backward()
         trained = [weight.grad for weight in network.parameters() if weight.grad is not None]
         assert all(torch.isfinite(gradient).all() for gradient in trained)
 
     def test_a_batch_of_one(self, make_batch: MakeBatch) -> None:
         alone = make_batch([[3]], labels=[1.0], entities=[[]])
-        assert torch.isfinite(training_loss(build().train()(alone), alone, 1, 1))
+        assert torch.isfinite(training_loss(build().train()(alone), alone, 1))
 
     def test_an_article_of_an_entity_alone_moves_the_branch_and_the_shared_embeddings(self, batch: Batch) -> None:
         network = build().train()

@@ -144,7 +144,7 @@ class TestProcesses:
 
     @pytest.mark.slow
     def test_ctrl_c_leaves_neither_a_half_file_nor_a_worker(self, tmp_path: Path) -> None:
-        articles = [Article(content=f"第{n}号，刘翔回到北京，太高兴了！" * 20, id=str(n)) for n in range(6000)]
+        articles = [Article(content=f"第{n}号，刘翔回到北京，太高兴了！" * 20, id=str(n)) for n in range(24_000)]
         write_articles(tmp_path / "in.jsonl", articles)
         (tmp_path / "out.jsonl").write_text("precious")
         command = ["data", "enrich", "in.jsonl", "-o", "out.jsonl", "--entities", "--processes", "2", "--overwrite"]
