@@ -144,7 +144,7 @@ class TestProcesses:
 
     @pytest.mark.slow
     def test_ctrl_c_leaves_neither_a_half_file_nor_a_worker(self, tmp_path: Path) -> None:
-        articles = [Article(content=f"第{n}号，刘翔回到北京，太高兴了！" * 20, id=str(n)) for n in range(24_000)]
+        articles = [Article(content=f"第{n}号，刘翔回到北京，太高兴了！" * 20, id=str(n)) for n in range(12_000)]
         write_articles(tmp_path / "in.jsonl", articles)
         (tmp_path / "out.jsonl").write_text("precious")
         command = ["data", "enrich", "in.jsonl", "-o", "out.jsonl", "--entities", "--processes", "2", "--overwrite"]
@@ -154,6 +154,7 @@ class TestProcesses:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it does no more than a system call
         )
         wait_until(lambda: any(part.stat().st_size for part in tmp_path.glob(".out.jsonl.*.tmp")))
         assert members(started.pid) > 2
@@ -164,6 +165,11 @@ class TestProcesses:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
         assert (tmp_path / "out.jsonl").read_text() == "precious"
         wait_until(lambda: members(started.pid) == 0)
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to what it starts in the background: that ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(holds: Any) -> None:
