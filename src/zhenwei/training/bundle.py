@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
@@ -18,8 +20,10 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedMo
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.tokens import SpecialTokens, TextTokenizer
+from zhenwei.training.calibration import Calibration
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
+from zhenwei.training.scoring import sigmoid
 from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
 
 FORMAT_VERSION = 2
@@ -39,6 +43,7 @@ class Bundle:
         threshold: A text counts as fake from this probability on.
         facts: What else is known: epoch and step of the weights, scores on val, numbers of articles.
         learned: What it must remember of its training articles' optional fields.
+        calibration: How its logits become probabilities; None: by the logistic function alone.
     """
 
     config: Config
@@ -47,6 +52,11 @@ class Bundle:
     threshold: float = 0.5
     facts: dict[str, Any] = field(default_factory=dict)
     learned: LearnedFields = field(default_factory=LearnedFields)
+    calibration: Calibration | None = None
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probabilities of fake [N] for logits [N]: calibrated, if the detector is."""
+        return sigmoid(logits) if self.calibration is None else self.calibration.probabilities(logits)
 
     def reader(self) -> Reader:
         """Return what turns articles into what the network reads; what they lack is made from their text."""

@@ -1,0 +1,1 @@
+"""Pages that open offline: of a run, of a comparison, of an audit."""
