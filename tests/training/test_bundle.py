@@ -12,9 +12,9 @@ from zhenwei.errors import CheckpointError
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.tokens import load_pretrained_tokenizer
 from zhenwei.training import Bundle, load_bundle, save_bundle
-from zhenwei.training.bundle import sha256
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields
+from zhenwei.training.whole_folder import file_digest
 
 
 def change(bundle: Path, **said: Any) -> None:
@@ -66,7 +66,7 @@ def test_an_encoder_that_is_not_described_is_not_looked_for_elsewhere(own_bundle
     settings["model"] |= {"use_pretrained_bert": True, "bert_model_name": str(tiny_bert)}
     (own_bundle / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     digests = json.loads((own_bundle / "detector.json").read_text(encoding="utf-8"))["sha256"]
-    change(own_bundle, sha256={**digests, "config.json": sha256(own_bundle / "config.json")})
+    change(own_bundle, sha256={**digests, "config.json": file_digest(own_bundle / "config.json")})
     assert "the pretrained encoder is not described" in refusal(own_bundle)
 
 

@@ -11,6 +11,7 @@ from zhenwei.config.detectors import (
     TextCNNConfig,
     TfidfConfig,
 )
+from zhenwei.config.goal import ThresholdGoal, check_goal, parse_goal
 from zhenwei.config.model import (
     ConvolutionConfig,
     DomainConfig,
@@ -25,12 +26,14 @@ from zhenwei.config.model import (
 )
 from zhenwei.config.output import OutputConfig
 from zhenwei.config.starting_file import settings_guide, starting_config
-from zhenwei.config.training import TrainingConfig, check_device
+from zhenwei.config.training import CalibrationMethod, CalibrationSource, TrainingConfig, check_device
 
 __all__ = [
     "BertConfig",
     "BertEmoConfig",
     "BiGRUConfig",
+    "CalibrationMethod",
+    "CalibrationSource",
     "Config",
     "ConvolutionConfig",
     "DataConfig",
@@ -45,10 +48,13 @@ __all__ = [
     "OutputConfig",
     "TextCNNConfig",
     "TfidfConfig",
+    "ThresholdGoal",
     "TokenUnit",
     "TrainingConfig",
     "check_device",
+    "check_goal",
     "detector_names",
+    "parse_goal",
     "register_model_config",
     "settings_guide",
     "starting_config",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from zhenwei.config.goal import ThresholdGoal, check_goal, parse_goal
 from zhenwei.config.section import Section
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -17,6 +18,8 @@ Monitor = Literal[
     "recall", "recall_real", "recall_fake", "precision", "precision_real", "precision_fake",
     "loss", "ece", "brier",
 ]  # fmt: skip
+CalibrationSource = Literal["none", "val", "train", "train+val"]
+CalibrationMethod = Literal["temperature", "platt", "isotonic"]
 LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
 
 
@@ -89,6 +92,30 @@ class TrainingConfig(Section):
 
     early_stop: Count = 5
     """Epochs without a better `monitor` after which training stops; 0: never."""
+
+    calibrate_on: CalibrationSource = "val"
+    """Judgements from which probabilities are calibrated and the threshold is chosen, when training has ended: `val`;
+    `train`: cross-fitted, that is, parts of the training articles by detectors that were trained on the others (in
+    order of time on the earlier ones alone, where all articles have a time), which takes some two to five times as
+    long; `train+val`: both; `none`: neither, and the threshold is 0.5. What is too little to calibrate on is said, and
+    the detector left as it is."""
+
+    calibration: CalibrationMethod = "platt"
+    """How probabilities are calibrated: `platt` (a slope and an intercept), `temperature` (a slope alone) or `isotonic`
+    (any rising curve; wants a thousand articles and more)."""
+
+    calibration_folds: Annotated[int, Field(ge=2, le=50)] = 5
+    """Detectors that are trained for a cross-fitted calibration."""
+
+    threshold_goal: Annotated[str, AfterValidator(check_goal)] = "macro_f1"
+    """What the threshold is chosen for: `macro_f1`; `precision=0.9`: the highest recall of fakes at this precision or
+    better; `recall=0.9`: the highest precision at this recall of fakes or better; `cost=5`: a fake that is missed costs
+    five times as much as a false alarm."""
+
+    @property
+    def goal(self) -> ThresholdGoal:
+        """What the threshold is chosen for, read."""
+        return parse_goal(self.threshold_goal)
 
     @property
     def monitor_direction(self) -> Literal["max", "min"]:

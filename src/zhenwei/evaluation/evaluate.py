@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from zhenwei.evaluation.judging import judge_articles, to_device
-from zhenwei.training import Bundle, binary_metrics
-from zhenwei.training.scoring import SCORING_BATCH, mean_cross_entropy, sigmoid
+from zhenwei.training import Bundle
+from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.scoring import SCORING_BATCH
 
 
 def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "auto") -> dict[str, Any]:
@@ -30,9 +31,5 @@ def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "a
     place = to_device(bundle, device)
     encoded = bundle.reader().encode_file(Path(path))
     logits = judge_articles(bundle, encoded, place, SCORING_BATCH)
-    labels = encoded.labels.astype(np.int64)
-    return {
-        **binary_metrics(labels, sigmoid(logits), bundle.threshold),
-        "loss": mean_cross_entropy(labels.astype(np.float64), logits),
-        "threshold": bundle.threshold,
-    }
+    scores = metrics_of_logits(encoded.labels.astype(np.int64), bundle.calibrated(logits), bundle.threshold)
+    return {**scores, "threshold": bundle.threshold}

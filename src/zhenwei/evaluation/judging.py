@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from zhenwei.config import check_device
 from zhenwei.errors import ConfigError
-from zhenwei.tokens import EncodedArticles, batch_order
+from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle
 from zhenwei.training.device import available_device
-from zhenwei.training.scoring import judge_batches
+from zhenwei.training.scoring import score_alone
 
 
 def to_device(bundle: Bundle, device: str) -> torch.device:
@@ -44,8 +44,5 @@ def judge_articles(
     Returns:
         Logits of fake [N], in the order of the articles.
     """
-    batches = batch_order(encoded.lengths, batch_size, seed=0, epoch=0, shuffle=False)
-    logits = np.empty(len(encoded), np.float64)
-    for rows, values in judge_batches(bundle.network, encoded, batches, bundle.tokenizer.pad_id, device):
-        logits[rows] = values
-    return logits
+    pad_id = bundle.tokenizer.pad_id
+    return score_alone(bundle.network, encoded, pad_id=pad_id, batch_size=batch_size, device=device)

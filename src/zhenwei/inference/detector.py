@@ -14,7 +14,6 @@ from zhenwei.evaluation import judge_articles, to_device
 from zhenwei.news import Article
 from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle, load_bundle
-from zhenwei.training.scoring import sigmoid
 
 CHUNK = 1024  # texts that are held at once
 BATCH = 64  # texts that are judged at once
@@ -120,7 +119,7 @@ class Detector:
         bundle = self.bundle
         encoded = bundle.reader().encode(articles, first_row)
         logits = judge_articles(bundle, encoded, self.device, BATCH)
-        for row, (article, probability) in enumerate(zip(articles, sigmoid(logits), strict=True)):
+        for row, (article, probability) in enumerate(zip(articles, bundle.probabilities(logits), strict=True)):
             yield Prediction(
                 text=article.content,
                 verdict="fake" if probability >= self.threshold else "real",

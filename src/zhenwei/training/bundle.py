@@ -1,6 +1,5 @@
 """The bundle: what is shipped of a training, to be loaded anywhere; no pickle in it."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -24,9 +23,10 @@ from zhenwei.training.calibration import Calibration
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.scoring import sigmoid
-from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
+from zhenwei.training.whole_folder import file_digest, surviving_folder, whole_folder, write_whole
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+READABLE = (2, 3)  # 2 knew no calibration
 LABELS = ("real", "fake")
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
 HASHED = (WEIGHTS, TOKENIZER, SETTINGS)
@@ -54,9 +54,13 @@ class Bundle:
     learned: LearnedFields = field(default_factory=LearnedFields)
     calibration: Calibration | None = None
 
+    def calibrated(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the log odds of the detector's probabilities [N] for its network's logits [N]."""
+        return logits if self.calibration is None else self.calibration.logits(logits)
+
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the probabilities of fake [N] for logits [N]: calibrated, if the detector is."""
-        return sigmoid(logits) if self.calibration is None else self.calibration.probabilities(logits)
+        """Return the probabilities of fake [N] for the network's logits [N]: calibrated, if the detector is."""
+        return sigmoid(self.calibrated(logits))
 
     def reader(self) -> Reader:
         """Return what turns articles into what the network reads; what they lack is made from their text."""
@@ -84,17 +88,17 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
             "zhenwei_version": zhenwei.__version__,
             "labels": list(LABELS),
             "threshold": bundle.threshold,
-            "calibration": None,
+            "calibration": None if bundle.calibration is None else bundle.calibration.to_dict(),
             "special_tokens": asdict(bundle.tokenizer.special),
             "encoder": network.encoder_config(),
             "domain_names": list(learned.domain_names),
             "emotion_size": learned.emotion_size,
             "emotion": None if learned.emotion is None else learned.emotion.to_dict(),
             "facts": bundle.facts,
-            "sha256": {name: sha256(place / name) for name in HASHED},
+            "sha256": {name: file_digest(place / name) for name in HASHED},
         }
         write_json(description, place / DESCRIPTION)
-        (place / "README.md").write_text(model_card(bundle.config, bundle.facts, bundle.threshold), encoding="utf-8")
+        (place / "README.md").write_text(model_card(bundle), encoding="utf-8")
 
 
 def find_bundle(path: Path) -> Path:
@@ -127,7 +131,7 @@ def load_bundle(path: Path) -> Bundle:
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
     description = _read_description(folder)
     for name, expected in description["sha256"].items():
-        if sha256(folder / name) != expected:
+        if file_digest(folder / name) != expected:
             raise CheckpointError(f"{folder / name}: damaged: it is not the file that was saved (sha256 differs)")
     try:
         learned = _learned_fields(description)
@@ -144,7 +148,16 @@ def load_bundle(path: Path) -> Bundle:
         raise CheckpointError(f"{folder}: damaged or foreign bundle: {error}") from None
     load_weights(network, folder / WEIGHTS)
     network.eval()
-    return Bundle(config, tokenizer, network, float(description["threshold"]), description["facts"], learned)
+    threshold, calibration = float(description["threshold"]), _calibration(description, folder)
+    return Bundle(config, tokenizer, network, threshold, description["facts"], learned, calibration)
+
+
+def _calibration(description: dict[str, Any], folder: Path) -> Calibration | None:
+    stored = description["calibration"]
+    try:
+        return None if stored is None else Calibration.from_dict(stored)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / DESCRIPTION}: damaged or foreign: calibration: {error}") from None
 
 
 def _learned_fields(description: dict[str, Any]) -> LearnedFields:
@@ -165,10 +178,11 @@ def _read_description(folder: Path) -> dict[str, Any]:
         version = description["format_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged or foreign: {type(error).__name__}: {error}") from None
-    if version != FORMAT_VERSION:
+    if version not in READABLE:
         raise CheckpointError(
             f"{path}: bundle format {version}, saved by zhenwei {description.get('zhenwei_version')}; "
-            f"this is zhenwei {zhenwei.__version__}, which reads format {FORMAT_VERSION}"
+            f"this is zhenwei {zhenwei.__version__}, which reads formats {' and '.join(map(str, READABLE))}; "
+            "train the detector again, or use it with that version"
         )
     for name, expected, good in _EXPECTED:
         if name not in description:
@@ -191,6 +205,7 @@ def _is_list_of_names(value: Any) -> bool:
 _EXPECTED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("sha256", f"the digests of {', '.join(HASHED)}", lambda value: isinstance(value, dict) and {*value} == {*HASHED}),
     ("threshold", "a number from 0 to 1", _is_probability),
+    ("calibration", "an object or null", lambda value: value is None or isinstance(value, dict)),
     ("special_tokens", "an object", lambda value: isinstance(value, dict)),
     ("encoder", "an object or null", lambda value: value is None or isinstance(value, dict)),
     ("domain_names", "a list of names", _is_list_of_names),
@@ -233,9 +248,3 @@ def write_json(value: Any, path: Path) -> None:
         OSError: If it cannot be written; an older file is left as it was.
     """
     write_whole(json.dumps(value, indent=2, ensure_ascii=False) + "\n", path)
-
-
-def sha256(path: Path) -> str:
-    """Return the hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

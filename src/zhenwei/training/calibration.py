@@ -1,15 +1,18 @@
 """Calibration: how a detector's logits become probabilities that can be believed, as its bundle stores it."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.config import CalibrationMethod
 from zhenwei.training.scoring import sigmoid
 
-Method = Literal["temperature", "platt", "isotonic"]
 Floats = NDArray[np.float64]
+
+METHODS = ("temperature", "platt", "isotonic")
 
 
 @dataclass(frozen=True)
@@ -24,45 +27,44 @@ class Calibration:
         fitted_on: On which judgements it was fitted, in words.
         n: On how many.
         fake_share: The share of fakes among them.
-        goal: What the threshold was chosen for, in words.
+        goal: What the threshold was chosen for, as in the settings.
         target_share: The share of fakes that probabilities were corrected to; None: they were not.
         target_from: Where that share is from, in words.
     """
 
-    method: Method
+    method: CalibrationMethod
     slope: float = 1.0
     intercept: float = 0.0
     knots: tuple[tuple[float, float], ...] = ()
     fitted_on: str = ""
     n: int = 0
     fake_share: float = 0.5
-    goal: str = ""
+    goal: str = "macro_f1"
     target_share: float | None = None
     target_from: str = ""
 
-    def probabilities(self, logits: Floats) -> Floats:
-        """Return the probabilities of fake [N] for logits [N]."""
+    def logits(self, logits: Floats) -> Floats:
+        """Return the log odds of the calibrated probabilities [N] for the network's logits [N]."""
         if self.method == "isotonic":
             places, values = np.array(self.knots).T
-            inner = np.interp(logits, places, values)
-            calibrated = np.log(inner) - np.log1p(-inner)
+            calibrated = log_odds(np.interp(logits, places, values))
         else:
             calibrated = self.slope * logits + self.intercept
-        return sigmoid(calibrated + self._shift())
+        if self.target_share is not None:  # Saerens et al., Neural Computation 2002
+            calibrated = calibrated + log_odds(self.target_share) - log_odds(self.fake_share)
+        return np.asarray(calibrated, np.float64)
 
-    def _shift(self) -> float:
-        """Return what a changed share of fakes adds to the logits (Saerens et al., Neural Computation 2002)."""
-        if self.target_share is None:
-            return 0.0
-        return _log_odds(self.target_share) - _log_odds(self.fake_share)
+    def probabilities(self, logits: Floats) -> Floats:
+        """Return the probabilities of fake [N] for the network's logits [N]."""
+        return sigmoid(self.logits(logits))
 
-    def shifted(self, share: float | None, source: str = "") -> "Calibration":
+    def corrected(self, share: float | None, source: str = "") -> "Calibration":
         """Return the same calibration, corrected to another share of fakes; None: not corrected at all."""
         return replace(self, target_share=share, target_from=source)
 
     def describe(self) -> str:
         """Say in words what was done."""
-        text = f"{self.method}, fitted on {self.fitted_on} ({self.n} articles); threshold for {self.goal}"
+        text = f"{self.method}, fitted on {self.n:,} judgements ({self.fitted_on}); threshold for {self.goal}"
         if self.target_share is not None:
             text += f"; corrected to a share of fakes of {self.target_share:.3f} ({self.target_from})"
         return text
@@ -71,6 +73,30 @@ class Calibration:
         """Return what a bundle stores."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` returned.
 
-def _log_odds(share: float) -> float:
-    return float(np.log(share) - np.log1p(-share))
+        Raises:
+            ValueError: If it is no such thing; the message says what is wrong.
+        """
+        names = {field.name for field in fields(cls)}
+        if stored.keys() != names:
+            raise ValueError(f"found {', '.join(sorted(stored))}; expected {', '.join(sorted(names))}")
+        try:
+            knots = tuple((float(place), float(value)) for place, value in stored["knots"])
+            calibration = cls(**{**stored, "knots": knots})
+            probe = calibration.probabilities(np.array([-1e3, -1.0, 0.0, 1.0, 1e3]))
+        except (TypeError, ValueError, KeyError) as error:
+            raise ValueError(str(error)) from None
+        places = [place for place, _ in knots]
+        if calibration.method not in METHODS or (calibration.method == "isotonic") != bool(knots):
+            raise ValueError(f"method: found {calibration.method!r} with {len(knots)} knots")
+        if not np.isfinite(probe).all() or (np.diff(probe) < 0).any() or places != sorted(places):
+            raise ValueError("its probabilities do not rise with the logits")
+        return calibration
+
+
+def log_odds(share: Any) -> Any:
+    """Return log(p / (1 - p)) of a share or of an array of them, each above 0 and below 1."""
+    return np.log(share) - np.log1p(-np.asarray(share))

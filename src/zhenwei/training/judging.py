@@ -28,23 +28,34 @@ def judge(
     Raises:
         TrainingError: If a logit is not finite.
     """
-    logits = score_articles(
-        network, articles, pad_id=pad_id, batch_size=SCORING_BATCH, accelerator=accelerator, mixed=mixed
-    )
+    logits = finite_logits(network, articles, pad_id, accelerator, mixed)
     return metrics_of_logits(articles.labels.astype(np.int64), logits)
 
 
-def metrics_of_logits(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the field's metrics at a threshold of 0.5, and the mean cross-entropy as `loss`.
-
-    Args:
-        labels: [N] of 0 or 1.
-        logits: [N] of fake.
+def finite_logits(
+    network: DetectorNetwork, articles: EncodedArticles, pad_id: int, accelerator: Accelerator, mixed: bool
+) -> NDArray[np.float64]:
+    """Return the logits of fake [N], in the order of the articles; see `judge`.
 
     Raises:
         TrainingError: If a logit is not finite.
     """
+    logits = score_articles(
+        network, articles, pad_id=pad_id, batch_size=SCORING_BATCH, accelerator=accelerator, mixed=mixed
+    )
     lost = int((~np.isfinite(logits)).sum())
     if lost:
         raise TrainingError(f"{lost} of {logits.size} articles have no finite logit")
-    return {**binary_metrics(labels, sigmoid(logits)), "loss": mean_cross_entropy(labels.astype(np.float64), logits)}
+    return logits
+
+
+def metrics_of_logits(labels: NDArray[np.int64], logits: NDArray[np.float64], threshold: float = 0.5) -> dict[str, Any]:
+    """Return the field's metrics, and the mean cross-entropy as `loss`.
+
+    Args:
+        labels: [N] of 0 or 1.
+        logits: [N] log odds of the probabilities of fake.
+        threshold: An article counts as fake from this probability on.
+    """
+    scores = binary_metrics(labels, sigmoid(logits), threshold)
+    return {**scores, "loss": mean_cross_entropy(labels.astype(np.float64), logits)}

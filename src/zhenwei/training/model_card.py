@@ -1,12 +1,16 @@
 """The model card that every bundle carries."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zhenwei.config import Config
 
+if TYPE_CHECKING:
+    from zhenwei.training.bundle import Bundle
 
-def model_card(config: Config, facts: dict[str, Any], threshold: float) -> str:
+
+def model_card(bundle: "Bundle") -> str:
     """Return the README.md of a bundle: what it is, what it scored and on how many articles, how to use it."""
+    config, facts = bundle.config, bundle.facts
     val: dict[str, Any] = facts.get("val") or {}
     return f"""---
 library_name: zhenwei
@@ -20,7 +24,8 @@ Trained by zhenwei on {facts.get("n_train", "?")} articles; {_choice(config, fac
 
 ## Scores on validation
 
-On {val.get("n", "?")} articles, {val.get("n_fake", "?")} of them fake.{_flattery(facts)} The future will be harder.
+On {val.get("n", "?")} articles, {val.get("n_fake", "?")} of them fake, before calibration and at a threshold of
+0.5.{_flattery(facts)} The future will be harder.
 
 {_score_table(val)}
 
@@ -32,13 +37,20 @@ from zhenwei import Detector
 Detector.load("PATH OF THIS FOLDER").predict(["..."])
 ```
 
-A text is called fake from a probability of {threshold:g} on. The probability is not calibrated.
+A text is called fake from a probability of {bundle.threshold:.4g} on. {_calibration(bundle)}
 
 ## Limits
 
 The detector knows how the fakes and the real news of its training articles were worded. It does not check facts.
 It is a help for people who judge, not a judge.
 """
+
+
+def _calibration(bundle: "Bundle") -> str:
+    """Say how far the probability can be believed."""
+    if bundle.calibration is None:
+        return "The probability is not calibrated."
+    return f"The probability is calibrated: {bundle.calibration.describe()}."
 
 
 def _choice(config: Config, facts: dict[str, Any]) -> str:

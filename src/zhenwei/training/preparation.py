@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from zhenwei.news import find_part, iter_articles
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
 from zhenwei.training.reader import LearnedFields, Reader
+from zhenwei.training.whole_folder import file_digest
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class PreparedData:
         val: To choose the best epoch on; both labels are there.
         test: The future, or None where there is no such file.
         learned: What is known of the optional fields from the training articles.
+        files: By part, the file that it was read from, and its digest: `path` and `sha256`.
     """
 
     tokenizer: TextTokenizer
@@ -39,6 +41,7 @@ class PreparedData:
     val: EncodedArticles
     test: EncodedArticles | None
     learned: LearnedFields
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def vocabulary(self, max_len: int) -> Vocabulary:
         """Return what a network must know of these data."""
@@ -84,7 +87,8 @@ def prepare_data(config: Config) -> PreparedData:
         _check_both_labels(articles, paths[part])
     if "test" not in encoded:
         logger.warning("no test file in '%s': the results will be those of val", config.data.root_path)
-    return PreparedData(tokenizer, train, encoded["val"], encoded.get("test"), reader.learned)
+    files = {part: {"path": str(path), "sha256": file_digest(path)} for part, path in paths.items()}
+    return PreparedData(tokenizer, train, encoded["val"], encoded.get("test"), reader.learned, files)
 
 
 def find_parts(config: Config) -> dict[str, Path]:

@@ -7,20 +7,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import nn
 
 from zhenwei.config import Config
-from zhenwei.errors import CheckpointError, ConfigError
+from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
-from zhenwei.training.bundle import load_bundle, save_bundle, write_json
+from zhenwei.training.bundle import Bundle, load_bundle, save_bundle, write_json
+from zhenwei.training.calibrating import Judgements, calibrate
 from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load_checkpoint
+from zhenwei.training.cross_fitting import cross_fitted
 from zhenwei.training.determinism import seed_all
 from zhenwei.training.epochs import Epochs, trained_bundle
-from zhenwei.training.judging import judge
+from zhenwei.training.judging import finite_logits, judge, metrics_of_logits
 from zhenwei.training.loop import Course
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import PreparedData, prepare_data
@@ -131,6 +135,12 @@ class Run:
         """Read the articles, and build the network that will read them."""
         seed_all(self.config.seed)
         check_trackers(self.config.output.trackers)
+        if self.config.training.calibrate_on in ("train", "train+val") and self.accelerator.num_processes > 1:
+            raise ConfigError(
+                f"training.calibrate_on: found '{self.config.training.calibrate_on}' with "
+                f"{self.accelerator.num_processes} processes; cross-fitting trains in one: set it to 'val' here, and "
+                "then run: zhenwei calibrate RUN --on train"
+            )
         data = prepare_data(self.config)
         network = build_network(self.config.model, data.vocabulary(self.config.data.max_len))
         return data, network.to(self.accelerator.device)
@@ -169,16 +179,29 @@ class Run:
         return Trainee(network, optimizer, schedule, self.accelerator)
 
     def _judge_best(self, data: PreparedData) -> Results:
-        """Load the best weights and judge them on val and test, in float32 as everybody will use them."""
+        """Load the best weights, calibrate them, and judge val and test, in float32 as everybody will use them."""
         bundle = load_bundle(self.folder.best)
         network = bundle.network.to(self.accelerator.device)
-        pad_id, accelerator = data.tokenizer.pad_id, self.accelerator
-        val = judge(network, data.val, pad_id, accelerator, mixed=False)
-        final = val if data.test is None else judge(network, data.test, pad_id, accelerator, mixed=False)
+        parts = {"val": data.val} | ({} if data.test is None else {"test": data.test})
+        pad_id = data.tokenizer.pad_id
+        logits = {
+            part: finite_logits(network, articles, pad_id, self.accelerator, mixed=False)
+            for part, articles in parts.items()
+        }
+        if bundle.calibration is None:  # a run that is judged again keeps its own
+            agreed(self.accelerator, lambda: self._calibrate(bundle, data, logits["val"]))
+        scores = {
+            part: metrics_of_logits(articles.labels.astype(np.int64), bundle.calibrated(logits[part]), bundle.threshold)
+            for part, articles in parts.items()
+        }
+        split = list(parts)[-1]
+        calibration = bundle.calibration
         results: Results = {
-            **final,
-            "split": "val" if data.test is None else "test",
-            "val": val,
+            **scores[split],
+            "split": split,
+            "threshold": bundle.threshold,
+            "calibration": None if calibration is None else calibration.describe(),
+            "val": scores["val"],
             "model": self.config.model.title,
             "seed": self.config.seed,
             "best_epoch": bundle.facts["epoch"],
@@ -188,11 +211,30 @@ class Run:
         if self.accelerator.is_main_process:
             write_json(results, self.folder.results)
         logger.info(
-            "%s (%d articles): macro-F1 %s, AUC %s; best epoch %d of %d; bundle: %s",
-            results["split"], results["n"], _shown(results["macro_f1"]), _shown(results["auc"]),
+            "%s (%d articles): macro-F1 %s, AUC %s at threshold %.3f; best epoch %d of %d; bundle: %s",
+            results["split"], results["n"], _shown(results["macro_f1"]), _shown(results["auc"]), bundle.threshold,
             results["best_epoch"], results["epochs"], self.folder.best,
         )  # fmt: skip
         return results
+
+    def _calibrate(self, bundle: Bundle, data: PreparedData, val: NDArray[np.float64]) -> None:
+        """Calibrate the detector as the settings say, and save it; where that cannot be, say why and leave it."""
+        on = self.config.training.calibrate_on
+        if on == "none":
+            return
+        try:
+            judgements = Judgements(data.val.labels.astype(np.int64), val, "val")
+            if on != "val":
+                crossed = cross_fitted(self.config, self.folder.calibration)
+                judgements = crossed if on == "train" else crossed.joined(judgements)
+            training = self.config.training
+            calibration = calibrate(bundle, judgements, training.calibration, training.goal)
+        except DataError as error:
+            logger.warning("the detector is not calibrated, and its threshold is %g: %s", bundle.threshold, error)
+            return
+        logger.info("calibrated: %s: %.3f", calibration.describe(), bundle.threshold)
+        if self.accelerator.is_main_process:
+            save_bundle(bundle, self.folder.best)
 
 
 def _size(network: nn.Module) -> str:

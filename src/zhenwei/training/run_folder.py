@@ -12,7 +12,10 @@ from zhenwei.errors import CheckpointError
 from zhenwei.training.whole_folder import reason_of, recover_folder
 
 # All that a run leaves behind; `--overwrite` removes these and nothing else.
-CONTENTS = ("config.json", "train.log", "metrics.jsonl", "results.json", "report.html", "tensorboard", "checkpoints")
+CONTENTS = (
+    "config.json", "train.log", "metrics.jsonl", "results.json", "report.html", "tensorboard", "checkpoints",
+    "calibration",
+)  # fmt: skip
 # Beside these, LOCK: it is never removed, lest somebody waits for a file that is gone while a third takes a new one.
 LOCK = ".lock"
 # By these a run's folder is known: every run leaves one of them at once, and hardly anything else does.
@@ -54,6 +57,16 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """What TensorBoard shows."""
         return self.path / "tensorboard"
+
+    @property
+    def calibration(self) -> Path:
+        """What detectors like this one said of training articles that they had not seen."""
+        return self.path / "calibration"
+
+    @property
+    def report(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
 
     @property
     def last(self) -> Path:

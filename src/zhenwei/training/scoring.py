@@ -56,6 +56,25 @@ def score_articles(
     return logits
 
 
+def score_alone(
+    network: DetectorNetwork, encoded: EncodedArticles, *, pad_id: int, batch_size: int, device: torch.device | str
+) -> NDArray[np.float64]:
+    """Judge all articles in this one process, in float32; returns logits of fake [N], in the order of the articles.
+
+    Args:
+        network: On the device.
+        encoded: N articles.
+        pad_id: Id of the padding token.
+        batch_size: Articles per batch; those of like length are judged together.
+        device: Where the network is.
+    """
+    batches = batch_order(encoded.lengths, batch_size, seed=0, epoch=0, shuffle=False)
+    logits = np.empty(len(encoded), np.float64)
+    for rows, values in judge_batches(network, encoded, batches, pad_id, device):
+        logits[rows] = values
+    return logits
+
+
 def judge_batches(
     network: DetectorNetwork,
     encoded: EncodedArticles,

@@ -1,0 +1,134 @@
+"""A trained detector calibrated anew: on other judgements, for another goal, or for another share of fakes."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zhenwei.config import CalibrationMethod, CalibrationSource, ThresholdGoal
+from zhenwei.errors import ConfigError
+from zhenwei.evaluation.judging import judge_articles, to_device
+from zhenwei.news import iter_articles
+from zhenwei.training import Bundle, find_bundle, load_bundle, save_bundle
+from zhenwei.training.calibrating import Floats, Judgements, Labels, calibrate, fit_calibration
+from zhenwei.training.cross_fitting import cross_fitted
+from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.preparation import find_parts
+from zhenwei.training.prior_shift import estimate_share
+from zhenwei.training.run_folder import RunFolder
+from zhenwei.training.scoring import SCORING_BATCH
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What was done to a detector.
+
+    Attributes:
+        described: The calibration, in words.
+        threshold: The new threshold.
+        fake_share: The share of fakes in the judgements.
+        target_share: The share of fakes that probabilities were corrected to; None: they were not.
+        before: Scores of the judgements by the network's own probabilities, at a threshold of 0.5.
+        after: Scores of the same judgements, which the calibration was fitted to.
+    """
+
+    described: str
+    threshold: float
+    fake_share: float
+    target_share: float | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return asdict(self)
+
+
+def recalibrate(
+    path: str | os.PathLike[str],
+    *,
+    on: CalibrationSource | Path = "val",
+    method: CalibrationMethod = "platt",
+    goal: ThresholdGoal | None = None,
+    folds: int | None = None,
+    fake_share: float | None = None,
+    recent: Path | None = None,
+    device: str = "auto",
+) -> Recalibration:
+    """Calibrate a trained detector, choose its threshold, and store both in its bundle.
+
+    Args:
+        path: A run's folder, or a bundle.
+        on: `val`, `train` or `train+val`, as in the settings; a file of labelled articles that it was not trained on;
+            or `none`, to take its calibration away.
+        method: How.
+        goal: What the threshold is chosen for; macro-F1 unless given.
+        folds: Detectors that are trained for `train`; as in the detector's settings unless given.
+        fake_share: The share of fakes that is to be expected where the detector is used.
+        recent: Unlabelled articles from where it is used, to estimate that share from.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        CheckpointError: If there is no detector, or it is damaged, foreign or cannot be written.
+        ConfigError: If the arguments contradict each other, or no device is so called.
+        DataError: If the articles are missing, have bad rows, or allow no such calibration; nothing is changed then.
+    """
+    folder = find_bundle(Path(path))
+    bundle = load_bundle(folder)
+    if on == "none":
+        bundle.calibration, bundle.threshold = None, 0.5
+        save_bundle(bundle, folder)
+        return Recalibration("not calibrated", 0.5, 0.0, None, {}, {})
+    if fake_share is not None and recent is not None:
+        raise ConfigError("a share of fakes that is known, and one to be estimated, contradict each other; give one")
+    if fake_share is not None and not 0 < fake_share < 1:
+        raise ConfigError(f"the share of fakes: found {fake_share:g}; expected above 0 and below 1")
+    to_device(bundle, device)
+    judgements = _judgements(bundle, Path(path), on, folds, device)
+    goal = goal or ThresholdGoal("macro_f1")
+    source = "as given"
+    if recent is not None:
+        fitted = fit_calibration(judgements, method, goal)
+        logits = _logits(bundle, recent, device, labelled=False)[1]
+        fake_share = estimate_share(fitted.logits(logits), fitted.fake_share)
+        source = f"estimated from {len(logits)} articles of {recent.name}"
+    calibration = calibrate(bundle, judgements, method, goal, fake_share, "" if fake_share is None else source)
+    save_bundle(bundle, folder)
+    labels, logits = judgements.labels, judgements.logits
+    return Recalibration(
+        calibration.describe(),
+        bundle.threshold,
+        calibration.fake_share,
+        fake_share,
+        metrics_of_logits(labels, logits),
+        metrics_of_logits(labels, bundle.calibrated(logits), bundle.threshold),
+    )
+
+
+def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, device: str) -> Judgements:
+    """Judge the articles that the detector is to be calibrated on."""
+    if isinstance(on, Path):
+        return Judgements(*_logits(bundle, on, device), on.name)
+    config = bundle.config
+    if folds is not None:
+        config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})
+    parts = find_parts(config)
+    val = Judgements(*_logits(bundle, parts["val"], device), "val") if on != "train" else None
+    if on == "val" and val is not None:
+        return val
+    if (path / "detector.json").is_file():
+        raise ConfigError(
+            f"{path}: a bundle alone cannot be cross-fitted; give the run's folder, or calibrate on a file"
+        )
+    crossed = cross_fitted(config, RunFolder(path).calibration)
+    return crossed if val is None else crossed.joined(val)
+
+
+def _logits(bundle: Bundle, file: Path, device: str, labelled: bool = True) -> tuple[Labels, Floats]:
+    """Return the labels of a file's articles and the network's logits of them, both [N]."""
+    reader = bundle.reader()
+    encoded = reader.encode_file(file) if labelled else reader.encode(iter_articles(file))
+    logits = judge_articles(bundle, encoded, to_device(bundle, device), SCORING_BATCH)
+    return encoded.labels.astype(np.int64), logits
