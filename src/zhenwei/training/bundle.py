@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as arrays_to_bytes
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
@@ -19,6 +21,7 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedMo
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
 from zhenwei.news.digests import file_digest
 from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.news.similar import SimilarArticles
 from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.calibration import Calibration
 from zhenwei.training.model_card import model_card
@@ -30,6 +33,7 @@ FORMAT_VERSION = 3
 READABLE = (2, 3)  # 2 knew no calibration
 LABELS = ("real", "fake")
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
+SIMILAR = "similar.safetensors"  # only where known articles were asked for
 HASHED = (WEIGHTS, TOKENIZER, SETTINGS)
 
 
@@ -45,6 +49,7 @@ class Bundle:
         facts: What else is known: epoch and step of the weights, scores on val, numbers of articles.
         learned: What it must remember of its training articles' optional fields.
         calibration: How its logits become probabilities; None: by the logistic function alone.
+        similar: Its training articles, to find those that are most like a new text; None: they are not shipped.
     """
 
     config: Config
@@ -54,6 +59,7 @@ class Bundle:
     facts: dict[str, Any] = field(default_factory=dict)
     learned: LearnedFields = field(default_factory=LearnedFields)
     calibration: Calibration | None = None
+    similar: SimilarArticles | None = None
 
     def calibrated(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the log odds of the detector's probabilities [N] for its network's logits [N]."""
@@ -84,6 +90,10 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         bundle.tokenizer.save(place / TOKENIZER)
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_weights(weights, place / WEIGHTS)
+        files = list(HASHED)
+        if bundle.similar is not None:
+            (place / SIMILAR).write_bytes(arrays_to_bytes(bundle.similar.to_tensors()))
+            files.append(SIMILAR)
         description = {
             "format_version": FORMAT_VERSION,
             "zhenwei_version": zhenwei.__version__,
@@ -96,7 +106,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
             "emotion_size": learned.emotion_size,
             "emotion": None if learned.emotion is None else learned.emotion.to_dict(),
             "facts": bundle.facts,
-            "sha256": {name: file_digest(place / name) for name in HASHED},
+            "sha256": {name: file_digest(place / name) for name in files},
         }
         write_json(description, place / DESCRIPTION)
         (place / "README.md").write_text(model_card(bundle), encoding="utf-8")
@@ -127,10 +137,10 @@ def load_bundle(path: Path) -> Bundle:
         CheckpointError: If there is none, or it is damaged, foreign, or of a format from the future.
     """
     folder = find_bundle(path)
-    for name in (SETTINGS, TOKENIZER, WEIGHTS):
+    description = _read_description(folder)
+    for name in description["sha256"]:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
-    description = _read_description(folder)
     for name, expected in description["sha256"].items():
         if file_digest(folder / name) != expected:
             raise CheckpointError(f"{folder / name}: damaged: it is not the file that was saved (sha256 differs)")
@@ -150,7 +160,15 @@ def load_bundle(path: Path) -> Bundle:
     load_weights(network, folder / WEIGHTS)
     network.eval()
     threshold, calibration = float(description["threshold"]), _calibration(description, folder)
-    return Bundle(config, tokenizer, network, threshold, description["facts"], learned, calibration)
+    similar = _similar(folder) if SIMILAR in description["sha256"] else None
+    return Bundle(config, tokenizer, network, threshold, description["facts"], learned, calibration, similar)
+
+
+def _similar(folder: Path) -> SimilarArticles:
+    try:
+        return SimilarArticles.from_tensors(load_arrays(folder / SIMILAR))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / SIMILAR}: damaged or foreign: {error}") from None
 
 
 def _calibration(description: dict[str, Any], folder: Path) -> Calibration | None:
@@ -204,7 +222,11 @@ def _is_list_of_names(value: Any) -> bool:
 
 # What detector.json must hold beside its version, in words and as a check.
 _EXPECTED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("sha256", f"the digests of {', '.join(HASHED)}", lambda value: isinstance(value, dict) and {*value} == {*HASHED}),
+    (
+        "sha256",
+        f"the digests of {', '.join(HASHED)}",
+        lambda value: isinstance(value, dict) and {*value} - {SIMILAR} == {*HASHED},
+    ),
     ("threshold", "a number from 0 to 1", _is_probability),
     ("calibration", "an object or null", lambda value: value is None or isinstance(value, dict)),
     ("special_tokens", "an object", lambda value: isinstance(value, dict)),
