@@ -23,7 +23,8 @@ def repeated_ids(collection: Collection) -> Finding:
         if earlier != row:
             (within if collection.part[earlier] == collection.part[row] else across).append(row)
     again = sorted(within + across)
-    found = f"{share(len(again), having, 'ids')} repeat an earlier one: {len(within):,} within a part, {len(across):,} across"
+    found = f"{share(len(again), having, 'ids')} repeat an earlier one"
+    found += f", {len(within):,} within a part and {len(across):,} across" if again else ""
     often = Counter(collection.ids[row] for row in again).most_common(1)
     if often:
         found += f"; the most frequent is '{beginning(str(often[0][0]), 40)}' ({often[0][1] + 1:,} articles)"
