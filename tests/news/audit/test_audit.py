@@ -15,7 +15,8 @@ from zhenwei.news.audit.contradictions import near_contradictions
 from zhenwei.news.audit.copies import near_duplicates_across, near_duplicates_within
 from zhenwei.news.audit.findings import Finding
 from zhenwei.news.audit.flips import flipped_entities
-from zhenwei.news.audit.gram_shortcuts import shortcut_marks, tell_tales
+from zhenwei.news.audit.gram_shortcuts import shortcut_marks
+from zhenwei.news.audit.tell_tales import tell_tales
 from zhenwei.news.near_duplicates import NEAR_DUPLICATE, jaccard
 from zhenwei.news.sources.synthetic import SyntheticWorld
 
