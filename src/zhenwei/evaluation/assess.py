@@ -20,11 +20,10 @@ from zhenwei.evaluation.overlap import TrainingArticles, resemblance, training_a
 from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability_bins
 from zhenwei.evaluation.slices import slices_of
 from zhenwei.news import Article, iter_articles
+from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
-from zhenwei.training.judging import metrics_of_logits
-from zhenwei.training.metrics import Scores
+from zhenwei.training.metrics import Scores, metrics_of_logits
 from zhenwei.training.scoring import SCORING_BATCH, sigmoid
-from zhenwei.training.whole_folder import file_digest
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from zhenwei.errors import DataError
 from zhenwei.evaluation.assessment import Overlap
 from zhenwei.news import Article, find_part, iter_articles
+from zhenwei.news.digests import file_digest
 from zhenwei.news.near_duplicates import find_near_duplicates
 from zhenwei.training import Bundle
-from zhenwei.training.whole_folder import file_digest
 
 logger = logging.getLogger(__name__)
 
