@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from zhenwei.errors import DataError
-from zhenwei.evaluation import judge_articles, to_device
+from zhenwei.evaluation import judge_articles
+from zhenwei.inference.backends import load_for_use, place
 from zhenwei.news import Article
 from zhenwei.tokens import EncodedArticles
-from zhenwei.training import Bundle, load_bundle
+from zhenwei.training import Bundle
 
 CHUNK = 1024  # texts that are held at once
 BATCH = 64  # texts that are judged at once
@@ -66,18 +67,18 @@ class Detector:
             ConfigError: If no device is so called.
         """
         self.bundle = bundle
-        self.device = to_device(bundle, device)
+        self.device = place(bundle, device)
         bundle.network.eval()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Detector":
-        """Load a detector from a run's folder or from a bundle.
+        """Load a detector from a run's folder, from a bundle, or from what `zhenwei export` wrote.
 
         Raises:
             CheckpointError: If there is none, or it is damaged or foreign.
-            ConfigError: If no device is so called.
+            ConfigError: If no device is so called, or an exported detector's onnxruntime is not installed.
         """
-        return cls(load_bundle(Path(path)), device)
+        return cls(load_for_use(Path(path)), device)
 
     @property
     def threshold(self) -> float:
