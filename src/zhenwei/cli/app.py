@@ -13,6 +13,7 @@ from zhenwei.cli.calibrate import calibrate
 from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
+from zhenwei.cli.export import export
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
 from zhenwei.cli.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate):
+for command in (demo, init, train, evaluate, calibrate, export):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")

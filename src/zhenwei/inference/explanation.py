@@ -58,8 +58,9 @@ def explained(bundle: Bundle, article: Article, prediction: Prediction, device: 
         prediction: What the detector says of it.
         device: Where the network is.
     """
-    [words] = word_sways(bundle, [article], device)
-    return Explanation(prediction, tuple(words), attention=_attention(bundle, article, [word for word, _ in words], device))
+    [sways] = word_sways(bundle, [article], device)
+    attention = _attention(bundle, article, [word for word, _ in sways], device)
+    return Explanation(prediction, tuple(sways), attention=attention)
 
 
 def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: torch.device) -> Words | None:
