@@ -14,7 +14,7 @@ from zhenwei.news import iter_articles
 from zhenwei.training import Bundle, find_bundle, load_bundle, save_bundle
 from zhenwei.training.calibrating import Floats, Judgements, Labels, calibrate, fit_calibration
 from zhenwei.training.cross_fitting import cross_fitted
-from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.prior_shift import estimate_share
 from zhenwei.training.run_folder import RunFolder
