@@ -10,6 +10,7 @@ import typer
 
 from zhenwei import __version__
 from zhenwei.cli.calibrate import calibrate
+from zhenwei.cli.compare import compare
 from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate):
+for command in (demo, init, train, evaluate, calibrate, compare):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")
