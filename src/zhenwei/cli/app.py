@@ -17,6 +17,7 @@ from zhenwei.cli.evaluate import evaluate
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
 from zhenwei.cli.train import train
+from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
 
 EXIT_MISTAKE = 2
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, compare):
+for command in (demo, init, train, evaluate, calibrate, compare, tune):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")
