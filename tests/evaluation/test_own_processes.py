@@ -12,6 +12,8 @@ import pytest
 from zhenwei.errors import DataError, ZhenweiError
 from zhenwei.evaluation.own_processes import in_own_processes, peak_memory
 
+pytestmark = pytest.mark.slow
+
 
 def double(number: int) -> tuple[int, int, str | None]:
     return 2 * number, os.getpid(), os.environ.get("OMP_NUM_THREADS")

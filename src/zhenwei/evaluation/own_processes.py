@@ -100,11 +100,13 @@ def _result(name: str, connection: Connection, process: SpawnProcess) -> Any:
         result, error = connection.recv()
     except (EOFError, ConnectionResetError):
         process.join()
-        raise ZhenweiError(
-            f"the process of '{name}' died (exit status {process.exitcode}); where memory ran out, fewer at a time "
-            "(--jobs) or a smaller training.batch_size need less. In a script of your own, keep the call behind "
-            "`if __name__ == '__main__':`"
-        ) from None
+        killed = process.exitcode is not None and process.exitcode < 0  # by a signal
+        remedy = (
+            "where memory ran out, fewer at a time (--jobs) or a smaller training.batch_size need less"
+            if killed
+            else "what it said is above. In a script of your own, keep the call behind `if __name__ == '__main__':`"
+        )
+        raise ZhenweiError(f"the process of '{name}' died (exit status {process.exitcode}); {remedy}") from None
     process.join()
     if error is not None:
         raise error

@@ -129,7 +129,7 @@ class TestFinishedRuns:
 
     def test_one_that_has_not_ended_is_refused(self, own_run: Path) -> None:
         (own_run / "results.json").unlink()
-        with pytest.raises(CheckpointError, match="this run has not ended: it has no results.json; go on with it by"):
+        with pytest.raises(CheckpointError, match=r"this run has not ended: it has no results\.json; go on"):
             gather_entries([str(own_run)])
 
     def test_a_bundle_of_another_version_is_refused(self, own_bundle: Path) -> None:

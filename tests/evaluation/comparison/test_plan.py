@@ -114,6 +114,8 @@ class TestFolder:
         self, hold: Callable[..., None], entries: list[Entry], tmp_path: Path
     ) -> None:
         files = {"train": SourceFile(Path("train.json"), "1")}
-        with held_comparison(tmp_path / "out", entries, files, [], False):
-            with pytest.raises(CheckpointError, match="another process is at work on this comparison"):
-                hold()
+        with (
+            held_comparison(tmp_path / "out", entries, files, [], False),
+            pytest.raises(CheckpointError, match="another process is at work on this comparison"),
+        ):
+            hold()

@@ -64,7 +64,7 @@ class Predictions:
                 for kind in ("logits.", "calibrated.")
             )
             return cls(logits, calibrated, **facts)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
 
