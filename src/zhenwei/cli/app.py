@@ -10,6 +10,7 @@ import typer
 
 from zhenwei import __version__
 from zhenwei.cli.calibrate import calibrate
+from zhenwei.cli.compare import compare
 from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
@@ -17,6 +18,7 @@ from zhenwei.cli.export import export
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
 from zhenwei.cli.train import train
+from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
 
 EXIT_MISTAKE = 2
@@ -29,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, export):
+for command in (demo, init, train, evaluate, calibrate, compare, tune, export):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")
