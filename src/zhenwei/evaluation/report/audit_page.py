@@ -26,6 +26,11 @@ class FindingView:
     finding: Finding
     pictures: tuple[Picture, ...]
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there is more to say of it than its line in the list of checks."""
+        return self.finding.status != "good" or bool(self.pictures or self.finding.tables)
+
 
 def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
     """Write the page of an audit, whole or not at all.
@@ -47,7 +52,7 @@ def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
         report=report,
         views=views,
         headline=_HEADLINES[report.status],
-        contents_of_findings=[(each.check, each.title) for each in report.findings if each.status != "good"],
+        contents_of_findings=[(f"check-{each.check}", each.title) for each in report.findings if each.status != "good"],
         files=tuple(CitedFile(part.name, part.path, part.sha256) for part in report.parts),
         counts={status: sum(finding.status == status for finding in report.findings) for status in WORST_FIRST},
         commands=(f"zhenwei data audit {files} --html {shlex.quote(Path(path).name)}",),

@@ -135,7 +135,7 @@ def _lead(comparison: Comparison) -> str:
     if not known:
         return ""
     value, name = max(known)
-    text = f"{name} leads on {part_name(part)} with a {wording.metric_name(MAIN[0])} of {wording.score(value)}"
+    text = f"{name} leads in the {part_name(part)} with a {wording.metric_name(MAIN[0])} of {wording.score(value)}"
     difference = _to_baseline(comparison, name)
     if name == comparison.baseline:
         return f"{text}: no other detector beats the baseline."

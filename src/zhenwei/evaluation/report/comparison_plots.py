@@ -14,7 +14,7 @@ from zhenwei.evaluation.report.judged import Role
 from zhenwei.evaluation.report.marks import COLOURS, interval_mark, row_label, score_range, vertical_rules
 
 ROLES: dict[str, Role] = {"val": "past", "test": "future"}
-_WIDTH = 560
+_WIDTH = 760
 
 
 def part_name(name: str) -> str:
@@ -37,7 +37,7 @@ def change_picture(comparison: Comparison, metric: str) -> Picture | None:
     return Picture(
         _change_svg(shown, parts, metric, _WIDTH),
         wording.metric_name(metric),
-        f"{wording.METRICS[metric][1].capitalize()}.",
+        f"{wording.upper_first(wording.METRICS[metric][1])}.",
         (*keys, Key("whisker", "95% interval"), *single),
         _change_svg(shown, parts, metric, NARROW),
     )

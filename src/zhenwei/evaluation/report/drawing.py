@@ -77,6 +77,7 @@ class Drawing:
             spine.set_visible(name == "bottom")
             spine.set(color=RULE, linewidth=1)
         axes.tick_params(length=0, pad=5, colors=MUTED, labelsize=SMALL)
+        axes.tick_params(axis="x", pad=7)
         axes.set_axisbelow(True)
         return axes
 

@@ -23,7 +23,7 @@ _KNOWN = {
 }  # fmt: skip
 _BOUNDS = {"warn": (WARN, "dashed warn"), "fail": (FAIL, "dashed fail")}
 _MOST_BARS = 30
-_WIDTH = 560
+_WIDTH = 760
 
 
 def finding_picture(plot: Plot, name: str) -> Picture | None:
@@ -42,8 +42,9 @@ def finding_picture(plot: Plot, name: str) -> Picture | None:
     looks = _looks(plot)
     keys = [Key(looks[series][2], series) for series in plot.series] if len(plot.series) > 1 else []
     keys += [Key(_BOUNDS.get(key, (MUTED, "dashed"))[1], f"{key}: {value:g}") for key, value in _marked(plot).items()]
-    cut = plot.kind == "bars" and len(plot.x) > _MOST_BARS
-    note = f"{plot.y_label}. The first {_MOST_BARS} of {len(plot.x)}." if cut else f"{plot.y_label}."
+    note = f"{wording.upper_first(plot.y_label)}."
+    if plot.kind == "bars" and len(plot.x) > _MOST_BARS:
+        note += f" The first {_MOST_BARS} of {len(plot.x)}."
     return Picture(
         draw(plot, looks, _WIDTH, f"{name}-wide"), plot.title, note, tuple(keys),
         draw(plot, looks, NARROW, f"{name}-narrow"),
@@ -67,7 +68,7 @@ def _looks(plot: Plot) -> dict[str, tuple[str, str, str]]:
 def _lines(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name: str) -> Markup:
     with house_style():
         drawing = Drawing(width, 220)
-        axes = drawing.axes(40, 10, 14, 26)
+        axes = drawing.axes(40, 24, 14, 26)
         for series, values in plot.series.items():
             colour, shape, _ = looks[series]
             known = [(place, value) for place, value in enumerate(values) if value is not None]
@@ -81,13 +82,10 @@ def _lines(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name:
                 )  # fmt: skip
         _draw_bounds(plot, axes.axhline)
         horizontal_rules(axes)
-        ticks = thinned(len(plot.x), width - 50, max(60, 11 * max(map(wording.text_width, plot.x))))
+        ticks = thinned(len(plot.x), width - 64, max(60, 11 * max(map(wording.text_width, plot.x))))
         axes.set_xticks(list(ticks), [wording.shortened(plot.x[place], 12) for place in ticks])
         axes.set_xlim(-0.5, len(plot.x) - 0.5)
         _heights(axes, plot)
-        labels = axes.get_xticklabels()
-        if len(labels) > 1:
-            labels[0].set_ha("left")
         return drawing.svg(name, f"{plot.title}: {plot.y_label}")
 
 

@@ -28,6 +28,11 @@ class Judged:
     title: str
     assessment: Assessment
 
+    @property
+    def heading(self) -> str:
+        """The name as a heading begins with it: `Past (val)`, but a file's name as it is."""
+        return self.name if self.role == "other" else self.name[0].upper() + self.name[1:]
+
     def slices(self, *kinds: str) -> tuple[Slice, ...]:
         """Return the slices of some kinds."""
         return tuple(part for part in self.assessment.slices if part.kind in kinds)

@@ -27,7 +27,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "score": wording.score, "signed": wording.signed, "interval": wording.interval, "count": wording.count,
         "percent": wording.percent, "p_value": wording.p_value, "duration": wording.duration, "size": wording.size,
-        "cell": wording.cell, "metric_name": wording.metric_name, "language": wording.language,
+        "cell": wording.cell, "metric_name": wording.metric_name, "language": wording.language, "prose": wording.prose, "upper_first": wording.upper_first,
     }  # fmt: skip
     environment.globals["metrics"] = wording.METRICS
     return environment

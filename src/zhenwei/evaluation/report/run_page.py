@@ -12,7 +12,7 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.evaluation.assessment import Assessment
 from zhenwei.evaluation.report import wording
 from zhenwei.evaluation.report.assessed import assessed
-from zhenwei.evaluation.report.judged import judged
+from zhenwei.evaluation.report.judged import Judged, judged
 from zhenwei.evaluation.report.pages import write_page
 from zhenwei.evaluation.report.provenance import CitedFile, judged_files, versions
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
@@ -56,7 +56,7 @@ def write_run_page(
         facts=_facts(record),
         settings=json.dumps(record.config.to_dict(), indent=2, ensure_ascii=False),
         commands=_commands(record, [part.assessment.file for part in parts]),
-        files=(*_trained_files(record), *judged_files(parts), *_bundle_files(record)),
+        files=_files(record, parts),
         versions={"trained by zhenwei": str(record.description.get("zhenwei_version", wording.NOTHING)), **versions()},
     )  # fmt: skip
 
@@ -121,6 +121,14 @@ def _trained_files(record: RunRecord) -> tuple[CitedFile, ...]:
         for part, each in files.items()
         if isinstance(each, dict)
     )
+
+
+def _files(record: RunRecord, parts: Iterable[Judged]) -> tuple[CitedFile, ...]:
+    """Return all files that the page is about; one that was judged as it was at the training is named once."""
+    trained = _trained_files(record)
+    known = {(each.path, each.sha256) for each in trained}
+    others = (each for each in judged_files(parts) if (each.path, each.sha256) not in known)
+    return (*trained, *others, *_bundle_files(record))
 
 
 def _bundle_files(record: RunRecord) -> tuple[CitedFile, ...]:

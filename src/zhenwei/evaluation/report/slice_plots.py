@@ -72,22 +72,21 @@ def _time_svg(parts: Sequence[Judged], names: Sequence[str], width: int, name: s
     end = max(places.values())
     with house_style():
         drawing = Drawing(width, 300)
-        above, below = drawing.axes(34, 8, 26, 98), drawing.axes(34, 8, 226, 24)
+        above, below = drawing.axes(34, 24, 26, 98), drawing.axes(34, 24, 226, 24)
         drawing.note(above, wording.metric_name(METRIC))
         drawing.note(below, "articles")
         for number, part in enumerate(parts):
-            shift = 0.0 if len(parts) == 1 else 0.14 * (2 * number - len(parts) + 1)
-            _time_marks(drawing, above, part, places, shift)
-            _time_bars(drawing, below, part, places, shift)
+            shift = 0.4 * (number - (len(parts) - 1) / 2)
+            _time_marks(drawing, above, part, _beside(part, parts, places, shift))
+            _time_bars(drawing, below, part, _beside(part, parts, places, shift), 0.36 if shift else 0.66)
         slices = [each for part in parts for each in part.slices("month", "year")]
         above.set_ylim(*score_range([*_values(slices)] or [0.0, 1.0]))
         horizontal_rules(above)
         below.set_yticks([0, max(each.n for each in slices)])
-        ticks = [names[at] for at in thinned(len(names), width - 42, 62)]
+        ticks = [names[at] for at in thinned(len(names), width - 58, 62)]
         for axes in (above, below):
             axes.set_xlim(-0.6, end + 0.6)
             axes.set_xticks([places[each] for each in ticks], ticks if axes is below else [""] * len(ticks))
-        _keep_inside(below, len(ticks), end)
         return drawing.svg(name, f"{wording.metric_name(METRIC)} from {names[0]} to {names[-1]}")
 
 
@@ -103,11 +102,17 @@ def _places(names: Sequence[str]) -> dict[str, float]:
     return {name: (month - months[0]) / unit for name, month in zip(names, months, strict=True)}
 
 
-def _time_marks(drawing: Drawing, axes: Axes, part: Judged, places: dict[str, float], shift: float) -> None:
+def _beside(part: Judged, parts: Sequence[Judged], places: dict[str, float], shift: float) -> dict[str, float]:
+    """Move a part's marks aside in the months that it shares with another part."""
+    others = {each.name for other in parts if other is not part for each in other.slices("month", "year")}
+    return {name: place + shift if name in others else place for name, place in places.items()}
+
+
+def _time_marks(drawing: Drawing, axes: Axes, part: Judged, places: dict[str, float]) -> None:
     points = []
     for each in part.slices("month", "year"):
         value = shown(each)
-        points.append((places[each.name] + shift, value, each))
+        points.append((places[each.name], value, each))
         if value is not None:
             place, bounds = (points[-1][0], value), each.intervals.get(METRIC)
             interval_mark(drawing, axes, place, bounds, part.role, _tip(each, part.name), upright=True)
@@ -121,24 +126,13 @@ def _time_marks(drawing: Drawing, axes: Axes, part: Judged, places: dict[str, fl
         axes.plot(ends, [whole, whole], color=colour, linewidth=1.1, linestyle=(0, (5, 4)), zorder=1)
 
 
-def _time_bars(drawing: Drawing, axes: Axes, part: Judged, places: dict[str, float], shift: float) -> None:
-    thick = 0.7 if shift == 0 else 0.26
+def _time_bars(drawing: Drawing, axes: Axes, part: Judged, places: dict[str, float], thick: float) -> None:
     for each in part.slices("month", "year"):
-        place, gid = places[each.name] + shift, drawing.tip(_tip(each, part.name))
+        place, gid = places[each.name], drawing.tip(_tip(each, part.name))
         axes.bar([place], [each.n_fake], thick, color=FAKE, alpha=0.85, linewidth=0)
         bars = axes.bar([place], [each.n - each.n_fake], thick, bottom=[each.n_fake], color=REAL, alpha=0.6)
         for bar in bars:
             bar.set(gid=gid, linewidth=0)
-
-
-def _keep_inside(axes: Axes, count: int, end: float) -> None:
-    """Let the outermost names of months begin and end with the axis."""
-    labels = axes.get_xticklabels()
-    if not labels:
-        return
-    labels[0].set_ha("left" if count > 1 else "center")
-    if count > 2 and axes.get_xticks()[-1] > 0.93 * end:
-        labels[-1].set_ha("right")
 
 
 def slice_picture(parts: Sequence[Judged], kind: str) -> Picture | None:
@@ -174,9 +168,8 @@ def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> Marku
     left = min(max(wording.text_width(name) for name in names) * (SMALL + 1) + 12, 132)
     row = 14.0 + 14.0 * len(parts)
     with house_style():
-        drawing = Drawing(400, 30 + row * len(names) + 20)
-        axes = drawing.axes(left, 48, 30, 20)
-        drawing.note(axes, "")
+        drawing = Drawing(400, 22 + row * len(names) + 20)
+        axes = drawing.axes(left, 48, 22, 20)
         axes.annotate(
             "articles", (1, 1), xycoords="axes fraction", xytext=(46, 8), textcoords="offset pixels", ha="right",
             color=MUTED, fontsize=SMALL,
@@ -189,7 +182,8 @@ def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> Marku
                 if each.name in names:
                     _row_mark(drawing, axes, part, each, names.index(each.name) + shift)
         vertical_rules(axes)
-        axes.set_xlim(*score_range([*_values([each for part in parts for each in part.slices(kind)])] or [0.0, 1.0]))
+        everywhere = [each for part in parts for each in part.slices(*TITLES)]  # one range, for eyes to compare
+        axes.set_xlim(*score_range([*_values(everywhere)] or [0.0, 1.0]))
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks([])
         axes.locator_params(axis="x", nbins=5)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from zhenwei.evaluation.assessment import Mistake
 
-LONGEST = 600  # characters of a text that a page shows
+LONGEST = 400  # characters of a text that a page shows
 _LEAST, _STRONG = 0.15, 0.55  # shares of the strongest sway from which a word is marked, and marked strongly
 _NAMED = 4  # words that are named below the text, each way
 
@@ -55,10 +55,18 @@ def swayed_text(mistake: Mistake) -> SwayedText:
             break
         words.append(_marked(text[:room], sway, most))
         room -= len(text)
-    told = {text: sway for text, sway in mistake.words if text.strip() and abs(sway) >= _LEAST * most}
-    ranked = sorted(told.items(), key=lambda item: -abs(item[1]))
+    ranked = sorted(_strongest(mistake, _LEAST * most).items(), key=lambda item: -abs(item[1]))
     ways = {way: tuple(Word(*item, way) for item in ranked if _way(item[1]) == way)[:_NAMED] for way in ("fake", "real")}
     return SwayedText(tuple(words), left_out, ways["fake"], ways["real"])
+
+
+def _strongest(mistake: Mistake, least: float) -> dict[str, float]:
+    """Return the strongest sway of each word that has at least so strong a one somewhere."""
+    found: dict[str, float] = {}
+    for text, sway in mistake.words:
+        if text.strip() and abs(sway) >= max(least, abs(found.get(text, 0.0))):
+            found[text] = sway
+    return found
 
 
 def _way(sway: float) -> str:

@@ -8,12 +8,12 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from zhenwei.evaluation.report import wording
 from zhenwei.evaluation.report.drawing import (
-    FUTURE, INK, MUTED, PAPER, PAST, RULE, Drawing, Key, Picture, house_style,
+    FUTURE, INK, MUTED, PAPER, PAST, Drawing, Key, Picture, house_style,
 )  # fmt: skip
 from zhenwei.evaluation.report.marks import horizontal_rules
 from zhenwei.evaluation.report.run_record import Epoch, Step
 
-_SIZE = (360, 230)
+_SIZE = (300, 220)
 
 
 def training_pictures(epochs: Sequence[Epoch], steps: Sequence[Step], best: int | None) -> tuple[Picture, ...]:
@@ -36,13 +36,13 @@ def training_pictures(epochs: Sequence[Epoch], steps: Sequence[Step], best: int 
             _svg("loss", "Loss by epoch", "loss", lambda drawing, axes: _loss(drawing, axes, epochs, steps), best),
             "Loss",
             "Mean cross-entropy.",
-            (Key("dot past", "training, by epoch"), Key("dot future", "val"), Key("line muted", "by step"), *keys),
+            (Key("series-2", "training"), Key("series-1", "val"), Key("line muted", "by step"), *keys),
         ),
         Picture(
             _svg("val", "Scores on val by epoch", "", lambda drawing, axes: _scores(drawing, axes, epochs), best),
             "Scores on val",
             f"{wording.count(epochs[-1].val.get('n'))} articles, before calibration, at 0.5.",
-            (Key("dot future", "macro-F1"), Key("dot past", "AUC"), *keys),
+            (Key("series-1", "macro-F1"), Key("series-2", "AUC"), *keys),
         ),
     ]
     if len(steps) > 1:
@@ -61,7 +61,7 @@ def _svg(name: str, label: str, note: str, draw: Callable[[Drawing, Axes], None]
         if best:
             axes.axvline(best, color=INK, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
         draw(drawing, axes)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel("epoch", color=MUTED, fontsize=10)
         return drawing.svg(f"training-{name}", label)
@@ -74,15 +74,15 @@ def _curve(drawing: Drawing, axes: Axes, points: Sequence[tuple[int, float | Non
     axes.plot(*zip(*known, strict=True), color=colour, linewidth=1.4, zorder=2)
     for epoch, value in known:
         axes.plot(
-            [epoch], [value], "o", markersize=5, markerfacecolor=PAPER if colour == PAST else colour,
-            markeredgecolor=colour, markeredgewidth=1.5, zorder=3, clip_on=False,
+            [epoch], [value], "s" if colour == PAST else "o", markersize=5, color=colour, markeredgecolor=PAPER,
+            markeredgewidth=0.6, zorder=3, clip_on=False,
             gid=drawing.tip(f"epoch {epoch}: {name} {wording.score(value, 4)}"),
         )  # fmt: skip
 
 
 def _loss(drawing: Drawing, axes: Axes, epochs: Sequence[Epoch], steps: Sequence[Step]) -> None:
     if steps:
-        axes.plot([step.epochs for step in steps], [step.loss for step in steps], color=RULE, linewidth=1.2, zorder=1)
+        axes.plot([step.epochs for step in steps], [step.loss for step in steps], color=MUTED, alpha=0.45, linewidth=1, zorder=1)
     _curve(drawing, axes, [(each.number, each.train_loss) for each in epochs], PAST, "training loss")
     _curve(drawing, axes, [(each.number, each.val.get("loss")) for each in epochs], FUTURE, "loss on val")
 

@@ -1,7 +1,10 @@
 """Figures in words: how pages write scores, intervals, counts, times and sizes."""
 
+import re
 import unicodedata
 from typing import Any
+
+from markupsafe import Markup, escape
 
 NOTHING = "–"
 
@@ -22,6 +25,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "loss": ("Log loss", "mean cross-entropy of the probability; less is better"),
 }
 LESS_IS_BETTER = {"ece", "brier", "loss"}
+
+
+def upper_first(text: str) -> str:
+    """Return a text that begins with a capital letter, and else is as it was."""
+    return text[:1].upper() + text[1:]
 
 
 def metric_name(key: str) -> str:
@@ -89,12 +97,14 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return score(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 2 else score(value)
+    return str(value)
 
 
-def is_wide(character: str) -> bool:
-    """Tell whether a character takes the room of two, as Chinese ones do."""
-    return unicodedata.east_asian_width(character) in "WF"
+def prose(text: str) -> Markup:
+    """Return a sentence as markup: escaped, and with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def language(text: str) -> str | None:
@@ -106,7 +116,7 @@ def shortened(text: str, width: float) -> str:
     """Cut a text to a width, in the widths of a Chinese character, and say by `…` that it was cut."""
     room = width
     for place, character in enumerate(text):
-        room -= 1.0 if is_wide(character) else 0.56
+        room -= _width(character)
         if room < 0:
             return text[: max(place - 1, 1)].rstrip() + "…"
     return text
@@ -114,4 +124,11 @@ def shortened(text: str, width: float) -> str:
 
 def text_width(text: str) -> float:
     """Return about how wide a text is, in the widths of a Chinese character."""
-    return sum(1.0 if is_wide(character) else 0.56 for character in text)
+    return sum(map(_width, text))
+
+
+def _width(character: str) -> float:
+    """Return about how wide a character is, generously: nobody knows the reader's fonts."""
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.0
+    return 0.72 if character.isupper() or character in "@%&" else 0.6

@@ -24,4 +24,4 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details:not(.settings)").forEach((each) => { each.open = true; }));
+addEventListener("beforeprint", () => document.querySelectorAll("details:not(.left-out-of-print)").forEach((each) => { each.open = true; }));
