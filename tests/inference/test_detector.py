@@ -194,9 +194,10 @@ class TestDamage:
 
     def test_it_was_saved_by_a_newer_zhenwei(self, own_bundle: Path) -> None:
         path = own_bundle / "detector.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3, "zhenwei_version": "9.0"}))
-        assert "bundle format 3, saved by zhenwei 9.0; this is zhenwei 0.1.0, which reads format 2" in self.refusal(
-            own_bundle
+        path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 4, "zhenwei_version": "9.0"}))
+        assert (
+            "bundle format 4, saved by zhenwei 9.0; this is zhenwei 0.1.0, which reads formats 2 and 3"
+            in self.refusal(own_bundle)
         )
 
     def test_the_weights_are_of_another_network(self, own_bundle: Path) -> None:

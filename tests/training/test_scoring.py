@@ -13,8 +13,8 @@ from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork, Output
 from zhenwei.tokens import Batch
 from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.judging import metrics_of_logits
 from zhenwei.training.loop import Course
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.scoring import mean_cross_entropy, score_articles, sigmoid
 
 

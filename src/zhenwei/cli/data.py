@@ -23,7 +23,17 @@ class By(StrEnum):
 
     TIME = "time"
     RANDOM = "random"
+    STRATIFIED = "stratified"
     GROUP = "group"
+
+
+class NearDuplicatesAre(StrEnum):
+    """What becomes of near-duplicates when articles are cut into parts."""
+
+    AUTO = "auto"
+    WHOLE = "whole"
+    DROP = "drop"
+    LEAVE = "leave"
 
 
 class TaggerName(StrEnum):
@@ -109,19 +119,49 @@ def enrich(
 def split(
     file: Path = typer.Argument(help="Articles: .json, .jsonl, .csv or .parquet."),
     destination: Path = typer.Argument(metavar="DST", help="Folder for train.json, val.json and test.json."),
-    by: By = typer.Option(By.TIME, help="time: later articles are the test; random; group: a field is kept whole."),
-    field: str = typer.Option("domain", help="The field that --by group keeps whole."),
+    by: By = typer.Option(
+        By.TIME,
+        help="time: later articles are the test; random; stratified: by chance, with a field's values in like "
+        "proportion; group: a field's values are kept whole.",
+    ),
+    field: str = typer.Option("domain", help="The field for --by stratified and --by group."),
     fractions: str = typer.Option("0.6,0.2,0.2", help="Shares of train, val and test."),
-    seed: int = typer.Option(2021, min=0, help="Seed of random and grouped splits."),
+    seed: int = typer.Option(2021, min=0, help="Seed of all that is by chance."),
+    near_duplicates: NearDuplicatesAre = typer.Option(
+        NearDuplicatesAre.AUTO,
+        help="whole: they stay together; drop: later parts lose what has one in an earlier part; leave: as they are; "
+        "auto: whole, or where that is far from the shares, a warning, and leave.",
+    ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
 ) -> None:
-    """Cut a file of articles into train, val and test."""
+    """Cut a file of articles into train, val and test, with a manifest to cite and check them by."""
     from zhenwei.news.split_file import split_file
 
-    shares = _shares(fractions)
-    written = split_file(file, destination, by.value, field=field, fractions=shares, seed=seed, overwrite=overwrite)
+    written = split_file(
+        file, destination, by.value, field=field, fractions=_shares(fractions), seed=seed,
+        near_duplicates=near_duplicates.value, overwrite=overwrite,
+    )  # fmt: skip
     for path, count in written.items():
         typer.echo(f"{path}: {count} articles")
+
+
+@data_app.command()
+def verify(
+    folder: Path = typer.Argument(metavar="DIR", help="Folder of a split, with its split.json."),
+    json: str | None = JsonTarget,
+) -> None:
+    """Check that the parts of a split are those that its manifest tells of; exit status 1 where they are not."""
+    from zhenwei.news.split_manifest import verify_split
+
+    manifest, problems = verify_split(folder)
+    if json is not None:
+        write_json({"good": not problems, "problems": problems, "manifest": manifest}, json)
+    for problem in problems:
+        typer.echo(problem, err=json == "-")
+    if problems:
+        raise typer.Exit(1)
+    for name, part in manifest["parts"].items():
+        typer.echo(f"{name}: as it was: {part['n']} articles, sha256 {part['sha256']}", err=json == "-")
 
 
 def _print_summary(output: Path, summary: "EnrichmentSummary", *, entities: bool, emotion: bool) -> None:

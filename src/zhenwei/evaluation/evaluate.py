@@ -8,7 +8,7 @@ import numpy as np
 
 from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.training import Bundle
-from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.scoring import SCORING_BATCH
 
 

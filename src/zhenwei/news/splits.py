@@ -34,11 +34,19 @@ class Split:
     test: Rows
 
 
-def chronological_split(times: Sequence[datetime | None], fractions: Fractions = FRACTIONS) -> Split:
+def chronological_split(
+    times: Sequence[datetime | None], fractions: Fractions = FRACTIONS, *, groups: Rows | None = None
+) -> Split:
     """Train on the past, choose on what follows, test on the future.
 
     Articles of equal time are never parted, so the parts come as near to the fractions as that allows. Rows are
     in order of time, and rows of equal time in order of the file.
+
+    Args:
+        times: The time of each row.
+        fractions: The shares of train, val and test.
+        groups: The group of each row; a group stays whole, where its earliest row is. Its later rows are then the only
+            ones that may be later than rows of the next part.
 
     Raises:
         ConfigError: The fractions are not three positive numbers that sum to 1.
@@ -49,6 +57,8 @@ def chronological_split(times: Sequence[datetime | None], fractions: Fractions =
     if missing:
         raise DataError(f"{missing} of {len(times)} articles have no time; expected one for each to split by time")
     stamps = np.array(times, dtype="datetime64[us]")
+    if groups is not None:
+        stamps = _earliest_of_group(stamps, groups)
     order = np.argsort(stamps, kind="stable").astype(np.int64)
     ordered = stamps[order]
     boundaries = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # where a later time begins
@@ -70,6 +80,7 @@ def random_split(
     *,
     seed: int,
     labels: Sequence[Hashable] | None = None,
+    groups: Rows | None = None,
 ) -> Split:
     """Part rows by chance; with labels, so that each part has every label in like proportion.
 
@@ -81,19 +92,61 @@ def random_split(
         fractions: The shares of train, val and test.
         seed: The same seed gives the same split.
         labels: The label of each row, to stratify by.
+        groups: The group of each row; a group stays whole.
 
     Raises:
         ConfigError: The fractions are not three positive numbers that sum to 1.
-        DataError: There are too few rows for three parts, or not as many labels as rows.
+        DataError: There are too few rows or groups for three parts, or not as many labels as rows.
     """
     _check_fractions(fractions)
     if labels is not None and len(labels) != count:
         raise DataError(f"found {len(labels)} labels; expected {count}, one for each row")
     first, second = _cuts(count, fractions)
     order = np.random.default_rng(seed).permutation(count).astype(np.int64)
+    if groups is not None:
+        return _of_whole_groups(order, groups, fractions, labels)
     if labels is not None:
         order = order[_spread([labels[row] for row in order])]
     return Split(*(np.sort(part) for part in np.split(order, [first, second])))
+
+
+def _of_whole_groups(order: Rows, groups: Rows, fractions: Fractions, labels: Sequence[Hashable] | None) -> Split:
+    """Deal groups out by chance, the largest first: each to the part that lacks most of its share of the labels.
+
+    Args:
+        order: All rows, by chance.
+        groups: The group of each row.
+        fractions: The shares of the parts.
+        labels: The label of each row, if the parts are to have them in like proportion.
+    """
+    kinds = {label: place for place, label in enumerate(dict.fromkeys(labels or [None]))}
+    of_row = np.array([kinds[label] for label in labels] if labels is not None else np.zeros(len(order), np.int64))
+    members: dict[int, list[int]] = {}
+    for row in order:
+        members.setdefault(int(groups[row]), []).append(int(row))
+    if len(members) < 3:
+        raise DataError(f"found {len(members)} groups; expected at least three, one for each of train, val and test")
+    totals = np.bincount(of_row, minlength=len(kinds))
+    lacking = np.outer(fractions, totals)  # [3, labels]: rows that each part still wants
+    parts: list[list[int]] = [[], [], []]
+    for placed, rows in enumerate(sorted(members.values(), key=len, reverse=True)):  # stable: ties stay by chance
+        brought = np.bincount(of_row[rows], minlength=len(kinds))
+        wish = lacking @ (brought / totals)  # a rare label counts as much as a frequent one
+        empty = [place for place in range(3) if not parts[place]]
+        choices = empty if len(members) - placed <= len(empty) else range(3)
+        chosen = max(choices, key=lambda place: (wish[place], fractions[place]))
+        parts[chosen] += rows
+        lacking[chosen] -= brought
+    return Split(*(np.array(sorted(part), dtype=np.int64) for part in parts))
+
+
+def _earliest_of_group(stamps: NDArray[np.datetime64], groups: Rows) -> NDArray[np.datetime64]:
+    """Return for each row the earliest time in its group."""
+    numbers = np.unique(groups, return_inverse=True)[1]
+    ticks = stamps.astype(np.int64)
+    earliest = np.full(int(numbers.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, numbers, ticks)
+    return earliest[numbers].astype(stamps.dtype)
 
 
 def grouped_split(groups: Sequence[Hashable], fractions: Fractions = FRACTIONS, *, seed: int) -> Split:

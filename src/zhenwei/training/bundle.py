@@ -17,13 +17,14 @@ import zhenwei
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
+from zhenwei.news.digests import file_digest
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.calibration import Calibration
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.scoring import sigmoid
-from zhenwei.training.whole_folder import file_digest, surviving_folder, whole_folder, write_whole
+from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
 
 FORMAT_VERSION = 3
 READABLE = (2, 3)  # 2 knew no calibration

@@ -86,10 +86,14 @@ class Calibration:
         try:
             knots = tuple((float(place), float(value)) for place, value in stored["knots"])
             calibration = cls(**{**stored, "knots": knots})
-            probe = calibration.probabilities(np.array([-1e3, -1.0, 0.0, 1.0, 1e3]))
+            with np.errstate(all="ignore"):  # what comes out of a damaged one is looked at below
+                probe = calibration.probabilities(np.array([-1e3, -1.0, 0.0, 1.0, 1e3]))
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(str(error)) from None
         places = [place for place, _ in knots]
+        shares = [share for share in (calibration.fake_share, calibration.target_share) if share is not None]
+        if not all(0 < share < 1 for share in shares):
+            raise ValueError(f"shares of fakes: found {shares}; expected above 0 and below 1")
         if calibration.method not in METHODS or (calibration.method == "isotonic") != bool(knots):
             raise ValueError(f"method: found {calibration.method!r} with {len(knots)} knots")
         if not np.isfinite(probe).all() or (np.diff(probe) < 0).any() or places != sorted(places):

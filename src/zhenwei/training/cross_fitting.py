@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from zhenwei.config import Config
 from zhenwei.news import Article, read_articles, write_articles
+from zhenwei.news.digests import file_digest
 from zhenwei.training.bundle import load_bundle
 from zhenwei.training.calibrating import Judgements
 from zhenwei.training.device import available_device
 from zhenwei.training.folds import part_into_folds
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.scoring import SCORING_BATCH, score_alone
-from zhenwei.training.whole_folder import file_digest
 
 logger = logging.getLogger(__name__)
 

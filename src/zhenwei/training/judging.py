@@ -6,11 +6,10 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork
 from zhenwei.tokens import EncodedArticles
-from zhenwei.training.metrics import binary_metrics
-from zhenwei.training.scoring import SCORING_BATCH, mean_cross_entropy, score_articles, sigmoid
+from zhenwei.training.metrics import check_finite, metrics_of_logits
+from zhenwei.training.scoring import SCORING_BATCH, score_articles
 
 
 def judge(
@@ -43,19 +42,5 @@ def finite_logits(
     logits = score_articles(
         network, articles, pad_id=pad_id, batch_size=SCORING_BATCH, accelerator=accelerator, mixed=mixed
     )
-    lost = int((~np.isfinite(logits)).sum())
-    if lost:
-        raise TrainingError(f"{lost} of {logits.size} articles have no finite logit")
+    check_finite(logits)
     return logits
-
-
-def metrics_of_logits(labels: NDArray[np.int64], logits: NDArray[np.float64], threshold: float = 0.5) -> dict[str, Any]:
-    """Return the field's metrics, and the mean cross-entropy as `loss`.
-
-    Args:
-        labels: [N] of 0 or 1.
-        logits: [N] log odds of the probabilities of fake.
-        threshold: An article counts as fake from this probability on.
-    """
-    scores = binary_metrics(labels, sigmoid(logits), threshold)
-    return {**scores, "loss": mean_cross_entropy(labels.astype(np.float64), logits)}

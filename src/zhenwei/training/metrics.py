@@ -6,6 +6,9 @@ They stand in this room because the trainer chooses the best epoch by them; `eva
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.errors import TrainingError
+from zhenwei.training.scoring import mean_cross_entropy, sigmoid
+
 SPAUC_MAX_FPR = 0.1
 CALIBRATION_BINS = 10
 CLASSES = ("real", "fake")
@@ -47,6 +50,33 @@ def binary_metrics(labels: NDArray[np.int64], probabilities: NDArray[np.float64]
     scores["ece"] = expected_calibration_error(labels, probabilities)
     scores["brier"] = float(np.mean((probabilities - labels) ** 2))
     return scores
+
+
+def metrics_of_logits(labels: NDArray[np.int64], logits: NDArray[np.float64], threshold: float = 0.5) -> Scores:
+    """Return the field's metrics, and the mean cross-entropy as `loss`.
+
+    Args:
+        labels: [N] of 0 or 1.
+        logits: [N] log odds of the probabilities of fake.
+        threshold: An article counts as fake from this probability on.
+
+    Raises:
+        TrainingError: If a logit is not finite.
+    """
+    check_finite(logits)
+    scores = binary_metrics(labels, sigmoid(logits), threshold)
+    return {**scores, "loss": mean_cross_entropy(labels.astype(np.float64), logits)}
+
+
+def check_finite(logits: NDArray[np.float64]) -> None:
+    """Refuse logits that are no numbers.
+
+    Raises:
+        TrainingError: If one of them is not finite.
+    """
+    lost = int((~np.isfinite(logits)).sum())
+    if lost:
+        raise TrainingError(f"{lost} of {logits.size} articles have no finite logit")
 
 
 def _per_class(labels: NDArray[np.int64], verdicts: NDArray[np.int64], both: bool) -> Scores:

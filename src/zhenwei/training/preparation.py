@@ -12,10 +12,10 @@ from zhenwei.config import Config
 from zhenwei.errors import DataError
 from zhenwei.models import Vocabulary, network_needs
 from zhenwei.news import find_part, iter_articles
+from zhenwei.news.digests import file_digest
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
 from zhenwei.training.reader import LearnedFields, Reader
-from zhenwei.training.whole_folder import file_digest
 
 logger = logging.getLogger(__name__)
 

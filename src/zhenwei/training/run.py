@@ -24,8 +24,9 @@ from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load
 from zhenwei.training.cross_fitting import cross_fitted
 from zhenwei.training.determinism import seed_all
 from zhenwei.training.epochs import Epochs, trained_bundle
-from zhenwei.training.judging import finite_logits, judge, metrics_of_logits
+from zhenwei.training.judging import finite_logits, judge
 from zhenwei.training.loop import Course
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import PreparedData, prepare_data
 from zhenwei.training.run_folder import RunFolder

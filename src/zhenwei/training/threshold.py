@@ -9,16 +9,15 @@ from zhenwei.errors import DataError
 Floats = NDArray[np.float64]
 
 CANDIDATES = 1000
-ROUNDS = 200  # resamples over which the curve of scores is averaged
-_LARGEST = 20_000_000  # weights of all rounds together; more articles get fewer rounds, and need fewer
+WINDOW = 0.05  # share of the candidates on either side over which a curve of scores is averaged
 _SLACK = 1e-12  # a precision of exactly what is asked for is enough, whatever the last bit says
 
 
 def choose_threshold(labels: NDArray[np.int64], probabilities: Floats, goal: ThresholdGoal, weights: Floats) -> float:
     """Return the threshold that serves a goal best.
 
-    A macro-F1 or a cost is averaged over resamples of the articles before the best is taken: the highest point of a
-    single ragged curve is mostly chance. Precision and recall are those of the articles themselves.
+    The curve of macro-F1 or cost over the thresholds is averaged over neighbours before its best point is taken: the
+    highest tooth of a ragged curve is mostly chance. Precision and recall are those of the articles themselves.
 
     Args:
         labels: [N] of 0 (real) or 1 (fake), both there.
@@ -33,16 +32,13 @@ def choose_threshold(labels: NDArray[np.int64], probabilities: Floats, goal: Thr
     labels, values, weights = labels[order], probabilities[order], weights[order]
     cuts = _cuts(values)  # from this place on, articles are called fake
     thresholds = _between(values, cuts)
-    if goal.kind in ("macro_f1", "cost"):
-        resampled = weights * _draws(len(labels))  # [R, N]
-        found, missed, alarms, passed = _counts(labels, resampled, cuts)  # each [R, C]
-        if goal.kind == "cost":
-            merit = -(goal.value * missed + alarms)
-        else:
-            fake, real = (2 * right / (2 * right + missed + alarms + 1e-12) for right in (found, passed))
-            merit = (fake + real) / 2
-        return float(thresholds[int(np.argmax(merit.mean(axis=0)))])
-    found, missed, alarms, _ = (counts[0] for counts in _counts(labels, weights[None], cuts))
+    found, missed, alarms, passed = _counts(labels, weights, cuts)  # each [C]
+    if goal.kind == "cost":
+        return float(thresholds[int(np.argmax(_smooth(-(goal.value * missed + alarms))))])
+    if goal.kind == "macro_f1":
+        wrong = missed + alarms
+        fake, real = (2 * right / np.maximum(2 * right + wrong, _SLACK) for right in (found, passed))
+        return float(thresholds[int(np.argmax(_smooth((fake + real) / 2)))])
     recall = found / (found + missed)
     precision = found / np.maximum(found + alarms, _SLACK)
     held, sought = (precision, recall) if goal.kind == "precision" else (recall, precision)
@@ -70,18 +66,20 @@ def _between(values: Floats, cuts: NDArray[np.int64]) -> Floats:
     return np.where(middle > below, middle, values[cuts])  # so near each other that there is nothing between
 
 
-def _draws(n: int) -> Floats:
-    """Return how often each article is drawn in each of some resamples [R, N]; the same at every call."""
-    rounds = max(10, min(ROUNDS, _LARGEST // n))
-    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=rounds).astype(np.float64)
-
-
 def _counts(labels: NDArray[np.int64], weights: Floats, cuts: NDArray[np.int64]) -> tuple[Floats, ...]:
-    """Return fakes found, fakes missed, false alarms and real ones passed at each cut, each [R, C]."""
+    """Return fakes found, fakes missed, false alarms and real ones passed at each cut, each [C]."""
     sides = []
     for target in (1, 0):
-        sums = np.cumsum(np.where(labels == target, weights, 0.0), axis=1)  # [R, N]
-        before = np.where(cuts > 0, sums[:, np.maximum(cuts - 1, 0)], 0.0)
-        sides.append((sums[:, -1:] - before, before))
+        sums = np.concatenate([[0.0], np.cumsum(np.where(labels == target, weights, 0.0))])  # [N + 1]
+        sides.append((sums[-1] - sums[cuts], sums[cuts]))
     (found, missed), (alarms, passed) = sides
     return found, missed, alarms, passed
+
+
+def _smooth(curve: Floats) -> Floats:
+    """Average each point of a curve [C] with its neighbours, as many on either side."""
+    places = np.arange(len(curve))
+    reach = np.minimum(int(WINDOW * len(curve)), np.minimum(places, places[::-1]))
+    sums = np.concatenate([[0.0], np.cumsum(curve)])
+    means: Floats = (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
+    return means

@@ -1,7 +1,6 @@
 """Folders and files that are there whole or not at all, whatever kills the process that writes them."""
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -115,9 +114,3 @@ def reason_of(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "no space left on the device"
     return error.strerror or str(error)
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
