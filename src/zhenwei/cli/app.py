@@ -15,6 +15,7 @@ from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
+from zhenwei.cli.report import report
 from zhenwei.cli.train import train
 from zhenwei.errors import ZhenweiError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate):
+for command in (demo, init, train, evaluate, calibrate, report):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")

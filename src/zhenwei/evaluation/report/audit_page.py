@@ -16,7 +16,7 @@ _HEADLINES: dict[Status, str] = {
     "warn": "Worth a look before training",
     "fail": "Not ready to train on",
 }
-WORST_FIRST: tuple[Status, ...] = ("fail", "warn", "good")
+_RANK: dict[Status, int] = {"fail": 0, "warn": 1, "good": 2}  # the worst first
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,6 @@ class FindingView:
 
     finding: Finding
     pictures: tuple[Picture, ...]
-
-    @property
-    def is_told(self) -> bool:
-        """Whether there is more to say of it than its line in the list of checks."""
-        return self.finding.status != "good" or bool(self.pictures or self.finding.tables)
 
 
 def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
@@ -45,16 +40,18 @@ def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: If it cannot be written.
     """
-    views = tuple(_view(finding, number) for number, finding in enumerate(report.findings))
+    views = [_view(finding, number) for number, finding in enumerate(report.findings)]
+    troubled = sorted((view for view in views if view.finding.status != "good"), key=lambda view: _RANK[view.finding.status])
     files = " ".join(shlex.quote(part.path) for part in report.parts)
     return write_page(
         "audit.html", path,
         report=report,
-        views=views,
+        troubled=troubled,
+        fine=[view for view in views if view.finding.status == "good"],
         headline=_HEADLINES[report.status],
-        contents_of_findings=[(f"check-{each.check}", each.title) for each in report.findings if each.status != "good"],
+        anchors=[(f"check-{view.finding.check}", view.finding.title) for view in troubled],
         files=tuple(CitedFile(part.name, part.path, part.sha256) for part in report.parts),
-        counts={status: sum(finding.status == status for finding in report.findings) for status in WORST_FIRST},
+        counts={status: sum(finding.status == status for finding in report.findings) for status in _RANK},
         commands=(f"zhenwei data audit {files} --html {shlex.quote(Path(path).name)}",),
     )  # fmt: skip
 

@@ -17,11 +17,16 @@ STYLES = ("palette.css", "page.css", "parts.css", "print.css")
 SCRIPT = "page.js"
 
 
+def _shown(value: Any) -> Any:
+    """Return what a template writes of a value: of a text, only what can be shown."""
+    return wording.visible(value) if type(value) is str else value
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     """Return what fills in templates; every text is escaped, and a name that a template lacks is an error."""
     environment = Environment(
-        loader=PackageLoader("zhenwei.evaluation.report"), autoescape=True, undefined=StrictUndefined,
+        loader=PackageLoader("zhenwei.evaluation.report"), autoescape=True, undefined=StrictUndefined, finalize=_shown,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {

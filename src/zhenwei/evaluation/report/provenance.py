@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zhenwei
 from zhenwei.evaluation.report.judged import Judged
-from zhenwei.training.whole_folder import file_digest
+from zhenwei.news.digests import file_digest
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "numpy")
 

@@ -51,6 +51,7 @@ def write_run_page(
         record=record,
         name=record.name,
         view=assessed(parts),
+        changed=_changed(record, parts),
         audit=audit,
         training=training_pictures(record.epochs, record.steps, record.best_epoch),
         facts=_facts(record),
@@ -129,6 +130,17 @@ def _files(record: RunRecord, parts: Iterable[Judged]) -> tuple[CitedFile, ...]:
     known = {(each.path, each.sha256) for each in trained}
     others = (each for each in judged_files(parts) if (each.path, each.sha256) not in known)
     return (*trained, *others, *_bundle_files(record))
+
+
+def _changed(record: RunRecord, parts: Iterable[Judged]) -> tuple[tuple[str, str], ...]:
+    """Say which judged files are not what they were when the run was judged."""
+    then = {each.path: each.sha256 for each in _trained_files(record)}
+    now = {each.path: (each.role, each.sha256) for each in judged_files(parts)}
+    return tuple(
+        (now[path][0], f"`{path}` has changed since the training: these scores are of what it holds now")
+        for path in then.keys() & now.keys()
+        if now[path][1] and now[path][1] != then[path]
+    )
 
 
 def _bundle_files(record: RunRecord) -> tuple[CitedFile, ...]:

@@ -102,9 +102,20 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def visible(text: str) -> str:
+    """Write out what no font shows: control characters, and those for private use, as Weibo's old faces are."""
+    return "".join(_written_out(character) for character in text)
+
+
+def _written_out(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Co", "Cs"):
+        return character
+    return f"‹U+{ord(character):04X}›"
+
+
 def prose(text: str) -> Markup:
     """Return a sentence as markup: escaped, and with what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(visible(text)))))  # noqa: S704
 
 
 def language(text: str) -> str | None:
@@ -114,7 +125,7 @@ def language(text: str) -> str | None:
 
 def shortened(text: str, width: float) -> str:
     """Cut a text to a width, in the widths of a Chinese character, and say by `…` that it was cut."""
-    room = width
+    text, room = visible(text), width
     for place, character in enumerate(text):
         room -= _width(character)
         if room < 0:
