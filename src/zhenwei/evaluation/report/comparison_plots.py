@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from zhenwei.evaluation.comparison.records import ComparedDetector, Comparison, Difference
 from zhenwei.evaluation.report import wording
 from zhenwei.evaluation.report.drawing import (
-    INK, MUTED, NARROW, SMALL, Drawing, Key, Picture, house_style,
+    INK,
+    MUTED,
+    NARROW,
+    SMALL,
+    Drawing,
+    Key,
+    Picture,
+    house_style,
 )  # fmt: skip
 from zhenwei.evaluation.report.judged import Role
 from zhenwei.evaluation.report.marks import COLOURS, interval_mark, row_label, score_range, vertical_rules

@@ -9,7 +9,21 @@ from matplotlib.ticker import MaxNLocator
 
 from zhenwei.evaluation.report import wording
 from zhenwei.evaluation.report.drawing import (
-    FAIL, FAKE, FUTURE, MUTED, NARROW, OTHER, PAPER, PAST, REAL, SMALL, WARN, Drawing, Key, Picture, house_style,
+    FAIL,
+    FAKE,
+    FUTURE,
+    MUTED,
+    NARROW,
+    OTHER,
+    PAPER,
+    PAST,
+    REAL,
+    SMALL,
+    WARN,
+    Drawing,
+    Key,
+    Picture,
+    house_style,
     thinned,
 )  # fmt: skip
 from zhenwei.evaluation.report.marks import horizontal_rules, row_label, vertical_rules

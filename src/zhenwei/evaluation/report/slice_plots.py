@@ -9,11 +9,27 @@ from matplotlib.axes import Axes
 from zhenwei.evaluation.assessment import Slice
 from zhenwei.evaluation.report import wording
 from zhenwei.evaluation.report.drawing import (
-    FAKE, MUTED, NARROW, REAL, SMALL, WIDE, Drawing, Key, Picture, house_style, thinned,
+    FAKE,
+    MUTED,
+    NARROW,
+    REAL,
+    SMALL,
+    WIDE,
+    Drawing,
+    Key,
+    Picture,
+    house_style,
+    thinned,
 )  # fmt: skip
 from zhenwei.evaluation.report.judged import Judged
 from zhenwei.evaluation.report.marks import (
-    COLOURS, horizontal_rules, interval_mark, role_keys, row_label, score_range, vertical_rules,
+    COLOURS,
+    horizontal_rules,
+    interval_mark,
+    role_keys,
+    row_label,
+    score_range,
+    vertical_rules,
 )  # fmt: skip
 
 METRIC = "macro_f1"

@@ -8,7 +8,15 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from zhenwei.evaluation.report import wording
 from zhenwei.evaluation.report.drawing import (
-    FUTURE, INK, MUTED, PAPER, PAST, Drawing, Key, Picture, house_style,
+    FUTURE,
+    INK,
+    MUTED,
+    PAPER,
+    PAST,
+    Drawing,
+    Key,
+    Picture,
+    house_style,
 )  # fmt: skip
 from zhenwei.evaluation.report.marks import horizontal_rules
 from zhenwei.evaluation.report.run_record import Epoch, Step
