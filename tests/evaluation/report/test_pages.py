@@ -63,7 +63,6 @@ def test_hostile_texts_are_shown_and_not_obeyed(
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     if kind in ("run", "assessment", "bare", "audit"):
         assert records.HOSTILE.replace("  ", " ") in page.text
-    assert "49" not in re.findall(r"\{\{ 7 \* 7 \}\}|\b49\b", page.text)[:1], "texts are no templates"
 
 
 def test_ids_are_unique_and_every_link_within_the_page_leads_somewhere(
