@@ -17,6 +17,7 @@ from zhenwei.cli.evaluate import evaluate
 from zhenwei.cli.export import export
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
+from zhenwei.cli.report import report
 from zhenwei.cli.train import train
 from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, compare, tune, export):
+for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")
