@@ -60,7 +60,8 @@ def half_of_each(kinds: Sequence[object], count: int) -> list[int]:
     """
     half = (count + 1) // 2
     taken: Counter[object] = Counter()
-    first, later = [], []
+    first: list[int] = []
+    later: list[int] = []
     for place, kind in enumerate(kinds):
         (first if taken[kind] < half else later).append(place)
         taken[kind] += 1
