@@ -186,7 +186,7 @@ class TestParity:
 
         monkeypatch.setitem(registry._NETWORKS, "textcnn", Talkative)
         bundle = make_textcnn()
-        with pytest.raises(CheckpointError, match="a Talkative network cannot be exported: torch.onnx says"):
+        with pytest.raises(CheckpointError, match=r"a Talkative network cannot be exported: torch\.onnx says"):
             export_onnx(bundle, tmp_path / "new" / "exported")
         assert list((tmp_path / "new").iterdir()) == []
 
@@ -215,7 +215,9 @@ def make_textcnn(tiny_run: Path, tmp_path: Path, tiny_settings: Settings) -> Cal
         bundle = load_bundle(tiny_run)
         config = Config.load(settings)
         vocabulary = Vocabulary(bundle.tokenizer.vocab_size, bundle.tokenizer.pad_id, config.data.max_len)
-        save_bundle(replace(bundle, config=config, network=build_network(config.model, vocabulary)), tmp_path / "bundle")
+        save_bundle(
+            replace(bundle, config=config, network=build_network(config.model, vocabulary)), tmp_path / "bundle"
+        )
         return tmp_path / "bundle"
 
     return make
@@ -271,6 +273,11 @@ class TestPlace:
         (tmp_path / "empty").mkdir()
         export_onnx(baseline, tmp_path / "empty")
         assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == FILES
+
+    def test_a_place_that_cannot_be_written_is_told(self, baseline: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("a file")
+        with pytest.raises(CheckpointError, match=r"out' cannot be saved: .*Mend that, then export again"):
+            export_onnx(baseline, tmp_path / "file" / "out")
 
     def test_an_exported_detector_cannot_be_exported(self, ready: Path, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="an exported detector, which can judge but has no weights"):
@@ -334,7 +341,7 @@ class TestDamage:
         digests = description(exported)["sha256"]
         changed = description(exported) | {"sha256": {**digests, "model.safetensors": "0"}}
         (exported / "detector.json").write_text(json.dumps(changed), encoding="utf-8")
-        assert "expected the digests of config.json, model.onnx, tokenizer.json" in self.refusal(exported)
+        assert "expected the digests of model.onnx, tokenizer.json, config.json" in self.refusal(exported)
 
     def test_it_was_exported_by_a_newer_zhenwei(self, exported: Path) -> None:
         describe(exported, format_version=9, zhenwei_version="9.0")
