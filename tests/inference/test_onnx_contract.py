@@ -19,6 +19,8 @@ from zhenwei.training import Bundle, save_bundle
 from zhenwei.training.calibration import Calibration
 from zhenwei.training.reader import LearnedFields
 
+pytestmark = pytest.mark.slow  # the exporter takes seconds for each
+
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "filters": 8, "n_experts": 2, "num_layers": 2, "min_df": 1}
 DOMAINS = ("健康", "社会")
