@@ -11,7 +11,12 @@ from typing import Any
 
 from zhenwei.evaluation.assessment import Assessment, Mistake, Overlap, ReliabilityBin, Slice
 from zhenwei.evaluation.comparison.records import (
-    ComparedDetector, ComparedPart, ComparedRun, Comparison, Difference, Summary,
+    ComparedDetector,
+    ComparedPart,
+    ComparedRun,
+    Comparison,
+    Difference,
+    Summary,
 )  # fmt: skip
 from zhenwei.news.audit.findings import AuditedPart, AuditReport, Finding, Plot, Table
 
@@ -74,11 +79,15 @@ def _mistakes(chance: random.Random) -> tuple[Mistake, ...]:
         probability = (0.02 + 0.01 * number) if fake else (0.98 - 0.01 * number)
         found.append(
             Mistake(
-                row=17 + 31 * number, id=f"post-{number}" if number % 3 else None, content=text,
-                label="fake" if fake else "real", probability=probability,
-                time="2014-07-05T12:30:00" if number % 4 else None, domain=DOMAINS[number % 3] if number % 5 else None,
+                row=17 + 31 * number,
+                id=f"post-{number}" if number % 3 else None,
+                content=text,
+                label="fake" if fake else "real",
+                probability=probability,
+                time="2014-07-05T12:30:00" if number % 4 else None,
+                domain=DOMAINS[number % 3] if number % 5 else None,
                 words=words if number % 6 != 5 else (),
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
@@ -146,9 +155,13 @@ def _detector(chance: random.Random, name: str, past: float, future: float, seed
         loaded = name == "bert"
         runs.append(
             ComparedRun(
-                seed, f"runs/comparison/runs/{name}-seed-{seed}", scores, None if loaded else chance.uniform(40, 700),
-                None if loaded else chance.randint(600, 1900) * 2**20, loaded,
-            )  # fmt: skip
+                seed,
+                f"runs/comparison/runs/{name}-seed-{seed}",
+                scores,
+                None if loaded else chance.uniform(40, 700),
+                None if loaded else chance.randint(600, 1900) * 2**20,
+                loaded,
+            )
         )
     summaries = {
         part: {
@@ -219,13 +232,17 @@ def audit() -> AuditReport:
         {"warn": 0.55, "fail": 0.7},
     )  # fmt: skip
     domains = Plot(
-        "bars", "Share of fakes by domain", DOMAINS, "share of fakes",
+        "bars",
+        "Share of fakes by domain",
+        DOMAINS,
+        "share of fakes",
         {"train": tuple(chance.random() for _ in DOMAINS), "val": tuple(chance.random() for _ in DOMAINS)},
     )
     marks = Plot("bars", "What single marks score on val", ("【", "#", "！！", "http"), "macro-F1 alone",
                  {"val": (0.973, 0.61, 0.58, None)}, {"warn": 0.75, "fail": 0.85})  # fmt: skip
     flipped = Table(
-        "Names that change sides", ("name", "articles before", "fakes before", "articles after", "fakes after"),
+        "Names that change sides",
+        ("name", "articles before", "fakes before", "articles after", "fakes after"),
         tuple((f"云溪{number}号水厂", 40 - number, 0.95, 21, 0.1) for number in range(14)),
     )
     findings = (
@@ -239,9 +256,9 @@ def audit() -> AuditReport:
                 0.229, "Calibrate on recent articles.", (), (months, domains)),
         Finding("flipped_entities", "Names that change sides", "warn", "14 names change sides, 云溪水厂 first",
                 "warn from 1", 14.0, "Train with `model.debias=endef`.", (flipped,)),
-        Finding("time_leaks", "Training later than the future", "good", "no train article is later than the first of test",
+        Finding("time_leaks", "Training later than the future", "good", "no train article is later than test begins",
                 "warn above 0%, fail from 5%", 0.0),
-        Finding("repeated_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "not checked"),
+        Finding("repeated_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "none"),
         Finding("lengths", "Very short and over-long texts", "good", "0.4% of the texts are cut at 170 tokens",
                 "warn from 10%", 0.004, "", (Table("Nothing to show", ("text", "length"), ()),)),
     )  # fmt: skip

@@ -90,7 +90,9 @@ def test_an_audit_of_nothing_wrong_says_so(show: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("values", [(None,), (0.0,), (-1.0,), (3.0,), (1e6,)], ids=str)
 def test_any_plot_of_a_finding_can_be_drawn(kind: Any, values: Any, show: Callable[..., Any]) -> None:
     plot = Plot(kind, "标题 $x$", ("一",), "高度", {"a": values, "b": (None,)}, {"warn": 0.5})
-    page = show(write_audit_page, AuditReport((), (Finding("x", "X", "warn", "y", "z", None, "", (), (plot,)),), "0", 1))
+    page = show(
+        write_audit_page, AuditReport((), (Finding("x", "X", "warn", "y", "z", None, "", (), (plot,)),), "0", 1)
+    )
     assert ("svg" in dict(page.tags)) == (values != (None,))
 
 

@@ -94,9 +94,7 @@ def assessed(parts: tuple[Judged, ...]) -> Assessed:
 
 def _rows(parts: tuple[Judged, ...]) -> Iterable[ScoreRow]:
     for key, (name, meaning) in wording.METRICS.items():
-        values = tuple(
-            Value(part.assessment.scores.get(key), part.assessment.intervals.get(key)) for part in parts
-        )
+        values = tuple(Value(part.assessment.scores.get(key), part.assessment.intervals.get(key)) for part in parts)
         if any(value.score is not None for value in values):
             yield ScoreRow(key, name, meaning, values)
 

@@ -41,7 +41,9 @@ def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
         ConfigError: If it cannot be written.
     """
     views = [_view(finding, number) for number, finding in enumerate(report.findings)]
-    troubled = sorted((view for view in views if view.finding.status != "good"), key=lambda view: _RANK[view.finding.status])
+    troubled = sorted(
+        (view for view in views if view.finding.status != "good"), key=lambda view: _RANK[view.finding.status]
+    )
     files = " ".join(shlex.quote(part.path) for part in report.parts)
     return write_page(
         "audit.html", path,

@@ -142,5 +142,3 @@ def _difference_svg(found: Sequence[Difference], metric: str, width: int) -> Mar
         axes.set_yticks([])
         axes.locator_params(axis="x", nbins=5)
         return drawing.svg(f"differences-{metric.replace('_', '-')}-{width}", f"Differences in {metric}")
-
-

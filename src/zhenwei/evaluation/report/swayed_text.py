@@ -56,7 +56,9 @@ def swayed_text(mistake: Mistake) -> SwayedText:
         words.append(_marked(text[:room], sway, most))
         room -= len(text)
     ranked = sorted(_strongest(mistake, _LEAST * most).items(), key=lambda item: -abs(item[1]))
-    ways = {way: tuple(Word(*item, way) for item in ranked if _way(item[1]) == way)[:_NAMED] for way in ("fake", "real")}
+    ways = {
+        way: tuple(Word(*item, way) for item in ranked if _way(item[1]) == way)[:_NAMED] for way in ("fake", "real")
+    }
     return SwayedText(tuple(words), left_out, ways["fake"], ways["real"])
 
 

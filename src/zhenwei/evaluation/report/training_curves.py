@@ -90,7 +90,14 @@ def _curve(drawing: Drawing, axes: Axes, points: Sequence[tuple[int, float | Non
 
 def _loss(drawing: Drawing, axes: Axes, epochs: Sequence[Epoch], steps: Sequence[Step]) -> None:
     if steps:
-        axes.plot([step.epochs for step in steps], [step.loss for step in steps], color=MUTED, alpha=0.45, linewidth=1, zorder=1)
+        axes.plot(
+            [step.epochs for step in steps],
+            [step.loss for step in steps],
+            color=MUTED,
+            alpha=0.45,
+            linewidth=1,
+            zorder=1,
+        )
     _curve(drawing, axes, [(each.number, each.train_loss) for each in epochs], PAST, "training loss")
     _curve(drawing, axes, [(each.number, each.val.get("loss")) for each in epochs], FUTURE, "loss on val")
 
