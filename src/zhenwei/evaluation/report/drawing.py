@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup
@@ -26,7 +27,7 @@ _VARIABLES = {
 TEXT, SMALL = 11.0, 10.0  # sizes of text, in pixels of a picture that is shown at its own size
 NARROW, WIDE = 360, 880  # widths of pictures: a telephone's, and the page's on a desk
 _PER_INCH = 72  # matplotlib's SVG has 72 pixels in an inch
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "zhenwei", "text.parse_math": False, "font.family": ["DejaVu Sans"],
     "font.size": TEXT, "axes.unicode_minus": True, "path.simplify": False,
 }  # fmt: skip
@@ -102,7 +103,8 @@ class Drawing:
         """
         out = io.StringIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        FigureCanvasSVG(self.figure).print_svg(out, metadata=nothing)
+        canvas: Any = FigureCanvasSVG(self.figure)
+        canvas.print_svg(out, metadata=nothing)
         return Markup(self._inline(out.getvalue(), name, label))  # matplotlib has escaped all texts
 
     def _inline(self, text: str, name: str, label: str) -> str:

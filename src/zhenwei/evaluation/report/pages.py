@@ -30,9 +30,11 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "score": wording.score, "signed": wording.signed, "interval": wording.interval, "count": wording.count,
-        "percent": wording.percent, "p_value": wording.p_value, "duration": wording.duration, "size": wording.size,
-        "cell": wording.cell, "metric_name": wording.metric_name, "language": wording.language, "prose": wording.prose, "upper_first": wording.upper_first,
+        name: getattr(wording, name)
+        for name in (
+            "score", "signed", "interval", "count", "percent", "p_value", "duration", "size", "cell", "metric_name",
+            "language", "prose", "upper_first",
+        )
     }  # fmt: skip
     environment.globals["metrics"] = wording.METRICS
     return environment

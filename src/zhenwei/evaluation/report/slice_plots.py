@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -208,14 +209,14 @@ def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> Marku
 
 def _row_mark(drawing: Drawing, axes: Axes, part: Judged, each: Slice, y: float) -> None:
     value, colour = shown(each), COLOURS[part.role]
-    at_right = {"xycoords": ("axes fraction", "data"), "textcoords": "offset pixels", "va": "center"}
+    at_row: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset pixels", "va": "center"}
     axes.annotate(
         wording.count(each.n), (1, y), xytext=(46, 0), ha="right", color=colour, fontsize=SMALL, annotation_clip=False,
-        **at_right,
+        **at_row,
     )  # fmt: skip
     if value is not None:
         interval_mark(drawing, axes, (value, y), each.intervals.get(METRIC), part.role, _tip(each, part.name))
         return
     only = "no articles" if not each.n else "only fakes" if each.n_fake == each.n else "only real ones"
     text = only if each.n_fake in (0, each.n) else "undefined"
-    axes.annotate(text, (0, y), xytext=(3, 0), color=MUTED, fontsize=SMALL - 1, annotation_clip=False, **at_right)
+    axes.annotate(text, (0, y), xytext=(3, 0), color=MUTED, fontsize=SMALL - 1, annotation_clip=False, **at_row)
