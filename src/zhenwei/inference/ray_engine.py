@@ -1,0 +1,136 @@
+"""Shards on Ray Data: on this machine, or on a cluster whose machines see the same files.
+
+Ray Data hands out the input files, one a task, to actors that hold a detector each. An actor that dies is started
+anew and its file handed out again; as a shard comes into place whole or not at all, that does no harm.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from zhenwei.errors import ConfigError, ZhenweiError
+from zhenwei.inference.shard_scoring import OnRows, ShardOutcome, ShardScorer
+from zhenwei.inference.shards import Shard
+
+LOCAL = "local"  # a Ray of our own, on this machine
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what will be Ray's default; else it warns of it
+}
+
+
+class _Worker:
+    """What an actor does with the files that it is given."""
+
+    def __init__(self, scorer: ShardScorer) -> None:
+        self._scorer = scorer
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        """Score the files of a batch, and return their outcomes as JSON."""
+        shards = [Shard(Path(source), Path(path)) for source, path in zip(batch["source"], batch["path"], strict=True)]
+        return {"outcome": [json.dumps(asdict(self._scorer(shard))) for shard in shards]}
+
+
+def score_on_ray(
+    scorer: ShardScorer, shards: Sequence[Shard], workers: int | None, on_rows: OnRows, address: str = LOCAL
+) -> Generator[ShardOutcome]:
+    """Score shards by Ray Data; a Ray that this starts has ended when the iterator is closed.
+
+    Args:
+        scorer: What turns an input file into its shard.
+        shards: What to score.
+        workers: How many actors; None: one for each GPU that Ray has, or else for each CPU.
+        on_rows: Is told of rows when their shard is whole.
+        address: Of a cluster, `auto` for the one that this machine belongs to, or `local` for a Ray of our own. A Ray
+            that this process is connected to already is used whatever is said here.
+
+    Yields:
+        What became of each, as they become whole.
+
+    Raises:
+        ConfigError: Ray is not installed, there is none at the address, or the device is one of several GPUs.
+        ZhenweiError: Ray itself fails.
+    """
+    if scorer.device.startswith("cuda:"):
+        raise ConfigError(f"device: found {scorer.device}; expected cuda: Ray gives each worker a GPU of its own")
+    with _ray(address, workers, len(shards)) as ray:
+        import ray.data as ray_data  # noqa: PLC0415 - heavy, and only this engine needs it
+
+        gpus, workers = _share(scorer.device, workers, ray.cluster_resources())
+        scorer = replace(scorer, run=scorer.run.absolute(), device="cuda" if gpus else scorer.device)
+        rows = [{"source": str(shard.source), "path": str(shard.path)} for shard in map(Shard.absolute, shards)]
+        pool = ray_data.ActorPoolStrategy(size=min(workers, len(shards)), max_tasks_in_flight_per_actor=2)
+        with _quiet_context(ray_data.DataContext):
+            scored = ray_data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                _Worker, batch_size=1, compute=pool, num_cpus=1, num_gpus=gpus, fn_constructor_args=(scorer,)
+            )
+            try:
+                for row in scored.iter_rows():
+                    outcome = ShardOutcome(**json.loads(row["outcome"]))
+                    on_rows(outcome.rows)
+                    yield outcome
+            except ray.exceptions.RayError as error:
+                raise ZhenweiError(f"Ray could not go on ({_first_line(error)}); {_VISIBLE}") from None
+
+
+_VISIBLE = "all its machines must have zhenwei installed and see the bundle, the input and the folder of the shards"
+
+
+@contextmanager
+def _ray(address: str, workers: int | None, shards: int) -> Iterator[Any]:
+    """Connect to Ray, or start one."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray  # noqa: PLC0415 - an extra
+        import ray.exceptions  # noqa: PLC0415
+    except ImportError:
+        raise ConfigError(
+            "the engine 'ray' needs Ray Data, which is not installed; install it with: pip install 'zhenwei[ray]'"
+        ) from None
+    if ray.is_initialized():
+        yield ray
+        return
+    own: dict[str, Any] = {"num_cpus": workers and min(workers, shards), "include_dashboard": False}
+    try:
+        ray.init(
+            address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == LOCAL else {}),
+        )  # fmt: skip
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"--address: no Ray to be reached at {address!r} ({_first_line(error)}); expected auto, the address of a "
+            "cluster, or nothing, for a Ray on this machine alone"
+        ) from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _share(device: str, workers: int | None, resources: dict[str, float]) -> tuple[int, int]:
+    """Return how many GPUs each worker holds (0 or 1), and how many workers there are."""
+    gpus = int(resources.get("GPU", 0))
+    wanted = device == "cuda" or (device == "auto" and gpus >= (workers or 1))
+    return int(wanted), workers or (gpus if wanted and gpus else max(1, int(resources.get("CPU", 1))))
+
+
+@contextmanager
+def _quiet_context(contexts: Any) -> Iterator[None]:
+    """Keep Ray Data from printing: what there is to say, the outcomes say."""
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    quiet = contexts.get_current().copy()
+    quiet.enable_progress_bars = quiet.print_on_execution_start = False
+    with contexts.current(quiet):
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
