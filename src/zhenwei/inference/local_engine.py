@@ -24,12 +24,16 @@ def score_locally(
         What became of each, in the order of the shards.
 
     Raises:
+        CheckpointError: There is no detector, or it is damaged.
+        ConfigError: No device is so called.
         ZhenweiError: A worker process died.
     """
     workers = min(workers, len(shards))
     if workers == 1:
+        _ = scorer.detector  # one that cannot be used is no affair of the first file
         yield from (scorer(shard, on_rows) for shard in shards)
         return
+    scorer.check()
     scorer = replace(scorer, threads=max(1, usable_cores() // workers))
     with closing(map_in_processes(scorer, ((None, shard) for shard in shards), workers)) as outcomes:
         for _, outcome in outcomes:

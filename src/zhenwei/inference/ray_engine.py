@@ -99,9 +99,8 @@ def _ray(address: str, workers: int | None, shards: int) -> Iterator[Any]:
         return
     own: dict[str, Any] = {"num_cpus": workers and min(workers, shards), "include_dashboard": False}
     try:
-        ray.init(
-            address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == LOCAL else {}),
-        )  # fmt: skip
+        with _without_stderr():  # its C++ part announces itself there, whatever it is told
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == LOCAL else {}))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"--address: no Ray to be reached at {address!r} ({_first_line(error)}); expected auto, the address of a "
@@ -111,6 +110,19 @@ def _ray(address: str, workers: int | None, shards: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keep everything in this process, libraries in C++ included, from writing to standard error."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _share(device: str, workers: int | None, resources: dict[str, float]) -> tuple[int, int]:

@@ -237,6 +237,7 @@ def _outcomes(
     scorer: ShardScorer, shards: list[Shard], engine: Engine, workers: int | None, address: str, on_rows: OnRows
 ) -> Generator[ShardOutcome]:
     if engine == "ray":
+        scorer.check()
         return score_on_ray(scorer, shards, workers, on_rows, address)
     return score_locally(scorer, shards, workers or 1, on_rows)
 

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Literal
 
-from zhenwei.errors import CheckpointError, DataError, ZhenweiError
+from zhenwei.config import check_device
+from zhenwei.errors import CheckpointError, ConfigError, DataError, ZhenweiError
 from zhenwei.inference.detector import CHUNK, Detector, Prediction
 from zhenwei.inference.shard_writers import shard_writer
 from zhenwei.inference.shards import Shard, ShardRecord, bundle_version, read_record
@@ -82,6 +83,19 @@ class ShardScorer:
         if bundle_version(self.run) != self.bundle:
             raise CheckpointError(f"{self.run}: the bundle has changed since the scoring began; start it again")
         return detector
+
+    def check(self) -> None:
+        """Find out here, and not in each of the workers, that the detector cannot be used.
+
+        Raises:
+            CheckpointError: There is none, or it is damaged.
+            ConfigError: No device is so called.
+        """
+        Detector.load(self.run, "cpu")
+        try:
+            check_device(self.device)
+        except ValueError as error:
+            raise ConfigError(f"device: {error}") from None
 
     def __call__(self, shard: Shard, on_rows: OnRows | None = None) -> ShardOutcome:
         """Score one input file; a mistake of the user's comes back as the outcome's problem, and leaves no shard."""

@@ -41,8 +41,7 @@ def _jsonl(path: Path, columns: list[str]) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="\n") as file:
 
         def write(row: int, prediction: Prediction) -> None:
-            json.dump(_values(columns, row, prediction), file, ensure_ascii=False)
-            file.write("\n")
+            file.write(json.dumps(_values(columns, row, prediction), ensure_ascii=False) + "\n")
 
         yield write
 
