@@ -18,7 +18,7 @@ from zhenwei.errors import ConfigError
 from zhenwei.inference.ray_engine import score_on_ray
 from zhenwei.inference.scoring_files import score_files
 from zhenwei.inference.shard_scoring import ShardScorer
-from zhenwei.inference.shards import bundle_version, plan_shards
+from zhenwei.inference.shards import bundle_version, held_folder, plan_shards
 from zhenwei.news import write_articles
 
 INSTALLED = importlib.util.find_spec("ray") is not None
@@ -95,13 +95,12 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
     ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "scored"
-    (folder / "_account").mkdir(parents=True)
     shards = plan_shards(sorted(posts.glob("*.jsonl")), folder, None)
     scorer = ShardScorer(tiny_run, bundle_version(tiny_run), "cpu")
     told: list[int] = []
-    with closing(score_on_ray(scorer, shards, 1, told.append)) as outcomes:  # one worker: it has work left
+    with held_folder(folder), closing(score_on_ray(scorer, shards, 1, told.append)) as outcomes:
         first = next(outcomes)
-        os.kill(first.worker, signal.SIGKILL)
+        os.kill(first.worker, signal.SIGKILL)  # the only worker, so that it has work left
         others = list(outcomes)
     assert {first.stem, *(outcome.stem for outcome in others)} == {shard.path.stem for shard in shards}
     assert len(others) == FILES - 1
@@ -111,35 +110,34 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
     assert_equal_shards(folder, expected)
 
 
-def test_a_scoring_that_is_killed_goes_on_and_no_shard_is_done_twice(
-    tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_scoring_that_is_ended_goes_on_and_no_shard_is_done_twice(
+    tiny_run: Path, posts: Path, expected: Path, tmp_path: Path, sent: signal.Signals, status: int
 ) -> None:
     folder = tmp_path / "scored"
     command = [
         *(sys.executable, "-m", "zhenwei", "predict", str(tiny_run), "--file", f"{posts}/*.jsonl"),
-        *("--out", str(folder), "--engine", "ray", "--workers", "1", "--device", "cpu"),
+        *("--out", str(folder), "--engine", "ray", "--workers", "1", "--device", "cpu", "--json", "-"),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        seen = []
         for line in process.stderr:
-            seen.append(line)
-            if " of 8 files)" in line:
+            if "(1 of 8 files)" in line:
                 break
-        process.kill()
-    assert process.returncode == -signal.SIGKILL, seen
-    done = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.jsonl")}
-    assert 0 < len(done) < FILES
+        process.send_signal(sent)
+        stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (status, ""), stderr
+    assert ("of 8 shards are whole" in stderr) == (sent is signal.SIGINT)
+    done = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
+    assert done
 
-    outcome = subprocess.run([*command, "--json", "-"], capture_output=True, check=False, timeout=300)
+    outcome = subprocess.run(command, capture_output=True, check=False, timeout=300)
     assert outcome.returncode == 0, outcome.stderr
     figures = json.loads(outcome.stdout)
     assert figures["scored"] + figures["kept"] == FILES
     kept = {Path(shard["shard"]).name for shard in figures["shards"] if shard["state"] == "kept"}
-    assert kept
-    assert {name: (folder / name).stat().st_mtime_ns for name in kept & done.keys()} == {
-        name: moment for name, moment in done.items() if name in kept
-    }
+    assert kept >= done.keys(), "what was whole is not done again"
+    assert {name: (folder / name).stat().st_mtime_ns for name in done} == done
     assert_equal_shards(folder, expected)
     assert not list(folder.rglob("*.tmp"))
 

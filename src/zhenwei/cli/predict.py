@@ -1,6 +1,7 @@
 """`zhenwei predict`: verdicts on texts, and on files of any size."""
 
 import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -114,7 +115,7 @@ def predict(
     for name in NEED_OUT:
         source = ctx.get_parameter_source(name)
         if source is not None and source.name != "DEFAULT":
-            raise DataError(f"--{name.replace('_', '-')}: is for files that are scored into a folder; add --out FOLDER")
+            raise DataError(f"--{name.replace('_', '-')} is for files that are scored into a folder; add --out FOLDER")
     if file and len(file) > 1:
         raise DataError(f"--file: found {len(file)} files; expected one, or a folder to score them into: --out FOLDER")
     _judge(run, texts, Path(file[0]) if file else None, device, json)
@@ -146,7 +147,8 @@ def _score_files(run: Path, files: list[str], out: Path, settings: dict[str, Any
     from zhenwei.inference.scoring_files import InterruptedScoringError, UnfinishedScoringError, score_files
 
     try:
-        summary = score_files(run, files, out, **settings)
+        with redirect_stdout(sys.stderr):  # Ray tells of workers that died on standard output, which is for the figures
+            summary = score_files(run, files, out, **settings)
     except UnfinishedScoringError as error:
         if json is not None:
             write_json(error.summary.to_dict(), json)
