@@ -53,11 +53,10 @@ def main() -> None:
         rows, folders = [], [folder / f"scored-{number}" for number in range(len(scorings))]
         for (engine, arguments), place in zip(scorings.items(), folders, strict=True):
             begun = time.perf_counter()
-            figures = json.loads(subprocess.run(command(run, folder, place, arguments), **PIPED).stdout)
+            figures = figures_of(command(run, folder, place, arguments))
             seconds = time.perf_counter() - begun
-            rows.append(
-                (engine, f"{seconds:.1f}", f"{options.posts / seconds:,.0f}", f"{figures['rows_per_second']:,.0f}")
-            )
+            speeds = [f"{options.posts / seconds:,.0f}", f"{figures['rows_per_second']:,.0f}"]
+            rows.append((engine, f"{seconds:.1f}", *speeds))
         title = f"{options.posts:,} posts in {options.files} files by {run.name}"
         print_rows(("engine", "seconds in all", "posts/s in all", "posts/s"), rows, title)
         differences = [difference(folders[0], place) for place in folders[1:]]
@@ -84,7 +83,7 @@ def parse_options() -> argparse.Namespace:
 
 def train_detector(folder: Path) -> Path:
     """Train a BiGRU on a small synthetic world, in seconds: how good it is does not matter here."""
-    write_synthetic_world(folder / "world", SyntheticWorld(n_train=SYNTHETIC_POSTS, n_val=200, n_test=0))
+    write_synthetic_world(folder / "world", SyntheticWorld(n_train=SYNTHETIC_POSTS, n_val=200, n_test=200))
     settings: dict[str, Any] = {
         "data": {"root_path": str(folder / "world")},
         "model": {"name": "bigru", "emb_dim": 64, "hidden_dim": 64, "use_pretrained_bert": False},
@@ -110,7 +109,12 @@ def repeated(contents: list[str]) -> Iterator[Article]:
             yield Article(content=changed, id=f"{turn}-{number}")
 
 
-PIPED: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "check": True}
+def figures_of(arguments: list[str]) -> dict[str, Any]:
+    outcome = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        sys.exit(outcome.stderr)
+    figures: dict[str, Any] = json.loads(outcome.stdout)
+    return figures
 
 
 def command(run: Path, folder: Path, out: Path, arguments: list[str]) -> list[str]:
@@ -129,7 +133,7 @@ def kill_and_go_on(arguments: list[str], folder: Path, files: int) -> bool:
                 break
         process.send_signal(signal.SIGKILL)
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
-    figures = json.loads(subprocess.run(arguments, **PIPED).stdout)
+    figures = figures_of(arguments)
     after = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
     twice = [name for name, moment in before.items() if after.get(name) != moment]
     print(

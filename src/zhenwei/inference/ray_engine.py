@@ -66,7 +66,7 @@ def score_on_ray(
         scorer = replace(scorer, run=scorer.run.absolute(), device="cuda" if gpus else scorer.device)
         rows = [{"source": str(shard.source), "path": str(shard.path)} for shard in map(Shard.absolute, shards)]
         pool = ray_data.ActorPoolStrategy(size=min(workers, len(shards)), max_tasks_in_flight_per_actor=2)
-        with _quiet_context(ray_data.DataContext):
+        with _quiet(ray_data.DataContext.get_current()):
             scored = ray_data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 _Worker, batch_size=1, compute=pool, num_cpus=1, num_gpus=gpus, fn_constructor_args=(scorer,)
             )
@@ -133,14 +133,16 @@ def _share(device: str, workers: int | None, resources: dict[str, float]) -> tup
 
 
 @contextmanager
-def _quiet_context(contexts: Any) -> Iterator[None]:
+def _quiet(context: Any) -> Iterator[None]:
     """Keep Ray Data from printing: what there is to say, the outcomes say."""
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    quiet = contexts.get_current().copy()
-    quiet.enable_progress_bars = quiet.print_on_execution_start = False
-    with contexts.current(quiet):
+    before = context.enable_progress_bars, context.print_on_execution_start
+    context.enable_progress_bars = context.print_on_execution_start = False
+    try:
         yield
+    finally:
+        context.enable_progress_bars, context.print_on_execution_start = before
 
 
 def _first_line(error: BaseException) -> str:
