@@ -15,7 +15,7 @@ import pytest
 
 from zhenwei import Article
 from zhenwei.errors import ConfigError
-from zhenwei.inference.ray_engine import score_on_ray
+from zhenwei.inference.ray_engine import gpus_and_workers, score_on_ray
 from zhenwei.inference.scoring_files import score_files
 from zhenwei.inference.shard_scoring import ShardScorer
 from zhenwei.inference.shards import bundle_version, held_folder, plan_shards
@@ -154,6 +154,23 @@ def test_a_scoring_that_is_ended_goes_on_and_no_shard_is_done_twice_or_lost(
     assert after_ctrl_c.items() <= after_kill.items() <= moments().items(), "what was whole is not written again"
     assert_equal_shards(folder, expected)
     assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "resources", "expected_shares"),
+    [
+        ("auto", None, {"CPU": 8.0}, (0, 8)),
+        ("auto", None, {"CPU": 8.0, "GPU": 2.0}, (1, 2)),
+        ("cuda", 3, {"CPU": 8.0, "GPU": 2.0}, (0.6666, 3)),
+        ("auto", 1, {"CPU": 8.0, "GPU": 2.0}, (1, 1)),
+        ("cpu", None, {"CPU": 8.0, "GPU": 2.0}, (0, 8)),
+        ("cuda", None, {}, (0, 1)),
+    ],
+)
+def test_workers_share_the_gpus_that_there_are(
+    device: str, workers: int | None, resources: dict[str, float], expected_shares: tuple[float, int]
+) -> None:
+    assert gpus_and_workers(device, workers, resources) == expected_shares
 
 
 class TestRefusals:

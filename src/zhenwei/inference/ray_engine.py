@@ -6,8 +6,9 @@ anew and its file handed out again; as a shard comes into place whole or not at 
 
 import json
 import logging
+import math
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ LOCAL = "local"  # a Ray of our own, on this machine
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what will be Ray's default; else it warns of it
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what is to become its default: else it warns
 }
 
 
@@ -62,7 +63,7 @@ def score_on_ray(
     with _ray(address, workers, len(shards)) as ray:
         import ray.data as ray_data  # noqa: PLC0415 - heavy, and only this engine needs it
 
-        gpus, workers = _share(scorer.device, workers, ray.cluster_resources())
+        gpus, workers = gpus_and_workers(scorer.device, workers, ray.cluster_resources())
         scorer = replace(scorer, run=scorer.run.absolute(), device="cuda" if gpus else scorer.device)
         rows = [{"source": str(shard.source), "path": str(shard.path)} for shard in map(Shard.absolute, shards)]
         pool = ray_data.ActorPoolStrategy(size=min(workers, len(shards)), max_tasks_in_flight_per_actor=2)
@@ -125,11 +126,17 @@ def _without_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _share(device: str, workers: int | None, resources: dict[str, float]) -> tuple[int, int]:
-    """Return how many GPUs each worker holds (0 or 1), and how many workers there are."""
-    gpus = int(resources.get("GPU", 0))
-    wanted = device == "cuda" or (device == "auto" and gpus >= (workers or 1))
-    return int(wanted), workers or (gpus if wanted and gpus else max(1, int(resources.get("CPU", 1))))
+def gpus_and_workers(device: str, workers: int | None, resources: Mapping[str, float]) -> tuple[float, int]:
+    """Return which share of a GPU each worker holds, from 0 to 1, and how many workers there are.
+
+    Args:
+        device: As `Detector` takes it; `auto` and `cuda` take the GPUs that there are.
+        workers: How many are wanted; None: one for each GPU, or else for each CPU.
+        resources: What Ray has.
+    """
+    gpus = int(resources.get("GPU", 0)) if device in ("auto", "cuda") else 0
+    workers = workers or gpus or max(1, int(resources.get("CPU", 1)))
+    return min(1.0, math.floor(gpus / workers * 1e4) / 1e4), workers  # Ray counts in ten-thousandths
 
 
 @contextmanager
