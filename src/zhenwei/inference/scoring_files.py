@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,14 @@ from tqdm import tqdm
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.inference.local_engine import score_locally
 from zhenwei.inference.ray_engine import LOCAL, score_on_ray
+from zhenwei.inference.scoring_summary import (
+    InterruptedScoringError,
+    ScoringSummary,
+    ShardReport,
+    UnfinishedScoringError,
+    conclude,
+    how_to_go_on,
+)
 from zhenwei.inference.shard_scoring import OnError, OnRows, ShardOutcome, ShardScorer
 from zhenwei.inference.shard_writers import SHARD_FORMATS, ShardFormat
 from zhenwei.inference.shards import Shard, bundle_version, held_folder, kept_record, plan_shards
@@ -22,89 +29,9 @@ from zhenwei.news.files import check_article_file
 
 logger = logging.getLogger(__name__)
 
+__all__ = ["Engine", "InterruptedScoringError", "ScoringSummary", "UnfinishedScoringError", "find_files", "score_files"]
+
 Engine = Literal["local", "ray"]
-_SHOWN = 10  # files that an error names
-_FILES_WITH_BAD_ROWS_SHOWN = 3
-
-
-@dataclass
-class ShardReport:
-    """What became of one input file.
-
-    Attributes:
-        file: The input.
-        shard: What it became.
-        state: `scored` now, `kept` from an earlier time, `failed`, or `waiting` for its turn.
-        rows: Rows in the shard.
-        bad_rows: Rows of the input that could not be used.
-        fake: Rows that were called fake.
-        errors: The file that lists the bad rows, if there are any.
-        problem: Why it failed.
-    """
-
-    file: str
-    shard: str
-    state: Literal["scored", "kept", "failed", "waiting"] = "waiting"
-    rows: int = 0
-    bad_rows: int = 0
-    fake: int = 0
-    errors: str | None = None
-    problem: str | None = None
-
-
-@dataclass
-class ScoringSummary:
-    """What became of all input files.
-
-    Attributes:
-        folder: Where the shards are.
-        bundle: The version of the bundle.
-        engine: What scored them.
-        shards: One report for each input file, in their order.
-        seconds: How long the scoring took, start of the workers included.
-    """
-
-    folder: str
-    bundle: str
-    engine: str
-    shards: list[ShardReport] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def count(self, state: str) -> int:
-        """How many shards are in a state."""
-        return sum(shard.state == state for shard in self.shards)
-
-    @property
-    def whole(self) -> int:
-        """How many shards are in the folder, whole."""
-        return self.count("scored") + self.count("kept")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures by their names."""
-        totals = {name: sum(getattr(shard, name) for shard in self.shards) for name in ("rows", "bad_rows", "fake")}
-        scored = sum(shard.rows for shard in self.shards if shard.state == "scored")
-        counts = {state: self.count(state) for state in ("scored", "kept", "failed", "waiting")}
-        speed = scored / self.seconds if scored and self.seconds else None
-        return {
-            "folder": self.folder, "bundle": self.bundle, "engine": self.engine, **totals, **counts,
-            "seconds": self.seconds, "rows_per_second": speed, "shards": [asdict(shard) for shard in self.shards],
-        }  # fmt: skip
-
-
-class UnfinishedScoringError(DataError):
-    """Some files could not be scored; the shards of the others are whole.
-
-    Attributes:
-        summary: What became of all of them.
-    """
-
-    def __init__(self, message: str, summary: ScoringSummary) -> None:
-        super().__init__(message)
-        self.summary = summary
-
-
-class InterruptedScoringError(KeyboardInterrupt):
-    """Ctrl-C; the shards that were finished are whole. The message says how to go on."""
 
 
 def find_files(patterns: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -188,7 +115,7 @@ def score_files(
         if todo:
             scorer = ShardScorer(Path(run), version, device, with_text, on_error)
             _carry_out(scorer, todo, summary, engine, workers, address or LOCAL, progress)
-    _conclude(summary)
+    conclude(summary)
     return summary
 
 
@@ -228,7 +155,7 @@ def _carry_out(
                     if outcome.problem is not None and scorer.on_error == "fail":
                         break
         except KeyboardInterrupt:
-            raise InterruptedScoringError(f"interrupted: {_how_to_go_on(summary)}") from None
+            raise InterruptedScoringError(f"interrupted: {how_to_go_on(summary)}") from None
         finally:
             summary.seconds = time.perf_counter() - begun
 
@@ -258,33 +185,3 @@ def _fill(
 ) -> None:
     report.state, report.rows, report.bad_rows, report.fake = state, rows, bad_rows, fake
     report.errors = str(shard.errors) if bad_rows else None
-
-
-def _conclude(summary: ScoringSummary) -> None:
-    """Say what was left out, and refuse to call finished what is not.
-
-    Raises:
-        UnfinishedScoringError: Files could not be scored, or no row of any could be used.
-    """
-    failed = [shard for shard in summary.shards if shard.state == "failed"]
-    bad = [shard for shard in summary.shards if shard.bad_rows]
-    bad_rows = sum(shard.bad_rows for shard in bad)
-    if failed:
-        of = f"{len(failed)} of {len(summary.shards)} files could not be scored; {_how_to_go_on(summary)}"
-        problems = [shard.problem or "" for shard in failed[:_SHOWN]]
-        raise UnfinishedScoringError("\n  ".join([of, *problems]), summary)
-    if bad_rows and not any(shard.rows for shard in summary.shards):
-        raise UnfinishedScoringError(
-            f"none of {bad_rows} rows can be used; {bad[0].errors} says why of those of {bad[0].file}", summary
-        )
-    if bad_rows:
-        files = ", ".join(str(shard.errors) for shard in bad[:_FILES_WITH_BAD_ROWS_SHOWN])
-        more = f" and {len(bad) - _FILES_WITH_BAD_ROWS_SHOWN} more" if len(bad) > _FILES_WITH_BAD_ROWS_SHOWN else ""
-        logger.warning("%d rows could not be used and were left out; they are listed in %s%s", bad_rows, files, more)
-
-
-def _how_to_go_on(summary: ScoringSummary) -> str:
-    return (
-        f"{summary.whole} of {len(summary.shards)} shards are whole in {summary.folder}; the same command goes on "
-        "with the others"
-    )
