@@ -91,6 +91,8 @@ def print_assessment(found: "Assessment", title: str, mistakes: int, slices: boo
     from rich.console import Console
     from rich.text import Text
 
+    from zhenwei.evaluation.mistakes import half_of_each
+
     console = Console(stderr=stderr, highlight=False)
     for warning in found.warnings:
         console.print(Text(f"WARNING: {warning}", style="bold yellow"))
@@ -100,7 +102,8 @@ def print_assessment(found: "Assessment", title: str, mistakes: int, slices: boo
         console.print(Text(line))
     if slices and found.slices:
         console.print(_slices(found.slices))
-    if shown := _fewer(found.mistakes, mistakes):
+    places = half_of_each([mistake.label for mistake in found.mistakes], mistakes)
+    if shown := [found.mistakes[place] for place in places]:
         console.print(Text(f"The {len(shown)} worst mistakes, by how sure the detector was:"))
         for mistake in shown:
             console.print(_mistake(mistake))
@@ -174,15 +177,6 @@ def _slices(slices: Sequence["Slice"]) -> "RenderableType":
 
 
 _SHOWN = ("macro_f1", "auc", "acc")
-
-
-def _fewer(mistakes: Sequence["Mistake"], count: int) -> list["Mistake"]:
-    """Return the worst mistakes, half of each kind as far as there are so many, the surest first."""
-    by_kind = [[mistake for mistake in mistakes if mistake.label == label] for label in ("real", "fake")]
-    half = max(count - count // 2, count - len(by_kind[1]))
-    kept = by_kind[0][:half]
-    kept += by_kind[1][: count - len(kept)]
-    return [mistake for mistake in mistakes if mistake in kept]
 
 
 def _mistake(mistake: "Mistake") -> "Text":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.assessment import Assessment, Interval, Overlap
-from zhenwei.evaluation.intervals import ROUNDS, bootstrap_intervals
+from zhenwei.evaluation.intervals import FEWEST_GROUPS, ROUNDS, bootstrap_intervals
 from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.evaluation.mistakes import with_words, worst_mistakes
 from zhenwei.evaluation.overlap import TrainingArticles, resemblance, training_articles
@@ -123,6 +123,7 @@ def assess(
     known, doubts = training_articles(bundle, None if train is None else Path(train))
     alike = resemblance(judged.articles, known)
     groups = alike.groups
+    count = int(groups.max()) + 1
     everything = np.arange(len(judged.labels))
     scores, intervals = _scored(judged, everything, groups, rounds, seed)
     clean = None if alike.overlap is None else _clean(judged, np.flatnonzero(~alike.known), groups, rounds, seed)
@@ -136,7 +137,7 @@ def assess(
         calibration=None if bundle.calibration is None else bundle.calibration.describe(),
         scores=scores,
         intervals=intervals,
-        groups=int(groups.max()) + 1,
+        groups=count,
         rounds=rounds,
         confusion=confusion(judged.labels, verdicts),
         ece_by_chance=ece_by_chance(judged.probabilities, groups, seed),
@@ -148,7 +149,7 @@ def assess(
         mistakes=with_words(worst, judged.articles, bundle, judged.device) if words else worst,
         overlap=alike.overlap,
         clean=clean,
-        warnings=(*_warnings(bundle, judged, scores, alike.overlap, clean, known), *doubts),
+        warnings=(*_warnings(judged, count, scores, alike.overlap, clean, _role(bundle, judged.path, known)), *doubts),
     )  # fmt: skip
 
 
@@ -173,25 +174,28 @@ def _clean(judged: JudgedFile, rows: Integers, groups: Integers, rounds: int, se
 
 
 def _warnings(
-    bundle: Bundle,
     judged: JudgedFile,
+    groups: int,
     scores: Scores,
     overlap: Overlap | None,
     clean: dict[str, Any] | None,
-    known: TrainingArticles | None,
+    role: str | None,
 ) -> list[str]:
     """Say what makes the scores less trustworthy, the gravest first."""
     n, n_fake = len(judged.labels), int(judged.labels.sum())
-    found = []
-    role = _role(bundle, judged.path, known)
-    if role is not None:
-        found.append(role)
+    found = [] if role is None else [role]
     if overlap is not None and clean is not None and overlap.near:
         found.append(_overlap_warning(overlap, n, scores, clean))
     if n_fake in (0, n):
         found.append(f"All {n} articles are {'fake' if n_fake else 'real'}: what needs both classes is undefined.")
     if n < FEW:
-        found.append(f"Only {n} articles: scores of so few say next to nothing; expected {FEW} at least.")
+        found.append(
+            f"The file has very few articles ({n}): their scores say next to nothing; expected {FEW} at least."
+        )
+    if groups < min(n, FEWEST_GROUPS):
+        found.append(
+            f"The {n} articles are near-duplicates of each other, {groups} groups of them: too few to tell more."
+        )
     return found
 
 
@@ -204,8 +208,8 @@ def _role(bundle: Bundle, path: Path, known: TrainingArticles | None) -> str | N
         return "These are the articles that the detector was trained on: the scores say nothing of others."
     if digest == files.get("val", {}).get("sha256", ""):
         return (
-            "These are the articles that the detector was validated on: where they chose its epoch, its threshold or its "
-            "calibration, the scores flatter it."
+            "These are the articles that the detector was validated on: where they chose its epoch, its threshold or "
+            "its calibration, the scores flatter it."
         )
     return None
 

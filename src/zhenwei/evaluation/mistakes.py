@@ -1,5 +1,6 @@
 """The worst mistakes of a detector: the articles on whose wrong side it was, and surest of itself."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ def worst_mistakes(
     """Return the surest wrong verdicts, the surest first.
 
     Of near-duplicates the surest is shown. False alarms and missed fakes get half of the places each, so that the
-    commoner kind does not hide the other; what the one leaves free the other takes.
+    commoner kind does not hide the other; see `half_of_each`.
 
     Args:
         articles: N articles.
@@ -43,11 +44,28 @@ def worst_mistakes(
         sureness = np.abs(logits)
     wrong = wrong[np.argsort(-sureness[wrong], kind="stable")]
     wrong = wrong[np.sort(np.unique(groups[wrong], return_index=True)[1])]  # the surest of each group
-    alarms, missed = (wrong[labels[wrong] == label] for label in (0, 1))
-    half = max(count // 2, count - len(missed))
-    chosen = np.concatenate([alarms[:half], missed[: max(count - len(alarms[:half]), 0)]])
-    chosen = chosen[np.argsort(-sureness[chosen], kind="stable")]
+    chosen = wrong[half_of_each(labels[wrong].tolist(), count)]
     return tuple(_mistake(articles[row], int(row), float(probabilities[row])) for row in chosen)
+
+
+def half_of_each(kinds: Sequence[object], count: int) -> list[int]:
+    """Choose some of the mistakes, the first ones of either kind; what one kind leaves free the other takes.
+
+    Args:
+        kinds: Of which of two kinds each mistake is, the surest mistake first.
+        count: The most mistakes to choose.
+
+    Returns:
+        Their places in `kinds`, in order.
+    """
+    half = (count + 1) // 2
+    taken: Counter[object] = Counter()
+    first: list[int] = []
+    later: list[int] = []
+    for place, kind in enumerate(kinds):
+        (first if taken[kind] < half else later).append(place)
+        taken[kind] += 1
+    return sorted([*first, *later][:count])
 
 
 def with_words(
