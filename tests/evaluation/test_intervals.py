@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from zhenwei.evaluation.intervals import bootstrap_intervals
 from zhenwei.evaluation.resampling import METRICS, resampled_scores
-from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.scoring import sigmoid
 
 METRICS_OF_THE_ISSUE = ("macro_f1", "auc", "acc", "brier")

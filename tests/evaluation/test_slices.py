@@ -9,7 +9,7 @@ import pytest
 from zhenwei.evaluation.assessment import Slice
 from zhenwei.evaluation.slices import slices_of
 from zhenwei.news import Article
-from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.metrics import metrics_of_logits
 
 N = 60
 LABELS = np.arange(N) % 2

@@ -22,8 +22,7 @@ from zhenwei.evaluation.slices import slices_of
 from zhenwei.news import Article, iter_articles
 from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
-from zhenwei.training.judging import metrics_of_logits
-from zhenwei.training.metrics import Scores
+from zhenwei.training.metrics import Scores, metrics_of_logits
 from zhenwei.training.scoring import SCORING_BATCH, sigmoid
 
 logger = logging.getLogger(__name__)

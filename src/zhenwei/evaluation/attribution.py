@@ -79,7 +79,7 @@ def word_sways(bundle: Bundle, articles: Sequence[Article], device: torch.device
 def _sways_of(bundle: Bundle, article: Article, device: torch.device) -> Sways:
     encoded = bundle.reader().encode([article])
     words = cut_words(article.content)
-    places = _places(bundle, article.content, words)
+    places = word_places(bundle, article.content, words)
     read = [word for word, tokens in enumerate(places) if tokens.any()]
     if len(read) > MOST_VARIANTS:
         words, places = _joined(words, places, -(-len(read) // MOST_VARIANTS))
@@ -92,7 +92,7 @@ def _sways_of(bundle: Bundle, article: Article, device: torch.device) -> Sways:
     return [(word, float(sways.get(number, 0.0))) for number, word in enumerate(words)]
 
 
-def _places(bundle: Bundle, text: str, words: list[str]) -> list[NDArray[np.bool_]]:
+def word_places(bundle: Bundle, text: str, words: Sequence[str]) -> list[NDArray[np.bool_]]:
     """Return for each word which tokens of the text [T] stand for it, or for a part of it."""
     tokens = bundle.tokenizer.tokenize(text, bundle.config.data.max_len)
     starts, ends = np.array([token.start for token in tokens]), np.array([token.end for token in tokens])

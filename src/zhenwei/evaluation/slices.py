@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from zhenwei.evaluation.assessment import Slice
 from zhenwei.evaluation.intervals import bootstrap_intervals
 from zhenwei.news import Article
-from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.scoring import sigmoid
 
 MOST_MONTHS = 36  # beyond them, years
@@ -59,7 +59,8 @@ def slices_of(
                 labels[rows], sigmoid(logits[rows]), threshold, groups=None if groups is None else groups[rows],
                 metrics=WITH_INTERVALS, rounds=rounds, seed=seed,
             )  # fmt: skip
-            found.append(Slice(kind, order[part], int(scores["n"]), int(scores["n_fake"]), scores, intervals))
+            n, n_fake = len(rows), int(labels[rows].sum())
+            found.append(Slice(kind, order[part], n, n_fake, scores, intervals))
     return tuple(found)
 
 

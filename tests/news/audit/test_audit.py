@@ -15,7 +15,8 @@ from zhenwei.news.audit.contradictions import near_contradictions
 from zhenwei.news.audit.copies import near_duplicates_across, near_duplicates_within
 from zhenwei.news.audit.findings import Finding
 from zhenwei.news.audit.flips import flipped_entities
-from zhenwei.news.audit.gram_shortcuts import shortcut_marks, tell_tales
+from zhenwei.news.audit.gram_shortcuts import shortcut_marks
+from zhenwei.news.audit.tell_tales import tell_tales
 from zhenwei.news.near_duplicates import NEAR_DUPLICATE, jaccard
 from zhenwei.news.sources.synthetic import SyntheticWorld
 
@@ -218,3 +219,18 @@ def test_a_folder_and_files_are_named(tmp_path: Path, data_folder: Path) -> None
         named_parts([Path("a.json"), Path("a.csv")])
     with pytest.raises(DataError, match="nothing to audit"):
         audit_files({})
+
+
+def test_what_repeats_an_earlier_training_article_is_no_leak_of_time(tmp_path: Path) -> None:
+    """As where near-duplicates are kept together: the copy is later than val, but its text was known before."""
+    world = SyntheticWorld(n_train=120, n_val=60, n_test=0).generate()
+    later = world["val"][-1].time
+    copy = world["train"][0].model_copy(update={"time": later, "id": "copy"})
+    new = world["val"].pop().model_copy(update={"time": later})
+    for name, more, count in (("copy", [copy], 0), ("new", [new], 1)):
+        for part, articles in {"train": world["train"] + more, "val": world["val"]}.items():
+            write_articles(tmp_path / name / f"{part}.json", articles)
+        files = {part: tmp_path / name / f"{part}.json" for part in ("train", "val")}
+        found = next(one for one in audit_files(files).findings if one.check == "time_leaks")
+        assert found.found.startswith(f"{count} of 121 train articles")
+        assert ("1 that repeat an earlier one" in found.found) == (name == "copy")

@@ -16,10 +16,11 @@ from zhenwei.news.audit.encoding import markup_left, wrong_encoding
 from zhenwei.news.audit.field_shortcuts import shortcut_fields, shortcut_length, shortcut_missing_fields
 from zhenwei.news.audit.findings import AuditReport, Finding
 from zhenwei.news.audit.flips import flipped_entities
-from zhenwei.news.audit.gram_shortcuts import shortcut_characters, shortcut_marks, shortcut_ngrams, tell_tales
+from zhenwei.news.audit.gram_shortcuts import shortcut_characters, shortcut_marks, shortcut_ngrams
 from zhenwei.news.audit.ids import repeated_ids
 from zhenwei.news.audit.labels import imbalance, one_class, small_parts, unlabelled
 from zhenwei.news.audit.languages import other_languages
+from zhenwei.news.audit.tell_tales import tell_tales
 from zhenwei.news.audit.texts import blank_texts, long_texts, short_texts
 from zhenwei.news.audit.times import time_leaks
 from zhenwei.news.files import find_part

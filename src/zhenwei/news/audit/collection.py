@@ -120,8 +120,12 @@ class Collection:
     @cached_property
     def trial(self) -> Trial | None:
         """Which articles single features are fitted on, and which they are judged by; None: too few have a label."""
-        names = [part.name for part in self.parts]
-        return choose_trial(names, self.part, self.targets, self.near_duplicates.groups)
+        return choose_trial([part.name for part in self.parts], self.part, self.targets)
+
+    @cached_property
+    def halved_trial(self) -> Trial | None:
+        """The same for rules of many choices: where there is one part alone, they are judged by half of it."""
+        return choose_trial([part.name for part in self.parts], self.part, self.targets, self.near_duplicates.groups)
 
     @cached_property
     def gram_counts(self) -> tuple[GramCounts, ...]:
@@ -158,6 +162,10 @@ class Collection:
         """The part of an article, and its row in that file, from 1."""
         part = int(self.part[row])
         return self.parts[part].name, int(row - np.searchsorted(self.part, part)) + 1
+
+    def n_by_label(self, rows: Rows) -> tuple[int, int]:
+        """How many of some articles are real, and how many are fakes."""
+        return int((self.targets[rows] == 0).sum()), int((self.targets[rows] == 1).sum())
 
     def n_with_label(self, rows: Rows) -> tuple[int, int]:
         """How many of some articles are fakes, and how many have a label."""

@@ -29,7 +29,7 @@ _ADVICE = (
 def shortcut_fields(collection: Collection) -> Finding:
     """Try each field alone: its values, or a cut through its numbers."""
     names = ("shortcut_fields", "A field decides the label")
-    trial = collection.trial
+    trial = collection.halved_trial
     if trial is None:
         return unchecked(*names, NO_TRIAL)
     columns = dict(_columns(collection))
@@ -62,14 +62,14 @@ def shortcut_missing_fields(collection: Collection) -> Finding:
         scores, means_fake = presence_scores(np.array(fake), np.array(real), n_fake, len(trial.fit) - n_fake)
         rule = "there: fake, else real" if means_fake else "there: real, else fake"
         verdicts = has[trial.judge] == bool(means_fake)
-        tried.append(judged(name, rule, float(scores), verdicts, targets[trial.judge], len(present)))
+        tried.append(judged(name, rule, float(scores), verdicts, targets[trial.judge], (1 + trial.same) * len(present)))
     return worded(*names, tried, trial, advice=_ADVICE)
 
 
 def shortcut_length(collection: Collection) -> Finding:
     """Try the number of characters alone."""
     names = ("shortcut_length", "The length decides the label")
-    trial = collection.trial
+    trial = collection.halved_trial
     if trial is None:
         return unchecked(*names, NO_TRIAL)
     lengths = np.array([len(text) for text in collection.texts], np.float64)

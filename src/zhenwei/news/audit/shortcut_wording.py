@@ -9,6 +9,11 @@ from zhenwei.news.audit.wording import finding
 
 NO_TRIAL = "too few labelled articles of both labels to fit a rule on some and judge it by others"
 
+COLLECT_ALIKE = (
+    "find out why: the labels may come from different accounts, pages or crawls; take the feature out of the texts, "
+    "or collect both labels alike"
+)
+
 
 def worded(
     check: str, title: str, tried: Sequence[Shortcut], trial: Trial, *, advice: str, tables: Iterable[Table] = ()

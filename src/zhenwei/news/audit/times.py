@@ -10,7 +10,11 @@ from zhenwei.news.audit.wording import examples, finding, share, unchecked
 
 
 def time_leaks(collection: Collection) -> Finding:
-    """Count the training articles that are later than the first article of a later part."""
+    """Count the training articles that are later than the first article of a later part.
+
+    One that repeats an earlier training article, as where near-duplicates are kept together, tells nothing new: it
+    counts as old as that.
+    """
     names = ("time_leaks", "Train is earlier than what follows")
     if len(collection.parts) < 2:
         return unchecked(*names, "there is one part alone")
@@ -25,10 +29,12 @@ def time_leaks(collection: Collection) -> Finding:
     leaking: list[int] = []
     for part, rows in later:
         first = collection.times[rows].min()
-        behind = trained[collection.times[trained] > first]
+        behind = trained[_first_seen(collection, trained) > first]
+        repeats = int((collection.times[trained] > first).sum()) - len(behind)
         shares.append(len(behind) / len(trained))
         sentences.append(
-            f"{share(len(behind), len(trained))} {name} articles are later than {part} begins ({_day(first)})"
+            f"{share(len(behind), len(trained), f'{name} articles')} are later than {part} begins ({_day(first)})"
+            + (f", and {repeats:,} that repeat an earlier one" if repeats else "")
         )
         leaking = (
             leaking if len(leaking) >= len(behind) else behind[np.argsort(collection.times[behind])[::-1]].tolist()
@@ -40,11 +46,20 @@ def time_leaks(collection: Collection) -> Finding:
     return finding(*names, "; ".join(sentences), max(shares), advice=advice, tables=tables)
 
 
+def _first_seen(collection: Collection, rows: np.ndarray) -> np.ndarray:
+    """Return for each of a part's rows the earliest time of the part's near-duplicates of it, itself among them."""
+    groups = np.unique(collection.near_duplicates.groups[rows], return_inverse=True)[1]
+    stamps = collection.times[rows].astype(np.int64)
+    earliest = np.full(int(groups.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, groups, stamps)
+    return earliest[groups].astype(collection.times.dtype)
+
+
 def _later_among(collection: Collection, later: list[tuple[str, np.ndarray]]) -> list[str]:
     """Say how many articles of each later part are later than the next one begins, where there are any."""
     sentences = []
     for (one, rows), (other, others) in pairwise(later):
-        behind = int((collection.times[rows] > collection.times[others].min()).sum())
+        behind = int((_first_seen(collection, rows) > collection.times[others].min()).sum())
         if behind:
             sentences.append(f"{share(behind, len(rows), f'{one} articles')} are later than {other} begins")
     return sentences

@@ -21,13 +21,16 @@ class Trial:
 
     Attributes:
         fit: Rows with a label.
-        judge: Other rows with a label.
+        judge: Rows with a label.
         on: What the latter are, in words: `val`.
+        same: Whether the two are the same: then every feature was looked at on the articles that judge it, and each
+            counts as a look.
     """
 
     fit: Rows
     judge: Rows
     on: str
+    same: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,15 @@ class Shortcut:
     low: float
 
 
-def choose_trial(names: list[str], part: Rows, targets: NDArray[np.int8], groups: Rows) -> Trial | None:
-    """Fit on the first part, and judge on the next one that has enough of both labels; else on half of the first.
+def choose_trial(names: list[str], part: Rows, targets: NDArray[np.int8], groups: Rows | None = None) -> Trial | None:
+    """Fit on the first part, and judge on the next one that has enough of both labels; else on the first itself.
 
     Args:
         names: Of the parts.
         part: [N] part of each article.
         targets: [N] 0, 1, or -1 where the label is not known.
-        groups: [N] group of near-duplicates, which no half parts.
+        groups: [N] group of near-duplicates: instead of the whole first part, one half of it is fitted on, and the
+            other is judged by, with no group parted. For rules of many choices, which fit any articles.
 
     Returns:
         None where there are not enough labelled articles.
@@ -66,6 +70,8 @@ def choose_trial(names: list[str], part: Rows, targets: NDArray[np.int8], groups
         rows = np.flatnonzero((part == number) & (targets >= 0))
         if _enough(targets[rows]) and _enough(targets[first]):
             return Trial(first, rows, names[number])
+    if groups is None:
+        return Trial(first, first, names[0], same=True) if _enough(targets[first]) else None
     chance = np.random.default_rng(0).random(int(groups.max(initial=-1)) + 1)
     held = chance[groups[first]] < 0.5
     if _enough(targets[first[held]]) and _enough(targets[first[~held]]):
