@@ -90,7 +90,11 @@ def exported_bundle(run: Path, folder: Path, precision: str) -> Bundle | None:
 def compare(judges: dict[str, Judge], bundle: Bundle, encoded: EncodedArticles, repeats: int) -> dict[str, Any]:
     """Let all judge the articles, in turn, `repeats` times; the first round of each does not count."""
     labels = encoded.labels.astype(np.int64)
-    logits = {name: judge() for name, judge in judges.items()}
+    logits = {}
+    for name, judge in judges.items():
+        start = time.perf_counter()
+        logits[name] = judge()
+        print(f"{name}: {time.perf_counter() - start:.1f} s for the first round", flush=True)
     speeds: dict[str, list[float]] = {name: [] for name in judges}
     for _ in range(repeats):
         for name, judge in judges.items():
