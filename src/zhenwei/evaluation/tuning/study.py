@@ -84,8 +84,8 @@ def _check_terms(stored: dict[str, Any], wanted: dict[str, Any], name: str, url:
     for what in sorted(stored.keys() | wanted.keys()):
         if stored.get(what) != wanted.get(what):
             raise CheckpointError(
-                f"the study '{name}' in {without_password(url)} was not begun with the {what} of this search; go on with "
-                "the same, or choose another --study or --out"
+                f"the study '{name}' in {without_password(url)} was not begun with the {what} of this search; go on "
+                "with the same, or choose another --study or --out"
             )
 
 
