@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, precisio
 
 from zhenwei.evaluation.resampling import METRICS, resampled_scores, resampled_weights
 from zhenwei.training import binary_metrics
-from zhenwei.training.judging import metrics_of_logits
+from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.scoring import sigmoid
 
 Judged = tuple[NDArray[np.int64], NDArray[np.float64]]

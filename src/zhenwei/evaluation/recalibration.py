@@ -11,8 +11,9 @@ from zhenwei.config import CalibrationMethod, CalibrationSource, ThresholdGoal
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.news import iter_articles
+from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle, find_bundle, load_bundle, save_bundle
-from zhenwei.training.calibrating import Floats, Judgements, Labels, calibrate, fit_calibration
+from zhenwei.training.calibrating import Floats, Judgements, calibrate, fit_calibration
 from zhenwei.training.cross_fitting import cross_fitted
 from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.preparation import find_parts
@@ -91,7 +92,7 @@ def recalibrate(
     source = "as given"
     if recent is not None:
         fitted = fit_calibration(judgements, method, goal)
-        logits = _logits(bundle, recent, device, labelled=False)[1]
+        logits = _logits(bundle, bundle.reader().encode(iter_articles(recent)), device)
         fake_share = estimate_share(fitted.logits(logits), fitted.fake_share)
         source = f"estimated from {len(logits)} articles of {recent.name}"
     calibration = calibrate(bundle, judgements, method, goal, fake_share, "" if fake_share is None else source)
@@ -110,12 +111,12 @@ def recalibrate(
 def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, device: str) -> Judgements:
     """Judge the articles that the detector is to be calibrated on."""
     if isinstance(on, Path):
-        return Judgements(*_logits(bundle, on, device), on.name)
+        return _judged(bundle, on, on.name, device)
     config = bundle.config
     if folds is not None:
         config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})
     parts = find_parts(config)
-    val = Judgements(*_logits(bundle, parts["val"], device), "val") if on != "train" else None
+    val = _judged(bundle, parts["val"], "val", device) if on != "train" else None
     if on == "val" and val is not None:
         return val
     if (path / "detector.json").is_file():
@@ -126,9 +127,10 @@ def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, d
     return crossed if val is None else crossed.joined(val)
 
 
-def _logits(bundle: Bundle, file: Path, device: str, labelled: bool = True) -> tuple[Labels, Floats]:
-    """Return the labels of a file's articles and the network's logits of them, both [N]."""
-    reader = bundle.reader()
-    encoded = reader.encode_file(file) if labelled else reader.encode(iter_articles(file))
-    logits = judge_articles(bundle, encoded, to_device(bundle, device), SCORING_BATCH)
-    return encoded.labels.astype(np.int64), logits
+def _judged(bundle: Bundle, file: Path, described: str, device: str) -> Judgements:
+    encoded = bundle.reader().encode_file(file)
+    return Judgements(encoded.labels.astype(np.int64), _logits(bundle, encoded, device), described)
+
+
+def _logits(bundle: Bundle, encoded: EncodedArticles, device: str) -> Floats:
+    return judge_articles(bundle, encoded, to_device(bundle, device), SCORING_BATCH)

@@ -144,8 +144,10 @@ def _of_ranks(drawn: Floats, labels: Integers, starts: Integers) -> dict[str, Fl
         labels: [N].
         starts: [K] where each stretch begins.
     """
-    fakes = np.add.reduceat(drawn * labels, starts, axis=1)  # [r, K]
-    reals = np.add.reduceat(drawn, starts, axis=1) - fakes
+    fakes, everything = drawn * labels, drawn
+    if len(starts) < len(labels):
+        fakes, everything = (np.add.reduceat(values, starts, axis=1) for values in (fakes, everything))  # [r, K]
+    reals = everything - fakes
     tops, ends = np.cumsum(fakes, axis=1), np.cumsum(reals, axis=1)
     n_fake, n_real = tops[:, -1:], ends[:, -1:]
     both = (n_fake > 0) & (n_real > 0)

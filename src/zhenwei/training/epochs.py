@@ -170,6 +170,7 @@ class Epochs:
 def trained_bundle(config: Config, data: PreparedData, network: DetectorNetwork, record: dict[str, Any]) -> Bundle:
     """Return what is shipped of a training, with what is known of it: epoch, step and scores on val."""
     facts = {**record, "n_train": len(data.train), "n_val": len(data.val), "files": data.files}
+    facts["chinese_share"] = data.chinese_share
     return Bundle(config, data.tokenizer, network, facts=facts, learned=data.learned)
 
 

@@ -1,0 +1,97 @@
+"""`zhenwei calibrate` and `zhenwei data verify`: what they do, what they say, and what they refuse."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei import Trainer
+from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.training import load_bundle
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrate")
+    write_synthetic_world(folder / "data", SyntheticWorld(n_train=300, n_val=150, n_test=150))
+    Trainer(
+        {
+            "data": {"root_path": str(folder / "data")},
+            "model": {"name": "tfidf"},
+            "training": {"calibrate_on": "none"},
+            "output": {"dir": str(folder / "run"), "trackers": []},
+        }
+    ).train()
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_it_says_what_it_did_and_shows_before_and_after(zhenwei: Command, run: Path) -> None:
+    outcome = zhenwei("calibrate", run)
+    assert outcome.status == 0, outcome.stderr
+    assert "platt, fitted on 150 judgements (val); threshold for macro_f1" in outcome.stdout
+    assert "as it was, at 0.5" in outcome.stdout
+    assert f"calibrated, at {load_bundle(run).threshold:.3f}" in outcome.stdout
+
+
+def test_json_alone_goes_to_standard_output(zhenwei: Command, run: Path) -> None:
+    done = json.loads(zhenwei("calibrate", run, "--goal", "cost=5", "--json", "-").stdout)
+    assert done["threshold"] == load_bundle(run).threshold < 0.4
+    assert done["before"]["n"] == done["after"]["n"] == 150
+
+
+def test_the_risk_of_an_estimated_share_is_said(zhenwei: Command, run: Path, trained: Path) -> None:
+    outcome = zhenwei("calibrate", run, "--recent", trained / "data" / "test.json")
+    assert outcome.status == 0, outcome.stderr
+    assert "share of fakes: 0.500 there, corrected to 0." in outcome.stdout
+    assert "risk: this assumes that" in outcome.stdout
+    given = zhenwei("calibrate", run, "--fake-share", "0.3")
+    assert "corrected to 0.300" in given.stdout
+    assert "risk:" not in given.stdout
+
+
+def test_taking_it_away(zhenwei: Command, run: Path) -> None:
+    zhenwei("calibrate", run)
+    assert zhenwei("calibrate", run, "--on", "none").stdout == f"{run}: not calibrated\n"
+    assert load_bundle(run).calibration is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--goal", "f1"], "--goal: found 'f1'; expected macro_f1, precision=P, recall=R"),
+        (["--fake-share", "1.5"], "the share of fakes: found 1.5; expected above 0 and below 1"),
+        (["--file", "nowhere.json"], "nowhere.json: no such file"),
+        (["--goal", "precision=1", "--method", "isotonic"], "too few to calibrate on by 'isotonic': found 150"),
+    ],
+)
+def test_mistakes(zhenwei: Command, run: Path, arguments: list[str], message: str) -> None:
+    assert message in zhenwei("calibrate", run, *arguments).error
+
+
+def test_a_run_that_is_none(zhenwei: Command, tmp_path: Path) -> None:
+    assert "no such folder; expected a run folder or a bundle" in zhenwei("calibrate", tmp_path / "nowhere").error
+
+
+def test_a_split_that_is_as_it_was_is_good_and_another_is_not(zhenwei: Command, trained: Path, tmp_path: Path) -> None:
+    split = zhenwei("data", "split", trained / "data" / "train.json", tmp_path / "parts", "--by", "random")
+    assert split.status == 0, split.stderr
+    good = zhenwei("data", "verify", tmp_path / "parts")
+    assert good.status == 0
+    assert good.stdout.count("as it was") == 3
+    (tmp_path / "parts" / "val.json").write_text("[]")
+    bad = zhenwei("data", "verify", tmp_path / "parts", "--json", tmp_path / "found.json")
+    assert bad.status == 1
+    assert "val.json: is not the file of this split" in bad.stdout
+    assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["good"] is False
+    assert "no such file" in zhenwei("data", "verify", tmp_path).error
