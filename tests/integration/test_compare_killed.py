@@ -29,11 +29,12 @@ def comparisons(
     def job(name: str, **further: Any) -> dict[str, Any]:
         return {"argv": ["compare", str(path), "--seeds", "2", "--jobs", "2", "--out", str(folder / name)], **further}
 
-    jobs = {"undisturbed": job("undisturbed")}
+    (undisturbed,) = run_jobs([job("undisturbed")])
+    outcomes: dict[str, Any] = {"folder": folder, "undisturbed": undisturbed}
     for name, (which, _) in ENDINGS.items():
-        jobs[f"{name}: ended"] = job(name, at=MOMENT, do={"signal": which})
-        jobs[f"{name}: begun again"] = job(name)
-    return {"folder": folder, **dict(zip(jobs, run_jobs(list(jobs.values())), strict=True))}
+        ended, again = run_jobs([job(name, at=MOMENT, do={"signal": which}), job(name)])
+        outcomes |= {f"{name}: ended": ended, f"{name}: begun again": again}
+    return outcomes
 
 
 def figures(folder: Path) -> dict[str, Any]:
