@@ -13,8 +13,10 @@ from zhenwei.cli.calibrate import calibrate
 from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
+from zhenwei.cli.feedback import feedback_app
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
+from zhenwei.cli.serve import serve
 from zhenwei.cli.train import train
 from zhenwei.errors import ZhenweiError
 
@@ -28,10 +30,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate):
+for command in (demo, init, train, evaluate, calibrate, serve):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.add_typer(data_app, name="data")
+app.add_typer(feedback_app, name="feedback")
 
 
 def _print_version(asked: bool) -> None:
