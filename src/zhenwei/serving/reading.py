@@ -1,29 +1,15 @@
-"""Reading a request's body: its size, type and JSON are checked, then its fields; each refusal is one sentence."""
+"""Reading a request's body: its type, its size, and how long it takes; then the texts in it."""
 
 import asyncio
-import json
 from collections.abc import Iterable
-from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from zhenwei.config.section import did_you_mean
 from zhenwei.news.fields import is_blank
-from zhenwei.serving.bodies import CONTROLS, Body
+from zhenwei.serving.bodies import CONTROLS
+from zhenwei.serving.parsing import AnyBody, parse_body
 from zhenwei.serving.refusals import Refusal, too_busy
 from zhenwei.serving.settings import ServingSettings
-
-AnyBody = TypeVar("AnyBody", bound=Body)
-
-_WORDING = {
-    "Input should be a valid string": "expected a text",
-    "Input should be a valid list": "expected a list",
-    "Input should be a valid integer": "expected a whole number",
-    "Input should be a valid number": "expected a number",
-    "Input should be a valid boolean": "expected true or false",
-    "Input should be": "expected",
-}
 
 
 class BodyReader:
@@ -113,86 +99,3 @@ def _check_type(request: Request) -> None:
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if charset not in ("", "utf-8", "utf8"):
         raise Refusal(415, f"content-type: found charset {charset[:40]}; expected utf-8", "content-type")
-
-
-def parse_body(content: bytes, kind: type[AnyBody]) -> AnyBody:
-    """Turn bytes into a body.
-
-    Raises:
-        Refusal: 400 broken JSON, 422 a field that cannot be used.
-    """
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-    if found["type"] != "json_invalid":
-        raise _bad_field(dict(found), kind)
-    field = _surrogate(content)
-    if field is not None:
-        raise Refusal(422, f"{field}: found half of a surrogate pair; expected text that UTF-8 can hold", field)
-    reason = found["msg"].removeprefix("Invalid JSON: ")
-    raise Refusal(400, f"body: not JSON: {reason}", "body")
-
-
-def _bad_field(found: dict[str, Any], kind: type[Body]) -> Refusal:
-    """Word one finding of pydantic: which field, what was found, what would be right."""
-    field = _name(found["loc"])
-    if found["type"] == "extra_forbidden":
-        return Refusal(422, f"{field}: unknown field; {did_you_mean(field, kind.model_fields)}", field)
-    if found["type"] == "missing":
-        return Refusal(422, f"{field}: missing", field)
-    if found["type"] == "value_error":
-        message = str(found["ctx"]["error"])
-        named = message.partition(":")[0]
-        return Refusal(422, message, named if named in kind.model_fields else None)
-    if found["type"] == "model_type":
-        return Refusal(422, f"body: found {_kind(found['input'])}; expected an object", "body")
-    if found["type"] == "string_pattern_mismatch" and field != "bundle_version":
-        return Refusal(422, f"{field}: found control characters; expected plain text", field)
-    if found["type"] in ("too_short", "string_too_short"):
-        return Refusal(
-            422, f"{field}: found {_kind(found['input'])}; expected at least {found['ctx']['min_length']}", field
-        )
-    if found["type"] == "string_too_long":
-        return Refusal(
-            422, f"{field}: found {_kind(found['input'])}; expected at most {found['ctx']['max_length']}", field
-        )
-    message = found["msg"]
-    for theirs, ours in _WORDING.items():
-        message = message.replace(theirs, ours)
-    return Refusal(422, f"{field}: found {_kind(found['input'])}; {message}", field)
-
-
-def _name(place: Iterable[int | str]) -> str:
-    """Name a field as JSON would be walked: `texts[3]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part[:60]}" for part in place).lstrip(".")
-
-
-def _kind(value: object) -> str:
-    """Say what a value is, without telling a text's content."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, int | float):
-        return str(value)[:40]
-    if isinstance(value, str):
-        return f"a text of {len(value)} characters"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return "an object"
-
-
-def _surrogate(content: bytes) -> str | None:
-    """Return the field that holds half of a surrogate pair; None where that is not what is wrong."""
-    try:
-        parsed = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return _holder(parsed) if isinstance(parsed, dict) else None
-
-
-def _holder(fields: dict[str, Any]) -> str | None:
-    for name, value in fields.items():
-        for number, item in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
-                return f"{name}[{number}]" if isinstance(value, list) else name
-    return None
