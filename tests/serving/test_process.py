@@ -73,21 +73,21 @@ def load_on(url: str) -> Iterator[Load]:
 def test_an_end_under_load_loses_no_accepted_request(
     own_bundle: Path, start: Callable[..., Process], sent: signal.Signals
 ) -> None:
-    service = start(own_bundle, "--drain-seconds", "1")
-    with load_on(service.url) as load:
+    service = start(own_bundle, "--drain-seconds", "3")
+    with httpx.Client(base_url=service.url, timeout=60) as probe, load_on(service.url) as load:
         load.wait_for(20)
         service.process.send_signal(sent)
-        assert _draining(service.url)
+        assert _draining(probe)
         load.wait_for(20)  # while it drains, it serves
         assert service.process.wait(60) == 0
     assert load.outcomes.keys() == {"200"}
 
 
-def _draining(url: str) -> bool:
+def _draining(probe: httpx.Client) -> bool:
     """Whether /readyz says 503 while the port is open still."""
     while True:
         try:
-            if httpx.get(f"{url}/readyz", timeout=60).status_code == 503:
+            if probe.get("/readyz").status_code == 503:
                 return True
         except httpx.ConnectError:
             return False

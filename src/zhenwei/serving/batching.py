@@ -98,9 +98,7 @@ class MicroBatcher:
         """Serve another detector from the next batch on."""
         self.served = served
 
-    async def judge(
-        self, texts: Sequence[str], timeout: float, gone: Gone
-    ) -> tuple[Served, list[Prediction]]:
+    async def judge(self, texts: Sequence[str], timeout: float, gone: Gone) -> tuple[Served, list[Prediction]]:
         """Judge texts together with those of other requests.
 
         Args:
@@ -118,9 +116,7 @@ class MicroBatcher:
         """
         return await self._done(self._enqueue(texts, None), timeout, gone)
 
-    async def ask(
-        self, question: Callable[[Detector], Any], timeout: float, gone: Gone
-    ) -> tuple[Served, Any]:
+    async def ask(self, question: Callable[[Detector], Any], timeout: float, gone: Gone) -> tuple[Served, Any]:
         """Ask anything else of the detector, in its thread; see `judge`."""
         return await self._done(self._enqueue(("",), question), timeout, gone)
 

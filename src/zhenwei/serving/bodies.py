@@ -18,7 +18,14 @@ NO_CONTROLS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Name = Annotated[str, Field(max_length=MAX_NAME, pattern=ONE_LINE)]
-Text = Annotated[str, Field(min_length=1, description="A text, not blank, without control characters.")]
+Text = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="A text, not blank, without control characters.",
+        json_schema_extra={"pattern": NO_CONTROLS},  # checked by hand, to tell which character it is
+    ),
+]
 
 
 class Body(BaseModel):
