@@ -5,10 +5,10 @@
     python benchmarks/serving.py --run runs/mine    # another detector
     python benchmarks/serving.py --json figures.json
 
-The service runs in a process of its own; wrk (https://github.com/wg/wrk) sends the requests, or a loader in Python where
-there is none, which takes a core for itself and so measures less. Each request brings one text; the texts differ. Four
-scenes: one client alone; 64 connections without micro-batching; 64 with it; ten times as many, of which the service
-refuses what it cannot do with 503.
+The service runs in a process of its own; wrk (https://github.com/wg/wrk) sends the requests, or a loader in Python
+where there is none, which takes a core for itself and so measures less. Each request brings one text; the texts differ.
+Four scenes: one client alone; 64 connections without micro-batching; 64 with it; ten times as many, of which the
+service refuses what it cannot do with 503.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def report(figures: dict[str, Any], seconds: float, run: Path) -> None:
-    header = ("load", "200s/s", "p50 ms", "p99 ms", "200", "503", "other", "peak MB", "next request ms")
+    header = ("load", "served/s", "p50 ms", "p99 ms", "200", "503", "other", "peak MB", "next, ms")
     rows = [
         (
             name,
@@ -108,10 +108,9 @@ def report(figures: dict[str, Any], seconds: float, run: Path) -> None:
     print_rows(header, rows, f"{run}, texts of {CHARACTERS} characters, {seconds:g} s each, by {loader()}")
     without, batched = (figures[scene.name]["served_per_second"] for scene in SCENES[1:3])
     print(f"micro-batching: {batched / without:.1f} times the requests a second")
-    load_now = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{load_now}; {platform.python_version()}"
-    )
+    busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{busy}"
+    print(f"{machine}; Python {platform.python_version()}")
 
 
 def parse_options() -> argparse.Namespace:
