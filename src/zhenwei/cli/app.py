@@ -16,10 +16,12 @@ from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
 from zhenwei.cli.explain import explain
 from zhenwei.cli.export import export
+from zhenwei.cli.feedback import feedback_app
 from zhenwei.cli.index import index
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
 from zhenwei.cli.report import report
+from zhenwei.cli.serve import serve
 from zhenwei.cli.train import train
 from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
@@ -34,11 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export, index):
+for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export, index, serve):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.command(cls=TextsCommand)(explain)
 app.add_typer(data_app, name="data")
+app.add_typer(feedback_app, name="feedback")
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,44 @@
+"""`zhenwei feedback`: what reviewers said, as training articles."""
+
+from pathlib import Path
+
+import typer
+
+from zhenwei.cli.figures import JsonTarget, write_json
+
+feedback_app = typer.Typer(help="Use what reviewers said of predictions.", no_args_is_help=True)
+
+
+@feedback_app.callback()
+def _feedback() -> None:
+    """Keep `export` a command of its own, though it is the only one."""
+
+
+@feedback_app.command()
+def export(
+    database: str = typer.Argument(metavar="FILE|URL", help="The database that `zhenwei serve --feedback` wrote."),
+    out: Path = typer.Option(..., "--out", "-o", help="Articles to write: .json, .jsonl, .csv or .parquet."),
+    json: str | None = JsonTarget,
+) -> None:
+    """Turn reviewers' verdicts into labelled articles, one per text: the latest verdict counts."""
+    from zhenwei.errors import ConfigError
+
+    try:
+        import sqlalchemy  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"feedback: {error.name} is not installed; pip install 'zhenwei[serve]'") from None
+    from zhenwei.serving.feedback.export import export_reviews
+    from zhenwei.serving.feedback.store import FeedbackStore
+
+    store = FeedbackStore.open(database, create=False)
+    try:
+        figures = export_reviews(store, out)
+    finally:
+        store.close()
+    if json is not None:
+        write_json(figures, json)
+    typer.echo(
+        f"{out}: {figures['articles']} articles ({figures['fake']} fake); {figures['superseded']} reviews were "
+        "superseded by later ones of the same text",
+        err=json == "-",
+    )

@@ -1,0 +1,75 @@
+"""How predictions and reviews change from week to week."""
+
+from typing import Any
+
+from sqlalchemy import case, func, select
+
+from zhenwei.serving.feedback.store import FeedbackStore
+from zhenwei.serving.feedback.tables import reviews, weekly_predictions
+
+
+def drift(store: FeedbackStore, weeks: int) -> list[dict[str, Any]]:
+    """Return the last weeks in which anything happened, the oldest first.
+
+    Args:
+        store: The database.
+        weeks: How many at most.
+
+    Returns:
+        Per week: `week` (ISO), `predictions`, `fakes`, `fake_share`, `confidence` (mean probability of the verdicts),
+        `bundles` (versions), `reviews`, `reviewed_fakes`, `compared` (reviews that know the prediction), `agreed`, and
+        `agreement`. A share of nothing is None.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    with store.engine.connect() as connection:
+        for row in connection.execute(_predictions().limit(weeks)).mappings():
+            found[row["week"]] = {**row}
+        for row in connection.execute(_reviews().limit(weeks)).mappings():
+            found.setdefault(row["week"], {}).update(row)
+        kept = sorted(found)[-weeks:]
+        columns = weekly_predictions.c
+        versions = select(columns.week, columns.bundle_version).where(columns.week.in_(kept)).order_by(*columns[:2])
+        bundles: dict[str, list[str]] = {}
+        for week, version in connection.execute(versions):
+            bundles.setdefault(week, []).append(version)
+    return [_week(week, found[week], bundles.get(week, [])) for week in kept]
+
+
+def _predictions() -> Any:
+    columns = weekly_predictions.c
+    sums = [func.sum(column).label(column.name) for column in (columns.predictions, columns.fakes, columns.confidence)]
+    return select(columns.week, *sums).group_by(columns.week).order_by(columns.week.desc())
+
+
+def _reviews() -> Any:
+    columns = reviews.c
+    return (
+        select(
+            columns.week,
+            func.count().label("reviews"),
+            func.sum(case((columns.verdict == "fake", 1), else_=0)).label("reviewed_fakes"),
+            func.count(columns.predicted_verdict).label("compared"),
+            func.sum(case((columns.verdict == columns.predicted_verdict, 1), else_=0)).label("agreed"),
+        )
+        .group_by(columns.week)
+        .order_by(columns.week.desc())
+    )
+
+
+def _week(week: str, sums: dict[str, Any], bundles: list[str]) -> dict[str, Any]:
+    counts = {
+        name: int(sums.get(name) or 0)
+        for name in ("predictions", "fakes", "reviews", "reviewed_fakes", "compared", "agreed")
+    }
+    return {
+        "week": week,
+        **counts,
+        "fake_share": _share(counts["fakes"], counts["predictions"]),
+        "confidence": _share(float(sums.get("confidence") or 0), counts["predictions"]),
+        "agreement": _share(counts["agreed"], counts["compared"]),
+        "bundles": bundles,
+    }
+
+
+def _share(part: float, whole: int) -> float | None:
+    return part / whole if whole else None

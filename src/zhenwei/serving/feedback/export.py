@@ -1,0 +1,64 @@
+"""Reviews as training articles."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from zhenwei.errors import DataError
+from zhenwei.news import Article, write_articles
+from zhenwei.serving.feedback.store import FeedbackStore
+from zhenwei.serving.feedback.tables import reason_of
+
+
+def export_reviews(store: FeedbackStore, path: Path) -> dict[str, int]:
+    """Write one labelled article per reviewed text; the latest verdict on a text counts.
+
+    The articles' `time` stays open: when a text was reviewed is not when it was published. What is known of the review
+    stands in extra fields: `source`, `reviewed_at`, `reviewer`, `comment`, `predicted_verdict`,
+    `predicted_probability`, `bundle_version`.
+
+    Args:
+        store: The database.
+        path: The file to write: .json, .jsonl, .csv or .parquet.
+
+    Returns:
+        How many `articles` were written, `real` and `fake` ones of them, and how many reviews were `superseded`.
+
+    Raises:
+        DataError: If there are no reviews, the database fails, or the file cannot be written.
+    """
+    labels: Counter[str] = Counter()
+    try:
+        total = store.total()
+        if total == 0:
+            raise DataError("there are no reviews in this database yet; nothing was written")
+        write_articles(path, _articles(store, labels))
+    except SQLAlchemyError as error:
+        raise DataError(f"the database of the feedback failed: {reason_of(error)}") from None
+    count = sum(labels.values())
+    return {"articles": count, "real": labels["real"], "fake": labels["fake"], "superseded": total - count}
+
+
+def _articles(store: FeedbackStore, labels: Counter[str]) -> Iterator[Article]:
+    for row in store.latest():
+        labels[row["verdict"]] += 1
+        known = {
+            "reviewed_at": row["time"].isoformat(sep=" ", timespec="seconds"),
+            "reviewer": row["reviewer"],
+            "comment": row["comment"],
+            "predicted_verdict": row["predicted_verdict"],
+            "predicted_probability": row["predicted_probability"],
+            "bundle_version": row["bundle_version"],
+        }
+        extra = {name: value for name, value in known.items() if value is not None}
+        yield Article.model_validate(
+            {
+                "id": f"review-{row['text_sha256'][:16]}",
+                "content": row["text"],
+                "label": row["verdict"],
+                "source": "feedback",
+                **extra,
+            }
+        )

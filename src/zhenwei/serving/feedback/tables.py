@@ -1,0 +1,117 @@
+"""The database: its tables, and how it is opened."""
+
+from pathlib import Path
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from zhenwei.errors import ConfigError
+
+SQLITE_WAIT = 10.0  # seconds to wait for another process's write
+
+metadata = MetaData()
+
+reviews = Table(
+    "zhenwei_reviews",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("time", DateTime, nullable=False),  # UTC
+    Column("week", String(8), nullable=False),  # ISO, as in 2026-W07
+    Column("text", Text, nullable=False),
+    Column("text_sha256", String(64), nullable=False),
+    Column("verdict", String(4), nullable=False),
+    Column("predicted_verdict", String(4)),
+    Column("predicted_probability", Float),
+    Column("comment", Text),
+    Column("reviewer", String(200)),
+    Column("bundle_name", String(255), nullable=False),
+    Column("bundle_version", String(64), nullable=False),
+    Index("zhenwei_reviews_by_text", "text_sha256", "id"),
+    Index("zhenwei_reviews_by_week", "week"),
+)
+
+weekly_predictions = Table(
+    "zhenwei_weekly_predictions",
+    metadata,
+    Column("week", String(8), primary_key=True),
+    Column("bundle_version", String(64), primary_key=True),
+    Column("predictions", Integer, nullable=False),
+    Column("fakes", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),  # the sum of all
+)
+
+
+def open_database(target: str, *, create: bool) -> Engine:
+    """Open the database of the feedback.
+
+    Args:
+        target: The path of an SQLite file, or the URL of any database that SQLAlchemy knows.
+        create: Make the tables, and the file, where there are none.
+
+    Raises:
+        ConfigError: If there is none, it cannot be opened, or its driver is not installed.
+    """
+    url = _url(target)
+    file = Path(url.database) if url.drivername.startswith("sqlite") and url.database else None
+    if file is not None and not create and not file.is_file():
+        raise ConfigError(f"{file}: no such file; expected the database that `zhenwei serve --feedback` wrote")
+    if file is not None and not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file}: there is no folder {file.parent} to keep it in")
+    shown = str(file) if file is not None else url.render_as_string(hide_password=True)
+    try:
+        engine = create_engine(url, pool_pre_ping=True)
+        if file is not None:
+            event.listen(engine, "connect", _set_up_sqlite)
+        if create:
+            metadata.create_all(engine)
+        with engine.connect() as connection:
+            connection.execute(reviews.select().limit(0))
+            connection.execute(weekly_predictions.select().limit(0))
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{shown}: {error.name}, the driver of this database, is not installed") from None
+    except NoSuchModuleError as error:
+        raise ConfigError(f"{shown}: no such kind of database: {error}") from None
+    except SQLAlchemyError as error:
+        raise ConfigError(f"{shown}: cannot be used as a database of feedback: {reason_of(error)}") from None
+    return engine
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """Say in one line why a database did not do as it was told, without the statement and the texts in it."""
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split())[:300]
+
+
+def _url(target: str) -> URL:
+    if "://" not in target:
+        return URL.create("sqlite", database=target)
+    try:
+        url = make_url(target)
+    except (ArgumentError, ValueError):  # its message would show the password
+        raise ConfigError(
+            "--feedback: found no URL of a database; expected a path, or one as in postgresql://user:password@host/name"
+        ) from None
+    # The driver that zhenwei installs; which one the bare name means depends on the release of SQLAlchemy.
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
+def _set_up_sqlite(connection: object, _record: object) -> None:
+    """Let readers and the writer not wait for each other, and writers of several processes wait their turn."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA busy_timeout={int(SQLITE_WAIT * 1000)}")
+    cursor.close()

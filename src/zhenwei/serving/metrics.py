@@ -1,0 +1,72 @@
+"""Figures of the service for Prometheus."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+LATENCIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # seconds
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # texts
+
+
+class ServiceMetrics:
+    """Counters and histograms in a registry of their own, so that a process may hold several services."""
+
+    media_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self._requests = Counter(
+            "zhenwei_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry
+        )
+        self._latency = Histogram(
+            "zhenwei_request_seconds", "Seconds from a request's headers to its answer.", ["endpoint"],
+            buckets=LATENCIES, registry=registry,
+        )  # fmt: skip
+        self._batch_texts = Histogram(
+            "zhenwei_batch_texts", "Texts that were judged together.", buckets=SIZES, registry=registry
+        )
+        self._batch_seconds = Histogram(
+            "zhenwei_batch_seconds", "Seconds that a batch took.", buckets=LATENCIES, registry=registry
+        )
+        self._predictions = Counter("zhenwei_predictions", "Predictions by verdict.", ["verdict"], registry=registry)
+        self._reloads = Counter("zhenwei_reloads", "Reloads of the bundle by outcome.", ["outcome"], registry=registry)
+        self._bundle = Gauge(
+            "zhenwei_bundle_loaded_timestamp_seconds", "When the bundle that is served was loaded.",
+            ["name", "version"], registry=registry,
+        )  # fmt: skip
+        self._children = {verdict: self._predictions.labels(verdict) for verdict in ("real", "fake")}
+
+    def watch_queue(self, length: Callable[[], float]) -> None:
+        """Show the length of the queue, in texts, as it is whenever somebody asks."""
+        gauge = Gauge("zhenwei_queue_texts", "Texts that wait to be judged.", registry=self.registry)
+        gauge.set_function(length)
+
+    def request(self, endpoint: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._requests.labels(endpoint, str(status)).inc()
+        self._latency.labels(endpoint).observe(seconds)
+
+    def batch(self, texts: int, seconds: float) -> None:
+        """A batch of texts was judged."""
+        self._batch_texts.observe(texts)
+        self._batch_seconds.observe(seconds)
+
+    def predictions(self, verdicts: Iterable[str]) -> None:
+        """Predictions were given."""
+        for verdict in verdicts:
+            self._children[verdict].inc()
+
+    def bundle(self, name: str, version: str, loaded: float) -> None:
+        """Another bundle is served from now on."""
+        self._bundle.clear()
+        self._bundle.labels(name, version).set(loaded)
+
+    def reload(self, outcome: str) -> None:
+        """A reload was `done` or `refused`."""
+        self._reloads.labels(outcome).inc()
+
+    def page(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        return generate_latest(self.registry)

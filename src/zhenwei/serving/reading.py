@@ -1,0 +1,101 @@
+"""Reading a request's body: its type, its size, and how long it takes; then the texts in it."""
+
+import asyncio
+from collections.abc import Iterable
+
+from starlette.requests import ClientDisconnect, Request
+
+from zhenwei.news.fields import is_blank
+from zhenwei.serving.bodies import CONTROLS
+from zhenwei.serving.parsing import AnyBody, parse_body
+from zhenwei.serving.refusals import Refusal, too_busy
+from zhenwei.serving.settings import ServingSettings
+
+
+class BodyReader:
+    """Reads bodies, of which only so many bytes are held at once.
+
+    Args:
+        settings: The limits.
+    """
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self.settings = settings
+        self.held = 0  # bytes of all bodies that are being received
+
+    async def read(self, request: Request, kind: type[AnyBody]) -> AnyBody:
+        """Read a request's body.
+
+        Raises:
+            Refusal: 400 broken JSON, 408 too slow, 413 too large, 415 not JSON, 422 a field that cannot be used, 499
+                the client has gone, 503 too many bodies at once.
+        """
+        _check_type(request)
+        self._check_length(request.headers.get("content-length"))
+        held: list[bytes] = []
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                await self._receive(request, held)
+            return parse_body(b"".join(held), kind)
+        except TimeoutError:
+            raise Refusal(
+                408,
+                f"the body did not arrive within {self.settings.timeout:g} seconds",
+                headers={"connection": "close"},
+            ) from None
+        except ClientDisconnect:
+            raise Refusal(499, "the client has gone") from None
+        finally:
+            self.held -= sum(map(len, held))
+
+    async def _receive(self, request: Request, held: list[bytes]) -> None:
+        size = 0
+        async for chunk in request.stream():
+            held.append(chunk)
+            size += len(chunk)
+            self.held += len(chunk)
+            if size > self.settings.max_body:
+                raise self._too_large("more")
+            if self.held > self.settings.max_bodies:
+                raise too_busy("busy: too much is being received at once; try again later", 1)
+
+    def _check_length(self, declared: str | None) -> None:
+        if declared is not None and declared.isdecimal() and int(declared[:20]) > self.settings.max_body:
+            raise self._too_large(declared)
+
+    def _too_large(self, found: str) -> Refusal:
+        # What is not read would be taken for the next request: the connection ends with the answer.
+        message = f"body: found {found} bytes; at most {self.settings.max_body} are taken: send fewer texts per request"
+        return Refusal(413, message, "body", {"connection": "close"})
+
+    def check_texts(self, texts: Iterable[str], names: Iterable[str]) -> None:
+        """Check texts beyond what their type says.
+
+        Raises:
+            Refusal: 422: one is blank, too long, or holds control characters.
+        """
+        for text, name in zip(texts, names, strict=False):
+            if len(text) > self.settings.max_characters:
+                raise Refusal(
+                    422, f"{name}: found {len(text)} characters; expected at most {self.settings.max_characters}", name
+                )
+            control = CONTROLS.search(text)
+            if control is not None:
+                raise Refusal(
+                    422,
+                    f"{name}: found the control character U+{ord(control.group()):04X} at character "
+                    f"{control.start() + 1}; expected plain text",
+                    name,
+                )
+            if is_blank(text):
+                raise Refusal(422, f"{name}: found a blank text; expected one that says something", name)
+
+
+def _check_type(request: Request) -> None:
+    found = request.headers.get("content-type", "")
+    kind, _, parameters = found.partition(";")
+    if kind.strip().lower() != "application/json":
+        raise Refusal(415, f"content-type: found '{found[:100]}'; expected application/json", "content-type")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if charset not in ("", "utf-8", "utf8"):
+        raise Refusal(415, f"content-type: found charset {charset[:40]}; expected utf-8", "content-type")

@@ -1,0 +1,99 @@
+"""The process that serves: its port, its signals, and its end without losing a request."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from zhenwei.errors import ConfigError
+from zhenwei.serving.app import build_app
+from zhenwei.serving.service import Service
+from zhenwei.serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+LINGER = 1.0  # seconds for those who connected just before the port was closed
+BACKLOG = 2048
+
+
+def open_port(settings: ServingSettings) -> socket.socket:
+    """Take the port, so that one that is taken is known before a detector is loaded.
+
+    Raises:
+        ConfigError: If there is no such address, or the port is taken or not allowed.
+    """
+    host, port = settings.host, settings.port
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"serve: cannot listen on {host}, port {port}: {reason}; choose another --host or --port"
+        ) from None
+    return listener
+
+
+def serve(service: Service, listener: socket.socket) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish what was accepted; a second one ends at once."""
+    settings = service.settings
+    config = uvicorn.Config(
+        build_app(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(settings.timeout) + 5,
+        backlog=BACKLOG,
+        ws="none",
+    )
+    service.start()
+    try:
+        _Server(config, service).run(sockets=[listener])
+    finally:
+        service.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with an end in three steps.
+
+    First /readyz says 503 and answers ask clients to close their connections, while all is served still; then the port
+    is closed, and those who came just before are served; then uvicorn waits for the requests under way.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self.service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; uvicorn would send itself the signal again at the end, and so not end with status 0."""
+        if self.should_exit:
+            self.force_exit = True
+        self.service.draining = self.should_exit = True
+        logger.info("%s: draining", signal.Signals(sig).name)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; see the class."""
+        await self._until(lambda: False, self.service.settings.drain_seconds)
+        for server in self.servers:
+            server.close()
+        await self._until(lambda: not self.server_state.connections, LINGER)
+        await super().shutdown(sockets)
+        logger.info("drained")
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not condition() and not self.force_exit and loop.time() < end:
+            await asyncio.sleep(0.02)
