@@ -59,7 +59,7 @@ def tiny_settings(data_folder: Path) -> Callable[..., dict[str, Any]]:
             "data": {"root_path": str(data_folder), "max_len": 40, "min_frequency": 1},
             "model": {"name": "bigru", "emb_dim": 16, "hidden_dim": 8, "mlp_dims": [8], "dropout": 0.1},
             "training": {"epochs": 4, "lr": 0.02, "batch_size": 16, "precision": "no", "device": "cpu"},
-            "output": {"dir": str(run), "log_interval": 2, "progress": False, "trackers": []},
+            "output": {"dir": str(run), "log_interval": 2, "progress": False, "report": False, "trackers": []},
         }
         return {name: {**values, **sections.get(name, {})} for name, values in tiny.items()}
 

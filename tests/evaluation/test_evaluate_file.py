@@ -35,16 +35,6 @@ def bundle(tiny_run: Path) -> Bundle:
     return load_bundle(tiny_run)
 
 
-@pytest.fixture
-def hard_rows(make_posts: Callable[..., Rows]) -> Rows:
-    """40 posts, every fifth of which has the wrong label, so that scores are neither 0 nor 1."""
-    rows = make_posts(40, seed=5)
-    return [
-        row | ({"label": "real" if row["label"] == "fake" else "fake"} if n % 5 == 0 else {})
-        for n, row in enumerate(rows)
-    ]
-
-
 def written(folder: Path, rows: Rows) -> Path:
     path = folder / "articles.json"
     path.write_text(json.dumps(rows), encoding="utf-8")

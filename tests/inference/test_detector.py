@@ -148,8 +148,9 @@ class TestWarnings:
         assert detector.predict(FAKE * 9)[0].warnings == ("only the first 40 tokens were read: the text is longer",)
 
     def test_a_text_in_another_writing(self, detector: Detector) -> None:
-        (warning,) = detector.predict("Ceci n'est pas une nouvelle")[0].warnings
-        assert warning == "most of the text is unknown to this detector: it was trained on other writing"
+        unknown, script = detector.predict("Ceci n'est pas une nouvelle")[0].warnings
+        assert unknown == "most of the text is unknown to this detector: it was trained on other writing"
+        assert script == "the text is hardly in Chinese, in which nearly all training articles were"
 
     def test_a_few_unknown_characters_are_nothing_to_warn_of(self, detector: Detector) -> None:
         assert detector.predict(FAKE + "囧")[0].warnings == ()

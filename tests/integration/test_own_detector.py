@@ -100,7 +100,7 @@ def settings(tmp_path: Path, make_posts: Callable[..., list[dict[str, Any]]]) ->
         "data": {"root_path": str(tmp_path), "max_len": 40, "min_frequency": 1},
         "model": {"name": "mean_pool", "emb_dim": 16, "mlp_dims": [8]},
         "training": {"epochs": 6, "lr": 0.05, "batch_size": 16, "device": "cpu"},
-        "output": {"dir": str(tmp_path / "run"), "progress": False, "trackers": []},
+        "output": {"dir": str(tmp_path / "run"), "progress": False, "report": False, "trackers": []},
     }
     path.write_text(json.dumps(values), encoding="utf-8")
     return path

@@ -10,14 +10,20 @@ import typer
 
 from zhenwei import __version__
 from zhenwei.cli.calibrate import calibrate
+from zhenwei.cli.compare import compare
 from zhenwei.cli.data import data_app
 from zhenwei.cli.demo import demo
 from zhenwei.cli.evaluate import evaluate
+from zhenwei.cli.explain import explain
+from zhenwei.cli.export import export
 from zhenwei.cli.feedback import feedback_app
+from zhenwei.cli.index import index
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
+from zhenwei.cli.report import report
 from zhenwei.cli.serve import serve
 from zhenwei.cli.train import train
+from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
 
 EXIT_MISTAKE = 2
@@ -30,9 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, serve):
+for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export, index, serve):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
+app.command(cls=TextsCommand)(explain)
 app.add_typer(data_app, name="data")
 app.add_typer(feedback_app, name="feedback")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from zhenwei.cli.audit import audit
 from zhenwei.cli.figures import JsonTarget, write_json
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class TaggerName(StrEnum):
 
     JIEBA = "jieba"
     SPACY = "spacy"
+
+
+data_app.command()(audit)
 
 
 @data_app.command("import")

@@ -1,10 +1,13 @@
 """`zhenwei train`: from a configuration to a trained detector."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
+
+MOST_TO_AUDIT = 20_000  # articles; more are audited when somebody asks for it: zhenwei report RUN --audit
 
 
 def train(
@@ -33,4 +36,18 @@ def train(
         columns = {"val": results["val"]} | ({"test": results} if results["split"] == "test" else {})
         shown = {part: {key: scores[key] for key in HEADLINES} for part, scores in columns.items()}
         print_scores(shown, f"{settings.model.title}: {model_path}", json)
+        if settings.output.report:
+            _write_page(settings.run_dir, results, quietly=json == "-")
     end_processes()
+
+
+def _write_page(run: Path, results: dict[str, Any], quietly: bool) -> None:
+    """Write the page about a run that has ended well; where that fails, the run is none the worse for it."""
+    from zhenwei.errors import ZhenweiError
+    from zhenwei.evaluation.report.report_run import report_run
+
+    try:
+        small = results["n_train"] + results["n"] <= MOST_TO_AUDIT
+        typer.echo(f"page: {report_run(run, audit=small)}", err=quietly)
+    except (ZhenweiError, OSError) as error:
+        typer.echo(f"the page about the run is not written: {error}; later: zhenwei report {run}", err=True)

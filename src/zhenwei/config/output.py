@@ -22,5 +22,9 @@ class OutputConfig(Section):
     trackers: list[Literal["tensorboard", "wandb", "mlflow", "comet_ml", "aim"]] = ["tensorboard"]
     """Experiment trackers that get every logged figure; all but TensorBoard must be installed by you."""
 
+    report: bool = True
+    """Let `zhenwei train` write `report.html`, the page about the run, when training has ended; `zhenwei report` writes
+    it at any time."""
+
     progress: bool = True
     """Show a progress bar."""

@@ -102,12 +102,13 @@ class Assessment:
         threshold: The detector's.
         calibration: How its probabilities were calibrated, in words; None: not at all.
         scores: The field's metrics, and `loss`.
-        intervals: 95% bootstrap intervals of the metrics; None for what is undefined.
+        intervals: 95% bootstrap intervals of the metrics; None for what is undefined, or too few articles to tell.
         groups: Groups of near-duplicates that were resampled whole; None where articles were resampled one by one.
         rounds: Resamples.
         confusion: Articles by truth, then by verdict: `confusion["real"]["fake"]` are false alarms.
+        ece_by_chance: The range in which the ECE of 95% of test sets would be if the probabilities were exactly right.
         reliability: Bins of like probability.
-        slices: By month, domain, length and entities, as far as the articles tell.
+        slices: By month (or year), domain, length and entities, as far as the articles tell.
         mistakes: The worst ones, the surest first.
         overlap: With the training articles; None where those are not at hand.
         clean: Scores without the articles that have a near-duplicate in training: `n`, `n_fake`, `scores` and
@@ -125,6 +126,7 @@ class Assessment:
     groups: int | None
     rounds: int
     confusion: dict[str, dict[str, int]]
+    ece_by_chance: Interval | None = None
     reliability: tuple[ReliabilityBin, ...] = ()
     slices: tuple[Slice, ...] = ()
     mistakes: tuple[Mistake, ...] = ()

@@ -1,5 +1,8 @@
 """Use of a trained detector."""
 
-from zhenwei.inference.detector import Detector, Prediction
+from zhenwei.inference.detector import Detector
+from zhenwei.inference.explanation import Explanation
+from zhenwei.inference.prediction import Prediction
+from zhenwei.news.similar import Similar
 
-__all__ = ["Detector", "Prediction"]
+__all__ = ["Detector", "Explanation", "Prediction", "Similar"]

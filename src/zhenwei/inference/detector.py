@@ -2,54 +2,26 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from zhenwei.errors import DataError
-from zhenwei.evaluation import judge_articles, to_device
+from zhenwei.errors import CheckpointError, DataError
+from zhenwei.evaluation import judge_articles
+from zhenwei.inference.backends import load_for_use, place
+from zhenwei.inference.explanation import Explanation, explained
+from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
+from zhenwei.news.scripts import chinese_share
+from zhenwei.news.similar import Similar
 from zhenwei.tokens import EncodedArticles
-from zhenwei.training import Bundle, load_bundle
+from zhenwei.training import Bundle
 
 CHUNK = 1024  # texts that are held at once
 BATCH = 64  # texts that are judged at once
 UNKNOWN_SHARE = 0.5  # a text of which more than this is unknown gets a warning
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a detector says of one text; fields can be read as attributes or by name, as in `prediction["verdict"]`.
-
-    Attributes:
-        text: The text as it was given.
-        verdict: "fake" from the threshold on, else "real".
-        probability: Of fake, from 0 to 1.
-        threshold: The bundle's.
-        warnings: What makes this verdict less trustworthy, in words.
-        id: The article's, where it has one.
-    """
-
-    text: str
-    verdict: Literal["real", "fake"]
-    probability: float
-    threshold: float
-    warnings: tuple[str, ...] = ()
-    id: str | None = None
-
-    def __getitem__(self, name: str) -> Any:
-        """Return a field by name."""
-        if name not in self.__dataclass_fields__:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON; `id` only where there is one."""
-        fields = {**asdict(self), "warnings": list(self.warnings)}
-        return fields if self.id is not None else {name: value for name, value in fields.items() if name != "id"}
+MOSTLY, HARDLY = 0.6, 0.1  # shares of Chinese letters
 
 
 class Detector:
@@ -66,23 +38,28 @@ class Detector:
             ConfigError: If no device is so called.
         """
         self.bundle = bundle
-        self.device = to_device(bundle, device)
+        self.device = place(bundle, device)
         bundle.network.eval()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Detector":
-        """Load a detector from a run's folder or from a bundle.
+        """Load a detector from a run's folder, from a bundle, or from what `zhenwei export` wrote.
 
         Raises:
             CheckpointError: If there is none, or it is damaged or foreign.
-            ConfigError: If no device is so called.
+            ConfigError: If no device is so called, or an exported detector's onnxruntime is not installed.
         """
-        return cls(load_bundle(Path(path)), device)
+        return cls(load_for_use(Path(path)), device)
 
     @property
     def threshold(self) -> float:
         """The probability from which a text is called fake."""
         return self.bundle.threshold
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether the bundle has known articles, to find those that are most like a text (`zhenwei index`)."""
+        return self.bundle.similar is not None
 
     def predict(self, texts: str | Iterable[str]) -> list[Prediction]:
         """Judge texts.
@@ -114,6 +91,28 @@ class Detector:
             yield from self._judge(chunk, first_row)
             first_row += len(chunk)
 
+    def explain(self, text: str | Article) -> Explanation:
+        """Judge a text, and find the words that swayed the verdict.
+
+        Raises:
+            DataError: If the text is blank or is no text.
+        """
+        article = text if isinstance(text, Article) else _article(text, 1)
+        [prediction] = self._judge([article], 1)
+        return explained(self.bundle, article, prediction, self.device)
+
+    def neighbours(self, text: str, k: int = 5) -> list[Similar]:
+        """Return the known articles that are most like a text, the most similar first; at most `k`.
+
+        Raises:
+            CheckpointError: If the bundle has none.
+            DataError: If the text is blank or is no text.
+        """
+        article = _article(text, 1)
+        if self.bundle.similar is None:
+            raise CheckpointError("this detector was not shipped with known articles; add them with: zhenwei index RUN")
+        return self.bundle.similar.nearest(article.content, k)
+
     def _judge(self, articles: list[Article], first_row: int) -> Iterator[Prediction]:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
@@ -125,11 +124,11 @@ class Detector:
                 verdict="fake" if probability >= self.threshold else "real",
                 probability=float(probability),
                 threshold=self.threshold,
-                warnings=self._warnings(encoded, row),
+                warnings=self._warnings(article.content, encoded, row),
                 id=article.id,
             )
 
-    def _warnings(self, encoded: EncodedArticles, row: int) -> tuple[str, ...]:
+    def _warnings(self, text: str, encoded: EncodedArticles, row: int) -> tuple[str, ...]:
         """Say what the network could not see of a text."""
         found = []
         tokenizer, max_len = self.bundle.tokenizer, self.bundle.config.data.max_len
@@ -138,7 +137,28 @@ class Detector:
         content = encoded.content(row)
         if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > UNKNOWN_SHARE:
             found.append("most of the text is unknown to this detector: it was trained on other writing")
+        found += self._foreign(text) + self._known(text)
         return tuple(found)
+
+    def _foreign(self, text: str) -> list[str]:
+        """Say where a text is in another script than the articles that the detector was trained on."""
+        usual, own = self.bundle.facts.get("chinese_share"), chinese_share(text)
+        if usual is None or own is None:
+            return []
+        if usual >= MOSTLY and own <= HARDLY:
+            return ["the text is hardly in Chinese, in which nearly all training articles were"]
+        if usual <= HARDLY and own >= MOSTLY:
+            return ["the text is in Chinese, in which hardly any training article was"]
+        return []
+
+    def _known(self, text: str) -> list[str]:
+        """Say where a text is a near-duplicate of a known article, with that article's label."""
+        known = None if self.bundle.similar is None else self.bundle.similar.near_duplicate(text)
+        if known is None:
+            return []
+        name = "" if known.id is None else f" '{known.id}'"
+        label = "which has no label" if known.label is None else f"labelled {known.label}"
+        return [f"nearly the same text as the known article{name}, {label} (similarity {known.similarity:.2f})"]
 
 
 def _article(text: object, number: int) -> Article:

@@ -39,8 +39,9 @@ class MDFEND(EncodedNetwork):
         encoded = self.embedding(batch.tokens, batch.mask)  # [B, T, D]
         pooled, attention = self.attention(encoded, batch.mask)  # [B, D], [B, T]
         gate_inputs = torch.cat([self._domains(batch).to(pooled.dtype), pooled], dim=1)  # [B, 2D]
-        shares = torch.softmax(self.gate(gate_inputs).view(len(batch), -1).float(), dim=1)  # [B, experts]
-        found = self.experts(encoded, batch.mask).view(len(batch), self.n_kernels, self.n_experts, -1)
+        size = pooled.shape[0]  # not len(batch), which a graph for ONNX would hold for a constant
+        shares = torch.softmax(self.gate(gate_inputs).view(size, -1).float(), dim=1)  # [B, experts]
+        found = self.experts(encoded, batch.mask).view(size, self.n_kernels, self.n_experts, -1)
         features = torch.einsum("bkef,be->bkf", found, shares.to(found.dtype)).flatten(1)  # [B, kernels * filters]
         return Output(logits=self.mlp(features), attention=attention, features=features)
 
@@ -48,6 +49,6 @@ class MDFEND(EncodedNetwork):
         """Return the domain embedding of each article [B, D]."""
         mean = self.domain_embedding.weight.mean(dim=0)  # [D]
         if batch.domains is None or not (self.training or self.uses_own_domain):
-            return mean.expand(len(batch), -1)
+            return mean.expand(batch.tokens.shape[0], -1)
         own = self.domain_embedding(batch.domains.clamp(min=0))  # [B, D]
         return torch.where((batch.domains >= 0).unsqueeze(1), own, mean)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zhenwei.errors import DataError
 from zhenwei.news.markup import LINK, MENTION
+from zhenwei.news.shingles import hashed_ngrams
 
 GRAM = 5  # characters
 NEAR_DUPLICATE = 0.5  # Jaccard similarity from which on two texts are near-duplicates
@@ -136,14 +137,7 @@ class _Shingles:
 
     @classmethod
     def of(cls, texts: list[str]) -> "_Shingles":
-        points, lengths = _code_points(texts)
-        counts = np.maximum(lengths - GRAM + 1, 1)  # a shorter text is one gram; it is padded with zeros
-        row = np.repeat(np.arange(len(texts)), counts)
-        starts = np.concatenate([[0], np.cumsum(lengths + GRAM)])[:-1]
-        place = starts[row] + np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        grams = np.zeros(len(row), np.uint64)
-        for step in range(GRAM):
-            grams = _mixed(grams ^ points[place + step].astype(np.uint64))
+        row, grams = hashed_ngrams(texts, GRAM)
         _, places, occurrences = np.unique(grams, return_inverse=True, return_counts=True)
         order = np.argsort(occurrences, kind="stable")  # occurrences for rarity: near enough, and one order for all
         ranks = np.empty(len(order), np.int64)
@@ -195,22 +189,6 @@ def _chunks(work: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     bins = (np.cumsum(work) // _PRODUCTS_AT_ONCE).astype(np.int64)
     cuts = [0, *(np.flatnonzero(np.diff(bins)) + 1), len(work)]
     yield from ((int(a), int(b)) for a, b in pairwise(cuts) if b > a)
-
-
-def _code_points(texts: list[str]) -> tuple[NDArray[np.uint32], Rows]:
-    """Return the code points of all texts one after the other, each text followed by zeros, and their lengths."""
-    pause = "\0" * GRAM
-    joined = pause.join([*texts, ""])
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return points, np.array([len(text) for text in texts], np.int64)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix 64 bits well (splitmix64, Steele et al., OOPSLA 2014): unequal grams hardly ever get equal numbers."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _grams(plain: str) -> frozenset[str]:

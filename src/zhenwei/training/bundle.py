@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as arrays_to_bytes
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
@@ -19,6 +22,7 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedMo
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
 from zhenwei.news.digests import file_digest
 from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.news.similar import SimilarArticles
 from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.calibration import Calibration
 from zhenwei.training.model_card import model_card
@@ -29,8 +33,9 @@ from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_
 FORMAT_VERSION = 3
 READABLE = (2, 3)  # 2 knew no calibration
 LABELS = ("real", "fake")
+SIMILAR = "similar.safetensors"  # only where known articles were asked for
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
-HASHED = (WEIGHTS, TOKENIZER, SETTINGS)
+GRAPH = "model.onnx"  # what an exported detector has in place of its weights
 
 
 @dataclass
@@ -45,6 +50,7 @@ class Bundle:
         facts: What else is known: epoch and step of the weights, scores on val, numbers of articles.
         learned: What it must remember of its training articles' optional fields.
         calibration: How its logits become probabilities; None: by the logistic function alone.
+        similar: Its training articles, to find those that are most like a new text; None: they are not shipped.
     """
 
     config: Config
@@ -54,6 +60,7 @@ class Bundle:
     facts: dict[str, Any] = field(default_factory=dict)
     learned: LearnedFields = field(default_factory=LearnedFields)
     calibration: Calibration | None = None
+    similar: SimilarArticles | None = None
 
     def calibrated(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the log odds of the detector's probabilities [N] for its network's logits [N]."""
@@ -78,28 +85,48 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     Raises:
         CheckpointError: If it cannot be written; the older one is left as it was.
     """
-    network, learned = bundle.network.for_prediction(), bundle.learned
+    network = bundle.network.for_prediction()
     with whole_folder(folder) as place:
-        bundle.config.save(place / SETTINGS)
-        bundle.tokenizer.save(place / TOKENIZER)
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_weights(weights, place / WEIGHTS)
-        description = {
-            "format_version": FORMAT_VERSION,
-            "zhenwei_version": zhenwei.__version__,
-            "labels": list(LABELS),
-            "threshold": bundle.threshold,
-            "calibration": None if bundle.calibration is None else bundle.calibration.to_dict(),
-            "special_tokens": asdict(bundle.tokenizer.special),
-            "encoder": network.encoder_config(),
-            "domain_names": list(learned.domain_names),
-            "emotion_size": learned.emotion_size,
-            "emotion": None if learned.emotion is None else learned.emotion.to_dict(),
-            "facts": bundle.facts,
-            "sha256": {name: file_digest(place / name) for name in HASHED},
-        }
-        write_json(description, place / DESCRIPTION)
-        (place / "README.md").write_text(model_card(bundle), encoding="utf-8")
+        write_around(bundle, network, WEIGHTS, place)
+
+
+def write_around(bundle: Bundle, network: DetectorNetwork, model_file: str, place: Path) -> None:
+    """Write all files of a bundle beside that of its model.
+
+    Args:
+        bundle: The detector.
+        network: The part of its network that predicts.
+        model_file: The name of the model's file, which is in the folder already.
+        place: The folder.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    learned = bundle.learned
+    bundle.config.save(place / SETTINGS)
+    bundle.tokenizer.save(place / TOKENIZER)
+    files = [model_file, TOKENIZER, SETTINGS]
+    if bundle.similar is not None:
+        (place / SIMILAR).write_bytes(arrays_to_bytes(bundle.similar.to_tensors()))
+        files.append(SIMILAR)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "zhenwei_version": zhenwei.__version__,
+        "labels": list(LABELS),
+        "threshold": bundle.threshold,
+        "calibration": None if bundle.calibration is None else bundle.calibration.to_dict(),
+        "special_tokens": asdict(bundle.tokenizer.special),
+        "encoder": network.encoder_config(),
+        "domain_names": list(learned.domain_names),
+        "emotion_size": learned.emotion_size,
+        "emotion": None if learned.emotion is None else learned.emotion.to_dict(),
+        "facts": bundle.facts,
+        "sha256": {name: file_digest(place / name) for name in files},
+    }
+    write_json(description, place / DESCRIPTION)
+    (place / "README.md").write_text(model_card(bundle), encoding="utf-8")
 
 
 def find_bundle(path: Path) -> Path:
@@ -127,11 +154,35 @@ def load_bundle(path: Path) -> Bundle:
         CheckpointError: If there is none, or it is damaged, foreign, or of a format from the future.
     """
     folder = find_bundle(path)
-    for name in (SETTINGS, TOKENIZER, WEIGHTS):
+    if (folder / GRAPH).is_file():
+        raise CheckpointError(
+            f"{folder}: an exported detector, which can judge but has no weights; "
+            "for this, expected the run or the bundle that it was exported from"
+        )
+    bundle = load_around(folder, WEIGHTS, lambda config, vocabulary: _build(config, vocabulary, folder))
+    load_weights(bundle.network, folder / WEIGHTS)
+    bundle.network.eval()
+    return bundle
+
+
+def load_around(folder: Path, model_file: str, build: Callable[[Config, Vocabulary], DetectorNetwork]) -> Bundle:
+    """Load all files of a bundle but that of its model.
+
+    Args:
+        folder: The bundle's.
+        model_file: The name of the model's file; that it is the one that was saved is checked here.
+        build: Makes the network.
+
+    Raises:
+        CheckpointError: If a file is missing, damaged, foreign, or of a format from the future.
+    """
+    for name in (SETTINGS, TOKENIZER, model_file):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
-    description = _read_description(folder)
+    description = _read_description(folder, {model_file, TOKENIZER, SETTINGS})
     for name, expected in description["sha256"].items():
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
         if file_digest(folder / name) != expected:
             raise CheckpointError(f"{folder / name}: damaged: it is not the file that was saved (sha256 differs)")
     try:
@@ -142,15 +193,26 @@ def load_bundle(path: Path) -> Bundle:
             tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len, description["encoder"],
             learned.domain_names, learned.emotion_size,
         )  # fmt: skip
-        if config.model.pretrained is not None and vocabulary.encoder is None:
-            raise CheckpointError(f"{folder / DESCRIPTION}: damaged: the pretrained encoder is not described")
-        network = build_network(config.model, vocabulary, training=False)
+        network = build(config, vocabulary)
     except (ConfigError, DataError, PretrainedModelError, TypeError) as error:
         raise CheckpointError(f"{folder}: damaged or foreign bundle: {error}") from None
-    load_weights(network, folder / WEIGHTS)
-    network.eval()
     threshold, calibration = float(description["threshold"]), _calibration(description, folder)
-    return Bundle(config, tokenizer, network, threshold, description["facts"], learned, calibration)
+    similar = _similar(folder) if SIMILAR in description["sha256"] else None
+    return Bundle(config, tokenizer, network, threshold, description["facts"], learned, calibration, similar)
+
+
+def _similar(folder: Path) -> SimilarArticles:
+    try:
+        return SimilarArticles.from_tensors(load_arrays(folder / SIMILAR))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / SIMILAR}: damaged or foreign: {error}") from None
+
+
+def _build(config: Config, vocabulary: Vocabulary, folder: Path) -> DetectorNetwork:
+    """Build the network of a bundle, without its weights."""
+    if config.model.pretrained is not None and vocabulary.encoder is None:
+        raise CheckpointError(f"{folder / DESCRIPTION}: damaged: the pretrained encoder is not described")
+    return build_network(config.model, vocabulary, training=False)
 
 
 def _calibration(description: dict[str, Any], folder: Path) -> Calibration | None:
@@ -171,8 +233,8 @@ def _learned_fields(description: dict[str, Any]) -> LearnedFields:
         return LearnedFields(names, size, emotion_problem=str(error))
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    """Read detector.json and check that this version understands it."""
+def _read_description(folder: Path, hashed: set[str]) -> dict[str, Any]:
+    """Read detector.json and check that this version understands it, and that it has the digests of these files."""
     path = folder / DESCRIPTION
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -185,7 +247,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
             f"this is zhenwei {zhenwei.__version__}, which reads formats {' and '.join(map(str, READABLE))}; "
             "train the detector again, or use it with that version"
         )
-    for name, expected, good in _EXPECTED:
+    digests = f"the digests of {', '.join(sorted(hashed))}"
+    checks: list[_Check] = [("sha256", digests, partial(_are_digests, hashed)), *_EXPECTED]
+    for name, expected, good in checks:
         if name not in description:
             raise CheckpointError(f"{path}: damaged or foreign: it has no '{name}'")
         if not good(description[name]):
@@ -202,9 +266,14 @@ def _is_list_of_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
-# What detector.json must hold beside its version, in words and as a check.
-_EXPECTED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("sha256", f"the digests of {', '.join(HASHED)}", lambda value: isinstance(value, dict) and {*value} == {*HASHED}),
+def _are_digests(names: set[str], value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() - {SIMILAR} == names
+
+
+_Check = tuple[str, str, Callable[[Any], bool]]
+
+# What detector.json must hold beside its version and the digests, in words and as a check.
+_EXPECTED: tuple[_Check, ...] = (
     ("threshold", "a number from 0 to 1", _is_probability),
     ("calibration", "an object or null", lambda value: value is None or isinstance(value, dict)),
     ("special_tokens", "an object", lambda value: isinstance(value, dict)),

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -22,6 +23,10 @@ from zhenwei.training.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
+# Called in every process after each epoch, once it is saved, with its record: `epoch`, `step`, `train_loss`, and the
+# scores on `val`. What it raises ends the training, which can be resumed.
+OnEpoch = Callable[[dict[str, Any]], None]
+
 
 class Epochs:
     """Trains from where a run's progress is to its end, and keeps the run's folder up to date."""
@@ -35,6 +40,7 @@ class Epochs:
         course: Course,
         progress: Progress,
         fingerprint: dict[str, str | None],
+        on_epoch: OnEpoch | None = None,
     ) -> None:
         """Take over a run that is built.
 
@@ -46,10 +52,11 @@ class Epochs:
             course: What it is trained on.
             progress: How far it is; changed in place.
             fingerprint: Digests of the articles, for the checkpoint.
+            on_epoch: Called after each epoch; see `OnEpoch`.
         """
         self.config, self.folder, self.data = config, folder, data
         self.trainee, self.course, self.progress, self.fingerprint = trainee, course, progress, fingerprint
-        self.accelerator = trainee.accelerator
+        self.accelerator, self.on_epoch = trainee.accelerator, on_epoch
         self.stopping = EarlyStopping(config.training.monitor_direction, config.training.early_stop)
         if progress.stopping:
             self.stopping = EarlyStopping(**progress.stopping)
@@ -126,6 +133,8 @@ class Epochs:
         progress.step_in_epoch, progress.loss_sum, progress.n_texts = 0, 0.0, 0
         log.epoch(record, progress.step, self._verdict(best))
         self._save()
+        if self.on_epoch is not None:
+            self.on_epoch(record)
 
     def _verdict(self, best: bool) -> str:
         """Say in words what an epoch's score means for the run."""
@@ -161,6 +170,7 @@ class Epochs:
 def trained_bundle(config: Config, data: PreparedData, network: DetectorNetwork, record: dict[str, Any]) -> Bundle:
     """Return what is shipped of a training, with what is known of it: epoch, step and scores on val."""
     facts = {**record, "n_train": len(data.train), "n_val": len(data.val), "files": data.files}
+    facts["chinese_share"] = data.chinese_share
     return Bundle(config, data.tokenizer, network, facts=facts, learned=data.learned)
 
 

@@ -14,6 +14,7 @@ from zhenwei.models import Vocabulary, network_needs
 from zhenwei.news import find_part, iter_articles
 from zhenwei.news.digests import file_digest
 from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.news.scripts import chinese_share
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
 from zhenwei.training.reader import LearnedFields, Reader
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 EMOTION_SAMPLE = 50  # training articles whose emotion vectors are made again, to see whether they are ours
 EMOTION_TOLERANCE = 1e-4
+SCRIPT_SAMPLE = 1000  # training articles that tell in which script they are
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class PreparedData:
         test: The future, or None where there is no such file.
         learned: What is known of the optional fields from the training articles.
         files: By part, the file that it was read from, and its digest: `path` and `sha256`.
+        chinese_share: Mean share of Chinese characters among the letters of training articles; None where they have
+            hardly any letters.
     """
 
     tokenizer: TextTokenizer
@@ -42,6 +46,7 @@ class PreparedData:
     test: EncodedArticles | None
     learned: LearnedFields
     files: dict[str, dict[str, str]] = field(default_factory=dict)
+    chinese_share: float | None = None
 
     def vocabulary(self, max_len: int) -> Vocabulary:
         """Return what a network must know of these data."""
@@ -88,7 +93,9 @@ def prepare_data(config: Config) -> PreparedData:
     if "test" not in encoded:
         logger.warning("no test file in '%s': the results will be those of val", config.data.root_path)
     files = {part: {"path": str(path), "sha256": file_digest(path)} for part, path in paths.items()}
-    return PreparedData(tokenizer, train, encoded["val"], encoded.get("test"), reader.learned, files)
+    return PreparedData(
+        tokenizer, train, encoded["val"], encoded.get("test"), reader.learned, files, _chinese_share(paths["train"])
+    )  # fmt: skip
 
 
 def find_parts(config: Config) -> dict[str, Path]:
@@ -182,6 +189,13 @@ def emotion_extractor(train: Path, config: Config) -> EmotionExtractor | None:
             )  # fmt: skip
             return None
     return extractor
+
+
+def _chinese_share(train: Path) -> float | None:
+    """Return the mean share of Chinese among the letters of the first training articles."""
+    sample = islice(iter_articles(train, report_repeats=False), SCRIPT_SAMPLE)
+    shares = [share for article in sample if (share := chinese_share(article.content)) is not None]
+    return float(np.mean(shares)) if shares else None
 
 
 def _check_both_labels(encoded: EncodedArticles, path: Path) -> None:

@@ -23,7 +23,7 @@ from zhenwei.training.calibrating import Judgements, calibrate
 from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load_checkpoint
 from zhenwei.training.cross_fitting import cross_fitted
 from zhenwei.training.determinism import seed_all
-from zhenwei.training.epochs import Epochs, trained_bundle
+from zhenwei.training.epochs import Epochs, OnEpoch, trained_bundle
 from zhenwei.training.judging import finite_logits, judge
 from zhenwei.training.loop import Course
 from zhenwei.training.metrics import metrics_of_logits
@@ -47,14 +47,23 @@ class Run:
         accelerator: Device, precision and processes.
         begin: Makes the folder ready; called in the main process once all that the run reads is known to be good,
             so that a run which cannot start leaves nothing behind and costs no earlier run.
+        on_epoch: Called after each epoch; see `OnEpoch`.
         progress: How far training is.
     """
 
-    def __init__(self, config: Config, folder: RunFolder, accelerator: Accelerator, begin: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        accelerator: Accelerator,
+        begin: Callable[[], None],
+        on_epoch: OnEpoch | None = None,
+    ) -> None:
         self.config = config
         self.folder = folder
         self.accelerator = accelerator
         self.begin = begin
+        self.on_epoch = on_epoch
         self.progress = Progress()
 
     def carry_out(self) -> tuple[Results, Path]:
@@ -87,7 +96,7 @@ class Run:
             logger.info("this run has ended before: nothing is left to do")
             return earlier, self.folder.best
         if not self.progress.finished:
-            Epochs(self.config, self.folder, data, trainee, course, self.progress, fingerprint).run()
+            Epochs(self.config, self.folder, data, trainee, course, self.progress, fingerprint, self.on_epoch).run()
         return self._judge_best(data), self.folder.best
 
     def _check_same_detector(self) -> None:

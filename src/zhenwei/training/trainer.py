@@ -12,6 +12,7 @@ from zhenwei.errors import CheckpointError
 from zhenwei.training.accelerator import build_accelerator
 from zhenwei.training.determinism import deterministic_algorithms
 from zhenwei.training.device import is_main_process
+from zhenwei.training.epochs import OnEpoch
 from zhenwei.training.run import Results, Run
 from zhenwei.training.run_folder import RunFolder, check_run_folder, held_run_folder
 from zhenwei.training.run_log import logging_to
@@ -32,6 +33,7 @@ class Trainer:
         *,
         resume: bool = False,
         overwrite: bool = False,
+        on_epoch: OnEpoch | None = None,
     ) -> None:
         """Check the settings.
 
@@ -39,6 +41,7 @@ class Trainer:
             config: A dict, a `Config` or the path of a JSON file, in canonical or in the original's flat form.
             resume: Go on with the run in the run folder, exactly; start it where there is none.
             overwrite: Replace the run in the run folder.
+            on_epoch: Called after each epoch, once it is saved, with its record; see `OnEpoch`.
 
         Raises:
             ConfigError: If a setting is unknown, of a wrong type or range, or contradicts another.
@@ -46,6 +49,7 @@ class Trainer:
         self.config = Config.load(config)
         self.resume = resume
         self.overwrite = overwrite
+        self.on_epoch = on_epoch
 
     def train(self) -> tuple[Results, Path]:
         """Train, and judge the best weights.
@@ -85,7 +89,7 @@ class Trainer:
                     path, config.model.title, accelerator.device, accelerator.mixed_precision,
                     accelerator.num_processes,
                 )  # fmt: skip
-                return Run(config, folder, accelerator, begin).carry_out()
+                return Run(config, folder, accelerator, begin, self.on_epoch).carry_out()
         except OSError as error:
             place = f"'{error.filename}': " if error.filename else ""
             raise CheckpointError(

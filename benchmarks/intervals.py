@@ -1,0 +1,128 @@
+"""How often the 95% intervals of `zhenwei evaluate` cover the truth, on simulated test sets whose truth is known.
+
+    python benchmarks/intervals.py                       # every world, 1,000 test sets each: some three minutes
+    python benchmarks/intervals.py --repeats 200         # sooner, to within 1.5 points
+    python benchmarks/intervals.py --metrics auc spauc   # others than the usual ones
+
+A world is a size, a share of fakes, how far the detector tells them apart, and how many articles are near-duplicates of
+others, on which it errs alike. Its truth are the scores on a million articles. `ece` is compared with its mean over all
+test sets of that size, for that is what its interval is of. Beside the intervals in use stand those of the percentile
+bootstrap from the same resamples, and of either how often the truth was below and above.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhenwei.cli.figures import print_rows
+from zhenwei.evaluation.intervals import bootstrap_intervals
+from zhenwei.evaluation.resampling import METRICS, resampled_scores, resampled_weights
+from zhenwei.training.scoring import sigmoid
+
+MILLION = 1_000_000
+USUAL = ("macro_f1", "auc", "acc", "brier", "f1_fake", "recall_fake", "ece")
+
+
+@dataclass(frozen=True)
+class World:
+    """Where test sets come from.
+
+    Attributes:
+        n: Articles of a test set.
+        share: Of fakes.
+        distance: Between fakes' and real articles' mean, in standard deviations.
+        singles: The share of groups that are one article; the others are near-duplicates of each other.
+        spread: Mean number of near-duplicates of the first article of such a group.
+    """
+
+    n: int
+    share: float
+    distance: float
+    singles: float = 1.0
+    spread: float = 2.0
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        copies = "" if self.singles == 1 else f", {1 - self.singles:.0%} of groups with {self.spread:g} copies"
+        return f"{self.n} articles, {self.share:.0%} fakes, {self.distance:g} apart{copies}"
+
+    def draw(
+        self, generator: np.random.Generator, n: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """Return labels, logits and groups, each [n]."""
+        alone = generator.random(n) < self.singles
+        sizes = np.where(alone, 1, 1 + generator.geometric(1 / self.spread, n))
+        groups = np.repeat(np.arange(n), sizes)[:n]
+        labels = (generator.random(n) < self.share)[groups].astype(np.int64)
+        if self.singles < 1:
+            labels = np.where(generator.random(n) < 0.03, 1 - labels, labels)  # copies that somebody corrected
+        common, own = generator.normal(size=n)[groups], generator.normal(size=n)
+        noise = own if self.singles == 1 else 0.95 * common + np.sqrt(1 - 0.95**2) * own
+        prior = np.log(self.share / (1 - self.share))
+        return labels, self.distance * (self.distance * (labels - 0.5) + noise) * 0.9 + prior, groups
+
+
+WORLDS = (
+    World(200, 0.4, 2.0),
+    World(200, 0.25, 1.2),
+    World(300, 0.75, 3.2),
+    World(500, 0.4, 2.5),
+    World(200, 0.4, 2.0, singles=0.9),
+    World(500, 0.7, 3.0, singles=0.9),
+    World(500, 0.4, 2.0, singles=0.7, spread=3.0),
+)
+
+
+def main() -> None:
+    options = parse_options()
+    for world in WORLDS:
+        begun = time.perf_counter()
+        rows = coverage(world, options.repeats, options.rounds, options.metrics)
+        title = f"{world.title}: {options.repeats} test sets in {time.perf_counter() - begun:.0f} s"
+        print_rows(("metric", "truth", "covered", "below, above", "percentile", "below, above"), rows, title)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=1000, help="test sets of each world (1,000)")
+    parser.add_argument("--rounds", type=int, default=1000, help="resamples of each test set (1,000)")
+    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=USUAL, help=f"which ({' '.join(USUAL)})")
+    return parser.parse_args()
+
+
+def coverage(world: World, repeats: int, rounds: int, metrics: tuple[str, ...]) -> list[list[str]]:
+    """Return the rows of the table of one world."""
+    generator = np.random.default_rng(0)
+    labels, logits, _ = world.draw(generator, MILLION)
+    truth = resampled_scores(labels, sigmoid(logits), 0.5, np.ones((1, MILLION), np.uint8), metrics, logits)
+    ends = {name: np.full((2, repeats, 2), np.nan) for name in metrics}  # by method, repeat, low and high
+    points = {name: np.empty(repeats) for name in metrics}
+    for repeat in range(repeats):
+        labels, logits, groups = world.draw(generator, world.n)
+        found = bootstrap_intervals(
+            labels, sigmoid(logits), 0.5, groups=groups, logits=logits, metrics=metrics, rounds=rounds, seed=repeat
+        )
+        weights = resampled_weights(world.n, groups, rounds, repeat)
+        drawn = resampled_scores(labels, sigmoid(logits), 0.5, weights, metrics, logits)
+        once = resampled_scores(labels, sigmoid(logits), 0.5, np.ones((1, world.n), np.uint8), metrics, logits)
+        for name in metrics:
+            points[name][repeat] = once[name][0]
+            ends[name][0, repeat] = found[name] or np.nan
+            ends[name][1, repeat] = np.nanquantile(drawn[name], [0.025, 0.975])
+    return [_row(name, points[name].mean() if name == "ece" else truth[name][0], ends[name]) for name in metrics]
+
+
+def _row(name: str, truth: float, ends: NDArray[np.float64]) -> list[str]:
+    row = [name, f"{truth:.3f}"]
+    for low, high in (method.T for method in ends):
+        below, above = float((truth < low).mean()), float((truth > high).mean())
+        row += [f"{1 - below - above:.1%}", f"{below:.1%}, {above:.1%}"]
+    return row
+
+
+if __name__ == "__main__":
+    main()

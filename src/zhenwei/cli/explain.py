@@ -1,0 +1,77 @@
+"""`zhenwei explain`: the words that swayed a verdict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from zhenwei.cli.figures import JsonTarget, write_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from zhenwei.inference import Explanation
+
+STRONGEST = 8  # words that are listed beside the coloured text
+
+
+def explain(
+    run: Path = typer.Argument(help="A run's folder, a bundle, or an exported detector."),
+    text: str = typer.Argument(help="The text to judge and explain."),
+    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page with the coloured text, too."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
+    json: str | None = JsonTarget,
+) -> None:
+    """Judge TEXT with the detector in RUN, and show the words that spoke for fake and for real."""
+    from rich.console import Console
+
+    from zhenwei.inference import Detector
+
+    explanation = Detector.load(run, device).explain(text)
+    if json is not None:
+        write_json(explanation.to_dict(), json)
+    if html is not None:
+        from zhenwei.evaluation.report import write_explanation_page
+
+        prediction = explanation.prediction
+        write_explanation_page(explanation.words, prediction.to_dict(), explanation.attention, html)
+    console = Console(stderr=json == "-", highlight=False)
+    prediction = explanation.prediction
+    console.print(
+        f"{prediction.verdict}: probability of fake {prediction.probability:.3f}, threshold {prediction.threshold:.3f}"
+    )
+    console.print(_coloured(explanation))
+    console.print(_strongest(explanation))
+    for warning in prediction.warnings:
+        console.print(f"warning: {warning}", markup=False)
+    if html is not None:
+        console.print(f"wrote {html}", markup=False)
+
+
+def _coloured(explanation: "Explanation") -> "Text":
+    """Return the text with its words coloured: towards fake red and underlined, towards real blue."""
+    from rich.text import Text
+
+    strongest = max((abs(sway) for _, sway in explanation.words), default=0.0) or 1.0
+    text = Text()
+    for word, sway in explanation.words:
+        share = abs(sway) / strongest
+        shown = "".join(c if c.isprintable() or c == "\n" else " " for c in word)  # no control codes to the terminal
+        style = ""
+        if share >= 1 / 6:
+            colour = "red" if sway > 0 else "blue"
+            style = f"bold {colour}" if share >= 1 / 2 else colour
+            style += " underline" if sway > 0 else ""
+        text.append(shown, style)
+    return text
+
+
+def _strongest(explanation: "Explanation") -> "Text":
+    """Return the words that swayed the verdict most, with their sways."""
+    from rich.text import Text
+
+    spoke = [(word.strip(), sway) for word, sway in explanation.words if word.strip() and sway != 0.0]
+    ranked = sorted(spoke, key=lambda each: abs(each[1]), reverse=True)[:STRONGEST]
+    text = Text("by how much the logit of fake falls without a word: ")
+    text.append(", ".join(f"{word} {sway:+.2f}" for word, sway in ranked) or "no word makes a difference")
+    return text

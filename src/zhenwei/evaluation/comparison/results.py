@@ -1,0 +1,30 @@
+"""The results of a comparison as files: JSON, CSV, Markdown and HTML."""
+
+import csv
+import io
+from importlib import import_module
+from pathlib import Path
+
+from zhenwei.evaluation.comparison.records import Comparison
+from zhenwei.evaluation.comparison.table import csv_rows, markdown
+from zhenwei.training.bundle import write_json
+from zhenwei.training.whole_folder import write_whole
+
+
+def write_results(comparison: Comparison, folder: Path) -> None:
+    """Write `comparison.json`, `.csv`, `.md` and `.html`, each whole or not at all.
+
+    Raises:
+        OSError: If one cannot be written; older ones are left as they were.
+    """
+    rows = list(csv_rows(comparison))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(text.getvalue(), folder / "comparison.csv")
+    write_whole(markdown(comparison), folder / "comparison.md")
+    write_page = getattr(import_module("zhenwei.evaluation.report"), "write_comparison_page", None)  # matplotlib
+    if write_page is not None:
+        write_page(comparison, folder / "comparison.html")
+    write_json(comparison.to_dict(), folder / "comparison.json")

@@ -1,0 +1,141 @@
+"""The table of a comparison as text: for a terminal, for Markdown, and as rows for CSV."""
+
+from collections.abc import Iterator
+
+from zhenwei.evaluation.comparison.records import ComparedDetector, Comparison, Difference, Summary
+
+PART_NAMES = {"val": "val (the past)", "test": "test (the future)"}
+METRIC_NAMES = {
+    "macro_f1": "macro-F1", "auc": "AUC", "spauc": "SPAUC", "acc": "accuracy", "f1_fake": "F1 of fakes", "ece": "ECE",
+    "brier": "Brier score",
+}  # fmt: skip
+
+
+def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the main table: one row per detector, the past beside the future."""
+    parts = [part.name for part in comparison.parts]
+    last = parts[-1]
+    header = ["detector", "runs", *(f"{part} macro-F1" for part in parts), f"{last} AUC"]
+    if comparison.baseline:
+        header += [f"{last} macro-F1 against {comparison.baseline}", "p (Holm)"]
+    header += ["minutes", "peak memory"]
+    rows = []
+    for detector in comparison.detectors:
+        row = [detector.name, _runs(detector), *(shown(detector.summaries[part]["macro_f1"]) for part in parts)]
+        row.append(shown(detector.summaries[last]["auc"], interval=False))
+        if comparison.baseline:
+            found = difference_to_baseline(comparison, detector.name, last, "macro_f1")
+            row += ["-", "-"] if found is None else [shown_difference(found), shown_p(found)]
+        rows.append([*row, _minutes(detector), _memory(detector)])
+    return header, rows
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Return what must be known to read the table, in sentences."""
+    parts = "; ".join(
+        f"{PART_NAMES[part.name]}: {part.n:,} articles, {part.n_fake:,} fake, in {part.n_groups:,} groups of "
+        "near-duplicates"
+        for part in comparison.parts
+    )
+    return [
+        f"{parts}.",
+        "Mean ± standard deviation over the runs, at each detector's own threshold; in brackets the 95% interval over "
+        "articles (bootstrap of groups) and seeds.",
+        "p: two-sided, paired over the articles, corrected for all differences and parts (Holm); * below 0.05. Minutes "
+        "and peak memory: mean and most of one run.",
+    ]
+
+
+def markdown(comparison: Comparison) -> str:
+    """Return the comparison as a Markdown page."""
+    header, rows = table(comparison)
+    lines = ["# Comparison of detectors", "", *_markdown_table(header, rows), ""]
+    lines += [line for note in notes(comparison) for line in (note, "")]
+    for warning in comparison.warnings:
+        lines += [f"> **Warning:** {warning}.", ""]
+    for part in comparison.parts:
+        lines += [f"## {PART_NAMES[part.name]}", ""]
+        metrics = list(METRIC_NAMES)
+        scores = [
+            [each.name, *(shown(each.summaries[part.name][metric], interval=False) for metric in metrics)]
+            for each in comparison.detectors
+        ]
+        lines += [*_markdown_table(["detector", *(METRIC_NAMES[metric] for metric in metrics)], scores), ""]
+        found = [each for each in comparison.differences if each.part == part.name and each.metric == "macro_f1"]
+        pairs = [[f"{each.first} - {each.second}", shown_difference(each), shown_p(each)] for each in found]
+        if pairs:
+            lines += [*_markdown_table(["macro-F1 of", "difference", "p (Holm)"], pairs), ""]
+    versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
+    lines += ["## How to do it again", "", f"    {comparison.command}", "", f"{versions}.", ""]
+    return "\n".join(lines)
+
+
+def csv_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
+    """Yield one row per detector, part and metric."""
+    for detector in comparison.detectors:
+        for part, summaries in detector.summaries.items():
+            for metric, summary in summaries.items():
+                found = difference_to_baseline(comparison, detector.name, part, metric)
+                low, high = summary.interval or (None, None)
+                yield {
+                    "detector": detector.name, "part": part, "metric": metric, "runs": len(detector.runs),
+                    "mean": summary.mean, "deviation": summary.deviation, "low": low, "high": high,
+                    "baseline": comparison.baseline or None,
+                    "difference": found.difference if found else None,
+                    "difference_low": found.interval[0] if found else None,
+                    "difference_high": found.interval[1] if found else None,
+                    "p": found.p if found else None, "p_holm": found.p_holm if found else None,
+                }  # fmt: skip
+
+
+def difference_to_baseline(comparison: Comparison, detector: str, part: str, metric: str) -> Difference | None:
+    """Return how much a detector is above the baseline; None for the baseline itself, or where it is undefined."""
+    for each in comparison.differences:
+        if (each.part, each.metric, each.first, each.second) == (part, metric, detector, comparison.baseline):
+            return each
+    return None
+
+
+def shown(summary: Summary, interval: bool = True) -> str:
+    """Return a score as people read it: mean, deviation and interval."""
+    if summary.mean is None:
+        return "undefined"
+    text = f"{summary.mean:.3f}"
+    if summary.deviation is not None:
+        text += f" ± {summary.deviation:.3f}"
+    if interval and summary.interval is not None:
+        text += f" [{summary.interval[0]:.3f}, {summary.interval[1]:.3f}]"
+    return text
+
+
+def shown_difference(found: Difference) -> str:
+    """Return a difference as people read it, with its interval."""
+    return f"{found.difference:+.3f} [{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]"
+
+
+def shown_p(found: Difference) -> str:
+    """Return a corrected p-value as people read it, with a star where it is significant."""
+    text = "< 0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}"
+    return text + (" *" if found.significant else "")
+
+
+def _runs(detector: ComparedDetector) -> str:
+    return "1 (any seed)" if detector.config["model"]["name"] == "tfidf" else str(len(detector.runs))
+
+
+def _minutes(detector: ComparedDetector) -> str:
+    seconds = [run.seconds for run in detector.runs if run.seconds is not None]
+    return f"{sum(seconds) / len(seconds) / 60:.1f}" if seconds else "-"
+
+
+def _memory(detector: ComparedDetector) -> str:
+    peaks = [run.peak_memory for run in detector.runs if run.peak_memory is not None]
+    return f"{max(peaks) / 2**20:,.0f} MiB" if peaks else "-"
+
+
+def _markdown_table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"| --- | {' | '.join(['---:'] * (len(header) - 1))} |",
+        *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows),
+    ]

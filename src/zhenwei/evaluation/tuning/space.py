@@ -1,0 +1,178 @@
+"""The space in which settings are searched: declared in JSON, or a sensible one for each detector."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from zhenwei.config import Config
+from zhenwei.config.section import did_you_mean, short
+from zhenwei.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+FORMS = '{"low": 1e-4, "high": 1e-2, "log": true}, with "step" for whole steps, or {"choices": [64, 128]}'
+NOT_SEARCHED = ("data.root_path", "data.train", "data.val", "data.test", "model.name", "output", "seed",
+                "training.device", "training.monitor")  # fmt: skip
+
+_NETWORK: dict[str, Any] = {
+    "training.lr": {"low": 2e-4, "high": 5e-3, "log": True},
+    "training.weight_decay": {"low": 1e-5, "high": 0.5, "log": True},
+    "training.batch_size": {"choices": [16, 32, 64]},
+    "model.dropout": {"low": 0.0, "high": 0.6},
+    "data.aug_prob": {"low": 0.0, "high": 0.4},
+}
+_PRETRAINED: dict[str, Any] = {
+    **{name: _NETWORK[name] for name in ("model.dropout", "training.batch_size", "training.weight_decay")},
+    "training.lr": {"low": 2e-5, "high": 1e-3, "log": True},
+    "training.pretrained_lr": {"low": 5e-6, "high": 1e-4, "log": True},
+}
+_OWN: dict[str, dict[str, Any]] = {
+    "bigru": {"model.hidden_dim": {"choices": [64, 96, 128, 192]}},
+    "textcnn": {"model.filters": {"choices": [32, 64, 96]}},
+    "eann": {"model.domain_loss_weight": {"low": 0.1, "high": 2.0, "log": True}},
+    "mdfend": {"model.n_experts": {"choices": [3, 5, 7]}},
+    "bert": {"model.finetune_layers": {"choices": [1, 2, 4]}},
+    "bert_emo": {"model.finetune_layers": {"choices": [1, 2, 4]}},
+}
+_TFIDF: dict[str, Any] = {
+    "model.C": {"low": 0.1, "high": 300.0, "log": True},
+    "model.min_df": {"low": 1, "high": 5},
+    "model.ngram_range": {"choices": [[1, 2], [1, 3], [1, 4], [2, 4]]},
+    "model.sublinear_tf": {"choices": [True, False]},
+}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One setting that is searched.
+
+    Attributes:
+        name: As `--set` calls it: `training.lr`.
+        low: Least value; None where there are choices.
+        high: Largest value.
+        step: Distance of two values; None: any value between, or every whole number.
+        log: Whether to search by orders of magnitude.
+        whole: Whether values are whole numbers.
+        choices: All values, where they are few.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def suggest(self, trial: "Trial") -> Any:
+        """Ask a trial for a value."""
+        if self.choices:  # lists as JSON text: a study keeps plain values alone
+            return json.loads(trial.suggest_categorical(self.name, [json.dumps(choice) for choice in self.choices]))
+        assert self.low is not None
+        assert self.high is not None
+        if self.whole:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
+
+    def ends(self) -> tuple[Any, ...]:
+        """Return the values that must be right for all to be right."""
+        return self.choices or (self.low, self.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a space declares it."""
+        if self.choices:
+            return {"choices": list(self.choices)}
+        found: dict[str, Any] = {"low": self.low, "high": self.high}
+        return found | ({"step": self.step} if self.step is not None else {}) | ({"log": True} if self.log else {})
+
+
+def default_space(config: Config) -> dict[str, Any]:
+    """Return the space that is searched for a detector unless another is declared."""
+    name = config.model.name
+    if name == "tfidf":
+        return _TFIDF
+    common = _NETWORK if config.model.pretrained is None else _PRETRAINED
+    return {**common, **_OWN.get(name, {})}
+
+
+def read_space(path: Path | None, config: Config) -> list[Dimension]:
+    """Read a declared space, and check every name and value of it against the settings.
+
+    Args:
+        path: A JSON file; None: the detector's default space.
+        config: The settings that are searched from.
+
+    Raises:
+        ConfigError: If the file is missing or no JSON, a setting is unknown, or a value would be refused.
+    """
+    where = str(path) if path is not None else f"the default space of '{config.model.name}'"
+    declared = _read(path) if path is not None else default_space(config)
+    if not declared:
+        raise ConfigError(f"{where}: is empty; expected one setting at least, as in training.lr: {FORMS}")
+    dimensions = [_dimension(name, value, where, config) for name, value in declared.items()]
+    for dimension in dimensions:
+        for value in dimension.ends():
+            _check_value(dimension.name, value, where, config)
+    return dimensions
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        declared = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"--space: {path}: {(error.strerror or str(error)).lower()}; expected a JSON file") from None
+    except ValueError as error:
+        raise ConfigError(f"--space: {path}: is not JSON: {error}") from None
+    if not isinstance(declared, dict):
+        raise ConfigError(f"{path}: found a JSON {type(declared).__name__}; expected an object of settings")
+    return declared
+
+
+def _dimension(name: str, value: Any, where: str, config: Config) -> Dimension:
+    """Read one line of a space."""
+    known = dict(_values(config))
+    if name not in known:
+        raise ConfigError(f"{where}: unknown setting '{name}'; {did_you_mean(name, known)}")
+    if name in NOT_SEARCHED or name.split(".", maxsplit=1)[0] in NOT_SEARCHED:
+        raise ConfigError(f"{where}: '{name}' cannot be searched: it says what is compared, or where")
+    wrong = ConfigError(f"{where}: {name}: found {short(value)}; expected {FORMS}")
+    if not isinstance(value, Mapping):
+        raise wrong
+    if value.keys() == {"choices"}:
+        choices = value["choices"]
+        if not isinstance(choices, list) or not choices:
+            raise wrong
+        return Dimension(name, choices=tuple(choices))
+    low, high, step, log = value.get("low"), value.get("high"), value.get("step"), value.get("log", False)
+    if not {"low", "high"} <= value.keys() <= {"low", "high", "step", "log"} or not isinstance(log, bool):
+        raise wrong
+    if not _is_number(low) or not _is_number(high) or not (step is None or _is_number(step)) or low > high:
+        raise wrong
+    if (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
+        raise ConfigError(f"{where}: {name}: found {short(value)}; log wants low above 0 and no step, step above 0")
+    whole = isinstance(low, int) and isinstance(high, int) and not isinstance(known[name], float)
+    return Dimension(name, low, high, step, log, whole)
+
+
+def _check_value(name: str, value: Any, where: str, config: Config) -> None:
+    try:
+        Config.load(config, [f"{name}={json.dumps(value)}"])
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {str(error).removeprefix('config: ')}") from None
+
+
+def _values(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield the names of all settings, with their values."""
+    for section, value in config.to_dict().items():
+        if isinstance(value, dict):
+            yield from ((f"{section}.{name}", inner) for name, inner in value.items())
+        else:
+            yield section, value
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

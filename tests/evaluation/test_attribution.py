@@ -1,0 +1,90 @@
+"""The words that swayed a detector."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zhenwei import Trainer
+from zhenwei.evaluation import judge_articles
+from zhenwei.evaluation.attribution import MOST_VARIANTS, cut_words, word_sways
+from zhenwei.news import Article
+from zhenwei.training import Bundle, load_bundle
+
+CPU = torch.device("cpu")
+TEXTS = [
+    "据云溪通报，大蒜检测合格，供应恢复正常。",
+    "听说云溪的大蒜出大事了！！\n 赶紧 转给家人@小明 [泪] http://t.cn/abc 👨‍👩‍👧 iPhone12 3.5% don't",
+    "。",
+    "nyt新闻http://t.cn/8kbl转发",
+]
+
+
+def logit(bundle: Bundle, text: str) -> float:
+    return float(judge_articles(bundle, bundle.reader().encode([Article(content=text)]), CPU, 1)[0])
+
+
+class TestCut:
+    @pytest.mark.parametrize("text", TEXTS)
+    def test_words_joined_give_the_text_back(self, text: str) -> None:
+        assert "".join(cut_words(text)) == text
+
+    def test_chinese_is_cut_by_a_dictionary_and_the_rest_in_runs(self) -> None:
+        assert cut_words("大蒜检测合格") == ["大蒜", "检测", "合格"]
+        assert cut_words(TEXTS[1])[-17:] == [
+            *(" ", "转给", "家人", "@小明", " ", "[泪]", " ", "http://t.cn/abc", " ", "👨‍👩‍👧", " "),
+            *("iPhone", "12", " ", "3.5%", " ", "don't"),
+        ]
+        assert cut_words(TEXTS[3]) == ["nyt", "新闻", "http://t.cn/8kbl", "转发"]
+
+
+class TestSways:
+    def test_each_detector_gives_every_word_of_each_text_a_sway(self, tfidf: Bundle, tiny_run: Path) -> None:
+        for bundle in (tfidf, load_bundle(tiny_run)):
+            sways = word_sways(bundle, [Article(content=text) for text in TEXTS], CPU)
+            assert ["".join(word for word, _ in words) for words in sways] == TEXTS
+            assert any(sway for _, sway in sways[0])
+
+    def test_the_words_that_make_a_fake_speak_for_fake(self, tfidf: Bundle) -> None:
+        fake, real = word_sways(
+            tfidf, [Article(content="听说云溪的大蒜出大事了"), Article(content="据云溪通报，大蒜检测合格")], CPU
+        )
+        assert dict(fake)["听说"] > 0 > dict(real)["通报"]
+        assert max(fake, key=lambda pair: abs(pair[1]))[1] > 0 > max(real, key=lambda pair: abs(pair[1]))[1]
+
+    def test_a_sway_is_what_the_logit_loses_with_the_word(self, tiny_run: Path) -> None:
+        bundle = load_bundle(tiny_run)  # it was trained without masks: a word is taken away
+        sways = word_sways(bundle, [Article(content="听说云溪的大蒜")], CPU)[0]
+        whole = logit(bundle, "听说云溪的大蒜")
+        assert [word for word, _ in sways][-1] == "大蒜"
+        assert sways[-1][1] == pytest.approx(whole - logit(bundle, "听说云溪的"), abs=1e-5)
+
+    def test_a_detector_that_was_trained_with_masks_reads_them(
+        self, tiny_settings: Callable[..., dict[str, Any]], tmp_path: Path
+    ) -> None:
+        Trainer(tiny_settings(tmp_path / "run", data={"aug_prob": 0.2})).train()
+        bundle = load_bundle(tmp_path / "run")
+        encoded = bundle.reader().encode([Article(content="听说大蒜")])
+        masked = encoded.tokens.ids.copy()
+        masked[1:3] = bundle.tokenizer.mask_id
+        tokens = replace(encoded.tokens, ids=masked)
+        without = float(judge_articles(bundle, replace(encoded, tokens=tokens), CPU, 1)[0])
+        sways = word_sways(bundle, [Article(content="听说大蒜")], CPU)[0]
+        assert sways[0][0] == "听说"
+        assert sways[0][1] == pytest.approx(logit(bundle, "听说大蒜") - without, abs=1e-5)
+
+    def test_what_was_not_read_has_no_sway(self, tiny_run: Path) -> None:
+        bundle = load_bundle(tiny_run)  # reads 40 tokens
+        sways = word_sways(bundle, [Article(content="听说" + "的" * 50 + "大蒜 ")], CPU)[0]
+        assert [sway for word, sway in sways if word in ("大蒜", " ")] == [0.0, 0.0]
+
+    def test_words_of_long_texts_are_taken_out_together(self, tfidf: Bundle) -> None:
+        tfidf.config = tfidf.config.model_copy(update={"data": tfidf.config.data.model_copy(update={"max_len": 1000})})
+        text = "听说，大蒜！" * 150  # 600 words, which the detector reads, and 300 that it does not
+        sways = word_sways(tfidf, [Article(content=text + "的" * 900)], CPU)[0]
+        assert "".join(word for word, _ in sways) == text + "的" * 900
+        assert MOST_VARIANTS // 2 < len(sways) <= MOST_VARIANTS + 1
+        assert sways[-1][1] == 0.0

@@ -1,0 +1,54 @@
+"""Which mistakes are shown, and in which order."""
+
+import numpy as np
+import pytest
+
+from zhenwei.evaluation.mistakes import worst_mistakes
+from zhenwei.news import Article
+
+LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 0])
+LOGITS = np.array([3.0, 2.0, 1.0, 0.5, -2.5, -0.5, 4.0, -4.0])  # rows 1 to 4 are false alarms, 5 and 6 missed fakes
+ARTICLES = [Article(content=f"第{n}条", id=f"n{n}", label=int(LABELS[n - 1]), time="2020-01-02") for n in range(1, 9)]
+APART = np.arange(8)
+
+
+def rows(count: int, threshold: float = 0.5, groups: np.ndarray = APART, labels: np.ndarray = LABELS) -> list[int]:
+    return [mistake.row for mistake in worst_mistakes(ARTICLES, labels, LOGITS, threshold, groups, count)]
+
+
+def test_the_surest_comes_first_and_half_are_of_each_kind() -> None:
+    assert rows(4) == [1, 5, 2, 6]
+    assert rows(2) == [1, 5]
+    assert rows(1) == [1]
+    assert rows(3) == [1, 5, 2]
+
+
+def test_what_one_kind_leaves_free_the_other_takes() -> None:
+    assert rows(6) == rows(20) == [1, 5, 2, 3, 4, 6]
+    assert rows(5) == [1, 5, 2, 3, 6]
+
+
+def test_one_kind_alone_takes_all() -> None:
+    assert rows(3, labels=np.zeros(8, int)) == [7, 1, 2]
+
+
+def test_no_mistakes_and_none_wanted() -> None:
+    assert rows(5, labels=(LOGITS > 0).astype(int)) == []
+    assert rows(0) == []
+
+
+def test_near_duplicates_are_shown_once_by_the_surest() -> None:
+    assert rows(20, groups=np.array([0, 0, 0, 1, 2, 2, 3, 4])) == [1, 5, 4]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_threshold_that_no_probability_can_cross(threshold: float) -> None:
+    wrongly_called = 0 if threshold == 0 else 1
+    assert set(rows(20, threshold)) == {row for row, label in enumerate(LABELS, start=1) if label == wrongly_called}
+
+
+def test_a_mistake_says_all_that_is_known_of_its_article() -> None:
+    worst = worst_mistakes(ARTICLES, LABELS, LOGITS, 0.5, APART, 1)[0]
+    assert (worst.row, worst.id, worst.content, worst.label, worst.domain) == (1, "n1", "第1条", "real", None)
+    assert worst.time == "2020-01-02 00:00:00"
+    assert worst.probability == pytest.approx(1 / (1 + np.exp(-3.0)))

@@ -1,0 +1,127 @@
+"""Every detector, exported, judges as it did: over the whole registry, from every start, plain and with ENDEF."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from zhenwei import Article, Config, Detector
+from zhenwei.config import detector_names
+from zhenwei.inference.onnx_backend import OnnxNetwork
+from zhenwei.inference.onnx_export import export_onnx
+from zhenwei.models import FittedNetwork, Vocabulary, build_network, network_needs
+from zhenwei.tokens import collate, encode_articles, load_pretrained_tokenizer
+from zhenwei.training import Bundle, save_bundle
+from zhenwei.training.calibration import Calibration
+from zhenwei.training.reader import LearnedFields
+
+MAX_LEN = 40
+SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "filters": 8, "n_experts": 2, "num_layers": 2, "min_df": 1}
+DOMAINS = ("健康", "社会")
+LONGEST, SHORTEST, FOREIGN = "大蒜" * 100, "。", "Ceci n'est pas une nouvelle"
+
+
+def settings_of(detector: str) -> set[str]:
+    return set(type(Config.load({"model": {"name": detector}}).model).model_fields)
+
+
+def cases() -> Iterator[Any]:
+    """Every detector, from scratch and from a pretrained encoder, and with ENDEF."""
+    for name in detector_names():
+        known = settings_of(name)
+        starts: list[dict[str, Any]] = [{}]
+        if "use_pretrained_bert" in known:
+            starts = [{"use_pretrained_bert": start} for start in (False, True) if start or name != "bert"]
+        if name == "mdfend":
+            starts[0] |= {"domain_at_prediction": "own"} if "domain_at_prediction" in known else {}
+        if "use_residual" in known:
+            starts[0] |= {"use_residual": True}
+        if "debias" in known:
+            starts.append({**starts[0], "debias": "endef"})
+        for start in starts:
+            yield pytest.param({"name": name, **start}, id=" ".join([name, *(f"{k}={v}" for k, v in start.items())]))
+
+
+@dataclass
+class Pair:
+    """A detector and what was exported of it."""
+
+    torch: Detector
+    onnx: Detector
+
+
+@pytest.fixture(scope="module", params=list(cases()))
+def pair(
+    request: pytest.FixtureRequest,
+    tiny_bert: Path,
+    make_posts: Callable[..., list[dict[str, Any]]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Pair:
+    model = {
+        **{key: value for key, value in SMALL.items() if key in settings_of(request.param["name"])},
+        **request.param,
+    }
+    if model["name"] in ("bert", "bert_emo") or model.get("use_pretrained_bert"):
+        model["bert_model_name"] = str(tiny_bert)
+    config = Config.load({"model": model, "data": {"max_len": MAX_LEN}})
+    tokenizer = load_pretrained_tokenizer(str(tiny_bert))
+    needs = network_needs(config.model, training=True)
+    learned = LearnedFields(DOMAINS if "domain" in needs else (), 3 if "emotion" in needs else 0)
+    vocabulary = Vocabulary(
+        tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN, domains=learned.domain_names, emotion_size=learned.emotion_size
+    )
+    torch.manual_seed(0)
+    network = build_network(config.model, vocabulary)
+    if isinstance(network, FittedNetwork):
+        articles = [Article(**row) for row in make_posts(60)]
+        network.fit(encode_articles(articles, tokenizer, MAX_LEN), 0)
+    bundle = Bundle(
+        config, tokenizer, network, 0.45, learned=learned, calibration=Calibration("platt", slope=3.0, intercept=0.2)
+    )
+    folder = tmp_path_factory.mktemp("pair")
+    save_bundle(bundle, folder / "bundle")
+    export_onnx(folder / "bundle", folder / "exported")
+    return Pair(Detector.load(folder / "bundle", "cpu"), Detector.load(folder / "exported", "cpu"))
+
+
+@pytest.fixture(scope="module")
+def articles(make_posts: Callable[..., list[dict[str, Any]]]) -> list[Article]:
+    """Posts of two domains and of none, the shortest and the longest, and one in another writing."""
+    chance = np.random.default_rng(0)
+    texts = [*(row["content"] for row in make_posts(75, seed=5)), SHORTEST, LONGEST, FOREIGN]
+    domains = (*DOMAINS, None, "体育")
+    return [
+        Article(content=text, domain=domains[number % 4], emotion=chance.random(3).tolist(), id=str(number))
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_it_judges_as_its_network_does(pair: Pair, articles: list[Article]) -> None:
+    expected, found = (list(detector.predict_articles(articles)) for detector in (pair.torch, pair.onnx))
+    assert isinstance(pair.onnx.bundle.network, OnnxNetwork)
+    assert [one.probability for one in found] == pytest.approx([one.probability for one in expected], abs=1e-4)
+    assert len({round(one.probability, 6) for one in expected}) > 10
+    for one, other in zip(found, expected, strict=True):
+        assert (one.text, one.threshold, one.warnings, one.id) == (other.text, 0.45, other.warnings, other.id)
+        assert one.verdict == other.verdict or abs(other.probability - 0.45) < 1e-4
+    assert [len(one.warnings) for one in found[-3:]] == [0, 1, 1]
+
+
+def test_batches_of_any_shape_pass(pair: Pair, articles: list[Article]) -> None:
+    encoded = pair.torch.bundle.reader().encode(articles)
+    for count in (1, 2, 5, len(articles)):
+        for start in range(0, len(articles), 13):
+            rows = np.arange(start, min(start + count, len(articles)))
+            batch = collate(encoded, rows, pad_id=pair.torch.bundle.tokenizer.pad_id)
+            with torch.inference_mode():
+                graph, network = (detector.bundle.network(batch) for detector in (pair.onnx, pair.torch))
+            torch.testing.assert_close(graph.logits, network.logits, atol=1e-4, rtol=0)
+            for name in ("attention", "features"):
+                expected, found = getattr(network, name), getattr(graph, name)
+                assert (expected is None) == (found is None)
+                if expected is not None:
+                    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,77 @@
+"""A comparison that was killed or interrupted, and begun again, ends as the one that nobody disturbed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+KILLED, INTERRUPTED = -9, 130
+# With two at a time, when the second run ends at least one other is under way.
+MOMENT = {"event": "log", "text": "; 2 of 5"}
+ENDINGS = {"killed": ("SIGKILL", KILLED), "interrupted": ("SIGINT", INTERRUPTED)}
+
+
+@pytest.fixture(scope="module")
+def comparisons(
+    tmp_path_factory: pytest.TempPathFactory,
+    run_settings: Callable[..., dict[str, Any]],
+    run_jobs: Callable[..., list[tuple[int, str]]],
+) -> dict[str, Any]:
+    """An undisturbed comparison, and others that were ended and begun again; and how each command ended."""
+    folder = tmp_path_factory.mktemp("comparisons")
+    sources = []
+    for name, dropout in (("low", 0.1), ("high", 0.4)):
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(run_settings(folder / "unused", model={"dropout": dropout})))
+        sources.append(str(path))
+
+    def job(name: str, **further: Any) -> dict[str, Any]:
+        return {"argv": ["compare", *sources, "--seeds", "2", "--jobs", "2", "--out", str(folder / name)], **further}
+
+    jobs = {"undisturbed": job("undisturbed")}
+    for name, (which, _) in ENDINGS.items():
+        jobs[f"{name}: ended"] = job(name, at=MOMENT, do={"signal": which})
+        jobs[f"{name}: begun again"] = job(name)
+    return {"folder": folder, **dict(zip(jobs, run_jobs(list(jobs.values())), strict=True))}
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """What comparison.json says, but for what a run has cost and where it is kept."""
+    found: dict[str, Any] = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    for detector in found["detectors"]:
+        for run in detector["runs"]:
+            for name in ("seconds", "peak_memory", "loaded", "folder"):
+                del run[name]
+    del found["command"]
+    return found
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_begun_again_it_ends_as_the_undisturbed_one(comparisons: dict[str, Any], ending: str) -> None:
+    ended, begun_again = comparisons[f"{ending}: ended"], comparisons[f"{ending}: begun again"]
+    assert ended[0] == ENDINGS[ending][1], ended[1]
+    assert "Traceback" not in ended[1]
+    assert begun_again[0] == 0, begun_again[1]
+    assert comparisons["undisturbed"][0] == 0, comparisons["undisturbed"][1]
+    assert figures(comparisons["folder"] / ending) == figures(comparisons["folder"] / "undisturbed")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_it_costs_at_most_the_runs_under_way(comparisons: dict[str, Any], ending: str) -> None:
+    _, said = comparisons[f"{ending}: begun again"]
+    assert "2 of 5 runs have ended before" in said
+    loaded = [
+        run["loaded"]
+        for detector in json.loads((comparisons["folder"] / ending / "comparison.json").read_text())["detectors"]
+        for run in detector["runs"]
+    ]
+    assert loaded.count(True) >= 2
+
+
+def test_no_results_are_written_before_all_runs_have_ended(comparisons: dict[str, Any]) -> None:
+    assert comparisons["undisturbed"][1].index("5 of 5") < comparisons["undisturbed"][1].index("comparing 3 detectors")
+    assert "comparing" not in comparisons["killed: ended"][1]
