@@ -1,0 +1,103 @@
+"""A browser for the tests: headless Chromium, or a skip that says why; pages to open in it."""
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+NEEDED = "ZHENWEI_BROWSER_TESTS"  # "required": a machine without a browser fails, as in continuous integration
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+RECORDS = Path(__file__).parents[1] / "evaluation" / "report" / "records.py"
+
+
+class Browser:
+    """A browser, and what it did: console messages and requests."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, width: int, scheme: str = "light", media: str = "screen") -> None:
+        """Show a page at a width, in light or dark colours, as on a screen or as in print."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+        for log in ("browser", "performance"):
+            self.driver.get_log(log)
+        self.driver.get(page.as_uri())
+
+    def run(self, script: str) -> Any:
+        """Return what a script returns in the page."""
+        return self.driver.execute_script(script)
+
+    def messages(self) -> list[str]:
+        """What the console says: errors and warnings."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """What was asked for since the page was opened."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [
+            event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+        ]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Headless Chromium with a profile of its own."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromedriver = shutil.which("chromedriver")
+    if chromium is None or chromedriver is None:
+        reason = "no chromium and chromedriver here; on Debian: apt install chromium chromium-driver fonts-noto-cjk"
+        if os.environ.get(NEEDED) == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from selenium import webdriver  # noqa: PLC0415  # only where there is a browser
+    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+    yield Browser(driver)
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def records() -> ModuleType:
+    """The records that the pages' other tests use."""
+    spec = importlib.util.spec_from_file_location("report_records", RECORDS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory, records: Any, tiny_run: Path) -> dict[str, Path]:
+    """The pages by name: full ones, and ones that lack all that may be lacking."""
+    from zhenwei.evaluation import report  # noqa: PLC0415  # heavy: only where there is a browser
+
+    place = tmp_path_factory.mktemp("pages")
+    both = [records.assessment("val"), records.assessment("test")]
+    return {
+        "run": report.write_run_page(tiny_run, place / "run.html", both, records.audit()),
+        "run-alone": report.write_run_page(tiny_run, place / "run-alone.html"),
+        "assessment": report.write_assessment_page(both[1], place / "assessment.html"),
+        "bare": report.write_assessment_page(records.bare_assessment(), place / "bare.html"),
+        "comparison": report.write_comparison_page(records.comparison(), place / "comparison.html"),
+        "single": report.write_comparison_page(records.comparison((1,), test=False), place / "single.html"),
+        "audit": report.write_audit_page(records.audit(), place / "audit.html"),
+    }

@@ -1,0 +1,82 @@
+"""`zhenwei report`: judges a run's own files and writes its page into its folder."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from zhenwei.evaluation import assess_file
+from zhenwei.training import load_bundle
+
+
+def moved_data(run: Path, data_folder: Path, tmp_path: Path) -> Path:
+    """Let a run remember files that a test may change: copies of its own."""
+    place = Path(shutil.copytree(data_folder, tmp_path / "data"))
+    path = run / "checkpoints" / "best" / "detector.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    for part, each in description["facts"]["files"].items():
+        each["path"] = str(place / f"{part}.json")
+    path.write_text(json.dumps(description), encoding="utf-8")
+    return place
+
+
+def test_the_page_of_a_run_holds_the_scores_of_val_and_test(zhenwei: Callable[..., Any], own_run: Path) -> None:
+    outcome = zhenwei("report", own_run, "--rounds", 100, "--audit")
+    assert outcome.status == 0, outcome
+    assert outcome.stdout == f"wrote {own_run / 'report.html'}\n"
+    page = (own_run / "report.html").read_text(encoding="utf-8")
+    bundle = load_bundle(own_run)
+    for part in ("val", "test"):
+        file = bundle.facts["files"][part]
+        scores = assess_file(bundle, file["path"], rounds=100, words=False).scores
+        assert f"{scores['macro_f1']:.3f}" in page
+        assert file["sha256"] in page
+    assert "Audit of the articles" in page
+
+
+def test_other_files_are_judged_where_they_are_named(
+    zhenwei: Callable[..., Any], own_run: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    rows = json.loads((data_folder / "test.json").read_text(encoding="utf-8"))
+    wrong = [{**row, "label": "real" if row["label"] == "fake" else "fake"} for row in rows]  # mistakes to be explained
+    mine = tmp_path / "我的 帖子.json"
+    mine.write_text(json.dumps(wrong, ensure_ascii=False), encoding="utf-8")
+    outcome = zhenwei("report", own_run, "--data", mine, "--html", tmp_path / "page.html", "--rounds", 100)
+    assert outcome.status == 0, outcome
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "我的 帖子.json" in page
+    assert "past (val)" not in page
+    assert '<mark class="fake' in page
+    assert not (own_run / "report.html").exists()
+
+
+def test_files_that_are_gone_are_named_and_left_out(
+    zhenwei: Callable[..., Any], own_run: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    place = moved_data(own_run, data_folder, tmp_path)
+    (place / "test.json").unlink()
+    outcome = zhenwei("report", own_run, "--rounds", 100)
+    assert outcome.status == 0, outcome
+    assert f"test: '{place / 'test.json'}' is gone: the page will be without it" in outcome.stderr
+    assert "future (test)" not in (own_run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_file_that_has_changed_since_the_training_is_warned_of(
+    zhenwei: Callable[..., Any], own_run: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    place = moved_data(own_run, data_folder, tmp_path)
+    rows = json.loads((place / "test.json").read_text(encoding="utf-8"))
+    (place / "test.json").write_text(json.dumps(rows[2:]), encoding="utf-8")
+    zhenwei("report", own_run, "--rounds", 100)
+    assert "has changed since the training" in (own_run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_without_a_place_is_refused_before_the_work(
+    zhenwei: Callable[..., Any], own_run: Path, own_bundle: Path, tmp_path: Path
+) -> None:
+    assert "is a bundle, which keeps no page" in zhenwei("report", own_bundle).error
+    assert "is a folder; expected the name of a file" in zhenwei("report", own_run, "--html", tmp_path).error
+    missing = tmp_path / "no" / "page.html"
+    assert "there is no folder" in zhenwei("report", own_run, "--html", missing).error
+    assert "neither a run folder nor a bundle" in zhenwei("report", tmp_path).error
