@@ -4,8 +4,8 @@ import { svg } from "./elements.js";
 import { weekNumber } from "./weeks.js";
 
 const HEIGHT = 190;
-const MARGIN = { top: 12, right: 14, bottom: 26, left: 44 };
-const LABEL_WIDTH = 74; // of a week's name
+const MARGIN = { top: 12, right: 28, bottom: 26, left: 44 }; // half of a week's name sticks out to the right
+const LABEL_WIDTH = 74; // of a week's name, and air
 
 /**
  * Draw a chart.
@@ -35,7 +35,7 @@ export function drawChart({ width, label, points, most, name, bars = false, guid
       class: "change", x1: point.x - step / 2, x2: point.x - step / 2, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom,
     })),
     bars ? known.map((point) => bar(point, Math.min(step * 0.6, 28), y)) : [whiskers(known, y), line(known, y), dots(known, y, name)],
-    weekNames(shown, room));
+    weekNames(shown));
 }
 
 function gridLine(value, y, width, name) {
@@ -68,12 +68,10 @@ function dots(known, y, name) {
 }
 
 /** Names of as many weeks as there is room for, the last one always. */
-function weekNames(shown, room) {
-  const most = Math.max(2, Math.floor(room / LABEL_WIDTH));
-  const every = Math.ceil(shown.length / most);
-  const end = shown.length - 1;
-  return shown.filter((_, number) => (end - number) % every === 0).map(({ x, week }, number, all) => {
-    const anchor = all.length > 1 && number === 0 && x < MARGIN.left + 30 ? "start" : number === all.length - 1 && all.length > 1 ? "end" : "middle";
-    return svg("text", { class: "scale", x: anchor === "end" ? x + MARGIN.right : anchor === "start" ? x - 10 : x, y: HEIGHT - 6, "text-anchor": anchor }, week);
-  });
+function weekNames(shown) {
+  const named = [];
+  for (const point of [...shown].reverse()) {
+    if (named.length === 0 || named.at(-1).x - point.x >= LABEL_WIDTH) named.push(point);
+  }
+  return named.map(({ x, week }) => svg("text", { class: "scale", x, y: HEIGHT - 6, "text-anchor": "middle" }, week));
 }

@@ -22,7 +22,7 @@ function filled(element, { on = {}, ...attributes }, children) {
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
   for (const [event, heed] of Object.entries(on)) element.addEventListener(event, heed);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 

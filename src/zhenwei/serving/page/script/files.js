@@ -95,7 +95,7 @@ async function run() {
   if (running === own) running = null;
   if (file !== judged) return;
   draw();
-  byId("file-announcement").textContent = judged.finished ? `${say("file.done")}: ${summary()}` : progressWords();
+  byId("file-announcement").textContent = judged.finished ? doneWords() : progressWords();
   if (document.activeElement === document.body) byId(judged.finished ? "download" : "resume").focus();
 }
 
@@ -121,7 +121,7 @@ function progressWords() {
   const whole = file.rows.length;
   const done = file.rows.filter(({ state }) => state === "done").length;
   const bad = file.rows.filter(({ state }) => state === "bad").length;
-  const parts = [file.finished ? `${say("file.done")}: ${summary()}` : say("file.progress", { done: count(done), whole: count(whole) })];
+  const parts = [file.finished ? doneWords() : say("file.progress", { done: count(done), whole: count(whole) })];
   if (!file.finished && bad > 0) parts.push(say("file.bad", { count: count(bad) }));
   if (file.wait !== null) parts.push(say(file.wait.offline ? "file.offline" : "file.waiting", { seconds: Math.ceil(file.wait.waiting) }));
   else if (file.failure !== null) parts.push(say("file.broken", { reason: reasonWords(file.failure) }));
@@ -129,10 +129,11 @@ function progressWords() {
   return parts.join(" · ");
 }
 
-function summary() {
+function doneWords() {
   const tally = { fake: 0, real: 0, bad: 0, pending: 0 };
   for (const row of file.rows) tally[kindOf(row)] += 1;
-  return say("file.summary", { fake: count(tally.fake), real: count(tally.real), bad: count(tally.bad) });
+  const summary = say("file.summary", { fake: count(tally.fake), real: count(tally.real), bad: count(tally.bad) });
+  return `${say("file.done")} · ${summary}`;
 }
 
 function download() {

@@ -3,6 +3,8 @@
 import { el, sign } from "./elements.js";
 import { percent, say } from "./language.js";
 
+const FAR = 0.15; // similarity below which even the nearest case is about something else
+
 /**
  * Draw known cases.
  *
@@ -10,7 +12,8 @@ import { percent, say } from "./language.js";
  */
 export function knownNodes({ neighbours }) {
   if (neighbours.length === 0) return [el("p", { class: "muted" }, say("known.none"))];
-  return [el("p", { class: "small muted" }, say("known.note")), el("ol", { class: "cases" }, neighbours.map(caseItem))];
+  const note = neighbours[0].similarity < FAR ? "known.far" : "known.note";
+  return [el("p", { class: "small muted" }, say(note)), el("ol", { class: "cases" }, neighbours.map(caseItem))];
 }
 
 function caseItem({ label, similarity, text, id }) {

@@ -3,8 +3,7 @@
 // As in the service: line breaks and tabs belong to texts, other controls come from broken software.
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/u;
 const HALF = /\p{Surrogate}/u;
-// Blanks, and characters that show nothing.
-const BLANK = /^[\s\p{Cf}\p{Zs}\u115f\u1160\u3164\uffa0]*$/u;
+const BLANK = /^[\p{Z}\p{Cc}\p{Cf}]*$/u; // nothing that can be seen
 
 /** Return how many characters a text has, as the service counts them. */
 export function characters(text) {

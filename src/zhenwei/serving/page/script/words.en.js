@@ -49,6 +49,7 @@ export const en = {
 
   "known.title": "Similar known cases", "known.busy": "Searching…", "known.none": "No known case is similar.",
   "known.note": "By likeness of wording. Alike does not mean about the same event.",
+  "known.far": "No known case is really similar. The nearest are:",
   "known.failed": "Similar cases could not be searched: {reason}", "known.similarity": "similarity {value}", "known.hidden": "Its text is not stored with the detector.",
 
   "review.title": "What is your verdict?", "review.real": "Real", "review.fake": "Fake", "review.more": "Comment and name (optional)",
@@ -65,7 +66,7 @@ export const en = {
   "file.stop": "Stop", "file.resume": "Go on", "file.download": "Download CSV",
   "file.reading": "Reading {name}…",
   "file.progress": "Judged {done} of {whole} rows", "file.bad": "unusable: {count}", "file.waiting": "the service is busy, next try in {seconds} s",
-  "file.offline": "the service cannot be reached, next try in {seconds} s", "file.stopped": "stopped", "file.done": "done", "file.broken": "stopped: {reason}",
+  "file.offline": "the service cannot be reached, next try in {seconds} s", "file.stopped": "stopped", "file.done": "Done", "file.broken": "stopped: {reason}",
   "file.summary": "Like fake: {fake}. Like real: {real}. Unusable: {bad}.",
   "file.empty": "{name} holds nothing to judge.", "file.kind": "{name}: unknown kind of file; .json, .jsonl, .csv and .txt can be read.",
   "file.json": "{name} is not valid JSON: {reason}", "file.list": "{name}: expected a list, or an object with a list texts.",

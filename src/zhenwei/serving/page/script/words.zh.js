@@ -49,6 +49,7 @@ export const zh = {
 
   "known.title": "相似的已知案例", "known.busy": "正在查找…", "known.none": "没有相似的已知案例。",
   "known.note": "按用词相似排列。相似不等于说的是同一件事。",
+  "known.far": "没有真正相似的案例。最接近的几个：",
   "known.failed": "没能查找相似案例：{reason}", "known.similarity": "相似度 {value}", "known.hidden": "原文没有随检测器保存。",
 
   "review.title": "你的判断是？", "review.real": "真", "review.fake": "假", "review.more": "备注和署名（可不填）",
