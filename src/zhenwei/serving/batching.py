@@ -20,6 +20,8 @@ from zhenwei.serving.served import Served
 
 logger = logging.getLogger(__name__)
 
+Gone = Callable[[], Awaitable[None]]
+
 FIRST_PACE = 0.01  # seconds per text, until it has been measured
 
 
@@ -96,15 +98,13 @@ class MicroBatcher:
         """Serve another detector from the next batch on."""
         self.served = served
 
-    async def judge(
-        self, texts: Sequence[str], timeout: float, gone: Awaitable[None]
-    ) -> tuple[Served, list[Prediction]]:
+    async def judge(self, texts: Sequence[str], timeout: float, gone: Gone) -> tuple[Served, list[Prediction]]:
         """Judge texts together with those of other requests.
 
         Args:
             texts: At least one.
             timeout: Seconds after which to give up.
-            gone: Ends when the client has gone.
+            gone: Gives what ends when the client has gone.
 
         Returns:
             The detector that judged them, and its predictions in the order of the texts.
@@ -116,9 +116,7 @@ class MicroBatcher:
         """
         return await self._done(self._enqueue(texts, None), timeout, gone)
 
-    async def ask(
-        self, question: Callable[[Detector], Any], timeout: float, gone: Awaitable[None]
-    ) -> tuple[Served, Any]:
+    async def ask(self, question: Callable[[Detector], Any], timeout: float, gone: Gone) -> tuple[Served, Any]:
         """Ask anything else of the detector, in its thread; see `judge`."""
         return await self._done(self._enqueue(("",), question), timeout, gone)
 
@@ -138,8 +136,8 @@ class MicroBatcher:
             self._changed.notify()
         return job
 
-    async def _done(self, job: Job, timeout: float, gone: Awaitable[None]) -> tuple[Served, Any]:
-        watcher = asyncio.ensure_future(gone)
+    async def _done(self, job: Job, timeout: float, gone: Gone) -> tuple[Served, Any]:
+        watcher = asyncio.ensure_future(gone())
         try:
             done, _ = await asyncio.wait((job.future, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if job.future in done:

@@ -15,9 +15,17 @@ MAX_COMMENT = 2000
 # Line breaks and tabs belong to texts; other controls come from broken software, and databases refuse some of them.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 NO_CONTROLS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
-Name = Annotated[str, Field(max_length=MAX_NAME, pattern=NO_CONTROLS)]
-Text = Annotated[str, Field(min_length=1, description="A text, not blank, without control characters.")]
+Name = Annotated[str, Field(max_length=MAX_NAME, pattern=ONE_LINE)]
+Text = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="A text, not blank, without control characters.",
+        json_schema_extra={"pattern": NO_CONTROLS},  # checked by hand, to tell which character it is
+    ),
+]
 
 
 class Body(BaseModel):
@@ -115,7 +123,7 @@ class FeedbackBody(Body):
     bundle_version: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The version of the bundle that predicted it; the one now served unless given."""
 
-    comment: Annotated[str, Field(max_length=MAX_COMMENT)] | None = None
+    comment: Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_CONTROLS)] | None = None
     """Why, in the reviewer's words."""
 
     reviewer: Name | None = None

@@ -36,7 +36,7 @@ def judging_routes(service: Service) -> APIRouter:
             raise Refusal(422, f"texts: found {len(texts)}; expected at most {settings.max_texts} per request", "texts")
         reader.check_texts(texts, (f"texts[{number}]" for number in range(len(texts))) if many else ("text",))
         _note(request, service, texts)
-        served, predictions = await service.predict(texts, gone(request))
+        served, predictions = await service.predict(texts, lambda: gone(request))
         told: list[dict[str, Any]] = [
             {"verdict": found.verdict, "probability": found.probability, "threshold": found.threshold,
              "warnings": list(found.warnings)}
@@ -55,7 +55,7 @@ def judging_routes(service: Service) -> APIRouter:
         _note(request, service, [body.text])
         if not hasattr(service.served.detector, "explain"):
             raise Refusal(404, "this detector does not explain its verdicts")
-        served, explained = await service.ask(lambda detector: _explained(detector, body.text), gone(request))
+        served, explained = await service.ask(lambda detector: _explained(detector, body.text), lambda: gone(request))
         return answer({**explained, "bundle": served.to_dict()})
 
     @router.post(
@@ -67,7 +67,7 @@ def judging_routes(service: Service) -> APIRouter:
         _note(request, service, [body.text])
         if not getattr(service.served.detector, "has_neighbours", False):
             raise Refusal(404, "this bundle holds no known cases to compare with")
-        served, found = await service.ask(lambda detector: _neighbours(detector, body), gone(request))
+        served, found = await service.ask(lambda detector: _neighbours(detector, body), lambda: gone(request))
         return answer({"neighbours": found, "bundle": served.to_dict()})
 
     return router

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from zhenwei.errors import ZhenweiError
 from zhenwei.inference import Detector, Prediction
-from zhenwei.serving.batching import MicroBatcher
+from zhenwei.serving.batching import Gone, MicroBatcher
 from zhenwei.serving.feedback.desk import FeedbackDesk
 from zhenwei.serving.keys import ApiKeys
 from zhenwei.serving.metrics import ServiceMetrics
@@ -85,7 +85,7 @@ class Service:
         if self.desk is not None:
             self.desk.close()
 
-    async def predict(self, texts: Sequence[str], gone: Awaitable[None]) -> tuple[Served, list[Prediction]]:
+    async def predict(self, texts: Sequence[str], gone: Gone) -> tuple[Served, list[Prediction]]:
         """Judge texts, and count the verdicts; see `MicroBatcher.judge`."""
         served, predictions = await self.batcher.judge(texts, self.settings.timeout, gone)
         self.metrics.predictions(prediction.verdict for prediction in predictions)
@@ -93,7 +93,7 @@ class Service:
             self.desk.count(predictions, served.version)
         return served, predictions
 
-    async def ask(self, question: Callable[[Detector], Any], gone: Awaitable[None]) -> tuple[Served, Any]:
+    async def ask(self, question: Callable[[Detector], Any], gone: Gone) -> tuple[Served, Any]:
         """Ask something else of the detector; see `MicroBatcher.ask`."""
         return await self.batcher.ask(question, self.settings.timeout, gone)
 
