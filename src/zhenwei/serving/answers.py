@@ -9,11 +9,13 @@ from zhenwei.serving.bodies import EXAMPLE, Verdict
 VERSION = "5f0c" * 16
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """An answer: exactly these fields."""
+
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class BundleAnswer(_Answer):
+class BundleAnswer(Answer):
     """The bundle that answered."""
 
     name: str
@@ -23,7 +25,7 @@ class BundleAnswer(_Answer):
     """The SHA-256 of its `detector.json`."""
 
 
-class PredictionAnswer(_Answer):
+class PredictionAnswer(Answer):
     """A verdict on a text."""
 
     verdict: Verdict
@@ -45,7 +47,7 @@ class PredictionAnswer(_Answer):
     """The text's name, where it was given one."""
 
 
-class PredictAnswer(_Answer):
+class PredictAnswer(Answer):
     """Verdicts in the order of the texts."""
 
     model_config = ConfigDict(
@@ -86,14 +88,14 @@ class ExplainAnswer(BaseModel):
     bundle: BundleAnswer
 
 
-class NeighboursAnswer(_Answer):
+class NeighboursAnswer(Answer):
     """Similar known cases, the most similar first."""
 
     neighbours: list[dict[str, Any]]
     bundle: BundleAnswer
 
 
-class FeedbackAnswer(_Answer):
+class FeedbackAnswer(Answer):
     """The feedback was kept."""
 
     id: int
@@ -103,7 +105,7 @@ class FeedbackAnswer(_Answer):
     """The version that it is held against."""
 
 
-class WeekAnswer(_Answer):
+class WeekAnswer(Answer):
     """A week."""
 
     week: str
@@ -119,13 +121,13 @@ class WeekAnswer(_Answer):
     bundles: list[str]
 
 
-class DriftAnswer(_Answer):
+class DriftAnswer(Answer):
     """Weeks in which anything happened, the oldest first."""
 
     weeks: list[WeekAnswer]
 
 
-class ReloadAnswer(_Answer):
+class ReloadAnswer(Answer):
     """The bundle that is served from now on."""
 
     changed: bool
@@ -140,7 +142,7 @@ class StatusAnswer(BaseModel):
     status: str
 
 
-class RefusalAnswer(_Answer):
+class RefusalAnswer(Answer):
     """Why a request was not served."""
 
     model_config = ConfigDict(

@@ -12,12 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 import zhenwei
 from zhenwei.errors import DataError
+from zhenwei.serving.about import about_routes
 from zhenwei.serving.endpoints import judging_routes
 from zhenwei.serving.gate import Gate, refusal_body
+from zhenwei.serving.page_files import PageFiles
 from zhenwei.serving.refusals import Refusal
 from zhenwei.serving.service import Service
 from zhenwei.serving.settings import PAGE
@@ -47,10 +48,10 @@ def build_app(service: Service, page: Path = PAGE) -> FastAPI:
     app.add_exception_handler(DataError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
-    for router in (judging_routes(service), feedback_routes(service), upkeep_routes(service)):
+    for router in (about_routes(service), judging_routes(service), feedback_routes(service), upkeep_routes(service)):
         app.include_router(router)
     if (page / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+        app.router.default = PageFiles(page)  # after all endpoints: a mount at / would take their 405 for 404
     return app
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger("zhenwei.serving.requests")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 ENDPOINTS = frozenset(
     {
-        "/v1/predict", "/v1/explain", "/v1/neighbours", "/v1/feedback", "/v1/drift", "/v1/reload",
+        "/v1/about", "/v1/predict", "/v1/explain", "/v1/neighbours", "/v1/feedback", "/v1/drift", "/v1/reload",
         "/healthz", "/readyz", "/metrics", "/openapi.json",
     }
 )  # fmt: skip

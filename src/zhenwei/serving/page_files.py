@@ -1,0 +1,28 @@
+"""The web page's files, as they lie in the package."""
+
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+# Browsers run no script of another type, and what this machine calls .js may be anything.
+mimetypes.add_type("text/javascript", ".js")
+
+
+class PageFiles(StaticFiles):
+    """Serves the page; a browser asks each time whether a file is still the same, so that an update is seen at once.
+
+    Args:
+        folder: Where the files lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder, html=True)
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """Answer with a file, or that it has not changed."""
+        response = super().file_response(*arguments, **options)
+        response.headers["cache-control"] = "no-cache"
+        return response
