@@ -11,7 +11,8 @@ from typing import IO, Literal
 
 from zhenwei.config import check_device
 from zhenwei.errors import CheckpointError, ConfigError, DataError, ZhenweiError
-from zhenwei.inference.detector import CHUNK, Detector, Prediction
+from zhenwei.inference.detector import CHUNK, Detector
+from zhenwei.inference.prediction import Prediction
 from zhenwei.inference.shard_writers import shard_writer
 from zhenwei.inference.shards import Shard, ShardRecord, bundle_version, read_record
 from zhenwei.news import Article

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zhenwei.inference.detector import Prediction
+from zhenwei.inference.prediction import Prediction
 
 ShardFormat = Literal["jsonl", "csv", "parquet"]
 SHARD_FORMATS: tuple[str, ...] = get_args(ShardFormat)

@@ -10,7 +10,6 @@ from html import escape
 from typing import Any
 
 import matplotlib
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -53,11 +52,11 @@ class Picture:
         narrow: The same for narrow screens, where another layout reads better.
     """
 
-    svg: Markup
+    svg: str
     title: str
     note: str = ""
     legend: tuple[Key, ...] = ()
-    narrow: Markup | None = None
+    narrow: str | None = None
 
 
 class Drawing:
@@ -94,7 +93,7 @@ class Drawing:
             fontsize=SMALL, annotation_clip=False,
         )  # fmt: skip
 
-    def svg(self, name: str, label: str) -> Markup:
+    def svg(self, name: str, label: str) -> str:
         """Return the picture as an `svg` element.
 
         Args:
@@ -105,7 +104,7 @@ class Drawing:
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         canvas: Any = FigureCanvasSVG(self.figure)
         canvas.print_svg(out, metadata=nothing)
-        return Markup(self._inline(out.getvalue(), name, label))  # matplotlib has escaped all texts
+        return self._inline(out.getvalue(), name, label)  # matplotlib has escaped all texts
 
     def _inline(self, text: str, name: str, label: str) -> str:
         body = text[text.index(">", text.index("<svg")) + 1 :]

@@ -39,5 +39,6 @@ def write_explanation_page(
     looked_at = sorted((each for each in attention or () if each[0].strip()), key=lambda each: -each[1])
     return write_page(
         "explanation.html", path,
-        prediction=prediction, text=text, attention=looked_at[:MOST_LOOKED_AT], versions=versions(),
+        prediction=prediction, text=text, warnings=[("this text", warning) for warning in prediction["warnings"]],
+        attention=looked_at[:MOST_LOOKED_AT], versions=versions(),
     )  # fmt: skip

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from zhenwei.evaluation.assessment import Slice
@@ -84,7 +83,7 @@ def time_picture(parts: Sequence[Judged]) -> Picture | None:
     )
 
 
-def _time_svg(parts: Sequence[Judged], names: Sequence[str], width: int, name: str) -> Markup:
+def _time_svg(parts: Sequence[Judged], names: Sequence[str], width: int, name: str) -> str:
     places = _places(names)
     end = max(places.values())
     with house_style():
@@ -181,7 +180,7 @@ def _row_names(parts: Sequence[Judged], kind: str) -> list[str]:
     return sorted(sizes, key=lambda name: -sizes[name]) if kind == "domain" else list(sizes)
 
 
-def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> Markup:
+def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> str:
     left = min(max(wording.text_width(name) for name in names) * (SMALL + 1) + 12, 132)
     row = 14.0 + 14.0 * len(parts)
     with house_style():
