@@ -25,15 +25,16 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, width: int, scheme: str = "light", media: str = "screen") -> None:
-        """Show a page at a width, in light or dark colours, as on a screen or as in print."""
+    def open(self, page: Path | str, width: int, scheme: str = "light", media: str = "screen") -> None:
+        """Show a page, by file or address, at a width, in light or dark colours, as on a screen or as in print."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        preferred = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}  # clicks hit what stands still
+        features = [{"name": name, "value": value} for name, value in preferred.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
         for log in ("browser", "performance"):
             self.driver.get_log(log)
-        self.driver.get(page.as_uri())
+        self.driver.get(page if isinstance(page, str) else page.as_uri())
 
     def run(self, script: str) -> Any:
         """Return what a script returns in the page."""

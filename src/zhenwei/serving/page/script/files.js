@@ -51,6 +51,7 @@ export function startFiles(facts, front, open) {
     if (event.relatedTarget === null) byId("drop").classList.remove("over");
   });
   onLanguage(() => {
+    byId("file-announcement").textContent = byId("file-error").textContent = "";
     if (file === null) return;
     table.drawTools();
     draw();

@@ -19,6 +19,7 @@ let seen = null; // what was judged: text, prediction, bundle, explanation, neig
 let under = null; // the AbortController of the judging that is under way
 let failure = null; // why the last judging gave no verdict
 let looking = null; // that of what is fetched to explain a verdict
+let mistaken = null; // what is wrong with the text in the box
 let busyFor = 0; // seconds that a busy service asked us to wait
 
 /** Begin, once it is known what the service can do. */
@@ -42,7 +43,11 @@ export function startJudge(facts) {
   });
   byId("clear").addEventListener("click", clear);
   document.addEventListener("paste", pasted);
-  onLanguage(draw);
+  onLanguage(() => {
+    byId("announcement").textContent = "";
+    complain(mistaken);
+    draw();
+  });
   draw();
 }
 
@@ -144,6 +149,7 @@ function onWait(seconds) {
 }
 
 function complain(wrong) {
+  mistaken = wrong;
   const place = byId("text-error");
   place.textContent = wrong === null ? "" : say(`text.${wrong.kind}`, wrong.values);
   byId("text").setAttribute("aria-invalid", wrong !== null);
