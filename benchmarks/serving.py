@@ -51,9 +51,9 @@ class Scene:
 
 SCENES = (
     Scene("one client", (), 1),
-    Scene("without micro-batching", ("--max-batch", "1"), CONNECTIONS),
-    Scene("with micro-batching", (), CONNECTIONS),
-    Scene("ten times too many", (), CONNECTIONS * OVERLOAD),
+    Scene("64, each alone", ("--max-batch", "1"), CONNECTIONS),
+    Scene("64, batched", (), CONNECTIONS),
+    Scene("640, batched", (), CONNECTIONS * OVERLOAD),
 )
 
 # Each thread of wrk counts its answers by status; the threads' counts are printed at the end.
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def report(figures: dict[str, Any], seconds: float, run: Path) -> None:
-    header = ("load", "served/s", "p50 ms", "p99 ms", "200", "503", "other", "peak MB", "next, ms")
+    header = ("load", "200s/s", "p50 ms", "p99 ms", "200", "503", "other", "peak MB", "next, ms")
     rows = [
         (
             name,

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ VERSION = "ab" * 32
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL of our own, which listens on a socket in a folder alone."""
     found = shutil.which("pg_ctl") or (str(POSTGRES / "pg_ctl") if (POSTGRES / "pg_ctl").exists() else None)
     if found is None:
@@ -34,7 +35,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail("no PostgreSQL is installed, and ZHENWEI_REQUIRE_SERVICES asks for it")
         pytest.skip("no PostgreSQL is installed")
     pytest.importorskip("psycopg")
-    folder = tmp_path_factory.mktemp("pg", numbered=True)
+    folder = Path(tempfile.mkdtemp(prefix="zhenwei-pg-"))  # pytest's own folders are closed to other users
     user = _without_rights(folder)
     pg_ctl, data = Path(found), folder / "data"
 
@@ -48,6 +49,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://zhenwei@/postgres?host={folder}"
     finally:
         run(pg_ctl, "-D", data, "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
 
 
 def _without_rights(folder: Path) -> str | None:
@@ -55,9 +57,6 @@ def _without_rights(folder: Path) -> str | None:
     if os.geteuid() != 0:
         return None
     shutil.chown(folder, "nobody")
-    for parent in [folder, *folder.parents][:4]:  # pytest's own folders are closed to others
-        if parent.owner() == "root" and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
     return "nobody"
 
 

@@ -62,8 +62,8 @@ def serve(
         service = Service(run, settings, device=device, keys=keys, desk=desk)
         name, bound = listener.getsockname()[:2]
         place = f"http://{f'[{name}]' if ':' in name else name}:{bound}"
-        typer.echo(f"serving {run} (version {service.served.version[:12]}) at {place} until Ctrl-C")
         if not keys and name not in ("127.0.0.1", "::1"):
             typer.echo("warning: everybody who reaches this address may use it; --api-key-file asks for keys", err=True)
+        told = f"serving {run} (version {service.served.version[:12]}) at {place} until Ctrl-C"
         log_as_json()
-        serve_until_told(service, listener)
+        serve_until_told(service, listener, lambda: typer.echo(told))

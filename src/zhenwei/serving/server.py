@@ -28,8 +28,10 @@ def open_port(settings: ServingSettings) -> socket.socket:
     """
     host, port = settings.host, settings.port
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        # With its protocol named: only then asyncio turns off Nagle's algorithm, which holds answers back for 40 ms.
+        listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
@@ -44,8 +46,14 @@ def open_port(settings: ServingSettings) -> socket.socket:
     return listener
 
 
-def serve(service: Service, listener: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C, then finish what was accepted; a second one ends at once."""
+def serve(service: Service, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish what was accepted; a second one ends at once.
+
+    Args:
+        service: The service; it is started and closed here.
+        listener: The port.
+        announce: Is called once requests are accepted.
+    """
     settings = service.settings
     config = uvicorn.Config(
         build_app(service),
@@ -60,7 +68,7 @@ def serve(service: Service, listener: socket.socket) -> None:
     )
     service.start()
     try:
-        _Server(config, service).run(sockets=[listener])
+        _Server(config, service, announce).run(sockets=[listener])
     finally:
         service.close()
 
@@ -72,9 +80,14 @@ class _Server(uvicorn.Server):
     is closed, and those who came just before are served; then uvicorn waits for the requests under way.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self.service = service
+        self.service, self.announce = service, announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept requests, and say so."""
+        await super().startup(sockets)
+        self.announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; uvicorn would send itself the signal again at the end, and so not end with status 0."""
