@@ -120,7 +120,7 @@ def test_a_body_that_does_not_say_how_long_it_is(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/v1/predict", 405), ("POST", "/v1/nothing", 404), ("GET", "/../etc/passwd", 404), ("PUT", "/", 404)],
+    [("GET", "/v1/predict", 405), ("POST", "/v1/nothing", 404), ("GET", "/../etc/passwd", 404), ("PUT", "/", 405)],
 )
 def test_another_place_or_method(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)

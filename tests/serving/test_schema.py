@@ -16,7 +16,7 @@ schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not i
 
 OPERATIONS = [
     *[("POST", f"/v1/{name}") for name in ("predict", "explain", "neighbours", "feedback", "reload")],
-    *[("GET", path) for path in ("/v1/drift", "/healthz", "/readyz", "/metrics")],
+    *[("GET", path) for path in ("/v1/about", "/v1/drift", "/healthz", "/readyz", "/metrics")],
 ]
 
 WITH_INPUT = {("POST", f"/v1/{name}") for name in ("predict", "explain", "neighbours", "feedback")} | {

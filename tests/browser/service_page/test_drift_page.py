@@ -41,7 +41,8 @@ def test_fewer_weeks_can_be_asked_for(visit: Any, site: Any) -> None:
     visit.open(site.url, "drift/")
     visit.run("const box = document.getElementById('weeks'); box.value = '8'; box.dispatchEvent(new Event('change'));")
     asked = visit.until(
-        "return performance.getEntriesByType('resource').map(({ name }) => name).find((name) => name.endsWith('weeks=8'))"
+        "return performance.getEntriesByType('resource').map(({ name }) => name)"
+        ".find((name) => name.endsWith('weeks=8'))"
     )
     assert asked == f"{site.url}v1/drift?weeks=8"
 

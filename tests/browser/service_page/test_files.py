@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ class TestTrouble:
         visit.until("return document.getElementById('stop').hidden")
         asked = visit.run("return window.asked")
         assert len(asked) == 3
-        assert all(later - earlier >= 990 for earlier, later in zip(asked, asked[1:], strict=False))
+        assert all(later - earlier >= 990 for earlier, later in pairwise(asked))
         assert [row[1] for row in rows(visit)] == ["假", "真"]
 
     def test_it_can_be_stopped_and_goes_on_where_it_stopped(

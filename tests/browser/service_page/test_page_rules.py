@@ -1,4 +1,4 @@
-"""What must hold of the page in every state: it fits, says nothing on the console, asks nobody else, shuts nobody out."""
+"""What must hold of the page in every state: it fits, nothing goes wrong, nobody else is asked, nobody is shut out."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -59,9 +59,8 @@ function draw() {
 }
 
 function figure(chart) {
-  const found = weeks.map((week) => week[chart.value]).filter((value) => value !== null);
-  const name = namer(chart);
-  const latest = found.length === 0 ? null : say("drift.latest", { value: name(found.at(-1)) });
+  const last = weeks.findLast((week) => week[chart.value] !== null);
+  const latest = last === undefined ? null : say("drift.latest", { week: last.week, value: namer(chart)(last[chart.value]) });
   const changes = points(chart).some(({ changed }) => changed);
   const legend = [chart.whole ? say("drift.interval") : null, changes ? say("drift.change") : null].filter(Boolean);
   return el("figure", {},

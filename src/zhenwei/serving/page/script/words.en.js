@@ -73,7 +73,6 @@ export const en = {
   "file.column": "{name}: the first line names no column content or text; found: {found}.",
   "file.large": "{name} has {size} MB; at most {limit} MB are taken. Split it, or use zhenwei predict.",
   "file.unreadable": "{name} cannot be read: {reason}",
-  "file.new": "Another file replaces these results.",
 
   "row.object": "neither a text nor an object with content", "row.missing": "has no content or text", "row.type": "content is no text",
   "row.blank": "is blank", "row.json": "is not valid JSON", "row.quote": "a quote is never closed", "row.long": "has {count} characters; at most {limit} are taken",
@@ -103,7 +102,7 @@ export const en = {
   "drift.confidence": "Mean confidence", "drift.confidence.note": "mean probability of its own verdicts; 50% is a coin's toss",
   "drift.agreement": "Agreement with reviewers", "drift.agreement.note": "of the predictions that were reviewed",
   "drift.volume": "Predictions", "drift.volume.note": "a share of few says little",
-  "drift.interval": "upright line: 95% interval", "drift.change": "dashed: another detector", "drift.latest": "latest week {value}",
+  "drift.interval": "upright line: 95% interval", "drift.change": "dashed: another detector", "drift.latest": "{week}: {value}",
   "drift.picture": "{title}, {from} to {to}: from {first} to {last}, lowest {least}, highest {most}", "drift.picture.none": "{title}: no data yet",
   "drift.table": "The figures of each week", "drift.week": "Week", "drift.predictions": "Predictions", "drift.fakes": "Called fake", "drift.reviews": "Reviews",
   "drift.reviewed.fakes": "Reviewed as fake", "drift.compared": "Compared", "drift.agreed": "Agreed", "drift.bundles": "Detector",

@@ -73,7 +73,6 @@ export const zh = {
   "file.column": "{name}：第一行没有 content 或 text 一栏；读到的是：{found}。",
   "file.large": "{name} 有 {size} MB，最多 {limit} MB。请拆开，或用 zhenwei predict。",
   "file.unreadable": "{name} 读不了：{reason}",
-  "file.new": "另一个文件会替换现在的结果。",
 
   "row.object": "这一行不是文字，也不是带 content 的对象", "row.missing": "没有 content 或 text", "row.type": "content 不是文字",
   "row.blank": "内容是空的", "row.json": "不是有效的 JSON", "row.quote": "引号没有收尾", "row.long": "有 {count} 字，最多 {limit} 字",
@@ -103,7 +102,7 @@ export const zh = {
   "drift.confidence": "平均把握", "drift.confidence.note": "对自己判断的平均概率；50% 等于掷硬币",
   "drift.agreement": "与审核员一致的比例", "drift.agreement.note": "在审核过的判断中",
   "drift.volume": "判断的次数", "drift.volume.note": "次数少的一周，比例说明不了什么",
-  "drift.interval": "竖线：95% 区间", "drift.change": "虚线：换了检测器", "drift.latest": "最近一周 {value}",
+  "drift.interval": "竖线：95% 区间", "drift.change": "虚线：换了检测器", "drift.latest": "{week}：{value}",
   "drift.picture": "{title}，{from} 到 {to}：从 {first} 到 {last}，最低 {least}，最高 {most}", "drift.picture.none": "{title}：还没有数据",
   "drift.table": "每周的数字", "drift.week": "周", "drift.predictions": "判断", "drift.fakes": "判假", "drift.reviews": "审核",
   "drift.reviewed.fakes": "审核判假", "drift.compared": "可比", "drift.agreed": "一致", "drift.bundles": "检测器版本",
