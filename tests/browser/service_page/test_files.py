@@ -112,7 +112,8 @@ def test_a_file_may_be_dropped_anywhere_on_the_page(visit: Any, site: Any) -> No
     visit.open(site.url)
     visit.run(
         "const dragged = new DataTransfer(); dragged.items.add(new File([arguments[0]], 'dropped.txt'));"
-        "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: dragged, bubbles: true, cancelable: true }));",
+        "const how = { dataTransfer: dragged, bubbles: true, cancelable: true };"
+        "document.body.dispatchEvent(new DragEvent('drop', how));",
         f"{FAKE}\n{REAL}",
     )
     visit.until("return document.querySelectorAll('tbody .told.fake, tbody .told.real').length === 2")
