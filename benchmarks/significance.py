@@ -76,11 +76,11 @@ def main() -> None:
     header = (
         "seeds",
         "articles",
-        "seeds differ",
-        "kinds differ",
+        "seed sd",
+        "kind sd",
         "false alarms",
         "coverage",
-        "of a difference",
+        "if unequal",
         "power",
     )
     print_rows(header, rows, f"{options.repeats:,} comparisons for each line, {ROUNDS} resamples each")

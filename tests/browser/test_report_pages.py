@@ -77,7 +77,8 @@ def test_a_page_prints_on_a4_without_being_clipped(browser: Any, pages: dict[str
 
 def test_a_click_sorts_a_table_and_another_turns_it_round(browser: Any, pages: dict[str, Path]) -> None:
     column = """
-        return [...document.querySelector("#table table").tBodies[0].rows].map((row) => Number(row.cells[3].dataset.value));
+        const rows = [...document.querySelector("#table table").tBodies[0].rows];
+        return rows.map((row) => Number(row.cells[3].dataset.value));
     """
     browser.open(pages["comparison"], WIDTHS[0])
     before = browser.run(column)

@@ -26,7 +26,7 @@ def refusal(source: Any) -> str:
         ({"training": {}, "lr": 1}, "unknown setting 'lr'; did you mean 'training.lr'?"),
         ({"training": {}, "batchsize": 1}, "unknown setting 'batchsize'; did you mean 'training.batch_size'?"),
         ({"zzz": 1}, "unknown setting 'zzz'; expected one of: data, model, output, seed, training"),
-        ({"output": {"zzz": 1}}, "expected one of: dir, log_interval, progress, save_steps, trackers"),
+        ({"output": {"zzz": 1}}, "expected one of: dir, log_interval, progress, report, save_steps, trackers"),
         ({"lr": 1, "batchsze": 2}, "unknown setting 'batchsze'; did you mean 'batchsize'?"),
         ({1: 2}, "unknown setting '1'"),
         ({"model": {"name": "bigrue"}}, "model.name: found 'bigrue'; did you mean 'bigru'?"),

@@ -13,11 +13,15 @@ from zhenwei import Article, Config, Detector
 from zhenwei.config import detector_names
 from zhenwei.inference.onnx_backend import OnnxNetwork
 from zhenwei.inference.onnx_export import export_onnx
+from zhenwei.inference.onnx_export_int8 import quantise
+from zhenwei.inference.onnx_export_parity import measure_parity
 from zhenwei.models import FittedNetwork, Vocabulary, build_network, network_needs
 from zhenwei.tokens import collate, encode_articles, load_pretrained_tokenizer
 from zhenwei.training import Bundle, save_bundle
 from zhenwei.training.calibration import Calibration
 from zhenwei.training.reader import LearnedFields
+
+pytestmark = pytest.mark.slow  # the exporter takes seconds for each
 
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "filters": 8, "n_experts": 2, "num_layers": 2, "min_df": 1}
@@ -52,6 +56,7 @@ class Pair:
 
     torch: Detector
     onnx: Detector
+    folder: Path
 
 
 @pytest.fixture(scope="module", params=list(cases()))
@@ -85,7 +90,7 @@ def pair(
     folder = tmp_path_factory.mktemp("pair")
     save_bundle(bundle, folder / "bundle")
     export_onnx(folder / "bundle", folder / "exported")
-    return Pair(Detector.load(folder / "bundle", "cpu"), Detector.load(folder / "exported", "cpu"))
+    return Pair(Detector.load(folder / "bundle", "cpu"), Detector.load(folder / "exported", "cpu"), folder / "exported")
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,12 @@ def test_batches_of_any_shape_pass(pair: Pair, articles: list[Article]) -> None:
                 assert (expected is None) == (found is None)
                 if expected is not None:
                     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_weights_of_8_bits_change_little(pair: Pair, tmp_path: Path) -> None:
+    network = pair.torch.bundle.network
+    if isinstance(network, FittedNetwork):
+        return  # it has no layers to quantise, and the command refuses it
+    quantise(pair.folder / "model.onnx", tmp_path / "int8.onnx")
+    parity = measure_parity(pair.torch.bundle, network, OnnxNetwork(tmp_path / "int8.onnx", network.needs))
+    assert 0 < parity.largest < 0.1

@@ -38,7 +38,8 @@ def run_settings(post_folder: Path) -> Settings:
             "model": {"name": "bigru", "emb_dim": 16, "hidden_dim": 8, "mlp_dims": [8], "dropout": 0.3},
             "training": {"epochs": EPOCHS, "lr": 0.01, "batch_size": 16, "precision": "no", "device": "cpu",
                          "early_stop": 0},
-            "output": {"dir": str(run), "log_interval": 1, "save_steps": 4, "progress": False, "report": False, "trackers": []},
+            "output": {"dir": str(run), "log_interval": 1, "save_steps": 4, "progress": False, "report": False,
+                       "trackers": []},
         }  # fmt: skip
         return {name: {**values, **sections.get(name, {})} for name, values in base.items()}
 

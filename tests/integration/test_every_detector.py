@@ -71,7 +71,9 @@ def make_settings(world: Path, tiny_bert: Path) -> Callable[..., dict[str, Any]]
             "model": {**small, **model},
             "training": {"epochs": 6, "lr": 0.01, "pretrained_lr": 0.01, "batch_size": 16, "precision": "no",
                          "device": "cpu", **training},
-            "output": {"dir": str(run), "progress": False, "report": False, "trackers": [], "log_interval": 1, "save_steps": 4},
+            "output": {
+                "dir": str(run), "progress": False, "report": False, "trackers": [], "log_interval": 1, "save_steps": 4
+            },
         }  # fmt: skip
 
     return settings

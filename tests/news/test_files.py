@@ -1,6 +1,7 @@
 """Files of articles: what is read, what is refused and in which words, and what is written."""
 
 import csv
+import itertools
 import json
 import logging
 import tracemalloc
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from zhenwei.errors import DataError
 from zhenwei.news import Article, find_part, iter_articles, read_articles, write_articles
+from zhenwei.news.files import iter_numbered_articles
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 
@@ -547,3 +549,22 @@ def test_an_integer_of_more_than_64_bits_is_the_affair_of_its_row(tmp_path: Path
 @pytest.mark.parametrize("number", ["1e400", "1" * 5000])
 def test_a_number_that_no_parser_bears_is_told(tmp_path: Path, number: str) -> None:
     assert "after row 1" in refused(write(tmp_path / "a.json", f'[{{"content": "甲"}}, {{"content": {number}}}]'))
+
+
+def test_articles_come_with_the_numbers_of_their_rows_and_bad_rows_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "posts.jsonl"
+    path.write_text('{"content": "a"}\n\n{"content": ""}\n{"content": "b"}\n{\n', encoding="utf-8")
+    told: list[tuple[int, int | None, str]] = []
+    stream = iter_numbered_articles(path, on_bad_row=lambda row, problem: told.append((row.number, row.line, problem)))
+    assert [(number, article.content) for number, article in itertools.islice(stream, 2)] == [(1, "a"), (3, "b")]
+    assert told == [(2, 3, "field 'content': found ''; expected a text that is not blank")]
+    assert list(stream) == [], "bad rows that somebody was told of do not end the file"
+    assert told[1][:2] == (4, 5)
+    assert told[1][2].startswith("not JSON")
+
+
+def test_whoever_is_not_told_of_bad_rows_gets_the_error(tmp_path: Path) -> None:
+    path = tmp_path / "posts.jsonl"
+    path.write_text('{"content": "a"}\n{"content": ""}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="1 of 2 rows cannot be used"):
+        list(iter_numbered_articles(path))

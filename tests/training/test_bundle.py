@@ -44,7 +44,7 @@ def test_any_probability_will_do(own_bundle: Path, threshold: float) -> None:
 @pytest.mark.parametrize("names", [[], ["model.safetensors", "tokenizer.json"], ["../../train.log"]])
 def test_digests_of_other_files_than_those_that_are_read_are_refused(own_bundle: Path, names: list[str]) -> None:
     change(own_bundle, sha256=dict.fromkeys(names, "0"))
-    assert "expected the digests of config.json, model.safetensors, tokenizer.json" in refusal(own_bundle)
+    assert "expected the digests of model.safetensors, tokenizer.json, config.json" in refusal(own_bundle)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])

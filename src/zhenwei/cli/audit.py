@@ -42,7 +42,7 @@ def audit(
     if json is not None:
         write_json(report.to_dict(), json)
     if html is not None:
-        from zhenwei.evaluation.report import write_audit_page  # type: ignore[attr-defined,unused-ignore]
+        from zhenwei.evaluation.report import write_audit_page
 
         write_audit_page(report, html)
     _print_report(report, Console(stderr=json == "-", soft_wrap=True, highlight=False))

@@ -10,6 +10,9 @@ from zhenwei.cli.figures import JsonTarget, write_json
 if TYPE_CHECKING:
     from zhenwei.evaluation.comparison.records import Comparison
 
+WIDE = 110  # columns of a terminal that has room for the whole table
+LEFT_OUT_OF_NARROW = ("runs", "test AUC", "val AUC", "minutes", "peak memory")
+
 
 def compare(
     configs: list[str] = typer.Argument(
@@ -44,6 +47,7 @@ def compare(
 
 
 def _print(comparison: "Comparison", out: Path, stderr: bool) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text  # plain: names may hold what rich would take for markup
@@ -51,12 +55,14 @@ def _print(comparison: "Comparison", out: Path, stderr: bool) -> None:
     from zhenwei.evaluation.comparison.table import notes, table
 
     header, rows = table(comparison)
-    shown = Table()
-    for place, name in enumerate(header):
-        shown.add_column(Text(name), justify="right" if place else "left")
-    for row in rows:
-        shown.add_row(*map(Text, row))
     console = Console(stderr=stderr)
+    shown = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    wide = console.width >= WIDE
+    kept = [place for place, name in enumerate(header) if wide or name not in LEFT_OUT_OF_NARROW]
+    for place in kept:
+        shown.add_column(Text(header[place]), justify="right" if place else "left")
+    for row in rows:
+        shown.add_row(*(Text(row[place].replace(" [", "\n[")) for place in kept))
     console.print(shown)
     for note in notes(comparison):
         console.print(Text(note))

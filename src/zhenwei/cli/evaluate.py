@@ -53,9 +53,9 @@ def evaluate(
     """Judge FILE with the detector in RUN: scores with 95% intervals, by slices, and without what training knew."""
     from zhenwei.evaluation import assess, judge_file
     from zhenwei.evaluation.assess import MISTAKES
-    from zhenwei.training import load_bundle
+    from zhenwei.inference.backends import load_for_use
 
-    bundle = load_bundle(run)
+    bundle = load_for_use(run)
     judged = judge_file(bundle, file, device)
     kept = max(mistakes, MISTAKES if html or json else 0)
     found = assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=kept, words=words)

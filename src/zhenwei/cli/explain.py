@@ -56,13 +56,12 @@ def _coloured(explanation: "Explanation") -> "Text":
     text = Text()
     for word, sway in explanation.words:
         share = abs(sway) / strongest
-        shown = "".join(c if c.isprintable() or c == "\n" else " " for c in word)  # no control codes to the terminal
         style = ""
         if share >= 1 / 6:
             colour = "red" if sway > 0 else "blue"
             style = f"bold {colour}" if share >= 1 / 2 else colour
             style += " underline" if sway > 0 else ""
-        text.append(shown, style)
+        text.append(_printable(word), style)
     return text
 
 
@@ -70,8 +69,15 @@ def _strongest(explanation: "Explanation") -> "Text":
     """Return the words that swayed the verdict most, with their sways."""
     from rich.text import Text
 
-    spoke = [(word.strip(), sway) for word, sway in explanation.words if word.strip() and sway != 0.0]
+    spoke = [
+        (_printable(word).strip(), sway) for word, sway in explanation.words if _printable(word).strip() and sway != 0.0
+    ]
     ranked = sorted(spoke, key=lambda each: abs(each[1]), reverse=True)[:STRONGEST]
     text = Text("by how much the logit of fake falls without a word: ")
     text.append(", ".join(f"{word} {sway:+.2f}" for word, sway in ranked) or "no word makes a difference")
     return text
+
+
+def _printable(word: str) -> str:
+    """Return a word without control codes, which a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in word)

@@ -46,6 +46,11 @@ class OnnxNetwork(DetectorNetwork):
                 f"{', '.join(self._outputs)}; expected {', '.join(INPUTS)} into {', '.join(OUTPUTS)}, or some of them"
             )
 
+    @property
+    def threads(self) -> int:
+        """How many threads a batch is judged on."""
+        return int(self._session.get_session_options().intra_op_num_threads)
+
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to a graph."""
         given = inputs_of(batch)
@@ -61,8 +66,9 @@ def inputs_of(batch: Batch) -> dict[str, Tensor]:
 
 
 def is_exported(folder: Path) -> bool:
-    """Tell whether a folder holds an exported detector."""
-    return (folder / DESCRIPTION).is_file() and (folder / GRAPH).is_file()
+    """Tell whether a folder holds an exported detector, be it one that has lost its graph."""
+    description = folder / DESCRIPTION
+    return description.is_file() and ((folder / GRAPH).is_file() or f'"{GRAPH}"'.encode() in description.read_bytes())
 
 
 def load_exported(folder: Path) -> Bundle:

@@ -78,7 +78,7 @@ def export_onnx(path: Path, folder: Path, *, int8: bool = False, overwrite: bool
     network = bundle.network.for_prediction()
     _check_exportable(network, int8)
     _check_free(folder, overwrite)
-    with whole_folder(folder) as place:
+    with whole_folder(folder, then="export again") as place:
         graph = place / (_FLOAT_GRAPH if int8 else GRAPH)
         write_graph(network, example_batch(bundle), graph)
         parity = measure_parity(bundle, network, OnnxNetwork(graph, network.needs))

@@ -5,8 +5,9 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,6 @@ from zhenwei.inference.onnx_export_tfidf import tfidf_graph
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.tokens import Batch
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 18
 
@@ -40,13 +38,12 @@ def write_graph(network: DetectorNetwork, example: Batch, path: Path) -> None:
         CheckpointError: If the network does something that has no counterpart in ONNX.
         OSError: If the file cannot be written.
     """
-    import onnx  # noqa: PLC0415
-
+    onnx = import_module("onnx")  # an extra
     onnx.save(tfidf_graph(network) if isinstance(network, Tfidf) else _traced(network, example), str(path))
 
 
-def _traced(network: DetectorNetwork, example: Batch) -> "onnx.ModelProto":
-    """Follow an example through the network, and write down what is done to it."""
+def _traced(network: DetectorNetwork, example: Batch) -> Any:
+    """Follow an example through the network, and return what is done to it as an `onnx.ModelProto`."""
     inputs = inputs_of(example)
     with torch.inference_mode():
         output = network(example)

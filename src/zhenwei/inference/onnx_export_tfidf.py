@@ -1,21 +1,19 @@
 """The `tfidf` detector as an ONNX graph: the same n-grams, counted by ONNX's own operator for them."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
 from zhenwei.models.tfidf import Tfidf
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET, IR_VERSION = 18, 10
 _PADDING = -1  # what no token is
 _LEAST_NORM = 1e-30  # a text of no known n-gram has norm 0, and nothing to divide by it
 
 
-def tfidf_graph(network: Tfidf) -> "onnx.ModelProto":
-    """Build the graph of a fitted baseline.
+def tfidf_graph(network: Tfidf) -> Any:
+    """Build the graph of a fitted baseline, an `onnx.ModelProto`.
 
     The network finds n-grams by a search in a sorted array, and adds up what it found. ONNX has no such search, but
     `TfIdfVectorizer` counts known n-grams. Of the counts c [B, F] the logits [B] are
@@ -24,8 +22,8 @@ def tfidf_graph(network: Tfidf) -> "onnx.ModelProto":
 
     There is a count for every n-gram that the detector knows, so that memory grows with both B and F.
     """
-    from onnx import TensorProto, checker, helper, numpy_helper  # noqa: PLC0415
-
+    onnx = import_module("onnx")  # an extra
+    helper, kinds = onnx.helper, onnx.TensorProto
     idf, weight = network.idf.double().numpy(), network.weight.detach().double().numpy()
     constants = {
         "padding": np.array(_PADDING, np.int64),
@@ -45,22 +43,21 @@ def tfidf_graph(network: Tfidf) -> "onnx.ModelProto":
         nodes,
         "tfidf",
         [
-            helper.make_tensor_value_info("tokens", TensorProto.INT64, ["batch", "length"]),
-            helper.make_tensor_value_info("mask", TensorProto.BOOL, ["batch", "length"]),
+            helper.make_tensor_value_info("tokens", kinds.INT64, ["batch", "length"]),
+            helper.make_tensor_value_info("mask", kinds.BOOL, ["batch", "length"]),
         ],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch"])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [helper.make_tensor_value_info("logits", kinds.FLOAT, ["batch"])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="zhenwei")
-    checker.check_model(model)
+    onnx.checker.check_model(model)
     return model
 
 
-def _frequencies(network: Tfidf) -> "list[onnx.NodeProto]":
+def _frequencies(network: Tfidf) -> list[Any]:
     """Return the steps from the tokens that are read to how often each n-gram counts, `frequency` [B, F]."""
-    from onnx import helper  # noqa: PLC0415
-
+    helper = import_module("onnx.helper")
     shortest, longest = network.config.ngram_range
     ngrams = _ngrams(network)  # shorter ones first, as they are sorted
     sizes = [sum(len(ngram) == length for ngram in ngrams) * length for length in range(1, longest + 1)]

@@ -7,7 +7,7 @@ import difflib
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from zhenwei.errors import DataError
 from zhenwei.news.article import Article
 from zhenwei.news.emotion_file import check_row_count, open_emotion_file
 from zhenwei.news.fields import shown
-from zhenwei.news.readers import NEEDED, SUFFIXES, read_rows
+from zhenwei.news.readers import NEEDED, SUFFIXES, RawRow, read_rows
 from zhenwei.news.rows import BadRowError, BadRows, IdAccount, article_of, place_of
 from zhenwei.news.writers import WRITERS, replacing
 
@@ -44,8 +44,40 @@ def iter_articles(
             bad rows, of which the first ten are shown, or the emotion file has another length (at its end).
     """
     # Not a generator itself, so that a wrong path is refused at the call and not at the first article.
+    numbered = iter_numbered_articles(path, require_label=require_label, report_repeats=report_repeats)
+    return (article for _, article in numbered)
+
+
+def iter_numbered_articles(
+    path: str | os.PathLike[str],
+    *,
+    require_label: bool = False,
+    report_repeats: bool = True,
+    on_bad_row: Callable[[RawRow, str], None] | None = None,
+) -> Iterator[tuple[int, Article]]:
+    """Stream the articles of a file with the numbers of their rows, from 1; see `iter_articles`.
+
+    Args:
+        path: A `.json`, `.jsonl`, `.csv` or `.parquet` file.
+        require_label: Whether a row without a label is a bad row.
+        report_repeats: Whether to log repeated ids; without it, memory does not grow with the ids either.
+        on_bad_row: Is told of each bad row, and why it cannot be used, before the next good one comes; the rows that
+            it is told of are its own affair, and no error ends the file on their account.
+
+    Raises:
+        DataError: As `iter_articles`.
+    """
     file = _existing_file(Path(path))
-    return _stream(file, open_emotion_file(file), require_label, report_repeats)
+    return _stream(file, open_emotion_file(file), require_label, report_repeats, on_bad_row)
+
+
+def check_article_file(path: str | os.PathLike[str]) -> Path:
+    """Check that there is a file to be read as articles, without reading its rows, and return its path.
+
+    Raises:
+        DataError: It is missing, empty, a folder, or of another format.
+    """
+    return _existing_file(Path(path))
 
 
 def read_articles(path: str | os.PathLike[str], *, require_label: bool = False) -> list[Article]:
@@ -150,7 +182,13 @@ def find_part(root: str | os.PathLike[str], part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _stream(path: Path, emotions: np.ndarray | None, require_label: bool, report_repeats: bool) -> Iterator[Article]:
+def _stream(
+    path: Path,
+    emotions: np.ndarray | None,
+    require_label: bool,
+    report_repeats: bool,
+    on_bad_row: Callable[[RawRow, str], None] | None,
+) -> Iterator[tuple[int, Article]]:
     bad = BadRows(path)
     ids = IdAccount()
     rows = 0
@@ -163,11 +201,14 @@ def _stream(path: Path, emotions: np.ndarray | None, require_label: bool, report
                 row, require_label=require_label, emotion=None if emotions is None else emotions[rows - 1]
             )
         except BadRowError as problem:
-            bad.add(place_of(row), str(problem))
+            if on_bad_row is None:
+                bad.add(place_of(row), str(problem))
+            else:
+                on_bad_row(row, str(problem))
             continue
-        if article.id is not None:
+        if report_repeats and article.id is not None:
             ids.add(rows, article.id)
-        yield article
+        yield rows, article
     if rows == 0:
         raise DataError(f"{path}: found no rows; expected at least one article")
     if emotions is not None:

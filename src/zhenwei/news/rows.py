@@ -60,6 +60,11 @@ class BadRows:
         self._count = 0
         self._first: list[str] = []
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._count
+
     def add(self, place: str, problem: str) -> None:
         """Count one bad row.
 

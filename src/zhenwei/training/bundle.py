@@ -179,7 +179,7 @@ def load_around(folder: Path, model_file: str, build: Callable[[Config, Vocabula
     for name in (SETTINGS, TOKENIZER, model_file):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
-    description = _read_description(folder, {model_file, TOKENIZER, SETTINGS})
+    description = _read_description(folder, (model_file, TOKENIZER, SETTINGS))
     for name, expected in description["sha256"].items():
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
@@ -233,7 +233,7 @@ def _learned_fields(description: dict[str, Any]) -> LearnedFields:
         return LearnedFields(names, size, emotion_problem=str(error))
 
 
-def _read_description(folder: Path, hashed: set[str]) -> dict[str, Any]:
+def _read_description(folder: Path, hashed: tuple[str, ...]) -> dict[str, Any]:
     """Read detector.json and check that this version understands it, and that it has the digests of these files."""
     path = folder / DESCRIPTION
     try:
@@ -247,7 +247,7 @@ def _read_description(folder: Path, hashed: set[str]) -> dict[str, Any]:
             f"this is zhenwei {zhenwei.__version__}, which reads formats {' and '.join(map(str, READABLE))}; "
             "train the detector again, or use it with that version"
         )
-    digests = f"the digests of {', '.join(sorted(hashed))}"
+    digests = f"the digests of {', '.join(hashed)}"
     checks: list[_Check] = [("sha256", digests, partial(_are_digests, hashed)), *_EXPECTED]
     for name, expected, good in checks:
         if name not in description:
@@ -266,8 +266,8 @@ def _is_list_of_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
-def _are_digests(names: set[str], value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() - {SIMILAR} == names
+def _are_digests(names: tuple[str, ...], value: Any) -> bool:
+    return isinstance(value, dict) and {*value} - {SIMILAR} == {*names}
 
 
 _Check = tuple[str, str, Callable[[Any], bool]]

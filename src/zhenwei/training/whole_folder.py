@@ -13,7 +13,7 @@ NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # the disk is 
 
 
 @contextmanager
-def whole_folder(final: Path) -> Iterator[Path]:
+def whole_folder(final: Path, then: str = "go on with --resume") -> Iterator[Path]:
     """Give a folder to write into, which takes the place of `final` once the block has ended well.
 
     The new folder is written beside the old one, flushed to the disk, and swapped in by two renames. Killed between
@@ -21,6 +21,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
 
     Args:
         final: Where the folder shall be; an older one is replaced.
+        then: What its user should do once what kept it from being written is mended.
 
     Raises:
         CheckpointError: If it cannot be written, as on a full disk; the older folder is left as it was.
@@ -37,7 +38,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
         with suppress(OSError):
             recover_folder(final)
         if isinstance(error, OSError):
-            raise CheckpointError(_cannot_save(final, error)) from None
+            raise CheckpointError(_cannot_save(final, error, then)) from None
         raise
 
 
@@ -88,10 +89,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _cannot_save(final: Path, error: OSError) -> str:
+def _cannot_save(final: Path, error: OSError, then: str) -> str:
     kept = f"the previous '{final}' is whole" if final.exists() else "nothing was saved there before"
     advice = "Make room" if error.errno in NO_ROOM else "Mend that"
-    return f"'{final}' cannot be saved: {reason_of(error)}; {kept}. {advice}, then go on with --resume"
+    return f"'{final}' cannot be saved: {reason_of(error)}; {kept}. {advice}, then {then}"
 
 
 def write_whole(text: str, path: Path) -> None:

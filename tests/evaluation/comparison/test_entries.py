@@ -139,6 +139,15 @@ class TestFinishedRuns:
             gather_entries([str(own_bundle)])
 
 
+class TestSyntheticPresets:
+    def test_they_are_four_detectors_on_the_same_articles(self) -> None:
+        folder = Path(__file__).parents[3] / "configs" / "synthetic"
+        bigru, textcnn = str(folder / "bigru.json"), str(folder / "textcnn.json")
+        entries, _ = gather_entries([bigru, f"{bigru}+endef", textcnn])
+        assert [entry.name for entry in entries] == ["bigru", "bigru-endef", "textcnn", "tfidf"]
+        assert {entry.config.data.root_path for entry in entries} == {"data/synthetic"}
+
+
 class TestTwice:
     def test_one_detector_given_twice_is_refused(self, write: Write) -> None:
         with pytest.raises(ConfigError, match=r"a\.json' and '.*b\.json' are one detector"):

@@ -56,13 +56,14 @@ def test_a_row_for_each_detector_part_and_metric(comparison: Comparison) -> None
     assert all(row["difference"] is None for row in rows if row["detector"] == "tfidf")
 
 
-def test_results_are_written_as_json_csv_and_markdown(comparison: Comparison, tmp_path: Path) -> None:
+def test_results_are_written_as_json_csv_markdown_and_a_page(comparison: Comparison, tmp_path: Path) -> None:
     write_results(comparison, tmp_path)
     assert json.loads((tmp_path / "comparison.json").read_text()) == json.loads(json.dumps(comparison.to_dict()))
     with (tmp_path / "comparison.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2 * 2 * len(METRICS)
     assert (tmp_path / "comparison.md").read_text(encoding="utf-8") == markdown(comparison)
-    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+    names = {"comparison.json", "comparison.csv", "comparison.md", "comparison.html"}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_compared_are_each_with_the_baseline_each_with_itself_debiased_and_neighbours_in_rank(

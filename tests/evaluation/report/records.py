@@ -87,7 +87,7 @@ def _mistakes(chance: random.Random) -> tuple[Mistake, ...]:
                 time="2014-07-05T12:30:00" if number % 4 else None,
                 domain=DOMAINS[number % 3] if number % 5 else None,
                 words=words if number % 6 != 5 else (),
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
@@ -161,7 +161,7 @@ def _detector(chance: random.Random, name: str, past: float, future: float, seed
                 None if loaded else chance.uniform(40, 700),
                 None if loaded else chance.randint(600, 1900) * 2**20,
                 loaded,
-            )  # fmt: skip
+            )
         )
     summaries = {
         part: {
@@ -256,9 +256,9 @@ def audit() -> AuditReport:
                 0.229, "Calibrate on recent articles.", (), (months, domains)),
         Finding("flipped_entities", "Names that change sides", "warn", "14 names change sides, 云溪水厂 first",
                 "warn from 1", 14.0, "Train with `model.debias=endef`.", (flipped,)),
-        Finding("time_leaks", "Training later than the future", "good", "no train article is later than the first of test",
+        Finding("time_leaks", "Training later than the future", "good", "no train article is later than test begins",
                 "warn above 0%, fail from 5%", 0.0),
-        Finding("repeated_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "not checked"),
+        Finding("repeated_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "none"),
         Finding("lengths", "Very short and over-long texts", "good", "0.4% of the texts are cut at 170 tokens",
                 "warn from 10%", 0.004, "", (Table("Nothing to show", ("text", "length"), ()),)),
     )  # fmt: skip

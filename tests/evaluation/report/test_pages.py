@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,7 +81,7 @@ def test_headings_come_in_order_and_the_page_says_its_language(path: Path, read_
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert dict(page.tags)["html"]["lang"] == "en"
     assert "zh" in page.values("lang")
 
@@ -108,10 +109,10 @@ def test_a_page_is_the_same_each_time_it_is_written(
 def test_a_page_that_cannot_be_written_is_a_clear_mistake_and_leaves_the_older_one(
     records: ModuleType, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="nowhere/page.html: the page cannot be written: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere/page\.html: the page cannot be written: No such file"):
         write_audit_page(records.audit(), tmp_path / "nowhere" / "page.html")
     older = write_audit_page(records.audit(), tmp_path / "page.html").read_bytes()
     (tmp_path / ".page.html.new").mkdir()  # in the way of what is written beside
-    with pytest.raises(ConfigError, match="page.html: the page cannot be written"):
+    with pytest.raises(ConfigError, match=r"page\.html: the page cannot be written"):
         write_assessment_page(records.bare_assessment(), tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == older

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from importlib import import_module
 from pathlib import Path
 
 from zhenwei.evaluation.comparison.records import Comparison
@@ -17,6 +16,8 @@ def write_results(comparison: Comparison, folder: Path) -> None:
     Raises:
         OSError: If one cannot be written; older ones are left as they were.
     """
+    from zhenwei.evaluation.report import write_comparison_page  # noqa: PLC0415  # matplotlib
+
     rows = list(csv_rows(comparison))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -24,7 +25,5 @@ def write_results(comparison: Comparison, folder: Path) -> None:
     writer.writerows(rows)
     write_whole(text.getvalue(), folder / "comparison.csv")
     write_whole(markdown(comparison), folder / "comparison.md")
-    write_page = getattr(import_module("zhenwei.evaluation.report"), "write_comparison_page", None)  # matplotlib
-    if write_page is not None:
-        write_page(comparison, folder / "comparison.html")
+    write_comparison_page(comparison, folder / "comparison.html")
     write_json(comparison.to_dict(), folder / "comparison.json")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from zhenwei.evaluation.comparison.records import ComparedDetector, Comparison, Difference
@@ -55,7 +54,7 @@ def _mean(detector: ComparedDetector, part: str, metric: str) -> float | None:
     return None if summary is None else summary.mean
 
 
-def _change_svg(detectors: Sequence[ComparedDetector], parts: Sequence[str], metric: str, width: int) -> Markup:
+def _change_svg(detectors: Sequence[ComparedDetector], parts: Sequence[str], metric: str, width: int) -> str:
     most = 0.3 * width
     left = min(max(wording.text_width(each.name) for each in detectors) * (SMALL + 1) + 14, most)
     row, values = 30 + 12 * len(parts), []
@@ -117,7 +116,7 @@ def difference_picture(comparison: Comparison, metric: str) -> Picture | None:
     )
 
 
-def _difference_svg(found: Sequence[Difference], metric: str, width: int) -> Markup:
+def _difference_svg(found: Sequence[Difference], metric: str, width: int) -> str:
     with house_style():
         drawing = Drawing(width, 14 + 46 * len(found) + 22)
         axes = drawing.axes(4, 14, 14, 22)

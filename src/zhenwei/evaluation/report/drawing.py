@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import matplotlib
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ _VARIABLES = {
 TEXT, SMALL = 11.0, 10.0  # sizes of text, in pixels of a picture that is shown at its own size
 NARROW, WIDE = 360, 880  # widths of pictures: a telephone's, and the page's on a desk
 _PER_INCH = 72  # matplotlib's SVG has 72 pixels in an inch
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "zhenwei", "text.parse_math": False, "font.family": ["DejaVu Sans"],
     "font.size": TEXT, "axes.unicode_minus": True, "path.simplify": False,
 }  # fmt: skip
@@ -52,11 +52,11 @@ class Picture:
         narrow: The same for narrow screens, where another layout reads better.
     """
 
-    svg: Markup
+    svg: str
     title: str
     note: str = ""
     legend: tuple[Key, ...] = ()
-    narrow: Markup | None = None
+    narrow: str | None = None
 
 
 class Drawing:
@@ -93,7 +93,7 @@ class Drawing:
             fontsize=SMALL, annotation_clip=False,
         )  # fmt: skip
 
-    def svg(self, name: str, label: str) -> Markup:
+    def svg(self, name: str, label: str) -> str:
         """Return the picture as an `svg` element.
 
         Args:
@@ -102,8 +102,9 @@ class Drawing:
         """
         out = io.StringIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        FigureCanvasSVG(self.figure).print_svg(out, metadata=nothing)
-        return Markup(self._inline(out.getvalue(), name, label))  # matplotlib has escaped all texts
+        canvas: Any = FigureCanvasSVG(self.figure)
+        canvas.print_svg(out, metadata=nothing)
+        return self._inline(out.getvalue(), name, label)  # matplotlib has escaped all texts
 
     def _inline(self, text: str, name: str, label: str) -> str:
         body = text[text.index(">", text.index("<svg")) + 1 :]

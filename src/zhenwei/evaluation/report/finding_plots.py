@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -79,7 +78,7 @@ def _looks(plot: Plot) -> dict[str, tuple[str, str, str]]:
     return looks
 
 
-def _lines(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name: str) -> Markup:
+def _lines(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name: str) -> str:
     with house_style():
         drawing = Drawing(width, 220)
         axes = drawing.axes(40, 24, 14, 26)
@@ -103,7 +102,7 @@ def _lines(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name:
         return drawing.svg(name, f"{plot.title}: {plot.y_label}")
 
 
-def _bars(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name: str) -> Markup:
+def _bars(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name: str) -> str:
     """Draw bars that lie, so that names of any length can be read."""
     names = plot.x[:_MOST_BARS]
     left = min(max(map(wording.text_width, names)) * (SMALL + 1) + 12, 0.34 * width)

@@ -36,10 +36,10 @@ def interval_mark(
     if bounds is not None:
         ends: tuple[Any, Any] = ([x, x], bounds) if upright else (bounds, [y, y])
         axes.plot(*ends, color=colour, linewidth=1.6, alpha=0.55, solid_capstyle="round", zorder=2)
-    sure = bounds is not None
+    size, edge, alpha = (6.5, 1.7, 1.0) if bounds is not None else (4.0, 1.2, 0.65)
     axes.plot(
-        [x], [y], SHAPES[role], markersize=6.5 if sure else 4, alpha=1 if sure else 0.65, markerfacecolor=PAPER if role == "past" else colour,
-        markeredgecolor=colour, markeredgewidth=1.7 if sure else 1.2, zorder=3, gid=drawing.tip(tip), clip_on=False,
+        [x], [y], SHAPES[role], markersize=size, markeredgewidth=edge, alpha=alpha, markeredgecolor=colour,
+        markerfacecolor=PAPER if role == "past" else colour, zorder=3, gid=drawing.tip(tip), clip_on=False,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2.filters import do_mark_safe
 
 import zhenwei
 from zhenwei.errors import ConfigError
@@ -30,10 +30,13 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "score": wording.score, "signed": wording.signed, "interval": wording.interval, "count": wording.count,
-        "percent": wording.percent, "p_value": wording.p_value, "duration": wording.duration, "size": wording.size,
-        "cell": wording.cell, "metric_name": wording.metric_name, "language": wording.language, "prose": wording.prose, "upper_first": wording.upper_first,
+        name: getattr(wording, name)
+        for name in (
+            "score", "signed", "interval", "count", "percent", "p_value", "duration", "size", "cell", "metric_name",
+            "language", "upper_first",
+        )
     }  # fmt: skip
+    environment.filters["prose"] = lambda text: do_mark_safe(wording.prose(text))  # it has escaped the text
     environment.globals["metrics"] = wording.METRICS
     return environment
 
@@ -55,7 +58,10 @@ def write_page(template: str, path: str | os.PathLike[str], **content: Any) -> P
     environment, path = _environment(), Path(path)
     style = "".join(_asset(environment, name) for name in STYLES)
     text = environment.get_template(template).render(
-        **content, style=Markup(style), script=Markup(_asset(environment, SCRIPT)), version=zhenwei.__version__
+        **content,
+        style=do_mark_safe(style),
+        script=do_mark_safe(_asset(environment, SCRIPT)),
+        version=zhenwei.__version__,
     )
     try:
         write_whole(text, path)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zhenwei.errors import ConfigError
-from zhenwei.evaluation.assess import ROUNDS, assess_file
+from zhenwei.evaluation.assess import assess_file
+from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.report.run_page import page_of, part_files, write_run_page
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
 from zhenwei.news.audit.audit import audit_files

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from zhenwei.evaluation.assessment import Slice
@@ -83,7 +83,7 @@ def time_picture(parts: Sequence[Judged]) -> Picture | None:
     )
 
 
-def _time_svg(parts: Sequence[Judged], names: Sequence[str], width: int, name: str) -> Markup:
+def _time_svg(parts: Sequence[Judged], names: Sequence[str], width: int, name: str) -> str:
     places = _places(names)
     end = max(places.values())
     with house_style():
@@ -180,7 +180,7 @@ def _row_names(parts: Sequence[Judged], kind: str) -> list[str]:
     return sorted(sizes, key=lambda name: -sizes[name]) if kind == "domain" else list(sizes)
 
 
-def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> Markup:
+def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> str:
     left = min(max(wording.text_width(name) for name in names) * (SMALL + 1) + 12, 132)
     row = 14.0 + 14.0 * len(parts)
     with house_style():
@@ -208,14 +208,14 @@ def _rows_svg(parts: Sequence[Judged], kind: str, names: Sequence[str]) -> Marku
 
 def _row_mark(drawing: Drawing, axes: Axes, part: Judged, each: Slice, y: float) -> None:
     value, colour = shown(each), COLOURS[part.role]
-    at_right = {"xycoords": ("axes fraction", "data"), "textcoords": "offset pixels", "va": "center"}
+    at_row: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset pixels", "va": "center"}
     axes.annotate(
         wording.count(each.n), (1, y), xytext=(46, 0), ha="right", color=colour, fontsize=SMALL, annotation_clip=False,
-        **at_right,
+        **at_row,
     )  # fmt: skip
     if value is not None:
         interval_mark(drawing, axes, (value, y), each.intervals.get(METRIC), part.role, _tip(each, part.name))
         return
     only = "no articles" if not each.n else "only fakes" if each.n_fake == each.n else "only real ones"
     text = only if each.n_fake in (0, each.n) else "undefined"
-    axes.annotate(text, (0, y), xytext=(3, 0), color=MUTED, fontsize=SMALL - 1, annotation_clip=False, **at_right)
+    axes.annotate(text, (0, y), xytext=(3, 0), color=MUTED, fontsize=SMALL - 1, annotation_clip=False, **at_row)

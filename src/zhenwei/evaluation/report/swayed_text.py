@@ -43,13 +43,13 @@ class SwayedText:
     for_real: tuple[Word, ...] = ()
 
 
-def swayed_text(mistake: Mistake) -> SwayedText:
+def swayed_text(mistake: Mistake, longest: int = LONGEST) -> SwayedText:
     """Mark the words of a mistake's text, as far as they are known, and cut it where it is too long to be read."""
-    left_out = max(len(mistake.content) - LONGEST, 0)
+    left_out = max(len(mistake.content) - longest, 0)
     if not mistake.words:
-        return SwayedText((Word(mistake.content[:LONGEST]),), left_out)
+        return SwayedText((Word(mistake.content[:longest]),), left_out)
     most = max(abs(sway) for _, sway in mistake.words) or 1.0
-    words, room = [], LONGEST
+    words, room = [], longest
     for text, sway in mistake.words:
         if room <= 0:
             break

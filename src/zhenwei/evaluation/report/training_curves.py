@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
@@ -59,7 +58,7 @@ def training_pictures(epochs: Sequence[Epoch], steps: Sequence[Step], best: int 
     return tuple(pictures)
 
 
-def _svg(name: str, label: str, note: str, draw: Callable[[Drawing, Axes], None], best: int | None) -> Markup:
+def _svg(name: str, label: str, note: str, draw: Callable[[Drawing, Axes], None], best: int | None) -> str:
     with house_style():
         drawing = Drawing(*_SIZE)
         axes = drawing.axes(44, 12, 24 if note else 14, 38)

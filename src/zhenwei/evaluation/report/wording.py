@@ -2,9 +2,8 @@
 
 import re
 import unicodedata
+from html import escape
 from typing import Any
-
-from markupsafe import Markup, escape
 
 NOTHING = "–"
 
@@ -113,9 +112,9 @@ def _written_out(character: str) -> str:
     return f"‹U+{ord(character):04X}›"
 
 
-def prose(text: str) -> Markup:
-    """Return a sentence as markup: escaped, and with what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(visible(text)))))
+def prose(text: str) -> str:
+    """Return a sentence as HTML: escaped, and with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(visible(text)))
 
 
 def language(text: str) -> str | None:

@@ -5,15 +5,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean, short
 from zhenwei.errors import ConfigError
 
-if TYPE_CHECKING:
-    from optuna.trial import Trial
-
+Trial: TypeAlias = Any  # optuna's, which is optional
 FORMS = '{"low": 1e-4, "high": 1e-2, "log": true}, with "step" for whole steps, or {"choices": [64, 128]}'
 NOT_SEARCHED = ("data.root_path", "data.train", "data.val", "data.test", "model.name", "output", "seed",
                 "training.device", "training.monitor")  # fmt: skip
@@ -68,7 +66,7 @@ class Dimension:
     whole: bool = False
     choices: tuple[Any, ...] = ()
 
-    def suggest(self, trial: "Trial") -> Any:
+    def suggest(self, trial: Trial) -> Any:
         """Ask a trial for a value."""
         if self.choices:  # lists as JSON text: a study keeps plain values alone
             return json.loads(trial.suggest_categorical(self.name, [json.dumps(choice) for choice in self.choices]))

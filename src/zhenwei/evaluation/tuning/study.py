@@ -6,17 +6,15 @@ import logging
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from zhenwei.config import Config
 from zhenwei.config.training import LOWER_IS_BETTER
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.tuning.space import Dimension
 
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
-
+Study: TypeAlias = Any  # optuna's, which is optional
+FrozenTrial: TypeAlias = Any
 HEARTBEAT = 60  # seconds; a trial whose process has been silent for twice as long is given up
 STARTUP_TRIALS = 5  # none is pruned before so many have ended
 
@@ -45,7 +43,7 @@ def without_password(url: str) -> str:
     return re.sub(r"(//[^/@:]*):[^@]*@", r"\1:***@", url)
 
 
-def open_study(url: str, name: str, terms: dict[str, Any], seed: int, metric: str) -> "Study":
+def open_study(url: str, name: str, terms: dict[str, Any], seed: int, metric: str) -> Study:
     """Open a study, or begin it.
 
     Args:
@@ -77,15 +75,15 @@ def open_study(url: str, name: str, terms: dict[str, Any], seed: int, metric: st
     # Another seed for each time that it goes on, lest the first trials be tried again.
     study.sampler = optuna.samplers.TPESampler(seed=(seed + 7919 * len(study.trials)) % 2**32, constant_liar=True)
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1)
-    return study  # type: ignore[no-any-return]
+    return study
 
 
 def _check_terms(stored: dict[str, Any], wanted: dict[str, Any], name: str, url: str) -> None:
     for what in sorted(stored.keys() | wanted.keys()):
         if stored.get(what) != wanted.get(what):
             raise CheckpointError(
-                f"the study '{name}' in {without_password(url)} was not begun with the {what} of this search; go on with "
-                "the same, or choose another --study or --out"
+                f"the study '{name}' in {without_password(url)} was not begun with the {what} of this search; go on "
+                "with the same, or choose another --study or --out"
             )
 
 
@@ -99,13 +97,14 @@ def study_terms(config: Config, dimensions: list[Dimension], metric: str, digest
     return {"metric": metric, "space": space, "settings": settings, "data": digests}
 
 
-def finished_trials(study: "Study") -> list["FrozenTrial"]:
+def finished_trials(study: Study) -> list[FrozenTrial]:
     """Return the trials that came to an end: judged, or pruned. One whose process was killed is not among them."""
     states = load_optuna().trial.TrialState
-    return study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    trials: list[FrozenTrial] = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    return trials
 
 
-def judged_trials(study: "Study") -> list["FrozenTrial"]:
+def judged_trials(study: Study) -> list[FrozenTrial]:
     """Return the trials that were trained to their end, the best first."""
     states = load_optuna().trial.TrialState
     trials = study.get_trials(deepcopy=False, states=(states.COMPLETE,))

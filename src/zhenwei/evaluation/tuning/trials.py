@@ -8,17 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zhenwei.config import Config
 from zhenwei.errors import DataError, TrainingError
-from zhenwei.evaluation.tuning.space import Dimension
-from zhenwei.evaluation.tuning.study import finished_trials, judged_trials, load_optuna, open_study
+from zhenwei.evaluation.tuning.space import Dimension, Trial
+from zhenwei.evaluation.tuning.study import FrozenTrial, Study, finished_trials, judged_trials, load_optuna, open_study
 from zhenwei.training import Trainer, load_bundle
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +64,12 @@ def work(search: Search) -> None:
     """
     study = open_study(search.url, search.study, search.terms, search.seed, search.metric)
 
-    def stop_if_done(study: "Study", _trial: object = None) -> None:
+    def stop_if_done(study: Study, _trial: object = None) -> None:
         late = search.deadline is not None and time.time() > search.deadline
         if late or len(finished_trials(study)) >= search.wanted:
             study.stop()
 
-    def after(study: "Study", trial: "FrozenTrial") -> None:
+    def after(study: Study, trial: FrozenTrial) -> None:
         _report(study, trial, search)
         if not search.keep:
             _remove_all_but_best(study, search.folder / TRIALS)
@@ -105,7 +101,7 @@ def trial_settings(search: Search, values: dict[str, Any], folder: Path) -> Conf
     return Config.load(search.config, [f"{name}={json.dumps(value)}" for name, value in (values | fixed).items()])
 
 
-def _judged(trial: "Trial", search: Search) -> float:
+def _judged(trial: Trial, search: Search) -> float:
     """Train a trial, and return its best epoch's score on val."""
     optuna = load_optuna()
     values = {dimension.name: dimension.suggest(trial) for dimension in search.dimensions}
@@ -144,7 +140,7 @@ def _quiet() -> Iterator[None]:
         root.setLevel(before)
 
 
-def _report(study: "Study", trial: "FrozenTrial", search: Search) -> None:
+def _report(study: Study, trial: FrozenTrial, search: Search) -> None:
     """Say what came of a trial."""
     done, best = len(finished_trials(study)), judged_trials(study)
     if trial.state.name == "PRUNED":
@@ -155,7 +151,7 @@ def _report(study: "Study", trial: "FrozenTrial", search: Search) -> None:
     logger.info("trial %d: %s; %d of %d%s", trial.number, said, done, search.wanted, lead)
 
 
-def _remove_all_but_best(study: "Study", folder: Path) -> None:
+def _remove_all_but_best(study: Study, folder: Path) -> None:
     """Remove the run folders of trials that have ended, but for the best one's."""
     best = judged_trials(study)
     kept = {str(best[0].number)} if best else set()

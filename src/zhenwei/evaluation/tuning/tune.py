@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean
@@ -21,6 +21,7 @@ from zhenwei.evaluation.comparison.same_articles import SourceFile, check_fit
 from zhenwei.evaluation.own_processes import in_own_processes
 from zhenwei.evaluation.tuning.space import Dimension, read_space
 from zhenwei.evaluation.tuning.study import (
+    Study,
     default_storage,
     finished_trials,
     judged_trials,
@@ -34,9 +35,6 @@ from zhenwei.news.digests import file_digest
 from zhenwei.training.bundle import write_json
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.whole_folder import write_whole
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 BEST, TABLE = "best.json", "trials.csv"
 MOST_FOR_IMPORTANCE = 500  # trials; with more it takes long
@@ -161,7 +159,7 @@ def _work_side_by_side(search: Search, jobs: int) -> None:
             pass
 
 
-def _write(study: "Study", config: Config, search: Search) -> Tuning:
+def _write(study: Study, config: Config, search: Search) -> Tuning:
     """Write what was found.
 
     Raises:
@@ -210,7 +208,7 @@ def _write_table(records: Iterable[TrialRecord], names: list[str], path: Path) -
     write_whole(text.getvalue(), path)
 
 
-def _importance(study: "Study", judged: int) -> dict[str, float]:
+def _importance(study: Study, judged: int) -> dict[str, float]:
     """Return how much each setting matters, where enough is known to say."""
     if not 4 <= judged <= MOST_FOR_IMPORTANCE:
         return {}

@@ -1,0 +1,200 @@
+"""Files to shards by Ray Data: the same scores as on one machine, whoever is killed on the way."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei import Article
+from zhenwei.errors import ConfigError
+from zhenwei.inference.ray_engine import gpus_and_workers, score_on_ray
+from zhenwei.inference.scoring_files import score_files
+from zhenwei.inference.shard_scoring import ShardScorer
+from zhenwei.inference.shards import bundle_version, held_folder, plan_shards
+from zhenwei.news import write_articles
+
+INSTALLED = importlib.util.find_spec("ray") is not None
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),  # one Ray at a time is enough for a machine
+    pytest.mark.skipif(
+        not INSTALLED and not os.environ.get("ZHENWEI_REQUIRE_SERVICES"), reason="Ray is not installed: zhenwei[ray]"
+    ),
+]
+FILES = 8
+
+
+@pytest.fixture(scope="module")
+def posts(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., list[dict[str, Any]]]) -> Path:
+    """A folder of eight files of two hundred posts each; each file has a bad row, its last."""
+    folder = tmp_path_factory.mktemp("posts")
+    for seed in range(FILES):
+        path = folder / f"part-{seed}.jsonl"
+        write_articles(path, [Article(**row) for row in make_posts(200, seed=seed)])
+        with path.open("a", encoding="utf-8") as file:
+            file.write('{"content": 7}\n')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(tiny_run: Path, posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the local engine makes of the posts."""
+    folder = tmp_path_factory.mktemp("expected")
+    score_files(tiny_run, [posts / "*.jsonl"], folder, device="cpu", progress=False)
+    return folder
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray of two CPUs in this process, for tests that share one."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    import ray as started  # noqa: PLC0415  # heavy, and an extra
+
+    if not started.is_initialized():
+        started.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield started
+    started.shutdown()
+
+
+def assert_equal_shards(found: Path, expected: Path) -> None:
+    """Check that two folders hold the same rows, with scores that are equal but for the last digits."""
+    assert sorted(path.name for path in found.glob("*.*")) == sorted(path.name for path in expected.glob("*.*"))
+    for path in expected.glob("*.jsonl"):
+        ours, theirs = (
+            [json.loads(line) for line in (folder / path.name).read_text(encoding="utf-8").splitlines()]
+            for folder in (found, expected)
+        )
+        assert len(ours) == 200
+        for row, other in zip(ours, theirs, strict=True):
+            assert row.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-6)
+            assert row == other
+    for path in (expected / "_account").glob("*.errors.jsonl"):
+        assert (found / "_account" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_scores_columns_and_bad_rows_are_those_of_the_local_engine(
+    ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
+) -> None:
+    summary = score_files(
+        tiny_run, [posts / "*.jsonl"], tmp_path / "scored", engine="ray", workers=2, device="cpu", progress=False
+    )
+    assert (summary.count("scored"), summary.to_dict()["bad_rows"]) == (FILES, FILES)
+    assert_equal_shards(tmp_path / "scored", expected)
+    assert ray.is_initialized(), "a Ray that was there before is not ended"
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(
+    ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scored"
+    shards = plan_shards(sorted(posts.glob("*.jsonl")), folder, None)
+    scorer = ShardScorer(tiny_run, bundle_version(tiny_run), "cpu")
+    told: list[int] = []
+    with held_folder(folder), closing(score_on_ray(scorer, shards, 1, told.append)) as outcomes:
+        first = next(outcomes)
+        os.kill(first.worker, signal.SIGKILL)  # the only worker, so that it has work left
+        others = list(outcomes)
+    assert {first.stem, *(outcome.stem for outcome in others)} == {shard.path.stem for shard in shards}
+    assert len(others) == FILES - 1
+    assert {outcome.problem for outcome in others} == {None}
+    assert first.worker not in {outcome.worker for outcome in others[-2:]}
+    assert told == [200] * FILES
+    assert_equal_shards(folder, expected)
+
+
+def ended_after_a_shard(command: list[str], sent: signal.Signals) -> tuple[int, str, str]:
+    """Send a signal to a scoring when one more shard is whole; gives its status and what it wrote from then on."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "of 8 files)" in line:
+                break
+        process.send_signal(sent)
+        stdout, stderr = process.communicate(timeout=120)
+    return process.returncode, stdout, stderr
+
+
+def test_a_scoring_that_is_ended_goes_on_and_no_shard_is_done_twice_or_lost(
+    tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scored"
+    command = [
+        *(sys.executable, "-m", "zhenwei", "predict", str(tiny_run), "--file", f"{posts}/*.jsonl"),
+        *("--out", str(folder), "--engine", "ray", "--workers", "1", "--device", "cpu", "--json", "-"),
+    ]
+
+    def moments() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
+
+    status, stdout, stderr = ended_after_a_shard(command, signal.SIGINT)
+    assert (status, stdout) == (130, ""), stderr
+    assert f"of 8 shards are whole in {folder}; the same command goes on with the others" in stderr
+    assert not list(folder.rglob("*.tmp"))
+    after_ctrl_c = moments()
+    assert after_ctrl_c
+
+    status, _, stderr = ended_after_a_shard(command, signal.SIGKILL)
+    assert status == -signal.SIGKILL, stderr
+    after_kill = moments()
+    assert len(after_ctrl_c) < len(after_kill)
+
+    outcome = subprocess.run(command, capture_output=True, check=False, timeout=300)
+    assert outcome.returncode == 0, outcome.stderr
+    figures = json.loads(outcome.stdout)
+    assert figures["scored"] + figures["kept"] == FILES
+    assert figures["kept"] >= len(after_kill)
+    assert after_ctrl_c.items() <= after_kill.items() <= moments().items(), "what was whole is not written again"
+    assert_equal_shards(folder, expected)
+    assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "resources", "expected_shares"),
+    [
+        ("auto", None, {"CPU": 8.0}, (0, 8)),
+        ("auto", None, {"CPU": 8.0, "GPU": 2.0}, (1, 2)),
+        ("cuda", 3, {"CPU": 8.0, "GPU": 2.0}, (0.6666, 3)),
+        ("auto", 1, {"CPU": 8.0, "GPU": 2.0}, (1, 1)),
+        ("cpu", None, {"CPU": 8.0, "GPU": 2.0}, (0, 8)),
+        ("cuda", None, {}, (0, 1)),
+    ],
+)
+def test_workers_share_the_gpus_that_there_are(
+    device: str, workers: int | None, resources: dict[str, float], expected_shares: tuple[float, int]
+) -> None:
+    assert gpus_and_workers(device, workers, resources) == expected_shares
+
+
+class TestRefusals:
+    def test_no_ray_at_the_address(self, tiny_run: Path, posts: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"--address: no Ray to be reached at '.*'"):
+            score_files(
+                tiny_run, [posts / "*"], tmp_path / "s", engine="ray", address="nonsense", device="cpu", progress=False
+            )
+
+    def test_one_of_several_gpus(self, tiny_run: Path, posts: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="device: found cuda:1; expected cuda: Ray gives each worker a GPU"):
+            score_files(tiny_run, [posts / "*"], tmp_path / "s", engine="ray", device="cuda:1", progress=False)
+
+
+def test_without_ray_one_sentence_says_how_to_get_it(tiny_run: Path, posts: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None\n"
+        "from zhenwei.cli import main\n"
+        f"sys.argv = ['zhenwei', 'predict', {str(tiny_run)!r}, '--file', {str(posts / '*')!r}, "
+        f"'--out', {str(tmp_path / 's')!r}, '--engine', 'ray']\n"
+        "main()"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True, timeout=120)
+    assert outcome.returncode == 2
+    assert outcome.stderr == (
+        "error: the engine 'ray' needs Ray Data, which is not installed; install it with: pip install 'zhenwei[ray]'\n"
+    )
