@@ -29,7 +29,9 @@ UNFOLD = "document.querySelectorAll('details').forEach((each) => { each.open = t
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_fits_its_window_folded_and_unfolded(browser: Any, pages: dict[str, Path], name: str, width: int) -> None:
+def test_a_page_fits_its_window_folded_and_unfolded(
+    browser: Any, pages: dict[str, Path], name: str, width: int
+) -> None:
     browser.open(pages[name], width)
     for _ in range(2):
         assert browser.run("return innerWidth") == width
@@ -71,7 +73,9 @@ def test_a_page_prints_on_a4_without_being_clipped(browser: Any, pages: dict[str
     browser.open(pages[name], A4, media="print")
     browser.run("dispatchEvent(new Event('beforeprint'));")
     assert browser.run("return document.documentElement.scrollWidth") <= A4
-    clipped = "return [...document.querySelectorAll('.scroller')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+    clipped = (
+        "return [...document.querySelectorAll('.scroller')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+    )
     assert browser.run(clipped) == 0
 
 

@@ -108,6 +108,19 @@ class TestKinds:
         assert not visit.seen("#scoring")
 
 
+def test_a_file_may_be_dropped_anywhere_on_the_page(visit: Any, site: Any) -> None:
+    visit.open(site.url)
+    visit.run(
+        "const dragged = new DataTransfer(); dragged.items.add(new File([arguments[0]], 'dropped.txt'));"
+        "const how = { dataTransfer: dragged, bubbles: true, cancelable: true };"
+        "document.body.dispatchEvent(new DragEvent('drop', how));",
+        f"{FAKE}\n{REAL}",
+    )
+    visit.until("return document.querySelectorAll('tbody .told.fake, tbody .told.real').length === 2")
+    assert visit.one("#tab-file").get_attribute("aria-selected") == "true"
+    assert (visit.text("#file-name"), visit.focused()) == ("dropped.txt", "file-name")
+
+
 class TestDownload:
     def test_it_holds_every_row_with_the_same_verdicts_and_opens_in_a_spreadsheet_without_running_anything(
         self, visit: Any, site: Any, write: Write, detector: Any

@@ -204,6 +204,15 @@ class TestSession:
         visit.one("#text").send_keys("又")
         assert visit.seen("#stale")
 
+    def test_a_text_may_be_pasted_anywhere(self, visit: Any, site: Any) -> None:
+        visit.open(site.url)
+        visit.run(
+            "const clipboardData = new DataTransfer(); clipboardData.setData('text/plain', arguments[0]);"
+            "document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));",
+            FAKE,
+        )
+        assert (visit.one("#text").get_attribute("value"), visit.focused()) == (FAKE, "text")
+
     def test_an_example_shows_what_the_page_does(self, visit: Any, site: Any) -> None:
         visit.open(site.url)
         visit.click("#examples li:first-child button")
