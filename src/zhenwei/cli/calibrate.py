@@ -31,7 +31,7 @@ def calibrate(
         Source.VAL, "--on", help="train: cross-fitted, which trains detectors like this one; none: not calibrated."
     ),
     file: Path | None = typer.Option(None, "--file", help="Labelled articles to calibrate on, instead of --on."),
-    method: Method = typer.Option(Method.PLATT, help="isotonic wants a thousand articles and more."),
+    method: Method = typer.Option(Method.PLATT, help="isotonic wants 500 articles and more."),
     goal: str = typer.Option(
         "macro_f1", help="What the threshold is for: macro_f1, precision=0.9, recall=0.9, or cost=5 (of a missed fake)."
     ),

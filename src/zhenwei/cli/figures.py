@@ -49,7 +49,10 @@ def write_json(value: Any, target: str) -> None:
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
     else:
-        Path(target).write_text(text, encoding="utf-8")
+        from zhenwei.news.writers import replacing
+
+        with replacing(Path(target)) as beside:
+            beside.write_text(text, encoding="utf-8")
 
 
 def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_target: str | None) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
 
-MOST_TO_AUDIT = 20_000  # articles; more are audited when somebody asks for it: zhenwei report RUN --audit
+MOST = 50_000  # articles that are looked at unasked: near-duplicates of more take memory and minutes
 
 
 def train(
@@ -47,7 +47,11 @@ def _write_page(run: Path, results: dict[str, Any], quietly: bool) -> None:
     from zhenwei.evaluation.report.report_run import report_run
 
     try:
-        small = results["n_train"] + results["n"] <= MOST_TO_AUDIT
-        typer.echo(f"page: {report_run(run, audit=small)}", err=quietly)
+        if results["n_train"] + results["n"] > MOST:
+            typer.echo(
+                f"many articles: the page about the run is written by: zhenwei report {run} --audit", err=quietly
+            )
+            return
+        typer.echo(f"page: {report_run(run, audit=True)}", err=quietly)
     except (ZhenweiError, OSError) as error:
         typer.echo(f"the page about the run is not written: {error}; later: zhenwei report {run}", err=True)

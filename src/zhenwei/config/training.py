@@ -102,7 +102,7 @@ class TrainingConfig(Section):
 
     calibration: CalibrationMethod = "platt"
     """How probabilities are calibrated: `platt` (a slope and an intercept), `temperature` (a slope alone) or `isotonic`
-    (any rising curve; wants a thousand articles and more)."""
+    (any rising curve; wants 500 articles and more)."""
 
     calibration_folds: Annotated[int, Field(ge=2, le=50)] = 5
     """Detectors that are trained for a cross-fitted calibration."""

@@ -1,5 +1,6 @@
 """A trained detector calibrated anew: on other judgements, for another goal, or for another share of fakes."""
 
+import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from zhenwei.config import CalibrationMethod, CalibrationSource, ThresholdGoal
-from zhenwei.errors import ConfigError
+from zhenwei.errors import ConfigError, DataError
 from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.news import iter_articles
+from zhenwei.news.digests import file_digest
 from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle, find_bundle, load_bundle, save_bundle
 from zhenwei.training.calibrating import Floats, Judgements, calibrate, fit_calibration
@@ -18,8 +20,10 @@ from zhenwei.training.cross_fitting import cross_fitted
 from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.prior_shift import estimate_share
-from zhenwei.training.run_folder import RunFolder
+from zhenwei.training.run_folder import RunFolder, held_bundle
 from zhenwei.training.scoring import SCORING_BATCH
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,19 +80,36 @@ def recalibrate(
         ConfigError: If the arguments contradict each other, or no device is so called.
         DataError: If the articles are missing, have bad rows, or allow no such calibration; nothing is changed then.
     """
-    folder = find_bundle(Path(path))
-    bundle = load_bundle(folder)
-    if on == "none":
-        bundle.calibration, bundle.threshold = None, 0.5
-        save_bundle(bundle, folder)
-        return Recalibration("not calibrated", 0.5, 0.0, None, {}, {})
     if fake_share is not None and recent is not None:
         raise ConfigError("a share of fakes that is known, and one to be estimated, contradict each other; give one")
     if fake_share is not None and not 0 < fake_share < 1:
         raise ConfigError(f"the share of fakes: found {fake_share:g}; expected above 0 and below 1")
+    folder = find_bundle(Path(path)).resolve()
+    with held_bundle(folder):
+        bundle = load_bundle(folder)
+        if on == "none":
+            bundle.calibration, bundle.threshold = None, 0.5
+            save_bundle(bundle, folder)
+            return Recalibration("not calibrated", 0.5, 0.0, None, {}, {})
+        goal = goal or ThresholdGoal("macro_f1")
+        return _recalibrated(bundle, folder, Path(path), on, method, goal, folds, fake_share, recent, device)
+
+
+def _recalibrated(
+    bundle: Bundle,
+    folder: Path,
+    path: Path,
+    on: CalibrationSource | Path,
+    method: CalibrationMethod,
+    goal: ThresholdGoal,
+    folds: int | None,
+    fake_share: float | None,
+    recent: Path | None,
+    device: str,
+) -> Recalibration:
+    """Calibrate a detector that nobody else changes, and store it; see `recalibrate`."""
     to_device(bundle, device)
-    judgements = _judgements(bundle, Path(path), on, folds, device)
-    goal = goal or ThresholdGoal("macro_f1")
+    judgements = _judgements(bundle, path, on, folds, device)
     source = "as given"
     if recent is not None:
         fitted = fit_calibration(judgements, method, goal)
@@ -111,11 +132,15 @@ def recalibrate(
 def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, device: str) -> Judgements:
     """Judge the articles that the detector is to be calibrated on."""
     if isinstance(on, Path):
+        _check_file(bundle, on)
         return _judged(bundle, on, on.name, device)
     config = bundle.config
     if folds is not None:
         config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})
     parts = find_parts(config)
+    for part in ("train", "val"):
+        if _is_part(bundle, parts[part], part) is False:
+            logger.warning("%s: this is no longer the %s that the detector was trained with", parts[part], part)
     val = _judged(bundle, parts["val"], "val", device) if on != "train" else None
     if on == "val" and val is not None:
         return val
@@ -125,6 +150,29 @@ def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, d
         )
     crossed = cross_fitted(config, RunFolder(path).calibration)
     return crossed if val is None else crossed.joined(val)
+
+
+def _check_file(bundle: Bundle, file: Path) -> None:
+    """Refuse the articles that the detector learned from; warn of those that are to judge it.
+
+    Raises:
+        DataError: If they are the training articles.
+    """
+    if not file.is_file():
+        return  # reading it says so
+    if _is_part(bundle, file, "train"):
+        raise DataError(
+            f"{file}: these are the articles that the detector was trained on; calibrate on others, or cross-fit "
+            "them with --on train"
+        )
+    if _is_part(bundle, file, "test"):
+        logger.warning("%s: this is the test of the run: scores on it will flatter from now on", file)
+
+
+def _is_part(bundle: Bundle, file: Path, part: str) -> bool | None:
+    """Tell whether a file is a part that the detector was trained with; None where that is not known."""
+    remembered = bundle.facts.get("files", {}).get(part)
+    return None if remembered is None else file_digest(file) == remembered["sha256"]
 
 
 def _judged(bundle: Bundle, file: Path, described: str, device: str) -> Judgements:

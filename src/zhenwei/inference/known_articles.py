@@ -9,6 +9,7 @@ from zhenwei.news import find_part, read_articles
 from zhenwei.news.digests import file_digest
 from zhenwei.news.similar import SimilarArticles
 from zhenwei.training import Bundle, find_bundle, load_bundle, save_bundle
+from zhenwei.training.run_folder import held_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,12 @@ def add_known_articles(
         CheckpointError: If there is no bundle, or it is damaged or cannot be written.
         DataError: If the file is missing or has bad rows.
     """
-    folder = find_bundle(Path(path))
-    bundle = load_bundle(folder)
-    articles = read_articles(file if file is not None else _trained_on(bundle))
-    bundle.similar = SimilarArticles.of(articles, with_texts=with_texts)
-    save_bundle(bundle, folder)
+    folder = find_bundle(Path(path)).resolve()
+    with held_bundle(folder):
+        bundle = load_bundle(folder)
+        articles = read_articles(file if file is not None else _trained_on(bundle))
+        bundle.similar = SimilarArticles.of(articles, with_texts=with_texts)
+        save_bundle(bundle, folder)
     return len(articles)
 
 
@@ -44,10 +46,11 @@ def remove_known_articles(path: str | os.PathLike[str]) -> None:
     Raises:
         CheckpointError: If there is no bundle, or it is damaged or cannot be written.
     """
-    folder = find_bundle(Path(path))
-    bundle = load_bundle(folder)
-    bundle.similar = None
-    save_bundle(bundle, folder)
+    folder = find_bundle(Path(path)).resolve()
+    with held_bundle(folder):
+        bundle = load_bundle(folder)
+        bundle.similar = None
+        save_bundle(bundle, folder)
 
 
 def _trained_on(bundle: Bundle) -> Path:

@@ -11,9 +11,10 @@ import numpy as np
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news.article import Article
+from zhenwei.news.digests import file_digest
 from zhenwei.news.files import check_free_for_parts, read_articles, write_all
 from zhenwei.news.near_duplicates import find_near_duplicates
-from zhenwei.news.split_manifest import write_manifest
+from zhenwei.news.split_manifest import MANIFEST, write_manifest
 from zhenwei.news.splits import (
     FRACTIONS,
     Fractions,
@@ -99,6 +100,7 @@ def split_file(
     folder = Path(destination)
     check_free_for_parts(folder, overwrite=overwrite)
     articles = read_articles(file)
+    source = file_digest(Path(file))  # now: it may be one of the parts that are written
     groups = None
     if options.near_duplicates != "leave":
         groups = find_near_duplicates([article.content for article in articles]).groups
@@ -109,10 +111,11 @@ def split_file(
         logger.info("%d articles are left out: they have a near-duplicate in an earlier part", dropped)
     rows = {"train": split.train, "val": split.val, "test": split.test}
     parts = {part: [articles[row] for row in rows[part]] for part in PARTS}
+    (folder / MANIFEST).unlink(missing_ok=True)  # an older one says nothing of what comes now
     written = write_all({folder / f"{part}.json": parts[part] for part in PARTS})
     groups_of = None if groups is None else {part: len(np.unique(groups[rows[part]])) for part in PARTS}
     how = {**asdict(options), "near_duplicates": done, "left_out": dropped}
-    write_manifest(folder, Path(file), len(articles), parts, how, groups_of)
+    write_manifest(folder, Path(file), source, len(articles), parts, how, groups_of)
     return written
 
 

@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 def write_manifest(
     folder: Path,
     source: Path,
+    source_digest: str,
     n_source: int,
     parts: Mapping[str, Sequence[Article]],
     how: Mapping[str, Any],
@@ -29,6 +30,7 @@ def write_manifest(
     Args:
         folder: Where `train.json`, `val.json` and `test.json` are.
         source: The file that was cut.
+        source_digest: Its SHA-256 when it was read.
         n_source: How many articles it has.
         parts: The articles of each part.
         how: The options of the split.
@@ -40,7 +42,7 @@ def write_manifest(
     manifest = {
         "format_version": FORMAT_VERSION,
         "zhenwei_version": zhenwei.__version__,
-        "source": {"file": source.name, "sha256": file_digest(source), "n": n_source},
+        "source": {"file": source.name, "sha256": source_digest, "n": n_source},
         "how": dict(how),
         "parts": {
             part: _described(folder / f"{part}.json", articles, None if groups is None else groups[part])

@@ -1,6 +1,7 @@
 """The bundle: what is shipped of a training, to be loaded anywhere; no pickle in it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -36,6 +37,8 @@ LABELS = ("real", "fake")
 SIMILAR = "similar.safetensors"  # only where known articles were asked for
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
 GRAPH = "model.onnx"  # what an exported detector has in place of its weights
+CARD = "README.md"
+_OURS = {WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS, GRAPH, SIMILAR, CARD}
 
 
 @dataclass
@@ -90,6 +93,18 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_weights(weights, place / WEIGHTS)
         write_around(bundle, network, WEIGHTS, place)
+        _keep_others(folder, place)
+
+
+def _keep_others(folder: Path, place: Path) -> None:
+    """Bring along what else somebody has put into an older bundle's folder: a licence, notes, `.git`."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name in _OURS:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, place / entry.name, symlinks=True)
+        else:
+            shutil.copy2(entry, place / entry.name, follow_symlinks=False)
 
 
 def write_around(bundle: Bundle, network: DetectorNetwork, model_file: str, place: Path) -> None:
@@ -126,7 +141,7 @@ def write_around(bundle: Bundle, network: DetectorNetwork, model_file: str, plac
         "sha256": {name: file_digest(place / name) for name in files},
     }
     write_json(description, place / DESCRIPTION)
-    (place / "README.md").write_text(model_card(bundle), encoding="utf-8")
+    (place / CARD).write_text(model_card(bundle), encoding="utf-8")
 
 
 def find_bundle(path: Path) -> Path:
@@ -135,7 +150,7 @@ def find_bundle(path: Path) -> Path:
     Raises:
         CheckpointError: If there is neither.
     """
-    for folder in (path, surviving_folder(path / "checkpoints" / "best")):
+    for folder in (path if path.exists() else surviving_folder(path), surviving_folder(path / "checkpoints" / "best")):
         if (folder / DESCRIPTION).is_file():
             return folder
     if not path.exists():

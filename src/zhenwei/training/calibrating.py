@@ -93,7 +93,7 @@ def fit_calibration(judgements: Judgements, method: CalibrationMethod, goal: Thr
         knots = _isotonic(labels, logits)
     else:
         slope, intercept = _logistic(labels, logits, with_intercept=method == "platt")
-    if slope <= 0 or (knots and knots[0][1] == knots[-1][1]):
+    if float(np.ptp(logits)) == 0.0 or slope <= 0 or (knots and knots[0][1] == knots[-1][1]):
         raise DataError(
             f"{judgements.described}: the detector does not give fakes higher scores than real articles there; "
             "a calibration would turn its verdicts around"

@@ -29,7 +29,13 @@ NETWORK, OPTIMIZER, RANDOM, STATE = "network.safetensors", "optimizer.safetensor
 # Settings that may differ when a run goes on. Those of `output` and the paths change nothing that is computed (the
 # articles themselves are compared); another device may be all that is left, but it draws other units to drop and adds
 # in another order, so that the run no longer ends bit for bit as the undisturbed one.
-FREE_TO_CHANGE = frozenset({"output", "training.device", "data.root_path", "data.train", "data.val", "data.test"})
+# No weight depends on these; a calibration is made, and can be made again, when training has ended.
+FREE_TO_CHANGE = frozenset(
+    {
+        "output", "training.device", "data.root_path", "data.train", "data.val", "data.test",
+        "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_goal",
+    }
+)  # fmt: skip
 
 
 @dataclass

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from zhenwei.news.digests import file_digest
 from zhenwei.training.bundle import load_bundle
 from zhenwei.training.calibrating import Judgements
 from zhenwei.training.device import available_device
-from zhenwei.training.folds import part_into_folds
+from zhenwei.training.folds import Fold, part_into_folds
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.scoring import SCORING_BATCH, score_alone
 
@@ -48,7 +49,8 @@ def cross_fitted(config: Config, folder: Path) -> Judgements:
     judged, logits = [], []
     for number, fold in enumerate(parted.folds, start=1):
         kept = place / f"fold-{number}.npz"
-        if not kept.is_file():
+        found = _kept(kept, fold)
+        if found is None:
             logger.info(
                 "cross-fitting %d of %d: to train on %d articles, and to judge %d",
                 number, len(parted.folds), len(fold.train), len(fold.held),
@@ -57,10 +59,9 @@ def cross_fitted(config: Config, folder: Path) -> Judgements:
             found = _train_and_judge(
                 config, paths["val"], [articles[row] for row in fold.train], [articles[row] for row in fold.held], work
             )
-            _keep(found, kept)
+            _keep(found, fold, kept)
             shutil.rmtree(work, ignore_errors=True)
-        with np.load(kept, allow_pickle=False) as stored:
-            logits.append(stored["logits"])
+        logits.append(found)
         judged.append(labels[fold.held])
     return Judgements(np.concatenate(judged), np.concatenate(logits), parted.described)
 
@@ -99,11 +100,21 @@ def _told_to_its_own_log() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _keep(logits: NDArray[np.float64], path: Path) -> None:
-    """Write judgements whole or not at all."""
+def _kept(path: Path, fold: Fold) -> NDArray[np.float64] | None:
+    """Return the judgements of a fold that were kept; None where there are none, or of other articles, or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            held, logits = stored["held"], stored["logits"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return np.asarray(logits, np.float64) if np.array_equal(held, fold.held) and len(held) == len(logits) else None
+
+
+def _keep(logits: NDArray[np.float64], fold: Fold, path: Path) -> None:
+    """Write judgements whole or not at all, with the rows that were judged."""
     beside = path.with_name(f".{path.name}")
     with beside.open("wb") as file:
-        np.savez(file, logits=logits)
+        np.savez(file, held=fold.held, logits=logits)
     beside.replace(path)
 
 

@@ -34,10 +34,11 @@ def estimate_share(logits: NDArray[np.float64], fake_share: float) -> float:
             f"found {len(logits)} recent articles; expected at least {FEWEST_RECENT} to estimate a share of fakes from"
         )
     share = fake_share
+    lowest, highest = min(EXTREME, fake_share / 10), max(1 - EXTREME, 1 - (1 - fake_share) / 10)
     for _ in range(MOST_ROUNDS):
         before = share
         share = float(np.mean(sigmoid(logits + log_odds(share) - log_odds(fake_share))))
-        if not EXTREME < share < 1 - EXTREME:
+        if not lowest < share < highest:
             raise DataError(
                 f"the estimate of the share of fakes runs off to {'none' if share < 0.5 else 'all'}: these articles "
                 "are not written as those of the calibration; give a share that you know, or leave it uncorrected"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zhenwei.config import Config
-from zhenwei.errors import CheckpointError, ConfigError, DataError
+from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
@@ -239,7 +239,7 @@ class Run:
                 judgements = crossed if on == "train" else crossed.joined(judgements)
             training = self.config.training
             calibration = calibrate(bundle, judgements, training.calibration, training.goal)
-        except DataError as error:
+        except (ConfigError, DataError, TrainingError) as error:  # the training itself has ended well
             logger.warning("the detector is not calibrated, and its threshold is %g: %s", bundle.threshold, error)
             return
         logger.info("calibrated: %s: %.3f", calibration.describe(), bundle.threshold)

@@ -137,6 +137,30 @@ def held_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterato
         lock.release()
 
 
+@contextmanager
+def held_bundle(folder: Path) -> Iterator[None]:
+    """Keep every other process out of a bundle while the block changes it; a bare bundle has no lock to hold.
+
+    Raises:
+        CheckpointError: If another process writes the run that the bundle belongs to.
+    """
+    run = folder.parent.parent
+    if folder != RunFolder(run).best:
+        yield
+        return
+    lock = FileLock(RunFolder(run).lock, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise CheckpointError(f"{run}: another process is writing this run; wait for its end") from None
+    except OSError as error:
+        raise CheckpointError(_not_ready(run, error)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _make_ready(folder: RunFolder, overwrite: bool) -> None:
     try:
         if overwrite:

@@ -34,7 +34,10 @@ def choose_threshold(labels: NDArray[np.int64], probabilities: Floats, goal: Thr
     thresholds = _between(values, cuts)
     found, missed, alarms, passed = _counts(labels, weights, cuts)  # each [C]
     if goal.kind == "cost":
-        return float(thresholds[int(np.argmax(_smooth(-(goal.value * missed + alarms))))])
+        merit = -(goal.value * missed + alarms)
+        if merit.max() < -goal.value * (found[0] + missed[0]):  # it costs least to call nothing fake
+            return float((values[-1] + 1) / 2)
+        return float(thresholds[int(np.argmax(_smooth(merit)))])
     if goal.kind == "macro_f1":
         wrong = missed + alarms
         fake, real = (2 * right / np.maximum(2 * right + wrong, _SLACK) for right in (found, passed))

@@ -23,6 +23,7 @@ from zhenwei.evaluation.comparison.same_articles import (
     SourceFile,
     check_both_labels,
     check_fit,
+    count_known,
     read_judged,
     same_files,
 )
@@ -87,7 +88,7 @@ def compare(
             standard,
             _command(sources, folder, seeds, overrides, baseline, jobs),
             _versions(),
-            tuple(_warnings(detectors, done, judged)),
+            (*_overlaps(files, judged), *_warnings(detectors, done, judged)),
         )
         write_results(comparison, folder)
     return comparison
@@ -122,6 +123,18 @@ def _versions() -> dict[str, str]:
     }
 
 
+def _overlaps(files: Mapping[str, SourceFile], judged: Mapping[str, JudgedArticles]) -> Iterable[str]:
+    """Say which parts have articles that detectors may know from training."""
+    for part, articles in judged.items():
+        known = count_known(files[part].path, files["train"].path) if "train" in files else 0
+        if known:
+            n = len(articles.labels)
+            yield (
+                f"{part}: {known:,} of {n:,} articles ({known / n:.1%}) have a near-duplicate (or copy) in train: "
+                "scores there flatter whoever learns by heart; zhenwei evaluate has each detector's score without them"
+            )
+
+
 def _warnings(
     detectors: Sequence[ComparedDetector], done: Sequence[CarriedOut], judged: Mapping[str, JudgedArticles]
 ) -> Iterable[str]:
@@ -139,7 +152,7 @@ def _warnings(
         fakes = int(articles.labels.sum())
         if fakes in (0, len(articles.labels)):
             yield f"{part}: all articles are {'fake' if fakes else 'real'}: most scores are undefined there"
-        elif articles.n_groups < FEW_GROUPS:
+        if articles.n_groups < FEW_GROUPS:
             yield f"{part}: {articles.n_groups} articles without near-duplicates are too few for intervals to be right"
     bare = sorted({each.run.detector for each in done if each.predictions.calibration is None})
     if bare:

@@ -126,6 +126,7 @@ def held_comparison(
         out.mkdir(parents=True, exist_ok=True)
         with lock:
             if overwrite:
+                _check_not_within(runs, out)
                 _remove(out)
             elif (out / PLAN).exists():
                 _check_same_comparison(out, plan)
@@ -156,6 +157,16 @@ def _check_same_comparison(out: Path, plan: dict[str, Any]) -> None:
             raise CheckpointError(
                 f"{out}: holds a comparison on other articles: those of {part} are not the same; choose another --out, "
                 "or start anew with --overwrite"
+            )
+
+
+def _check_not_within(runs: Sequence[PlannedRun], out: Path) -> None:
+    """Refuse to remove the very runs that are to be judged."""
+    for run in runs:
+        if run.config is None and run.folder.resolve().is_relative_to(out.resolve()):
+            raise CheckpointError(
+                f"{run.folder}: is to be judged, and --overwrite would remove it with all that is in {out}; choose "
+                "another --out"
             )
 
 

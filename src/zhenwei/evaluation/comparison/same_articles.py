@@ -147,6 +147,15 @@ def read_judged(path: Path) -> JudgedArticles:
     return JudgedArticles(np.array(labels, np.int64), find_near_duplicates(contents).groups)
 
 
+def count_known(path: Path, train: Path) -> int:
+    """Return how many articles of a file have a near-duplicate (or copy) among the training articles."""
+    contents = [article.content for article in iter_articles(path, report_repeats=False)]
+    trained = [article.content for article in iter_articles(train, report_repeats=False)]
+    near = find_near_duplicates([*contents, *trained])
+    nearest, _ = near.nearest(np.arange(len(contents)), len(contents) + np.arange(len(trained)))
+    return int((nearest >= 0).sum())
+
+
 def check_both_labels(path: Path, judged: JudgedArticles) -> None:
     """Refuse a val on which no score is defined.
 

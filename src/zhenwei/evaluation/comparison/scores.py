@@ -11,6 +11,7 @@ from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedRun,
 from zhenwei.evaluation.comparison.running import CarriedOut
 from zhenwei.evaluation.comparison.same_articles import JudgedArticles
 from zhenwei.evaluation.comparison.significance import LEVEL, Sampled, estimate_difference, holm, summarise
+from zhenwei.evaluation.intervals import FEWEST_GROUPS
 from zhenwei.evaluation.resampling import resampled_scores, resampled_weights
 from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.scoring import sigmoid
@@ -98,7 +99,7 @@ def differences(
     for metric in METRICS:
         made = []
         for part, articles in judged.items():
-            for first, second in pairs:
+            for first, second in pairs if articles.n_groups >= FEWEST_GROUPS else ():
                 one, other = samples[first, part, metric], samples[second, part, metric]
                 if not (np.isfinite(one.values).all() and np.isfinite(other.values).all()):
                     continue  # undefined, where there is one class alone

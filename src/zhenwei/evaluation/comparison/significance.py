@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.evaluation.comparison.records import Interval, Summary
+from zhenwei.evaluation.intervals import FEWEST_GROUPS
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
@@ -110,9 +111,11 @@ def summarise(sampled: Sampled, n_groups: int) -> Summary:
     """Summarise a score of a detector over its runs; the interval stays within 0 and 1, as all scores do."""
     if not np.isfinite(sampled.values).all():
         return Summary(None, None, None)
+    deviation = float(sampled.values.std(ddof=1)) if len(sampled.values) > 1 else None
+    if n_groups < FEWEST_GROUPS:
+        return Summary(float(sampled.values.mean()), deviation, None)
     estimate = estimate_mean(sampled, n_groups)
     low, high = estimate.interval
-    deviation = float(sampled.values.std(ddof=1)) if len(sampled.values) > 1 else None
     return Summary(estimate.value, deviation, (max(low, 0.0), min(high, 1.0)))
 
 

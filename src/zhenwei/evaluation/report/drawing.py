@@ -116,7 +116,7 @@ class Drawing:
         body = re.sub(r'<g id="tip-(\d+)">', self._titled, body)
         body = re.sub(r'<g id="[^"]*">', "<g>", body)
         body = re.sub(r'( id="|url\(#|xlink:href="#)', rf"\g<1>{name}-", body)
-        body = re.sub(r"#0101[0-9a-f]{2}", lambda found: f"var(--{_VARIABLES[found[0]]})", body)
+        body = re.sub(r"<[^>]*>", _with_variables, body)
         body = re.sub(r"\s*\n\s*", " ", body)
         return (
             f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {self.width:g} {self.height:g}" '
@@ -125,6 +125,15 @@ class Drawing:
 
     def _titled(self, found: re.Match[str]) -> str:
         return f"<g><title>{escape(self.tips[int(found[1])])}</title>"
+
+
+def _with_variables(tag: re.Match[str]) -> str:
+    """Replace the colours in a tag by the page's own; in a text, they would be somebody's words."""
+    return re.sub(
+        r"#0101[0-9a-f]{2}",
+        lambda found: f"var(--{_VARIABLES[found[0]]})" if found[0] in _VARIABLES else found[0],
+        tag[0],
+    )
 
 
 def _with_short_numbers(tag: re.Match[str]) -> str:

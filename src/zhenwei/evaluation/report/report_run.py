@@ -50,7 +50,8 @@ def report_run(
     files = [Path(file) for file in data] or _files_at_hand(record, parts)
     bundle = load_bundle(record.bundle)
     assessments = [assess_file(bundle, file, device=device, rounds=rounds) for file in files]
-    found = audit_files({part: Path(file) for part, file in parts.items()}) if audit else None
+    there = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}
+    found = audit_files(there) if audit and there else None
     return write_run_page(record.path, page, assessments, found)
 
 

@@ -153,6 +153,8 @@ def _dimension(name: str, value: Any, where: str, config: Config) -> Dimension:
     if (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
         raise ConfigError(f"{where}: {name}: found {short(value)}; log wants low above 0 and no step, step above 0")
     whole = isinstance(low, int) and isinstance(high, int) and not isinstance(known[name], float)
+    if whole and step is not None and step != int(step):
+        raise ConfigError(f"{where}: {name}: found {short(value)}; between whole numbers, step is a whole number, too")
     return Dimension(name, low, high, step, log, whole)
 
 

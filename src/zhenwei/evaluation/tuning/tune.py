@@ -136,6 +136,7 @@ def tune(
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise CheckpointError(f"{folder}: is a file; expected a folder") from None
+    _check_same_study(folder, study or config.model.title)
     terms = study_terms(config, dimensions, metric, {part: file.sha256 for part, file in files.items()})
     search = Search(
         config, tuple(dimensions), metric, storage or default_storage(folder), study or config.model.title, terms,
@@ -219,3 +220,21 @@ def _importance(study: Study, judged: int) -> dict[str, float]:
     except (RuntimeError, ValueError):  # all scores are equal, or a setting has had one value alone
         return {}
     return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def _check_same_study(folder: Path, study: str) -> None:
+    """Refuse a folder in which the trials of another study are kept, and say from now on whose it is."""
+    mark = folder / "study.json"
+    try:
+        before = json.loads(mark.read_text(encoding="utf-8"))["study"]
+    except FileNotFoundError:
+        if (folder / "trials").exists():
+            raise CheckpointError(
+                f"{folder}: has a folder 'trials' that is not of a search; choose another --out"
+            ) from None
+        write_json({"study": study}, mark)
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{mark}: damaged; choose another --out") from None
+    if before != study:
+        raise CheckpointError(f"{folder}: holds the search '{before}', found '{study}'; choose another --out")

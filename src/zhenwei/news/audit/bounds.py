@@ -69,7 +69,7 @@ BOUNDS: dict[str, Bound] = {
         "a copy teaches nothing new, and intervals look narrower than they are; collections of posts have 1% to 3%",
     ),
     "copies_across": Bound(
-        "articles of a later part that are in train", "percent", 0.0, 0.05,
+        "articles of a later part that are in an earlier one", "percent", 0.0, 0.05,
         "each one is a question whose answer was given; from 5% on the score of a part moves by whole points",
     ),
     "near_duplicates_within": Bound(

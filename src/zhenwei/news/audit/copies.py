@@ -1,5 +1,7 @@
 """Copies and near-duplicates, within a part and across parts."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from zhenwei.news.audit.collection import UNKNOWN, Collection, Rows
@@ -12,28 +14,27 @@ _SPLIT = "keep copies together: `zhenwei data split` keeps groups of near-duplic
 def copies_within(collection: Collection) -> Finding:
     """Count the articles whose content already stands in an earlier row of their part."""
     partners = [
-        (part.name, rows, _first_copy(collection, rows, rows))
+        (part.name, rows, _first_copy(collection, rows, rows), "repeat an earlier article of the part")
         for part, rows in zip(collection.parts, map(collection.rows, range(len(collection.parts))), strict=True)
     ]
     return _overlap(
         collection,
         ("copies_within", "Exact copies within a part"),
         partners,
-        "repeat an earlier article of the part",
         "leave out all but one of each",
     )
 
 
 def copies_across(collection: Collection) -> Finding:
-    """Count the articles of a later part whose content is also a training article's."""
+    """Count the articles of a later part whose content is also an earlier part's, train's above all."""
     names = ("copies_across", "Exact copies across parts")
     if len(collection.parts) < 2:
         return unchecked(*names, "there is one part alone")
     partners = [
-        (part.name, rows, _first_copy(collection, rows, collection.rows(0))) for part, rows in collection.later()
+        (name, rows, _first_copy(collection, rows, among), f"are exact copies of a {other} article")
+        for name, rows, other, among in _earlier_parts(collection)
     ]
-    trained = collection.parts[0].name
-    return _overlap(collection, names, partners, f"are exact copies of a {trained} article", _SPLIT)
+    return _overlap(collection, names, partners, _SPLIT)
 
 
 def near_duplicates_within(collection: Collection) -> Finding:
@@ -41,27 +42,33 @@ def near_duplicates_within(collection: Collection) -> Finding:
     partners = []
     for number, part in enumerate(collection.parts):
         rows = collection.rows(number)
-        partners.append((part.name, rows, _earlier_near(collection, rows)))
+        said = "have an earlier near-duplicate (or copy) in the part"
+        partners.append((part.name, rows, _earlier_near(collection, rows), said))
     return _overlap(
         collection,
         ("near_duplicates_within", "Near-duplicates within a part"),
         partners,
-        "have an earlier near-duplicate (or copy) in the part",
         "count groups, not articles: intervals by group of near-duplicates; or leave out all but one of each",
     )
 
 
 def near_duplicates_across(collection: Collection) -> Finding:
-    """Count the articles of a later part that have a near-duplicate in train, the exact copies among them."""
+    """Count the articles of a later part that have a near-duplicate in an earlier one, the exact copies among them."""
     names = ("near_duplicates_across", "Near-duplicates across parts")
     if len(collection.parts) < 2:
         return unchecked(*names, "there is one part alone")
-    trained = collection.rows(0)
     partners = [
-        (part.name, rows, collection.near_duplicates.nearest(rows, trained)[0]) for part, rows in collection.later()
+        (name, rows, collection.near_duplicates.nearest(rows, among)[0], f"have a near-duplicate (or copy) in {other}")
+        for name, rows, other, among in _earlier_parts(collection)
     ]
-    said = f"have a near-duplicate (or copy) in {collection.parts[0].name}"
-    return _overlap(collection, names, partners, said, _SPLIT)
+    return _overlap(collection, names, partners, _SPLIT)
+
+
+def _earlier_parts(collection: Collection) -> Iterator[tuple[str, Rows, str, Rows]]:
+    """Yield each later part with each part before it: name and rows of both."""
+    for number, part in enumerate(collection.parts):
+        for before, other in enumerate(collection.parts[:number]):
+            yield part.name, collection.rows(number), other.name, collection.rows(before)
 
 
 def _first_copy(collection: Collection, rows: Rows, among: Rows) -> Rows:
@@ -88,8 +95,7 @@ def _earlier_near(collection: Collection, rows: Rows) -> Rows:
 def _overlap(
     collection: Collection,
     names: tuple[str, str],
-    partners: list[tuple[str, Rows, Rows]],
-    said: str,
+    partners: list[tuple[str, Rows, Rows, str]],
     advice: str,
 ) -> Finding:
     """Word how many articles have a partner, part by part, and how often its label is theirs.
@@ -97,12 +103,11 @@ def _overlap(
     Args:
         collection: All articles.
         names: Of the check, for programs and for people.
-        partners: Of each part its name, its rows, and each row's partner or -1.
-        said: What they do.
+        partners: Of each part its name, its rows, each row's partner or -1, and what those with one do.
         advice: What to do about it.
     """
     shares, sentences, counts, shown = [], [], [], []
-    for name, rows, partner in partners:
+    for name, rows, partner, said in partners:
         having = partner >= 0
         n = int(having.sum())
         shares.append(n / max(len(rows), 1))

@@ -40,7 +40,9 @@ def time_leaks(collection: Collection) -> Finding:
             leaking if len(leaking) >= len(behind) else behind[np.argsort(collection.times[behind])[::-1]].tolist()
         )
     if len(later) > 1:  # the threshold is chosen on the one, so it must not know the other either
-        sentences += _later_among(collection, later)
+        for sentence, part_share in _later_among(collection, later):
+            sentences.append(sentence)
+            shares.append(part_share)
     advice = "split by time: `zhenwei data split FILE DST --by time`"
     tables = [examples(collection, leaking, f"the latest {name} articles"), _spans(collection, known)]
     return finding(*names, "; ".join(sentences), max(shares), advice=advice, tables=tables)
@@ -55,14 +57,15 @@ def _first_seen(collection: Collection, rows: np.ndarray) -> np.ndarray:
     return earliest[groups].astype(collection.times.dtype)
 
 
-def _later_among(collection: Collection, later: list[tuple[str, np.ndarray]]) -> list[str]:
+def _later_among(collection: Collection, later: list[tuple[str, np.ndarray]]) -> list[tuple[str, float]]:
     """Say how many articles of each later part are later than the next one begins, where there are any."""
-    sentences = []
+    found = []
     for (one, rows), (other, others) in pairwise(later):
         behind = int((_first_seen(collection, rows) > collection.times[others].min()).sum())
         if behind:
-            sentences.append(f"{share(behind, len(rows), f'{one} articles')} are later than {other} begins")
-    return sentences
+            text = f"{share(behind, len(rows), f'{one} articles')} are later than {other} begins"
+            found.append((text, behind / len(rows)))
+    return found
 
 
 def _spans(collection: Collection, known: np.ndarray) -> Table:
