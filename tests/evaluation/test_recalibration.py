@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from zhenwei import Detector, Trainer
 from zhenwei.config import ThresholdGoal
-from zhenwei.errors import ConfigError, DataError
+from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
 from zhenwei.evaluation.recalibration import recalibrate
 from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
@@ -159,3 +160,28 @@ class TestBadInput:
                 recalibrate(run)
         finally:
             shutil.move(tmp_path / "val.json", world / "val.json")
+
+
+class TestWhatItMayBeCalibratedOn:
+    def test_not_on_what_it_was_trained_on(self, run: Path, world: Path) -> None:
+        with pytest.raises(DataError, match=r"train\.json: these are the articles that the detector was trained on"):
+            recalibrate(run, on=world / "train.json")
+
+    def test_on_test_only_with_a_word(self, run: Path, world: Path, caplog: pytest.LogCaptureFixture) -> None:
+        recalibrate(run, on=world / "test.json")
+        assert "scores on it will flatter from now on" in caplog.text
+
+    def test_not_while_another_process_writes_the_run(self, run: Path) -> None:
+        with FileLock(run / ".lock"), pytest.raises(CheckpointError, match="another process is writing this run"):
+            recalibrate(run)
+
+    def test_what_else_lies_in_a_bundle_stays(self, run: Path, tmp_path: Path) -> None:
+        shipped = Path(shutil.copytree(find_bundle(run), tmp_path / "shipped"))
+        (shipped / "LICENSE").write_text("mine")
+        (shipped / ".git").mkdir()
+        (shipped / ".git" / "HEAD").write_text("ref")
+        (tmp_path / "current").symlink_to(shipped)
+        recalibrate(tmp_path / "current")
+        assert (tmp_path / "current").is_symlink()
+        assert ((shipped / "LICENSE").read_text(), (shipped / ".git" / "HEAD").read_text()) == ("mine", "ref")
+        assert load_bundle(shipped).calibration is not None

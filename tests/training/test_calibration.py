@@ -147,3 +147,11 @@ class TestInABundle:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"calibration": stored}))
         with pytest.raises(CheckpointError, match="damaged or foreign: calibration: "):
             load_bundle(own_bundle)
+
+
+@pytest.mark.parametrize("logit", [-0.7, 0.0, 0.7])
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_a_detector_that_says_the_same_of_all_is_not_calibrated(method: CalibrationMethod, logit: float) -> None:
+    labels = (np.arange(600) < 180).astype(np.int64)
+    with pytest.raises(DataError, match="does not give fakes higher scores"):
+        fit_calibration(Judgements(labels, np.full(600, logit), "val"), method, MACRO_F1)

@@ -42,3 +42,9 @@ def test_the_share_that_is_found_is_the_mean_of_the_corrected_probabilities() ->
     logits = recent(5_000, 0.3)
     share = estimate_share(logits, 0.5)
     assert float(np.mean(sigmoid(logits + np.log(share / (1 - share))))) == pytest.approx(share, abs=1e-4)
+
+
+def test_a_rare_fake_is_no_estimate_that_has_run_off() -> None:
+    """Where one in sixty was a fake before, one in sixty may be one now."""
+    logits = recent(20_000, 1 / 60) + np.log(1 / 59)  # calibrated where one in sixty was one
+    assert estimate_share(logits, 1 / 60) == pytest.approx(1 / 60, abs=0.005)

@@ -101,3 +101,10 @@ def test_probabilities_next_to_each_other_are_parted() -> None:
 def test_other_goals_are_refused_with_what_there_is(text: str) -> None:
     with pytest.raises(ConfigError, match=r"training.threshold_goal: found .* expected macro_f1, precision=P"):
         Config.load({"training": {"threshold_goal": text}})
+
+
+def test_where_every_alarm_costs_more_than_it_saves_nothing_is_called_fake() -> None:
+    labels = np.repeat([1, 0, 1, 0], [90, 210, 70, 630])
+    chances = np.repeat([0.3, 0.1], [300, 700])
+    threshold = choose_threshold(labels, chances, ThresholdGoal("cost", 1.0), np.ones(1000))
+    assert 0.3 < threshold <= 1

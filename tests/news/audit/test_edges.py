@@ -4,9 +4,11 @@ import pytest
 
 from zhenwei.news import Article
 from zhenwei.news.audit.collection import Collection
+from zhenwei.news.audit.copies import copies_across, near_duplicates_across
 from zhenwei.news.audit.flips import flipped_entities
 from zhenwei.news.audit.texts import blank_texts, long_texts, short_texts
 from zhenwei.news.audit.times import time_leaks
+from zhenwei.news.sources.synthetic import SyntheticWorld
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_texts_are_blank_short_or_long(text: str, kind: str) -> None:
 
 
 def dated(*days: str | None) -> list[Article]:
-    return [Article(content="水", time=day) for day in days]
+    return [Article(content=f"{word}的水", time=day) for word, day in zip(("东河", "西塘", "北川"), days, strict=False)]
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,20 @@ def test_an_entity_flips_when_its_leaning_turns_round(
     assert named == (["云溪水务"] if flipped else [])
     if flipped:
         assert found.tables[0].rows[0][1:5] == (100, past[0] / 100, 100, future[0] / 100)
+
+
+def test_what_val_and_test_have_in_common_is_found_too() -> None:
+    """The epoch and the threshold are chosen on val: test must be new to it as well."""
+    world = SyntheticWorld(n_train=60, n_val=20, n_test=20).generate()
+    parts = {**world, "test": [*world["test"][:19], world["val"][0]]}
+    for check in (copies_across, near_duplicates_across):
+        found = check(Collection.of(parts))
+        assert found.value == 0.05
+        assert "test: 1 of 20 articles (5.0%)" in found.found
+        assert "val" in found.found.split("test: 1 of 20")[1]
+
+
+def test_a_val_later_than_test_is_a_leak_of_time() -> None:
+    parts = {"train": dated("2020-01-01"), "val": dated("2020-03-02", "2020-03-09"), "test": dated("2020-02-05")}
+    found = time_leaks(Collection.of(parts))
+    assert (found.value, found.status) == (1.0, "fail")
