@@ -18,7 +18,7 @@ from zhenwei.evaluation import evaluate_file
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.training import load_bundle
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("every detector")]  # one process builds the runs
+pytestmark = pytest.mark.slow
 
 Rows = list[dict[str, Any]]
 PLACES = ("云溪", "东河", "南岭", "西塘", "北川", "临江")

@@ -17,8 +17,6 @@ from zhenwei import Detector, Trainer
 KEYS = 24
 HIDDEN = 32
 
-pytestmark = pytest.mark.xdist_group("original example")
-
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., list[dict[str, Any]]]) -> Path:

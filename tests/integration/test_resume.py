@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]  # one process builds the runs, for all tests here
+pytestmark = pytest.mark.slow
 
 KILLED, INTERRUPTED, TERMINATED = -9, 130, 143
 WEIGHTS = (
