@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 AXE = "axe-core@4.14.1"
 AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 KEY = "a-key-of-the-tests-0123456789"
-PATIENCE = 30  # seconds that something on the page may take
+PATIENCE = 60  # seconds that something on the page may take
 
 
 @dataclass(frozen=True)
@@ -240,10 +241,15 @@ def _fetch_axe(folder: Path) -> str | None:
     """Fetch axe-core; return why that did not work."""
     if shutil.which("npm") is None:
         return f"no npm here to fetch {AXE} with; on Debian: apt install npm"
-    done = subprocess.run(
-        ["npm", "pack", AXE, "--silent"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
-    return None if done.returncode == 0 else f"npm could not fetch {AXE}: {done.stderr.strip()[-200:]}"
+    with tempfile.TemporaryDirectory(dir=folder) as beside:  # tests in another process may fetch it at the same time
+        done = subprocess.run(
+            ["npm", "pack", AXE, "--silent"], cwd=beside, capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode != 0:
+            return f"npm could not fetch {AXE}: {done.stderr.strip()[-200:]}"
+        [archive] = Path(beside).glob("*.tgz")
+        archive.replace(folder / archive.name)
+    return None
 
 
 @pytest.fixture(scope="session")
