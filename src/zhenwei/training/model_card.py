@@ -59,7 +59,7 @@ def _what_it_is(bundle: "Bundle") -> str:
     language = "Chinese " if is_chinese(bundle) else ""
     started = "" if config.model.pretrained is None else f" It started from `{file_or_name(config.model.pretrained)}`."
     return (
-        f"It reads a {language}post or news article and gives the probability that it is fake, from its wording alone. "
+        f"It reads a {language}post or news article and gives the probability that it is fake, from its wording. "
         f"Trained by zhenwei on {facts.get('n_train', '?')} articles; {_choice(bundle)}.{started}"
     )
 
