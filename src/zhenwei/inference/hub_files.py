@@ -10,6 +10,7 @@ from typing import Any
 from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.card import complete_card
 from zhenwei.inference.onnx_export_card import export_section
+from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
 from zhenwei.training.bundle import CARD, DESCRIPTION, GRAPH, SETTINGS, SIMILAR, TOKENIZER, WEIGHTS
 from zhenwei.training.card_mark import CardState, card_state, marked
@@ -44,8 +45,7 @@ def shared_files(bundle: Bundle, folder: Path, *, known_articles: bool, device: 
     Raises:
         CheckpointError: If the folder no longer holds what was loaded.
     """
-    description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    _check_same(bundle, description, folder)
+    description = _checked_description(bundle, folder)
     settings = _encoded(without_places(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))))
     model = GRAPH if GRAPH in description["sha256"] else WEIGHTS
     contents: dict[str, bytes | Path] = {model: folder / model, TOKENIZER: folder / TOKENIZER, SETTINGS: settings}
@@ -74,12 +74,20 @@ def without_places(value: Any) -> Any:
     return value
 
 
-def _check_same(bundle: Bundle, description: dict[str, Any], folder: Path) -> None:
-    """Refuse to share another detector than the one that its user has in hand."""
+def _checked_description(bundle: Bundle, folder: Path) -> dict[str, Any]:
+    """Read what a folder says of its detector, and refuse another one than that which its user has in hand."""
     calibration = None if bundle.calibration is None else json.loads(json.dumps(bundle.calibration.to_dict()))
     held = {"threshold": bundle.threshold, "calibration": calibration, "facts": bundle.facts}
-    if any(description.get(name) != value for name, value in held.items()):
+    try:
+        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        same = all(description.get(name) == value for name, value in held.items()) and all(
+            file_digest(folder / name) == digest for name, digest in description["sha256"].items()
+        )
+    except (OSError, ValueError):
+        same = False
+    if not same:
         raise CheckpointError(f"{folder}: no longer the detector that was loaded from it; load it again")
+    return description
 
 
 def _card(bundle: Bundle, folder: Path, device: str) -> tuple[bytes, CardState]:
