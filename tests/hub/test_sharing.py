@@ -153,7 +153,7 @@ class TestCard:
         assert "Not audited" in (own_run / "checkpoints/best/README.md").read_text(encoding="utf-8")
         assert Detector.load(own_run, "cpu").push_to_hub(NAME).card == "whole"
         card = hub.files(NAME)["README.md"].decode()
-        assert "## Scores, with 95% intervals" in card
+        assert "On 24 articles of test, 12 of them fake, as the detector is used." in card
         assert "`zhenwei data audit` of train, val, test: " in card
 
     def test_one_that_somebody_edited_is_shared_as_it_is(self, hub: "LocalHub", own_run: Path) -> None:
@@ -178,4 +178,4 @@ class TestCard:
         Detector.load(alone, "cpu").push_to_hub(NAME)
         card = hub.files(NAME)["README.md"].decode()
         assert "Not audited: its files are no longer at hand" in card
-        assert "95% intervals" not in card
+        assert "as the detector is used" not in card

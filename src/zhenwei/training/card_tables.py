@@ -56,7 +56,8 @@ def _remarks(part: CardPart) -> Iterator[str]:
 
 def scores_section(facts: CardFacts) -> str:
     """Return the scores of each part, with what makes them flatter than the future will."""
-    if any(scored.intervals for scored in facts.scored):
+    with_intervals = [scored for scored in facts.scored if any(scored.intervals.values())]
+    if with_intervals:
         heading = "## Scores, with 95% intervals"
     else:
         heading = "## Scores on " + " and ".join(_name(scored) for scored in facts.scored)
@@ -65,6 +66,9 @@ def scores_section(facts: CardFacts) -> str:
     lines = [heading, "\n\n".join(_about(scored) for scored in facts.scored)]
     lines.append(_table(("score", *(_name(scored) for scored in facts.scored)), rows))
     lines += [line for scored in facts.scored for line in _doubts(scored)]
+    few = [_name(scored) for scored in facts.scored if scored.as_used and scored not in with_intervals]
+    if few:
+        lines.append(f"There are too few articles, too alike, for intervals on {' and '.join(few)}.")
     if all(scored.part != "test" for scored in facts.scored):
         lines.append("There are no scores on articles that are later than all that the detector was made with.")
     return "\n\n".join(lines)
