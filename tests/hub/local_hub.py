@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import yaml
+from huggingface_hub import ModelCard
 
 TOKEN = "hf_of_the_owner"  # of a hub that lives for a test
 OWNER = "newsroom"
@@ -185,8 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def validate(self) -> None:
         content = json.loads(self.body)["content"]
-        head = yaml.safe_load(content.split("---")[1]) if content.startswith("---") else {}
-        if not isinstance(head.get("license", ""), str):
+        if not isinstance(ModelCard(content).data.to_dict().get("license", ""), str):
             self._json({"errors": [{"message": '"license" must be a string'}], "warnings": []}, 400)
             return
         self._json({"errors": [], "warnings": []})

@@ -133,7 +133,7 @@ def _limits(bundle: "Bundle", facts: CardFacts) -> str:
 
 
 _LICENCE = (
-    "Nobody has chosen a licence for this detector yet: whoever shares it sets `license` in the first lines of this "
+    "This detector has no licence yet: whoever shares it sets one as `license` in the first lines of this "
     "file. The terms of the training articles may bind what is learned from them, such as those of collections that "
     "are for research alone."
 )
