@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from filelock import FileLock
@@ -38,7 +38,7 @@ def unlike(rows: Rows, seed: int) -> Rows:
 def made(tmp_path: Path, make_posts: Callable[..., Rows], tiny_settings: Callable[..., dict[str, Any]]) -> Path:
     """A run of the baseline with data of its own, which this test may change: `data` beside `run`."""
     (tmp_path / "data").mkdir()
-    for seed, (part, count) in enumerate({"train": 64, "val": 120}.items()):
+    for seed, (part, count) in enumerate({"train": 160, "val": 120}.items()):
         rows = unlike(make_posts(count, seed), seed)
         (tmp_path / "data" / f"{part}.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     settings = tiny_settings(tmp_path / "run", data={"root_path": str(tmp_path / "data")})
@@ -63,8 +63,8 @@ class TestCompleting:
 
     def test_it_describes_the_files(self, made: Path) -> None:
         card = complete_card(load_bundle(made), rounds=100)
-        assert "| train | `train.json` | 64 | 37.5% | 2020-01-01 | 2020-01-28 |" in card
-        assert "Domains of the training articles: 健康 32, 社会 32." in card
+        assert "| train | `train.json` | 160 | 37.5% | 2020-01-01 | 2020-01-28 |" in card
+        assert "Domains of the training articles: 健康 80, 社会 80." in card
 
     def test_it_tells_of_the_audit(self, made: Path) -> None:
         card = complete_card(load_bundle(made), rounds=100)
@@ -75,7 +75,10 @@ class TestCompleting:
     def test_a_val_that_calibrated_it_flatters_it(self, made: Path) -> None:
         recalibrate(made, on="val")
         assert "These chose the threshold and the calibration" in complete_card(load_bundle(made), rounds=100)
-        recalibrate(made, on="none")
+
+    @pytest.mark.parametrize("on", ["none", "train"])
+    def test_a_val_that_chose_nothing_does_not(self, made: Path, on: Literal["none", "train"]) -> None:
+        recalibrate(made, on=on, folds=None if on == "none" else 2)
         assert "flatter" not in complete_card(load_bundle(made), rounds=100)
 
     def test_articles_that_were_changed_say_nothing(self, made: Path, make_posts: Callable[..., Rows]) -> None:
@@ -131,4 +134,4 @@ class TestWriting:
         before = (card_file(made).parent / "detector.json").read_bytes()
         report_run(made, audit=True, rounds=100)
         assert (card_file(made).parent / "detector.json").read_bytes() == before
-        assert load_bundle(made).facts["n_train"] == 64
+        assert load_bundle(made).facts["n_train"] == 160

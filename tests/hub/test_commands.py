@@ -68,8 +68,9 @@ class TestPush:
 
 class TestNamesOnTheHub:
     def test_predict(self, hub: "LocalHub", shared: Detector, zhenwei: Zhenwei) -> None:
-        status, stdout, _ = zhenwei("predict", f"hf://{NAME}", TEXT, "--json", "-")
+        status, stdout, stderr = zhenwei("predict", f"hf://{NAME}", TEXT, "--json", "-")
         assert status == 0
+        assert "HTTP Request" not in stderr
         assert json.loads(stdout)[0]["probability"] == shared.predict(TEXT)[0].probability
 
     def test_predict_files(

@@ -61,7 +61,7 @@ def _settings(
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr, force=True
     )
-    for name in ("transformers", "accelerate", "httpx", "huggingface_hub", "torch"):
+    for name in ("transformers", "accelerate", "httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

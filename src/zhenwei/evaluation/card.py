@@ -176,7 +176,7 @@ def _flattered(bundle: Bundle, part: str) -> tuple[str, ...]:
     if part != "val":
         return ()
     chose = [] if bundle.facts.get("fitted") else [CHOSE_EPOCH]
-    if bundle.calibration is not None and bundle.calibration.fitted_on != "train":
+    if bundle.calibration is not None and "val" in bundle.calibration.fitted_on.split("; "):
         chose.append(CALIBRATED)
     return tuple(chose)
 
