@@ -20,6 +20,7 @@ from zhenwei.cli.feedback import feedback_app
 from zhenwei.cli.index import index
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
+from zhenwei.cli.push import push
 from zhenwei.cli.report import report
 from zhenwei.cli.serve import serve
 from zhenwei.cli.train import train
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export, index, serve):
+for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export, push, index, serve):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.command(cls=TextsCommand)(explain)
@@ -60,7 +61,7 @@ def _settings(
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr, force=True
     )
-    for name in ("transformers", "accelerate", "httpx", "huggingface_hub", "torch"):
+    for name in ("transformers", "accelerate", "httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from zhenwei.cli.figures import JsonTarget, write_json
+from zhenwei.cli.run import Run, folder_of
 from zhenwei.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def _checked_file(file: Path | None) -> Path | None:
 
 
 def evaluate(
-    run: Path = typer.Argument(help="A run's folder, or a bundle."),
+    run: str = Run,
     file: Path = typer.Argument(help="Labelled articles: .json, .jsonl, .csv or .parquet."),
     train: Path | None = typer.Option(
         None, help="What the detector was trained on, to find overlaps; unless given, as its bundle remembers it."
@@ -55,7 +56,7 @@ def evaluate(
     from zhenwei.evaluation.assess import MISTAKES
     from zhenwei.inference.backends import load_for_use
 
-    bundle = load_for_use(run)
+    bundle = load_for_use(folder_of(run))
     judged = judge_file(bundle, file, device)
     kept = max(mistakes, MISTAKES if html or json else 0)
     found = assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=kept, words=words)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from zhenwei.cli.figures import JsonTarget, write_json
+from zhenwei.cli.run import Run, folder_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -16,7 +17,7 @@ STRONGEST = 8  # words that are listed beside the coloured text
 
 
 def explain(
-    run: Path = typer.Argument(help="A run's folder, a bundle, or an exported detector."),
+    run: str = Run,
     text: str = typer.Argument(help="The text to judge and explain."),
     html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page with the coloured text, too."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
@@ -27,7 +28,7 @@ def explain(
 
     from zhenwei.inference import Detector
 
-    explanation = Detector.load(run, device).explain(text)
+    explanation = Detector.load(folder_of(run), device).explain(text)
     if json is not None:
         write_json(explanation.to_dict(), json)
     if html is not None:

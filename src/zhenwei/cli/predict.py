@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from zhenwei.cli.figures import JsonTarget, print_rows, write_json
+from zhenwei.cli.run import Run, folder_of
 
 EXIT_INTERRUPTED = 130  # as the shell has it for a command that Ctrl-C ended
 AT_SCALE = "Files of any size, with --out"
@@ -62,7 +63,7 @@ class TextsCommand(TyperCommand):
 
 def predict(
     ctx: typer.Context,
-    run: Path = typer.Argument(help="A run's folder, or a bundle."),
+    run: str = Run,
     texts: list[str] = typer.Argument(None, help="Texts to judge."),
     file: list[str] = typer.Option(
         None,
@@ -121,11 +122,11 @@ def predict(
     _judge(run, texts, Path(file[0]) if file else None, device, json)
 
 
-def _judge(run: Path, texts: list[str], file: Path | None, device: str, json: str | None) -> None:
+def _judge(run: str, texts: list[str], file: Path | None, device: str, json: str | None) -> None:
     from zhenwei.inference import Detector
     from zhenwei.news import iter_articles
 
-    detector = Detector.load(run, device)
+    detector = Detector.load(folder_of(run), device)
     found = detector.predict(texts) if file is None else list(detector.predict_articles(iter_articles(file)))
     if json is not None:
         write_json([prediction.to_dict() for prediction in found], json)
@@ -143,12 +144,12 @@ def _judge(run: Path, texts: list[str], file: Path | None, device: str, json: st
     print_rows(("verdict", "chance of fake", "text", "warnings"), rows, f"{run}, threshold {detector.threshold:g}")
 
 
-def _score_files(run: Path, files: list[str], out: Path, settings: dict[str, Any], json: str | None) -> None:
+def _score_files(run: str, files: list[str], out: Path, settings: dict[str, Any], json: str | None) -> None:
     from zhenwei.inference.scoring_files import InterruptedScoringError, UnfinishedScoringError, score_files
 
     try:
         with redirect_stdout(sys.stderr):  # Ray tells of workers that died on standard output, which is for the figures
-            summary = score_files(run, files, out, **settings)
+            summary = score_files(folder_of(run), files, out, **settings)
     except UnfinishedScoringError as error:
         if json is not None:
             write_json(error.summary.to_dict(), json)

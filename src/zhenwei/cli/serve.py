@@ -4,9 +4,11 @@ from pathlib import Path
 
 import typer
 
+from zhenwei.cli.run import Run, folder_of, hub_name
+
 
 def serve(
-    run: Path = typer.Argument(help="A run's folder, or a bundle."),
+    run: str = Run,
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0: all of this machine's."),
     port: int = typer.Option(8000, help="Port to listen on; 0: any free one."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
@@ -59,7 +61,7 @@ def serve(
     keys = load_keys(api_key_file)
     with open_port(settings) as listener:
         desk = None if feedback is None else FeedbackDesk(FeedbackStore.open(feedback))
-        service = Service(run, settings, device=device, keys=keys, desk=desk)
+        service = Service(folder_of(run), settings, name=hub_name(run), device=device, keys=keys, desk=desk)
         name, bound = listener.getsockname()[:2]
         place = f"http://{f'[{name}]' if ':' in name else name}:{bound}"
         if not keys and name not in ("127.0.0.1", "::1"):

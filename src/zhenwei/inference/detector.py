@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
@@ -11,12 +12,13 @@ from zhenwei.errors import CheckpointError, DataError
 from zhenwei.evaluation import judge_articles
 from zhenwei.inference.backends import load_for_use, place
 from zhenwei.inference.explanation import Explanation, explained
+from zhenwei.inference.hub import Pushed, fetch, push
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.news.scripts import chinese_share
 from zhenwei.news.similar import Similar
 from zhenwei.tokens import EncodedArticles
-from zhenwei.training import Bundle
+from zhenwei.training import Bundle, find_bundle, save_bundle
 
 CHUNK = 1024  # texts that are held at once
 BATCH = 64  # texts that are judged at once
@@ -38,6 +40,7 @@ class Detector:
             ConfigError: If no device is so called.
         """
         self.bundle = bundle
+        self.folder: Path | None = None  # that it was loaded from
         self.device = place(bundle, device)
         bundle.network.eval()
 
@@ -49,7 +52,71 @@ class Detector:
             CheckpointError: If there is none, or it is damaged or foreign.
             ConfigError: If no device is so called, or an exported detector's onnxruntime is not installed.
         """
-        return cls(load_for_use(Path(path)), device)
+        detector = cls(load_for_use(Path(path)), device)
+        detector.folder = find_bundle(Path(path))
+        return detector
+
+    @classmethod
+    def from_hub(
+        cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None, device: str = "auto"
+    ) -> "Detector":
+        """Load a detector from the Hugging Face hub, downloading what is not in the hub's cache yet.
+
+        Args:
+            repo_id: The repository, `USER/NAME`.
+            revision: Branch, tag or commit; None: the main branch.
+            token: Of the hub, for private repositories; None: the one that the user is logged in with.
+            device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+        Raises:
+            CheckpointError: If there is no such detector, it is damaged or foreign, its owners do not let this user in,
+                or the hub cannot be reached and it was not downloaded before.
+            ConfigError: If the name can be no repository's, or no device is so called.
+        """
+        return cls.load(fetch(repo_id, revision=revision, token=token), device)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        include_known_articles: bool = False,
+    ) -> Pushed:
+        """Share the detector on the Hugging Face hub: its bundle's files and a model card, in one commit.
+
+        A card that nobody has completed yet is completed: the articles of the training are judged and audited, as far
+        as they are still at hand. Absolute paths in settings and facts are cut to their last names.
+
+        Args:
+            repo_id: The repository, `USER/NAME`; made if it is not there.
+            private: Whether only its owners shall see it; a public one that is there already is refused then.
+            token: Of the hub; None: the one that the user is logged in with.
+            revision: The branch to push to, made if it is not there; None: the main one.
+            commit_message: What the hub shows beside the files.
+            include_known_articles: Whether to share the articles that `zhenwei index` stored in the bundle, too: texts
+                that people wrote. Unless asked for, they are left out, and the log says so.
+
+        Raises:
+            CheckpointError: If the hub cannot be reached or refuses, the repository holds another model, or the folder
+                no longer holds what was loaded.
+            ConfigError: If the name can be no repository's, the repository is public and shall be private, or the head
+                of the model card is none that the hub takes.
+        """
+        if self.folder is None:
+            with TemporaryDirectory() as place:
+                save_bundle(self.bundle, Path(place) / "bundle")
+                saved = Detector.load(Path(place) / "bundle", str(self.device))
+                return saved.push_to_hub(
+                    repo_id, private=private, token=token, revision=revision, commit_message=commit_message,
+                    include_known_articles=include_known_articles,
+                )  # fmt: skip
+        return push(
+            self.bundle, self.folder, repo_id, private=private, token=token, revision=revision,
+            commit_message=commit_message, include_known_articles=include_known_articles, device=str(self.device),
+        )  # fmt: skip
 
     @property
     def threshold(self) -> float:

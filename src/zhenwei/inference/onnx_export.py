@@ -18,8 +18,10 @@ from zhenwei.inference.onnx_export_parity import LIMIT, Parity, example_batch, m
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.training import Bundle, load_bundle
-from zhenwei.training.bundle import GRAPH, write_around
+from zhenwei.training.bundle import CARD, GRAPH, write_around
+from zhenwei.training.card_mark import marked
 from zhenwei.training.metrics import metrics_of_logits
+from zhenwei.training.model_card import model_card
 from zhenwei.training.scoring import SCORING_BATCH
 from zhenwei.training.whole_folder import whole_folder
 
@@ -93,8 +95,8 @@ def export_onnx(path: Path, folder: Path, *, int8: bool = False, overwrite: bool
             graph.unlink()
         exported = replace(bundle, facts={**bundle.facts, "export": done.facts()})
         write_around(exported, network, GRAPH, place)
-        with (place / "README.md").open("a", encoding="utf-8") as card:
-            card.write(export_section(done.facts()))
+        card = model_card(exported) + export_section(done.facts())
+        (place / CARD).write_text(marked(card, whole=False), encoding="utf-8")
     return done
 
 

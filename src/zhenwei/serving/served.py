@@ -21,7 +21,7 @@ class Served:
 
     Attributes:
         detector: The detector.
-        name: The name of the folder that was asked for.
+        name: The name of the folder that was asked for, or of the detector on the hub.
         version: The SHA-256 of the bundle's `detector.json`, which holds those of all its other files, the threshold
             and the calibration.
         loaded: When it was loaded, UTC.
@@ -37,12 +37,13 @@ class Served:
         return {"name": self.name, "version": self.version}
 
 
-def load_served(path: Path, device: str = "auto") -> Served:
+def load_served(path: Path, device: str = "auto", name: str | None = None) -> Served:
     """Load a detector, with its version.
 
     Args:
         path: A run's folder, a bundle, or an exported folder.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        name: What it is called; None: as its folder.
 
     Raises:
         CheckpointError: If there is none, or it is damaged, foreign, or replaced again and again while it is read.
@@ -55,7 +56,7 @@ def load_served(path: Path, device: str = "auto") -> Served:
         if not isfinite(detector.predict(TRIAL)[0].probability):
             raise CheckpointError(f"{path}: this detector's probabilities are no numbers; it was trained badly")
         if before is not None and before == _version(path):
-            return Served(detector, path.resolve().name, before)
+            return Served(detector, name or path.resolve().name, before)
     raise CheckpointError(f"{path}: replaced while it was read, {ATTEMPTS} times; let the writer finish first")
 
 

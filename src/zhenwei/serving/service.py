@@ -29,6 +29,7 @@ class Service:
     Args:
         path: Where the detector comes from, now and when it is loaded anew.
         settings: The settings.
+        name: What it is called; None: as its folder.
         device: Where it computes.
         keys: Who may use it.
         desk: Where feedback goes; None: nowhere. Closed with the service.
@@ -42,11 +43,12 @@ class Service:
         path: Path,
         settings: ServingSettings,
         *,
+        name: str | None = None,
         device: str = "auto",
         keys: ApiKeys | None = None,
         desk: FeedbackDesk | None = None,
     ) -> None:
-        self.path, self.settings, self.device = path, settings, device
+        self.path, self.settings, self.name, self.device = path, settings, name, device
         self.keys = keys or ApiKeys([])
         self.desk = desk
         self.draining = False
@@ -54,7 +56,7 @@ class Service:
         self.reader = BodyReader(settings)
         self._seen = fingerprint(path)
         self.batcher = MicroBatcher(
-            load_served(path, device),
+            load_served(path, device, name),
             max_batch=settings.max_batch,
             max_wait=settings.max_wait_ms / 1000,
             max_queue=settings.max_queue,
@@ -108,7 +110,7 @@ class Service:
         async with self._reloading:
             self._seen = fingerprint(self.path)
             try:
-                served = await asyncio.to_thread(load_served, self.path, self.device)
+                served = await asyncio.to_thread(load_served, self.path, self.device, self.name)
             except (ZhenweiError, OSError) as error:
                 self.metrics.reload("refused")
                 kept = f"version {self.served.version[:12]} is still served"

@@ -26,6 +26,7 @@ from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.similar import SimilarArticles
 from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.calibration import Calibration
+from zhenwei.training.card_mark import marked
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.scoring import sigmoid
@@ -38,7 +39,7 @@ SIMILAR = "similar.safetensors"  # only where known articles were asked for
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
 GRAPH = "model.onnx"  # what an exported detector has in place of its weights
 CARD = "README.md"
-_OURS = {WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS, GRAPH, SIMILAR, CARD}
+BUNDLE_FILES = frozenset({WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS, GRAPH, SIMILAR, CARD})
 
 
 @dataclass
@@ -99,7 +100,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
 def _keep_others(folder: Path, place: Path) -> None:
     """Bring along what else somebody has put into an older bundle's folder: a licence, notes, `.git`."""
     for entry in folder.iterdir() if folder.is_dir() else ():
-        if entry.name in _OURS:
+        if entry.name in BUNDLE_FILES:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.copytree(entry, place / entry.name, symlinks=True)
@@ -141,7 +142,7 @@ def write_around(bundle: Bundle, network: DetectorNetwork, model_file: str, plac
         "sha256": {name: file_digest(place / name) for name in files},
     }
     write_json(description, place / DESCRIPTION)
-    (place / CARD).write_text(model_card(bundle), encoding="utf-8")
+    (place / CARD).write_text(marked(model_card(bundle), whole=False), encoding="utf-8")
 
 
 def find_bundle(path: Path) -> Path:

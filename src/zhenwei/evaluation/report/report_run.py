@@ -5,13 +5,17 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from zhenwei.errors import ConfigError
+from zhenwei.errors import ConfigError, ZhenweiError
 from zhenwei.evaluation.assess import assess_file
+from zhenwei.evaluation.assessment import Assessment
+from zhenwei.evaluation.card import write_card
 from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.report.run_page import page_of, part_files, write_run_page
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
 from zhenwei.news.audit.audit import audit_files
-from zhenwei.training import load_bundle
+from zhenwei.news.audit.findings import AuditReport
+from zhenwei.training import Bundle, load_bundle
+from zhenwei.training.bundle import CARD
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +30,8 @@ def report_run(
     rounds: int = ROUNDS,
 ) -> Path:
     """Judge a run's detector with all that is known of judging, and write the page about it.
+
+    Where the run's own articles were judged and audited, its model card is completed, too, unless somebody edited it.
 
     Args:
         run: A run's folder, or a bundle.
@@ -47,12 +53,24 @@ def report_run(
     page = page_of(record) if html is None else Path(html)
     _check_place(page)
     parts = part_files(record)
-    files = [Path(file) for file in data] or _files_at_hand(record, parts)
+    named = [Path(file) for file in data]
+    files = named or _files_at_hand(record, parts)
     bundle = load_bundle(record.bundle)
     assessments = [assess_file(bundle, file, device=device, rounds=rounds) for file in files]
     there = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}
     found = audit_files(there) if audit and there else None
+    if found is not None and not named:
+        _complete_card(record, bundle, assessments, found)
     return write_run_page(record.path, page, assessments, found)
+
+
+def _complete_card(record: RunRecord, bundle: Bundle, assessments: list[Assessment], audit: AuditReport) -> None:
+    """Complete the bundle's model card; where that fails, the page is none the worse for it."""
+    try:
+        if write_card(bundle, record.bundle, assessments, audit):
+            logger.info("model card: %s", record.bundle / CARD)
+    except (ZhenweiError, OSError) as error:
+        logger.warning("the model card is not completed: %s", error)
 
 
 def _check_place(page: Path) -> None:

@@ -1,0 +1,28 @@
+"""The argument RUN of commands that only read a detector: a folder, or a name on the hub."""
+
+from pathlib import Path
+
+import typer
+
+HUB = "hf://"
+
+Run = typer.Argument(help="A run's folder, a bundle, an exported detector, or hf://USER/NAME[@REVISION].")
+
+
+def folder_of(run: str) -> Path:
+    """Return the folder of RUN; one on the hub is downloaded.
+
+    Raises:
+        CheckpointError: If the hub has no such detector, or cannot be reached.
+        ConfigError: If it is a name on the hub, and not of the right form.
+    """
+    if not run.startswith(HUB):
+        return Path(run)
+    from zhenwei.inference.hub import fetch_named
+
+    return fetch_named(run)
+
+
+def hub_name(run: str) -> str | None:
+    """Return what a detector from the hub is called, `USER/NAME[@REVISION]`; None for a folder."""
+    return run.removeprefix(HUB) if run.startswith(HUB) else None

@@ -1,0 +1,107 @@
+"""What of a bundle's folder is shared: its own files, without the known articles and this machine's folders."""
+
+import json
+import logging
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from zhenwei.errors import CheckpointError
+from zhenwei.inference.onnx_export_card import export_section
+from zhenwei.news.digests import file_digest
+from zhenwei.training import Bundle
+from zhenwei.training.bundle import CARD, DESCRIPTION, GRAPH, SETTINGS, SIMILAR, TOKENIZER, WEIGHTS
+from zhenwei.training.card_mark import CardState, card_state, marked
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SharedFiles:
+    """The files that are uploaded.
+
+    Attributes:
+        contents: By name: what a file shall hold, or the file that is uploaded as it is.
+        card: What became of the model card: `whole`, or `edited` by somebody.
+        left_out: What the folder has and is not shared.
+    """
+
+    contents: dict[str, bytes | Path]
+    card: CardState
+    left_out: tuple[str, ...]
+
+
+def shared_files(bundle: Bundle, folder: Path, *, known_articles: bool, device: str) -> SharedFiles:
+    """Gather what is shared of a bundle; files that merely lie in its folder are not.
+
+    Args:
+        bundle: The detector, as it was loaded from the folder.
+        folder: The bundle's, or an exported detector's.
+        known_articles: Whether the known articles are shared, which are texts that people wrote.
+        device: On which the detector is judged for its model card.
+
+    Raises:
+        CheckpointError: If the folder no longer holds what was loaded.
+    """
+    description = _checked_description(bundle, folder)
+    settings = _encoded(without_places(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))))
+    model = GRAPH if GRAPH in description["sha256"] else WEIGHTS
+    contents: dict[str, bytes | Path] = {model: folder / model, TOKENIZER: folder / TOKENIZER, SETTINGS: settings}
+    digests = description["sha256"] | {SETTINGS: sha256(settings).hexdigest()}
+    if SIMILAR in digests and known_articles:
+        contents[SIMILAR] = folder / SIMILAR
+    elif SIMILAR in digests:
+        del digests[SIMILAR]
+    told = {name: without_places(description[name]) for name in ("facts", "encoder")}
+    contents[DESCRIPTION] = _encoded(description | told | {"sha256": digests})
+    contents[CARD], state = _card(bundle, folder, device)
+    return SharedFiles(contents, state, tuple(sorted({each.name for each in folder.iterdir()} - contents.keys())))
+
+
+def without_places(value: Any) -> Any:
+    """Return settings or facts with each absolute path cut to its last name: folders may name people."""
+    if isinstance(value, dict):
+        return {name: without_places(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_places(each) for each in value]
+    if isinstance(value, str):
+        for kind in (PurePosixPath, PureWindowsPath):
+            path = kind(value)
+            if path.name and (path.is_absolute() or value.startswith("~")):
+                return path.name
+    return value
+
+
+def _checked_description(bundle: Bundle, folder: Path) -> dict[str, Any]:
+    """Read what a folder says of its detector, and refuse another one than that which its user has in hand."""
+    calibration = None if bundle.calibration is None else json.loads(json.dumps(bundle.calibration.to_dict()))
+    held = {"threshold": bundle.threshold, "calibration": calibration, "facts": bundle.facts}
+    try:
+        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        same = all(description.get(name) == value for name, value in held.items()) and all(
+            file_digest(folder / name) == digest for name, digest in description["sha256"].items()
+        )
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        raise CheckpointError(f"{folder}: no longer the detector that was loaded from it; load it again")
+    return description
+
+
+def _card(bundle: Bundle, folder: Path, device: str) -> tuple[bytes, CardState]:
+    """Return the model card: as it lies there if it is whole or somebody's own, else completed now."""
+    state = card_state(folder / CARD)
+    if state in (CardState.WHOLE, CardState.EDITED):
+        return (folder / CARD).read_bytes(), state
+    from zhenwei.evaluation.card import complete_card  # noqa: PLC0415  # the audit: who only predicts does without
+
+    logger.info("%s: judging and auditing for the model card", folder)
+    card = complete_card(bundle, device=device)
+    if "export" in bundle.facts:
+        card += export_section(bundle.facts["export"])
+    return marked(card, whole=True).encode("utf-8", "replace"), CardState.WHOLE
+
+
+def _encoded(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
