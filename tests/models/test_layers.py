@@ -115,17 +115,60 @@ class TestMaskedBiGRU:
         expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
         torch.testing.assert_close(ours(inputs, MASK)[MASK], expected[MASK], atol=1e-6, rtol=1e-5)
 
-    def test_gradients_are_those_of_torch(self) -> None:
+    @pytest.mark.parametrize("layers", [1, 2])
+    def test_gradients_are_those_of_torch(self, layers: int) -> None:
         torch.manual_seed(0)
-        ours = MaskedBiGRU(4, 3, 1, dropout=0.0)
-        theirs = reference_gru(ours, 4, 3, 1)
-        inputs = torch.randn(3, 5, 4)
-        packed = pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+        ours = MaskedBiGRU(4, 3, layers, dropout=0.0)
+        theirs = reference_gru(ours, 4, 3, layers)
+        inputs, same = (torch.ones(3, 5, 4).cumsum(1).sin().requires_grad_() for _ in range(2))
+        packed = pack_padded_sequence(same, LENGTHS, batch_first=True, enforce_sorted=False)
         pad_packed_sequence(theirs(packed)[0], batch_first=True)[0][MASK].square().sum().backward()
         ours(inputs, MASK)[MASK].square().sum().backward()
-        layer = ours.backward_layers[0]
-        torch.testing.assert_close(layer.weight_hh_l0.grad, theirs.weight_hh_l0_reverse.grad)
-        torch.testing.assert_close(layer.weight_ih_l0.grad, theirs.weight_ih_l0_reverse.grad)
+        torch.testing.assert_close(inputs.grad, same.grad)
+        for depth in range(layers):
+            for suffix, layer in (("", ours.forward_layers[depth]), ("_reverse", ours.backward_layers[depth])):
+                for name, weight in layer.named_parameters():
+                    expected = getattr(theirs, name.replace("_l0", f"_l{depth}{suffix}")).grad
+                    torch.testing.assert_close(weight.grad, expected)
+
+    def test_nothing_flows_back_into_padding(self) -> None:
+        gru, inputs = MaskedBiGRU(4, 3, 1, dropout=0.0), torch.randn(3, 5, 4, requires_grad=True)
+        gru(inputs, MASK)[MASK].sum().backward()
+        assert inputs.grad is not None
+        assert not inputs.grad[~MASK].any()
+        assert inputs.grad[MASK].all()
+
+    def test_a_graph_is_walked_back_once(self) -> None:
+        states = MaskedBiGRU(4, 3, 1, dropout=0.0)(torch.randn(3, 5, 4), MASK).sum()
+        states.backward(retain_graph=True)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            states.backward()
+
+    def test_mixed_precision_holds_states_in_float32_and_stays_near(self) -> None:
+        torch.manual_seed(0)
+        gru, inputs = MaskedBiGRU(16, 8, 2, dropout=0.0), torch.randn(3, 5, 16)
+        whole = gru(inputs, MASK)
+        whole[MASK].square().sum().backward()
+        expected = {name: weight.grad.clone() for name, weight in gru.named_parameters()}
+        gru.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            coarse = gru(inputs, MASK)
+        coarse[MASK].square().sum().backward()
+        assert coarse.dtype == torch.float32
+        torch.testing.assert_close(coarse[MASK], whole[MASK], atol=0.02, rtol=0.02)
+        for name, weight in gru.named_parameters():
+            assert torch.linalg.vector_norm(weight.grad - expected[name]) < 0.03 * torch.linalg.vector_norm(
+                expected[name]
+            )
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+    def test_where_a_graph_is_made_the_same_numbers_come_out(self) -> None:
+        torch.manual_seed(0)
+        gru, inputs = MaskedBiGRU(4, 3, 2, dropout=0.0).eval(), torch.randn(3, 5, 4)
+        traced = torch.jit.trace(gru, (inputs, MASK), check_trace=False)
+        with torch.no_grad():
+            assert not any("BiGRUFunction" in str(node) for node in traced.graph.nodes())
+            torch.testing.assert_close(traced(inputs, MASK)[MASK], gru(inputs, MASK)[MASK], atol=1e-6, rtol=1e-5)
 
     def test_a_row_of_padding_alone_leaves_the_others_as_they_are(self) -> None:
         gru, inputs = MaskedBiGRU(4, 3, 2, dropout=0.0), torch.randn(2, 5, 4)

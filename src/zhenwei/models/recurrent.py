@@ -3,12 +3,16 @@
 import torch
 from torch import Tensor, nn
 
+from zhenwei.models.gru_function import BiGRUFunction
+
 
 class MaskedBiGRU(nn.Module):
     """Stacked bidirectional GRU (Cho et al., EMNLP 2014) that reads every row as if it had no padding.
 
-    The backward direction reads each row reversed within its own length, so that padding stays at the end in both
-    directions and needs no packing: on a CPU, packed sequences take about three times as long as padded ones.
+    The backward direction waits at padding with a state of zero, so that no packing is needed: on a CPU, packed
+    sequences take about three times as long as padded ones. There, both directions go together (`BiGRUFunction`);
+    elsewhere, and where the network is compiled or exported, they are two layers of PyTorch, the second of which reads
+    each row reversed within its own length. Both ways give the same numbers but for rounding.
     """
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
@@ -28,13 +32,16 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
-        mirror = mirrored_positions(mask)
+        together = inputs.device.type == "cpu" and not _is_traced()
+        waits = _waits(mask) if together else []
+        mirror = None if together else mirrored_positions(mask)
         outputs = inputs
         for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
             layer_inputs = self.dropout(outputs) if depth else outputs
-            past, _ = ahead(layer_inputs)  # [B, T, H]
-            future, _ = back(_reorder(layer_inputs, mirror))  # [B, T, H]
-            outputs = torch.cat([past, _reorder(future, mirror)], dim=-1)  # [B, T, 2H]
+            if mirror is None:
+                outputs = _read_together(layer_inputs, waits, ahead, back)
+            else:
+                outputs = _read_apart(layer_inputs, mirror, ahead, back)
         return outputs
 
 
@@ -43,6 +50,38 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     positions = torch.arange(mask.shape[1], device=mask.device)  # [T]
     mirrored = mask.sum(dim=1, keepdim=True) - 1 - positions  # [B, T]
     return torch.where(mask, mirrored, positions)
+
+
+def _is_traced() -> bool:
+    """Whether a graph of the network is being made, rather than its numbers."""
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None
+
+
+def _waits(mask: Tensor) -> list[Tensor]:
+    """Return, for the steps from a batch's end at which some rows are padding, 0 for these and 1 for others [B, 1]."""
+    n_steps = mask.shape[1] - int(mask.sum(dim=1).min())
+    return list(mask.flip(1)[:, :n_steps].float().t().unsqueeze(-1).unbind(0))
+
+
+def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module) -> Tensor:
+    """Read [B, T, D] both ways at once -> [B, T, 2H]."""
+    low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in names]
+    with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
+        in_time = inputs.to(low).transpose(0, 1)  # [T, B, D]
+        keep = [wait.to(weights[0].dtype) for wait in waits]
+        states: Tensor = BiGRUFunction.apply(  # type: ignore[no-untyped-call]
+            torch.stack([in_time, in_time.flip(0)]), keep, *weights
+        )  # [2, T, B, H]
+        return torch.cat([states[0], states[1].flip(0)], dim=-1).transpose(0, 1)
+
+
+def _read_apart(inputs: Tensor, mirror: Tensor, ahead: nn.Module, back: nn.Module) -> Tensor:
+    """Read [B, T, D] one way after the other -> [B, T, 2H]."""
+    past, _ = ahead(inputs)  # [B, T, H]
+    future, _ = back(_reorder(inputs, mirror))  # [B, T, H]
+    return torch.cat([past, _reorder(future, mirror)], dim=-1)
 
 
 def _reorder(inputs: Tensor, positions: Tensor) -> Tensor:
