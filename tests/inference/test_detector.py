@@ -134,6 +134,51 @@ class TestTexts:
         assert str(caught.value).startswith("text 3: ")
         assert message in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("texts", "message"),
+        [
+            (None, "texts: found null; expected a text, or any number of texts"),
+            (7, "texts: found 7; expected a text, or any number of texts"),
+            (b"text", "texts: found b'text'; expected a text, or any number of texts; decode bytes first"),
+            ({FAKE: 1}, "texts: found {"),
+            (Article(content=FAKE), "; predict_articles takes articles"),
+            ([Article(content=FAKE)], "; predict_articles takes articles"),
+        ],
+    )
+    def test_what_is_no_collection_of_texts_is_refused(self, detector: Detector, texts: Any, message: str) -> None:
+        for judge in (detector.predict, detector.predict_stream):
+            with pytest.raises(DataError) as caught:
+                list(judge(texts))
+            assert message in str(caught.value)
+
+    def test_a_stream_holds_a_chunk_at_once_however_long_it_is(self, detector: Detector) -> None:
+        drawn = 0
+
+        def texts() -> Any:
+            nonlocal drawn
+            for drawn in range(1, 5001):  # noqa: B007  # it is what the test looks at
+                yield "好"
+
+        given = 0
+        for given, _ in enumerate(detector.predict_stream(texts()), start=1):
+            assert drawn - given < 1024
+        assert (drawn, given) == (5000, 5000)
+
+    def test_threads_that_explain_and_predict_share_a_detector(self, detector: Detector) -> None:
+        def ask(turn: int) -> list[float]:
+            text = [FAKE, REAL, FAKE * 3, REAL + FAKE][turn % 4]
+            if turn % 2:
+                return [detector.predict(text)[0].probability]
+            explanation = detector.explain(text)
+            return [explanation.prediction.probability, *(sway for _, sway in explanation.words)]
+
+        turns = [turn % 8 for turn in range(64)]
+        expected = [ask(turn) for turn in turns]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(ask, turns))
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
     def test_threads_share_a_detector(self, detector: Detector) -> None:
         texts = [FAKE, REAL, FAKE * 3, REAL + FAKE] * 10
         expected = [detector.predict(text)[0].probability for text in texts]
