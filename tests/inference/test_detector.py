@@ -197,6 +197,23 @@ class TestWarnings:
         assert unknown == "most of the text is unknown to this detector: it was trained on other writing"
         assert script == "the text is hardly in Chinese, in which nearly all training articles were"
 
+    @pytest.mark.parametrize(
+        ("text", "foreign"),
+        [
+            ("東京都の水道水は明日から三日間停止しますので、皆さん水を貯めてください", True),
+            ("서울시 수돗물이 내일부터 사흘간 중단됩니다", True),
+            ("The water supply will be cut off for three days", True),
+            ("網傳本市自來水明天起停供三天，請大家趕緊儲水！", False),
+            ("网传の自来水 iPhone 明天起停供三天", False),
+            ("OK, see you", False),  # too few letters to tell
+        ],
+    )
+    def test_another_language_than_that_of_the_training_articles(
+        self, detector: Detector, text: str, foreign: bool
+    ) -> None:
+        told = "the text is hardly in Chinese, in which nearly all training articles were"
+        assert (told in detector.predict(text)[0].warnings) is foreign
+
     def test_a_few_unknown_characters_are_nothing_to_warn_of(self, detector: Detector) -> None:
         assert detector.predict(FAKE + "囧")[0].warnings == ()
 
