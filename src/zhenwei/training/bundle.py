@@ -179,6 +179,11 @@ def find_bundle(path: Path) -> Path:
         if (folder / DESCRIPTION).is_file():
             return folder
     if not path.exists():
+        if path.parts[:1] == ("hf:",):
+            raise CheckpointError(
+                f"hf://{'/'.join(path.parts[1:])}: this takes a folder; expected a run folder or a bundle: a detector "
+                "on the hub is only read, by predict, explain, evaluate and serve"
+            )
         raise CheckpointError(f"{path}: no such folder; expected a run folder or a bundle")
     if (path / SETTINGS).is_file() and (path / "checkpoints").is_dir():
         raise CheckpointError(f"{path}: this run has no best checkpoint yet; it is saved after the first epoch")
