@@ -145,7 +145,7 @@ def test_the_library_s_own_log_is_not_shown() -> None:
         "from zhenwei.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "import logging, huggingface_hub.utils\n"
+        "import logging, huggingface_hub.utils.logging\n"
         "print(logging.getLogger('huggingface_hub').getEffectiveLevel() >= logging.ERROR)"
     )
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_VERBOSITY"}
