@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
+os.environ["ZHENWEI_CACHE"] = tempfile.mkdtemp(prefix="zhenwei-cache-")  # what is kept there is of these tests alone
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing by more, and equal weights need equal threads
 
 Rows = list[dict[str, Any]]

@@ -32,7 +32,8 @@ NETWORK, OPTIMIZER, RANDOM, STATE = "network.safetensors", "optimizer.safetensor
 # No weight depends on these; a calibration is made, and can be made again, when training has ended.
 FREE_TO_CHANGE = frozenset(
     {
-        "output", "training.device", "data.root_path", "data.train", "data.val", "data.test",
+        "output", "training.device", "training.frozen_cache_dir",
+        "data.root_path", "data.train", "data.val", "data.test",
         "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_goal",
     }
 )  # fmt: skip
