@@ -33,7 +33,9 @@ class Stop(nn.Module):
 class Given(nn.Module):
     """Stands where the embeddings were, and gives back the vectors that it is given."""
 
-    def forward(self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, **_: Any) -> Tensor:
+    def forward(
+        self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, *_: Any, **__: Any
+    ) -> Tensor:
         """Return the vectors [B, T, D] as they are."""
         assert inputs_embeds is not None
         return inputs_embeds
