@@ -1,7 +1,6 @@
 """A pretrained encoder in two halves: together they are the whole, and where they are not, that is found out."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
