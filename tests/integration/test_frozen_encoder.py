@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 KILLED = -9
 MOMENTS: dict[str, dict[str, Any]] = {
-    "before anything is kept": {"event": "log", "text": "computing 4 of 4 blocks of train"},
-    "between train and val": {"event": "log", "text": "computing 1 of 1 blocks of val"},
+    "before anything is kept": {"event": "log", "text": "computing 8 of 8 blocks of train"},
+    "between train and val": {"event": "log", "text": "computing 2 of 2 blocks of val"},
     "making a store": {"event": "open", "text": ".about.json.new", "time": 1},
     "in an epoch": {"event": "log", "text": "epoch 2 step 22:"},
 }
@@ -83,7 +83,7 @@ def test_a_killed_run_ends_as_the_undisturbed_one(runs: dict[str, Any], moment: 
 def test_what_a_killed_run_had_computed_is_not_computed_again(runs: dict[str, Any]) -> None:
     said = runs["outcomes"]["between train and val: resumed"][1]
     assert "blocks of train" not in said
-    assert "computing 1 of 1 blocks of val" in said
+    assert "computing 2 of 2 blocks of val" in said
     assert "computing" not in runs["outcomes"]["in an epoch: resumed"][1]
 
 
@@ -112,7 +112,7 @@ def test_two_runs_at_a_time_share_one_store_and_end_as_one_alone(
         processes.append(subprocess.Popen(command, env=one_thread, stderr=subprocess.PIPE, text=True))
     said = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
-    assert sum("computing 4 of 4 blocks of train" in each for each in said) == 1
+    assert sum("computing 8 of 8 blocks of train" in each for each in said) == 1
     for name in ("one", "two"):
         assert_same_end(tmp_path / name, runs["folder"] / "undisturbed")
 

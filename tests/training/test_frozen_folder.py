@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from zhenwei.training.frozen_folder import StoreFolder, cache_folder
-from zhenwei.training.frozen_store import STATES, FrozenStore
+from zhenwei.training.frozen_store import BLOCK_ROWS, STATES, FrozenStore
 
 SIZE = 8
-LENGTHS = np.full(640, 10, np.int64)  # ten blocks
-BLOCK = 64 * 10 * SIZE * 2  # bytes
+LENGTHS = np.full(10 * BLOCK_ROWS, 10, np.int64)  # ten blocks
+BLOCK = BLOCK_ROWS * 10 * SIZE * 2  # bytes
 WHOLE = 10 * BLOCK
 
 
@@ -89,7 +89,7 @@ class TestBound:
     def test_one_that_is_removed_can_still_be_read_by_who_has_it(self, tmp_path: Path) -> None:
         folder = StoreFolder(tmp_path, WHOLE)
         store = opened(folder, "a")
-        numbers = np.arange(640 * SIZE, dtype=np.float16).reshape(640, SIZE)
+        numbers = np.arange(10 * BLOCK_ROWS * SIZE, dtype=np.float16).reshape(-1, SIZE)
         store.write(0, numbers)
         store.refresh()
         opened(folder, "b")
@@ -99,7 +99,7 @@ class TestBound:
 
 class TestAgain:
     def test_one_that_is_there_is_opened_with_what_it_holds(self, tmp_path: Path) -> None:
-        opened(StoreFolder(tmp_path, WHOLE), "a").write(3, np.ones((640, SIZE), np.float16))
+        opened(StoreFolder(tmp_path, WHOLE), "a").write(3, np.ones((10 * BLOCK_ROWS, SIZE), np.float16))
         assert 3 not in opened(StoreFolder(tmp_path, 2 * WHOLE), "a").missing()
 
     def test_one_that_others_left_little_room_for_stays_as_it_is(self, tmp_path: Path) -> None:

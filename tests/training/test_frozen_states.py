@@ -23,7 +23,7 @@ from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.frozen_folder import StoreFolder
 from zhenwei.training.frozen_keeping import keep_frozen_states
 from zhenwei.training.frozen_states import FrozenStates, unchanged
-from zhenwei.training.frozen_store import MARKS, STATES
+from zhenwei.training.frozen_store import BLOCK_ROWS, MARKS, STATES
 from zhenwei.training.judging import finite_logits
 from zhenwei.training.loop import Course, train_steps
 from zhenwei.training.optimisation import build_optimizer, build_schedule
@@ -147,9 +147,9 @@ class TestSameTraining:
     ) -> None:
         caplog.set_level(logging.INFO)
         expected = make_subject(kind).losses(keep=False)
-        block = 64 * MAX_LEN * 16 * 2
+        block = BLOCK_ROWS * MAX_LEN * 16 * 2
         assert make_subject(kind, frozen_cache_gib=1.2 * block / GIB).losses() == pytest.approx(expected, abs=1e-3)
-        assert f"64 of {COUNT} articles of train are kept" in caplog.text
+        assert f"{BLOCK_ROWS} of {COUNT} articles of train are kept" in caplog.text
 
     def test_other_seeds_and_other_detectors_with_the_same_encoder_share_what_is_kept(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
@@ -177,7 +177,7 @@ class TestSameTraining:
             with torch.no_grad():
                 network.get_parameter("embedding.model.embeddings.LayerNorm.bias")[0] += 0.1
         subject.keep(network)
-        assert "computing 3 of 3 blocks of train" in caplog.text
+        assert "computing 5 of 5 blocks of train" in caplog.text
 
 
 class TestBatches:

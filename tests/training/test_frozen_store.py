@@ -158,6 +158,7 @@ for block, rows in enumerate(store.layout.blocks):
 """
 
 
+@pytest.mark.slow
 # A block's states take six such moments, and its mark six more, of which the mark is there from the fifth on.
 @pytest.mark.parametrize(("moment", "there"), [(1, 0), (5, 0), (8, 0), (10, 0), (11, 1), (17, 1), (23, 2)])
 def test_killed_at_any_moment_a_writer_leaves_what_it_wrote_and_nothing_wrong(

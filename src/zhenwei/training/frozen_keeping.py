@@ -215,7 +215,8 @@ def _worth_keeping(course: Course) -> bool:
 @torch.no_grad()
 def _reads_frozen_states(network: DetectorNetwork, course: Course) -> bool:
     """Tell whether a network looks at the frozen states that a batch brings: it cannot make numbers of NaN."""
-    batch = collate(course.articles, np.arange(min(2, len(course.articles))), pad_id=course.pad_id)
+    shortest = np.argsort(course.articles.lengths, kind="stable")[:2]
+    batch = collate(course.articles, shortest, pad_id=course.pad_id)
     encoder = network.token_encoder()
     assert encoder is not None
     nothing = torch.full((*batch.tokens.shape, encoder.features), torch.nan)

@@ -18,7 +18,7 @@ from zhenwei.training.whole_folder import write_whole
 
 STATES, MARKS, ABOUT = "states.f16", "blocks.u64", "about.json"
 FORMAT = 1
-BLOCK_ROWS = 64  # articles that are computed, written and checked together
+BLOCK_ROWS = 32  # articles that are computed, written and checked together
 _DONE = 1 << 32  # stands above a block's checksum, so that no mark of a done block is 0
 _BYTES = 2  # of a number in fp16
 
