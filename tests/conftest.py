@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
-os.environ["ZHENWEI_CACHE"] = tempfile.mkdtemp(prefix="zhenwei-cache-")  # what is kept there is of these tests alone
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing by more, and equal weights need equal threads
 
 Rows = list[dict[str, Any]]
@@ -35,6 +33,12 @@ def posts(count: int, seed: int = 0) -> Rows:
         time = f"2020-01-{1 + number % 28:02}"
         rows.append({"id": f"{seed}-{number}", "content": content, "label": label, "time": time})
     return rows
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing is kept in the cache of the user who runs the tests, and nothing is read from it."""
+    os.environ["ZHENWEI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import platform
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -62,6 +63,8 @@ def keep_frozen_states(
         logger.info("the outputs of the encoder's frozen layers are not kept: %s", problem)
         return {}
     path = Path(training.frozen_cache_dir).expanduser() if training.frozen_cache_dir else cache_folder()
+    if processes_here(accelerator.num_processes) < accelerator.num_processes:
+        path = path / platform.node()  # machines that share a disk would wait for each other's locks
     keeper = _Keeper(encoder, path, bound, course.pad_id, accelerator)
     parts = {"val": val}
     if _worth_keeping(course):
