@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
-from zhenwei.news import Article
+from zhenwei.news.plain_articles import AnyArticle
 from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
@@ -95,7 +95,7 @@ class EncodedArticles:
 
 
 def encode_articles(
-    articles: Iterable[Article],
+    articles: Iterable[AnyArticle],
     tokenizer: TextTokenizer,
     max_len: int,
     *,
@@ -192,8 +192,8 @@ class _GrowingVectors:
         return np.array(self.values, np.float32).reshape(self.rows, self.size or 0)
 
 
-def _chunks(articles: Iterable[Article], chunk_size: int) -> Iterator[list[Article]]:
-    chunk: list[Article] = []
+def _chunks(articles: Iterable[AnyArticle], chunk_size: int) -> Iterator[list[AnyArticle]]:
+    chunk: list[AnyArticle] = []
     characters = 0
     for article in articles:
         chunk.append(article)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
-# Neither do these compose with a neighbour when they are normalised (as "＝" does with a stroke through it), nor are they
-# part of a link, nor of a word. The space is one of them: it is no token, and ends whatever stands before it.
+# None of these composes with a neighbour when it is normalised (as "＝" does with a stroke through it), and none is
+# part of a link or a word. The space is one of them: it is no token, and ends whatever stands before it.
 _MARKS = " 、。《》「」『』【】〔〕！（），：；？“”‘’"
 _FIRST_CHINESE, _LAST_CHINESE = 0x4E00, 0x9FFF
 _N_CODES = 0x10000  # of the characters that may stand alone; all beyond share the last place, which is none of them
@@ -31,7 +31,7 @@ def cuts_around_characters(backend: Tokenizer, *normalizations: normalizers.Norm
     """Tell whether a tokenizer gives a text the tokens of its segments, one after the other.
 
     It does where it splits as BERT's does, looks each word up by itself, puts spaces around Chinese characters, and
-    knows no further tokens that it looks for across them. Special tokens are read as ordinary text, see `TextTokenizer`.
+    looks for no further tokens across them. Special tokens are read as ordinary text, see `TextTokenizer`.
 
     Args:
         backend: The tokenizer.

@@ -1,5 +1,6 @@
 """Many texts to tokens: each different segment is tokenized once, and the texts' tokens are spliced from theirs."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ def encoder_of_many(tokenizer: TextTokenizer) -> BatchEncoder:
 class SplicingEncoder:
     """Encodes texts as a tokenizer does that cuts around characters; a million posts in seconds.
 
-    It remembers the tokens of the segments that it has met; so, other than its tokenizer, it is not for several threads.
+    It remembers the tokens of the segments that it has met, so that threads must not share it.
 
     Args:
         tokenizer: One of which `cuts_around_characters` is true.
@@ -42,7 +43,7 @@ class SplicingEncoder:
         self._segments = Segments()
         opening, closing = tokenizer.surroundings()
         self._opening, self._closing = np.array(opening, np.int32), np.array(closing, np.int32)
-        self._forget()
+        self._known = _NONE_KNOWN
 
     def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
         """Turn texts into token ids, special tokens added; equal to `TextTokenizer.encode_batch`.
@@ -57,18 +58,14 @@ class SplicingEncoder:
             self._forget()
         cut = self._segments.cut(texts)
         self._learn()
-        lengths = self._lengths[cut.numbers]  # tokens per segment, [P]
-        words = self._n_words[cut.numbers]
-        ends = np.cumsum(cut.counts)
-        full = _sums(lengths, ends)  # tokens per text, special ones left out, [N]
-        words_before = np.cumsum(words) - words
-        first_word = _sums(words, ends).cumsum() - _sums(words, ends)  # of all words, that which begins each text
-        words_before -= np.repeat(first_word, cut.counts)
-
-        source = np.repeat(self._starts[cut.numbers], lengths) + places(lengths)  # [S]
-        ids = self._ids[source]
-        word = self._words[source] + np.repeat(words_before, lengths)
-        return self._joined(ids, word, full, max_len)
+        known, ends = self._known, np.cumsum(cut.counts)
+        lengths, n_words = known.lengths[cut.numbers], known.n_words[cut.numbers]  # per segment, [P]
+        text_words = _sums(n_words, ends)  # words per text, [N]
+        text_starts = np.repeat(np.cumsum(text_words) - text_words, cut.counts)  # words before each segment's text
+        first_words = np.cumsum(n_words) - n_words - text_starts  # of each segment, within its text, [P]
+        source = np.repeat(known.starts[cut.numbers], lengths) + places(lengths)  # [S]
+        words = known.words[source] + np.repeat(first_words, lengths)
+        return self._joined(known.ids[source], words, _sums(lengths, ends), max_len)
 
     def _joined(
         self, ids: NDArray[np.int32], words: NDArray[np.int64], full: NDArray[np.int64], max_len: int
@@ -93,22 +90,41 @@ class SplicingEncoder:
 
     def _learn(self) -> None:
         """Tokenize the segments that were met for the first time."""
-        fresh = self._segments.names[len(self._lengths) :]
-        if not fresh:
-            return
-        texts = self._tokenizer.encode_bare(fresh)
-        self._lengths = np.append(self._lengths, texts.lengths)
-        self._starts = np.cumsum(self._lengths) - self._lengths
-        self._ids = np.append(self._ids, texts.ids)
-        self._words = np.append(self._words, texts.words)
-        ends = np.cumsum(texts.lengths)
-        last = np.append(texts.words, -1)[np.where(texts.lengths > 0, ends - 1, -1)]  # each segment's last word
-        self._n_words = np.append(self._n_words, last.astype(np.int64) + 1)
+        fresh = self._segments.names[len(self._known.lengths) :]
+        if fresh:
+            self._known = self._known.joined(self._tokenizer.encode_bare(fresh))
 
     def _forget(self) -> None:
         self._segments.forget()
-        self._ids, self._words = np.empty(0, np.int32), np.empty(0, np.int32)
-        self._lengths, self._starts, self._n_words = (np.empty(0, np.int64) for _ in range(3))
+        self._known = _NONE_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownSegments:
+    """The tokens of K segments: ids and words within the segment, int32 [T]; tokens and words of each, int64 [K]."""
+
+    ids: NDArray[np.int32]
+    words: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+    n_words: NDArray[np.int64]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each segment's tokens begin, int64 [K]."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def joined(self, texts: TokenizedTexts) -> "_KnownSegments":
+        """Give these and further segments."""
+        last = np.where(texts.lengths > 0, np.cumsum(texts.lengths) - 1, -1)  # each segment's last token; -1: none
+        return _KnownSegments(
+            np.append(self.ids, texts.ids),
+            np.append(self.words, texts.words),
+            np.append(self.lengths, texts.lengths),
+            np.append(self.n_words, np.append(texts.words, -1)[last] + 1),
+        )
+
+
+_NONE_KNOWN = _KnownSegments(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def _sums(values: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:

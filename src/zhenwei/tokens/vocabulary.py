@@ -121,9 +121,8 @@ def _count_words(texts: Iterable[str]) -> Counter[str]:
     stream = iter(texts)
     while chunk := list(islice(stream, _POSTS_AT_ONCE)):
         numbers = segments.cut(chunk).numbers
-        counts = np.bincount(numbers, minlength=len(segments.names)) + np.pad(
-            counts, (0, len(segments.names) - len(counts))
-        )
+        earlier, counts = counts, np.bincount(numbers, minlength=len(segments.names))
+        counts[: len(earlier)] += earlier
         if len(counts) > MOST_SEGMENTS:
             _add_words(words, segments.names, counts)
             segments.forget()
