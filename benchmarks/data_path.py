@@ -1,4 +1,4 @@
-"""How long it takes from a file of posts to the first step of a training, and how much memory: 10,000 to a million posts.
+"""How long it takes from a file of posts to the first step of a training, and how much memory; up to a million posts.
 
     python benchmarks/data_path.py                            # a doubling series to a million posts: some ten minutes
     python benchmarks/data_path.py --largest 80000            # sooner
@@ -6,10 +6,10 @@
 
 The posts are those of the synthetic world, the first half of one joined to the second half of another, with a number of
 its own at the end, as a link would be: about 90 characters, with id, label, time, domain and entities, in Parquet. Each
-size is a process of its own, which reads and checks the file, learns a vocabulary from it and encodes it; then comes
-`zhenwei train configs/bigru-scratch.json` as a user calls it, until it has taken its first step (a step is in its
-metrics.jsonl), with a twentieth as many posts of val. Memory is the most that the training's processes held, less what they hold with a thousand posts: the bare
-model and its libraries.
+size is a process of its own, which reads and checks the file, learns a vocabulary from it and encodes it. Then comes
+`zhenwei train configs/bigru-scratch.json` as a user calls it, from its start to its first step (which is told by its
+metrics.jsonl), with a twentieth as many posts to judge it by. Memory is the most that the training's processes held,
+less what they hold with a thousand posts: the bare model, and the libraries.
 
 Beside it stands, up to `--plain` posts, the plain way of published code: the whole file as Python objects, each post
 tokenized by itself and padded to 170 int64 tokens, in a tensor of all. It has no vocabulary to learn: it is given ours,
@@ -26,7 +26,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +121,9 @@ def posts(world: list[Any], start: int, end: int, chance: random.Random) -> Iter
         first, second = chance.choice(world), chance.choice(world)
         yield {
             "id": f"post-{number}",
-            "content": first.content[: len(first.content) // 2] + second.content[len(second.content) // 2 :] + str(number),
+            "content": first.content[: len(first.content) // 2]
+            + second.content[len(second.content) // 2 :]
+            + str(number),
             "label": first.label,
             "time": first.time,
             "domain": first.domain,
@@ -155,7 +156,12 @@ def stages(folder: Path) -> dict[str, float]:
     encoded = Reader(tokenizer, settings.max_len).encode_file(train)
     done = time.perf_counter()
     tokens = float(encoded.lengths.mean())
-    return {"read": read - start, "vocabulary": learned - read, "read_and_encode": done - begun, "tokens_per_post": tokens}
+    return {
+        "read": read - start,
+        "vocabulary": learned - read,
+        "read_and_encode": done - begun,
+        "tokens_per_post": tokens,
+    }
 
 
 def first_step(folder: Path) -> dict[str, float]:
@@ -231,7 +237,9 @@ def machine() -> dict[str, Any]:
     import tokenizers  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
     versions = {"python": platform.python_version(), "torch": torch.__version__, "tokenizers": tokenizers.__version__}
     cores = len(os.sched_getaffinity(0))
     return {"cpu": names[0] if names else "", "cores": cores, **versions, "pyarrow": pyarrow.__version__}
@@ -240,14 +248,23 @@ def machine() -> dict[str, Any]:
 def show(figures: dict[str, Any]) -> None:
     rows = []
     for row in figures["rows"]:
-        ready = row["read"] + row["read_and_encode"]
         rows.append([
             f"{row['posts']:,}", f"{row['read']:.1f}", f"{row['vocabulary']:.1f}", f"{row['read_and_encode']:.1f}",
             f"{row['first_step']:.1f}", f"{row['posts'] / row['first_step']:,.0f}", f"{row['memory_mib']:,.0f}",
             f"{row['plain_seconds'] / row['read_and_encode']:.1f}" if "plain_seconds" in row else "",
             f"{row['load']:.1f}",
         ])  # fmt: skip
-    header = ("posts", "read, s", "vocabulary, s", "read and encode, s", "first step, s", "posts/s", "MiB", "plain way, times as long", "load")
+    header = (
+        "posts",
+        "read, s",
+        "vocabulary, s",
+        "read and encode, s",
+        "first step, s",
+        "posts/s",
+        "MiB",
+        "plain way, times as long",
+        "load",
+    )
     print_rows(header, rows, json.dumps(figures["machine"]))
 
 

@@ -144,7 +144,7 @@ def encode_articles(
             lists = [
                 _present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, row_of_chunk)
             ]
-            entities = encode_entities(lists, texts, tokenizer, max_len, max_entity_len)
+            entities = encode_entities(lists, texts, tokenizer, max_len, max_entity_len, encoder)
             entity_tokens.extend(entities.ids, entities.lengths)
             entity_of_token.extend(entities.of_token)
             entity_of_entity_token.extend(entities.numbers)
