@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import fields
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from zhenwei.errors import ConfigError
 from zhenwei.tokens.segments import ALONE, Segments, cuts_around_characters
-from zhenwei.tokens.splicing import SplicingEncoder, encoder_of_many
+from zhenwei.tokens.splicing import FEW_CHARACTERS, SplicingEncoder, StreamEncoder
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, TokenizedTexts
 from zhenwei.tokens.vocabulary import text_normalizer, train_tokenizer
 
@@ -32,9 +33,9 @@ harsh_texts = st.lists(st.one_of(st.text(alphabet=HARSH, max_size=12), LINKS, st
 
 
 @cache
-def tokenizer(kind: str) -> TextTokenizer:
+def tokenizer(kind: Any) -> TextTokenizer:
     if kind != "bert":
-        return train_tokenizer(POSTS * 2, vocab_size=200, unit="word" if kind == "word" else "piece")
+        return train_tokenizer(POSTS * 2, vocab_size=200, unit=kind)
     known = [token for token in train_tokenizer(POSTS * 2, 200).backend.get_vocab() if not token.startswith("[")]
     special = [getattr(SpecialTokens(), field.name) for field in fields(SpecialTokens)]
     numbers = {token: number for number, token in enumerate([*special, *sorted(known), "##b", "##a"])}
@@ -56,22 +57,23 @@ def assert_equal(found: TokenizedTexts, expected: TokenizedTexts) -> None:
 @pytest.mark.parametrize("kind", ["piece", "word", "bert"])
 @given(texts=st.lists(harsh_texts, max_size=8), max_len=st.integers(3, 40))
 def test_the_tokens_are_those_of_the_tokenizer(kind: str, texts: list[str], max_len: int) -> None:
-    encoder = SplicingEncoder(tokenizer(kind), few=0)
+    encoder = SplicingEncoder(tokenizer(kind))
     for _ in range(2):  # with nothing remembered, and with all
         assert_equal(encoder.encode_batch(texts, max_len), tokenizer(kind).encode_batch(texts, max_len))
 
 
-@pytest.mark.parametrize("kind", ["piece", "word", "bert"])
-def test_many_texts_are_spliced_and_few_are_left_to_the_tokenizer(kind: str) -> None:
-    encoder = encoder_of_many(tokenizer(kind))
-    assert isinstance(encoder, SplicingEncoder)
-    for texts in (POSTS, POSTS * 300, [], [""], ["", *POSTS, ""]):
+@pytest.mark.parametrize("kind", ["piece", "word", "bert", "character"])
+def test_a_stream_of_few_texts_and_of_many(kind: str) -> None:
+    encoder = StreamEncoder(tokenizer(kind))
+    many = POSTS * 300
+    assert sum(map(len, many)) > FEW_CHARACTERS > sum(map(len, POSTS))
+    for texts in (POSTS, many, [], [""], ["", *POSTS, ""]):
         assert_equal(encoder.encode_batch(texts, 20), tokenizer(kind).encode_batch(texts, 20))
 
 
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zhenwei.tokens.splicing.MOST_SEGMENTS", 20)
-    encoder = SplicingEncoder(tokenizer("piece"), few=0)
+    encoder = SplicingEncoder(tokenizer("piece"))
     for number in range(30):
         texts = [f"{post}{number}号" for post in POSTS]
         assert_equal(encoder.encode_batch(texts, 90), tokenizer("piece").encode_batch(texts, 90))
@@ -80,7 +82,7 @@ def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_length_without_room_for_content_is_refused() -> None:
     with pytest.raises(ConfigError, match="max_len is 2"):
-        SplicingEncoder(tokenizer("piece"), few=0).encode_batch(["大蒜"], 2)
+        SplicingEncoder(tokenizer("piece")).encode_batch(["大蒜"], 2)
 
 
 def test_a_segment_is_a_character_that_stands_alone_or_an_unbroken_run_of_others() -> None:
@@ -129,8 +131,11 @@ def test_a_tokenizer_that_knows_further_tokens_is_left_alone() -> None:
     backend = with_part()
     backend.add_tokens([AddedToken("大蒜")])
     assert not cuts_around_characters(backend, text_normalizer())
-    characters = train_tokenizer(POSTS * 2, 200, unit="character")
-    assert encoder_of_many(characters) is characters
+
+
+@pytest.mark.parametrize("kind", ["piece", "word", "bert"])
+def test_those_of_our_own_and_of_bert_are_cut(kind: str) -> None:
+    assert cuts_around_characters(tokenizer(kind).backend, text_normalizer())
 
 
 @given(posts=st.lists(harsh_texts, min_size=1, max_size=8))

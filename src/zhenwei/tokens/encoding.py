@@ -15,7 +15,7 @@ from zhenwei.news.plain_articles import AnyArticle
 from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
-from zhenwei.tokens.splicing import encoder_of_many
+from zhenwei.tokens.splicing import StreamEncoder
 from zhenwei.tokens.tokenizer import TextTokenizer
 
 ENCODED_FIELDS = frozenset({"entities", "domain", "emotion"})
@@ -132,7 +132,7 @@ def encode_articles(
     entity_tokens, entity_of_token, entity_of_entity_token = GrowingRows(), GrowingInts(), GrowingInts()
     domains, emotion = array("q"), _GrowingVectors(emotion_size)
     numbers = {name: number for number, name in enumerate(domain_names)}
-    encoder = encoder_of_many(tokenizer)
+    encoder = StreamEncoder(tokenizer)
     for chunk in _chunks(articles, chunk_size):
         row_of_chunk = first_row + len(labels)
         texts = encoder.encode_batch([article.content for article in chunk], max_len)

@@ -11,7 +11,7 @@ from zhenwei.tokens.segments import MOST_SEGMENTS, Segments, cuts_around_charact
 from zhenwei.tokens.tokenizer import TextTokenizer, TokenizedTexts
 from zhenwei.tokens.vocabulary import text_normalizer
 
-FEW_CHARACTERS = 20_000  # texts that are tokenized one by one sooner than their segments have been learned
+FEW_CHARACTERS = 20_000  # of texts that are tokenized whole sooner than their segments have been learned
 
 
 class BatchEncoder(Protocol):
@@ -21,25 +21,42 @@ class BatchEncoder(Protocol):
         """See `TextTokenizer.encode_batch`."""
 
 
-def encoder_of_many(tokenizer: TextTokenizer) -> BatchEncoder:
-    """Return what turns many texts into the tokens that the tokenizer gives them, in the least time."""
-    if cuts_around_characters(tokenizer.backend, text_normalizer()):
-        return SplicingEncoder(tokenizer)
-    return tokenizer
+class StreamEncoder:
+    """Encodes a stream of texts, in the way that takes the least time; for one thread.
+
+    Args:
+        tokenizer: Whose tokens they get.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._chosen: BatchEncoder | None = None
+
+    def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
+        """Turn some of the texts into tokens; equal to `TextTokenizer.encode_batch`.
+
+        Raises:
+            ConfigError: `max_len` leaves no room for content.
+        """
+        if self._chosen is None:
+            if sum(map(len, texts)) < FEW_CHARACTERS:
+                return self._tokenizer.encode_batch(texts, max_len)
+            splices = cuts_around_characters(self._tokenizer.backend, text_normalizer())
+            self._chosen = SplicingEncoder(self._tokenizer) if splices else self._tokenizer
+        return self._chosen.encode_batch(texts, max_len)
 
 
 class SplicingEncoder:
     """Encodes texts as a tokenizer does that cuts around characters; a million posts in seconds.
 
-    It remembers the tokens of the segments that it has met, so that threads must not share it.
+    It remembers the tokens of the segments that it has met.
 
     Args:
         tokenizer: One of which `cuts_around_characters` is true.
-        few: Fewer characters than these, where nothing is remembered yet, are left to the tokenizer.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, few: int = FEW_CHARACTERS) -> None:
-        self._tokenizer, self._few = tokenizer, few
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
         self._segments = Segments()
         opening, closing = tokenizer.surroundings()
         self._opening, self._closing = np.array(opening, np.int32), np.array(closing, np.int32)
@@ -52,8 +69,6 @@ class SplicingEncoder:
             ConfigError: `max_len` leaves no room for content.
         """
         self._tokenizer.check_max_len(max_len)
-        if sum(map(len, texts)) < self._few and not self._segments.names:
-            return self._tokenizer.encode_batch(texts, max_len)
         if len(self._segments.names) > MOST_SEGMENTS:
             self._forget()
         cut = self._segments.cut(texts)
