@@ -71,8 +71,9 @@ def test_a_stream_of_few_texts_and_of_many(kind: str) -> None:
         assert_equal(encoder.encode_batch(texts, 20), tokenizer(kind).encode_batch(texts, 20))
 
 
-def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zhenwei.tokens.splicing.MOST_SEGMENTS", 20)
+@pytest.mark.parametrize("limit", ["_MOST_SEGMENTS", "_MOST_CHARACTERS"])
+def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(f"zhenwei.tokens.segments.{limit}", 20)
     encoder = SplicingEncoder(tokenizer("piece"))
     for number in range(30):
         texts = [f"{post}{number}号" for post in POSTS]
@@ -152,6 +153,6 @@ def test_the_words_of_posts_are_counted_as_the_tokenizer_splits_them(posts: list
 def test_counting_goes_on_where_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     posts = [f"第{number}号{name}" for number in range(50) for name in ("甲", "乙")]
     expected = train_tokenizer(posts, 300, min_frequency=1).backend.to_str()
-    monkeypatch.setattr("zhenwei.tokens.vocabulary.MOST_SEGMENTS", 5)
+    monkeypatch.setattr("zhenwei.tokens.segments._MOST_SEGMENTS", 5)
     monkeypatch.setattr("zhenwei.tokens.vocabulary._POSTS_AT_ONCE", 7)
     assert train_tokenizer(iter(posts), 300, min_frequency=1).backend.to_str() == expected

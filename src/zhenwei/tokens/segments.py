@@ -24,7 +24,7 @@ _ALONE[[ord(mark) for mark in _MARKS]] = True
 ALONE = tuple(map(chr, np.flatnonzero(_ALONE).tolist()))
 
 _UNSEEN = -1
-MOST_SEGMENTS = 2**18  # to remember at once, in some 50 MB
+_MOST_SEGMENTS, _MOST_CHARACTERS = 2**18, 2**22  # to remember at once, in some 100 MB with their tokens
 
 
 def cuts_around_characters(backend: Tokenizer, *normalizations: normalizers.Normalizer) -> bool:
@@ -71,6 +71,7 @@ class Segments:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._characters = 0
         self._of_code = np.full(_N_CODES, _UNSEEN, np.int64)
 
     def cut(self, texts: list[str]) -> SegmentedTexts:
@@ -96,9 +97,15 @@ class Segments:
         before = np.concatenate([[0], np.cumsum(begins)])  # segments that begin before each character, [C + 1]
         return SegmentedTexts(numbers[begins], np.diff(before[ends], prepend=0))
 
+    @property
+    def are_many(self) -> bool:
+        """Whether it is time to forget them: texts full of links have no end of different segments."""
+        return len(self.names) > _MOST_SEGMENTS or self._characters > _MOST_CHARACTERS
+
     def forget(self) -> None:
-        """Begin anew: texts full of links have no end of different segments."""
+        """Begin anew."""
         self.names.clear()
+        self._characters = 0
         self._numbers.clear()
         self._of_code.fill(_UNSEEN)
 
@@ -115,4 +122,5 @@ class Segments:
         number = self._numbers.setdefault(segment, len(self.names))
         if number == len(self.names):
             self.names.append(segment)
+            self._characters += len(segment)
         return number

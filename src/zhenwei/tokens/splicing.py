@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.tokens.ragged import places
-from zhenwei.tokens.segments import MOST_SEGMENTS, Segments, cuts_around_characters
+from zhenwei.tokens.segments import Segments, cuts_around_characters
 from zhenwei.tokens.tokenizer import TextTokenizer, TokenizedTexts
 from zhenwei.tokens.vocabulary import text_normalizer
 
@@ -69,7 +69,7 @@ class SplicingEncoder:
             ConfigError: `max_len` leaves no room for content.
         """
         self._tokenizer.check_max_len(max_len)
-        if len(self._segments.names) > MOST_SEGMENTS:
+        if self._segments.are_many:
             self._forget()
         cut = self._segments.cut(texts)
         self._learn()

@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from zhenwei.config import TokenUnit
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.tokens.segments import MOST_SEGMENTS, Segments
+from zhenwei.tokens.segments import Segments
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer
 
 _LONGEST_WORD = 100  # WordPiece reads longer ones as [UNK]
@@ -123,7 +123,7 @@ def _count_words(texts: Iterable[str]) -> Counter[str]:
         numbers = segments.cut(chunk).numbers
         earlier, counts = counts, np.bincount(numbers, minlength=len(segments.names))
         counts[: len(earlier)] += earlier
-        if len(counts) > MOST_SEGMENTS:
+        if segments.are_many:
             _add_words(words, segments.names, counts)
             segments.forget()
             counts = np.zeros(0, np.int64)
