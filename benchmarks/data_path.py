@@ -23,6 +23,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ MIB = 2**20
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C does, it ends what was started, too
     options = parse_options()
     if options.stages:
         print(json.dumps(stages(Path(options.stages))))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -262,3 +263,18 @@ def test_whatever_the_rows_hold(tmp_path_factory: pytest.TempPathFactory, rows: 
 
 def test_a_plain_article_knows_its_target() -> None:
     assert [PlainArticle("甲", label).target for label in ("real", "fake", None)] == [0, 1, None]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None:
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}{suffix}"
+        write_articles(path, (Article(content="很长的文章" * 100, id=str(row)) for row in range(rows)))
+        tracemalloc.start()
+        assert sum(1 for _ in iter_plain_articles(path)) == rows
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    few, many = peak(2_000), peak(5_000)
+    assert many - few < 3_000 * 100, "3,000 rows more, each of 1,500 bytes, may cost their ids' digests at most"
