@@ -174,7 +174,7 @@ def plain(folder: Path, articles: list[Article]) -> Tasks:
             for article in articles
         ]  # fmt: skip
         fields = [torch.tensor([row[name] for row in rows]) for name in ("input_ids", "attention_mask")]
-        labels = torch.tensor([float(article.label or 0) for article in articles])
+        labels = torch.tensor([float(article.label == "fake") for article in articles])
         return DataLoader(TensorDataset(*fields, labels), BATCH, shuffle=shuffle)
 
     def train() -> None:

@@ -95,7 +95,7 @@ def linear(articles: list[Article]) -> dict[str, dict[str, float]]:
     config = Config.load(TFIDF)
     model: Any = config.model
     texts, n_posts = [article.content for article in articles], len(articles)
-    labels = [int(article.label or 0) for article in articles]
+    labels = [int(article.label == "fake") for article in articles]
     theirs = make_pipeline(
         TfidfVectorizer(analyzer="char", ngram_range=model.ngram_range, min_df=model.min_df),
         LogisticRegression(C=model.C, solver="liblinear", max_iter=1000),
@@ -167,7 +167,7 @@ def hugging_face(articles: list[Article], folder: Path) -> float:
     network.bert.pooler.requires_grad_(True)
     tokenizer = AutoTokenizer.from_pretrained(folder / "encoder")
     rows = [
-        {**tokenizer(article.content, truncation=True, max_length=MAX_LEN), "labels": int(article.label or 0)}
+        {**tokenizer(article.content, truncation=True, max_length=MAX_LEN), "labels": int(article.label == "fake")}
         for article in articles
     ]
     arguments = TrainingArguments(
