@@ -47,7 +47,7 @@ from zhenwei.training.epochs import trained_bundle
 from zhenwei.training.loop import Course, train_steps
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import prepare_data
-from zhenwei.training.scoring import SCORING_BATCH, score_articles
+from zhenwei.training.scoring import score_articles, scoring_batch
 
 MAX_LEN, BATCH, HIDDEN = 170, 64, 768
 WAYS = ("plain", "ours")
@@ -224,7 +224,7 @@ def ours(folder: Path, articles: list[Article]) -> Tasks:
 
     def score() -> None:
         score_articles(
-            network, data.train, pad_id=course.pad_id, batch_size=SCORING_BATCH, accelerator=accelerator
+            network, data.train, pad_id=course.pad_id, batch_size=scoring_batch("cpu"), accelerator=accelerator
         )  # fmt: skip
 
     def save() -> dict[str, float]:

@@ -27,7 +27,6 @@ from machine import describe
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from zhenwei.training.frozen_keeping import keep_frozen_states
 
 from zhenwei import Article, Config, read_articles
 from zhenwei.cli.figures import print_rows, write_json
@@ -37,11 +36,12 @@ from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
 from zhenwei.tokens import train_tokenizer
 from zhenwei.training.accelerator import build_accelerator
 from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.frozen_keeping import keep_frozen_states
 from zhenwei.training.loop import Course, train_steps
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import prepare_data
 from zhenwei.training.reader import Reader
-from zhenwei.training.scoring import SCORING_BATCH, score_alone
+from zhenwei.training.scoring import score_alone, scoring_batch
 
 TFIDF = Path(__file__).parent.parent / "configs" / "tfidf.json"
 BATCH, MAX_LEN = 16, 170
@@ -111,7 +111,7 @@ def linear(articles: list[Article]) -> dict[str, dict[str, float]]:
 
     def score() -> None:
         encoded = fitted["reader"].encode(articles)
-        score_alone(fitted["network"], encoded, pad_id=fitted["pad_id"], batch_size=SCORING_BATCH, device="cpu")
+        score_alone(fitted["network"], encoded, pad_id=fitted["pad_id"], batch_size=scoring_batch("cpu"), device="cpu")
 
     tasks = {
         "fit": (lambda: theirs.fit(texts, labels), fit),

@@ -10,7 +10,7 @@ from zhenwei.models import DetectorNetwork
 from zhenwei.tokens import EncodedArticles
 from zhenwei.training.frozen_states import FrozenStates
 from zhenwei.training.metrics import check_finite, metrics_of_logits
-from zhenwei.training.scoring import SCORING_BATCH, score_articles
+from zhenwei.training.scoring import score_articles, scoring_batch
 
 
 def judge(
@@ -51,8 +51,9 @@ def finite_logits(
     Raises:
         TrainingError: If a logit is not finite.
     """
+    batch_size = scoring_batch(accelerator.device)
     logits = score_articles(
-        network, articles, pad_id=pad_id, batch_size=SCORING_BATCH, accelerator=accelerator, mixed=mixed, frozen=frozen
+        network, articles, pad_id=pad_id, batch_size=batch_size, accelerator=accelerator, mixed=mixed, frozen=frozen
     )
     check_finite(logits)
     return logits

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from zhenwei.training.frozen_states import FrozenStates
 
-SCORING_BATCH = 256  # articles; scoring keeps no gradients, so that it has room for more than training
+
+def scoring_batch(device: torch.device | str) -> int:
+    """Return how many articles to judge at once: few on a CPU, where more of them only mean more padding."""
+    return 64 if torch.device(device).type == "cpu" else 256
 
 
 def score_articles(
