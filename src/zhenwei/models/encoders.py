@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zhenwei.config import EmbeddingConfig, EncoderConfig
 from zhenwei.config.model import PUBLISHED_EMB_DIM
 from zhenwei.errors import PretrainedModelError
+from zhenwei.models.dropout import Dropout
 from zhenwei.models.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
 from zhenwei.models.encoder_halves import cut_in_two, layer_stack, states_before, why_not_equal
 from zhenwei.models.interface import DetectorNetwork, TokenEncoder
@@ -48,7 +49,7 @@ class PretrainedEncoder(TokenEncoder):
         self.features = int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.model = model
         self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.finetune_layers = finetune_layers
         self._trained = _trained_parts(model, finetune_layers, name)
         self._halves: tuple[nn.Module, nn.Module] | None = None  # in a tuple they are no parts of this module
