@@ -9,6 +9,7 @@ test in the order of time, 6 to 2 to 2.
 """
 
 import argparse
+import os
 import platform
 import random
 import re
@@ -19,7 +20,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from machine import machine
 
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import Article, read_articles, write_articles
@@ -98,6 +98,12 @@ def splice(posts: list[Article], count: int, chance: random.Random) -> list[Arti
             )
         )
     return made
+
+
+def machine() -> str:
+    """Its cores, and how busy they were."""
+    busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{os.cpu_count()} cores{busy}"
 
 
 if __name__ == "__main__":

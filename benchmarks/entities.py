@@ -10,6 +10,7 @@ time counts everything: start of the processes, jieba's dictionary, reading and 
 """
 
 import argparse
+import os
 import platform
 import tempfile
 import time
@@ -17,8 +18,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
-
-from machine import machine
 
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import Article, read_articles, write_articles
@@ -80,6 +79,17 @@ def repeated(contents: list[str]) -> Iterator[Article]:
             place = turn * 37 % len(content)
             changed = f"{content[:place]}第{turn}号{content[place:]}" if turn else content
             yield Article(content=changed, id=f"{turn}-{number}")
+
+
+def machine() -> str:
+    """The processor's name, its cores, and how busy they were."""
+    names = [platform.processor() or platform.machine()]
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")] or names
+    busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{names[0]}, {os.cpu_count()} cores{busy}"
 
 
 if __name__ == "__main__":  # the workers import this file again

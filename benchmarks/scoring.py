@@ -17,7 +17,6 @@ it is left out, unless `--emulate-bf16` asks for it.
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import machine
+from machine import describe
 from numpy.typing import NDArray
 
 from zhenwei.cli.figures import print_rows
@@ -64,7 +63,7 @@ def main() -> None:
         report = compare(judges, bundle, encoded, options.repeats)
     report |= {
         "n": len(encoded), "threads": torch.get_num_threads(), "read_and_encoded_per_second": reading,
-        "machine": machine(), "computes_bf16": cpu_computes_bf16(), "versions": versions(),
+        "machine": machine(), "computes_bf16": cpu_computes_bf16(),
     }  # fmt: skip
     show(report, options)
     if options.json:
@@ -84,12 +83,11 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for name in ("torch", "onnxruntime"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+def machine() -> str:
+    """Name the machine and the versions, onnxruntime's too where it is installed."""
+    with suppress(PackageNotFoundError):
+        return f"{describe()}, onnxruntime {version('onnxruntime')}"
+    return describe()
 
 
 def in_bf16(bundle: Bundle, encoded: EncodedArticles, batch_size: int) -> NDArray[np.float64]:
@@ -165,7 +163,7 @@ def show(report: dict[str, Any], options: argparse.Namespace) -> None:
     if not cpu_computes_bf16():
         what = "torch emulated it" if options.emulate_bf16 else "it is left out (--emulate-bf16 times it all the same)"
         print(f"this processor has no instructions for bf16: {what}")
-    print(f"{report['machine']}; {', '.join(f'{name} {found}' for name, found in report['versions'].items())}")
+    print(report["machine"])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ service refuses what it cannot do with 503.
 import argparse
 import asyncio
 import json
+import os
 import platform
 import re
 import shutil
@@ -29,8 +30,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from machine import machine
 
 from zhenwei.cli.figures import print_rows, write_json
 from zhenwei.news.sources.synthetic import SyntheticWorld
@@ -109,7 +108,9 @@ def report(figures: dict[str, Any], seconds: float, run: Path) -> None:
     print_rows(header, rows, f"{run}, texts of {CHARACTERS} characters, {seconds:g} s each, by {loader()}")
     without, batched = (figures[scene.name]["served_per_second"] for scene in SCENES[1:3])
     print(f"micro-batching: {batched / without:.1f} times the requests a second")
-    print(f"{machine()}; Python {platform.python_version()}")
+    busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{busy}"
+    print(f"{machine}; Python {platform.python_version()}")
 
 
 def parse_options() -> argparse.Namespace:

@@ -35,6 +35,12 @@ def posts(count: int, seed: int = 0) -> Rows:
     return rows
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing is kept in the cache of the user who runs the tests, and nothing is read from it."""
+    os.environ["ZHENWEI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def make_posts() -> Callable[..., Rows]:
     """The function `posts(count, seed)`, for tests that need rows of their own."""

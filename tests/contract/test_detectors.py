@@ -206,6 +206,33 @@ class TestTraining:
             assert torch.equal(token_encoder(batch.tokens, batch.mask), token_encoder(batch.tokens, batch.mask))
 
 
+class TestFrozenStates:
+    """What the frozen layers of an encoder gave may come with the batch."""
+
+    def test_a_batch_that_brings_them_is_judged_and_learned_from_as_one_that_does_not(self, subject: Subject) -> None:
+        encoder = subject.network.token_encoder()
+        if not isinstance(encoder, PretrainedEncoder) or encoder.cut() is not None:
+            return
+        batch = subject.batch()
+        states = encoder.frozen_states(batch.tokens, batch.mask)
+        states = torch.where(batch.mask.unsqueeze(-1), states, 0.0)  # of pads nothing is kept
+        bringing = replace(batch, frozen_states=states)
+        torch.testing.assert_close(subject.logits(bringing), subject.logits(batch), atol=1e-5, rtol=0)
+        losses = []
+        for each in (batch, bringing):
+            torch.manual_seed(1)
+            losses.append(subject.loss(each, 0.5))
+        torch.testing.assert_close(losses[1], losses[0], atol=1e-5, rtol=0)
+
+    def test_they_are_read(self, subject: Subject) -> None:
+        encoder = subject.network.token_encoder()
+        if not isinstance(encoder, PretrainedEncoder) or encoder.cut() is not None:
+            return
+        batch = subject.batch()
+        other = torch.randn(*batch.tokens.shape, encoder.features)
+        assert not torch.allclose(subject.logits(replace(batch, frozen_states=other)), subject.logits(batch), atol=1e-3)
+
+
 class TestPrediction:
     def test_logits_are_one_finite_number_per_article(self, subject: Subject) -> None:
         logits = subject.logits(subject.batch())

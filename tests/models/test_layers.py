@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from zhenwei.models.dropout import Dropout
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
 from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
 
@@ -84,8 +85,8 @@ class TestMLP:
         ("hidden", "kinds"),
         [
             ([], [nn.Linear]),
-            ([8], [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]),
-            ([8, 4], [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]),
+            ([8], [nn.Linear, nn.ReLU, Dropout, nn.Linear]),
+            ([8, 4], [nn.Linear, nn.ReLU, Dropout, nn.Linear, nn.ReLU, Dropout, nn.Linear]),
         ],
     )
     def test_each_hidden_size_is_linear_relu_dropout(self, hidden: list[int], kinds: list[type]) -> None:

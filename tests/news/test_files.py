@@ -241,6 +241,11 @@ def test_a_bad_row_names_file_row_field_found_and_expected(tmp_path: Path) -> No
     )
 
 
+def test_half_a_surrogate_pair_in_the_name_of_a_field_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"content": "甲", "na\\ud800me": 1}\n')
+    assert "row 1: found a field named 'na\\ud800me'; expected a name without lone surrogates" in refused(path)
+
+
 def test_all_problems_of_a_row_are_told_at_once(tmp_path: Path) -> None:
     message = refused(write(tmp_path / "a.json", [{"content": 5, "label": "x"}]))
     assert "field 'content': found 5; expected a text; field 'label': found 'x'" in message

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from zhenwei import Trainer
 from zhenwei.config import Config
@@ -67,6 +68,62 @@ class TestRoundTrip:
         with pytest.raises(TrainingError, match=r"the weights in norm\.bias are no longer finite"):
             save_checkpoint(tmp_path / "last", trainee, Progress(step=2), config, DATA)
         assert load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA).step == 1
+
+
+class TestFrozenWeights:
+    """They never change, and may be most of a checkpoint."""
+
+    @pytest.fixture
+    def trainee(self, config: Config, make_trainee: Callable[..., Trainee]) -> Trainee:
+        trainee = make_trainee(config)
+        trainee.network.get_parameter("embedding.table.weight").requires_grad_(False)
+        return trainee
+
+    def test_they_are_written_by_the_first_checkpoint_alone(
+        self, config: Config, trainee: Trainee, tmp_path: Path
+    ) -> None:
+        frozen, written = tmp_path / "last" / "frozen.safetensors", set()
+        for step in range(3):
+            with torch.no_grad():
+                trainee.network.mlp.layers[0].weight.fill_(step)
+            save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
+            written.add((frozen.stat().st_ino, frozen.stat().st_mtime_ns))
+        assert len(written) == 1
+        assert set(load_file(frozen)) == {"embedding.table.weight"}
+        assert "embedding.table.weight" not in load_file(tmp_path / "last" / "network.safetensors")
+
+    def test_they_come_back_with_the_others(
+        self, config: Config, trainee: Trainee, make_trainee: Callable[..., Trainee], tmp_path: Path
+    ) -> None:
+        for step in range(2):
+            save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
+        again = make_trainee(config)
+        with torch.no_grad():
+            for weight in again.network.parameters():
+                weight.zero_()
+        assert load_checkpoint(tmp_path / "last", again, config, DATA).step == 1
+        for name, value in trainee.network.state_dict().items():
+            assert torch.equal(again.network.state_dict()[name], value), name
+
+    def test_where_a_file_cannot_have_two_names_they_are_written_again(
+        self, config: Config, trainee: Trainee, make_trainee: Callable[..., Trainee], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        def refuse(*_: Any, **__: Any) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr("os.link", refuse)
+        for step in range(2):
+            save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
+        assert load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA).step == 1
+
+    def test_without_their_file_a_checkpoint_is_refused(
+        self, config: Config, trainee: Trainee, make_trainee: Callable[..., Trainee], tmp_path: Path
+    ) -> None:
+        save_checkpoint(tmp_path / "last", trainee, Progress(), config, DATA)
+        (tmp_path / "last" / "frozen.safetensors").unlink()
+        with pytest.raises(CheckpointError, match=r"not of this network: .*embedding\.table\.weight"):
+            load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA)
 
 
 class TestRefusal:

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zhenwei.errors import DataError, MissingFieldError
-from zhenwei.news import Article
+from zhenwei.news import Article, write_articles
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.entities import build_tagger
-from zhenwei.tokens import TextTokenizer
+from zhenwei.tokens import TextTokenizer, train_tokenizer
 from zhenwei.training.reader import LearnedFields, Reader
 
 TEXT = "听说北京的自来水出大事了，气死我了！"
@@ -78,3 +79,31 @@ class TestTrainingArticles:
         with pytest.raises(DataError) as found:
             reader(tokenizer, "emotion", complete=False).encode_file(file)
         assert f"zhenwei data enrich '{file}' -o '{file}' --emotion --overwrite" in str(found.value)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
+def test_a_file_of_many_posts_becomes_what_its_articles_become_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    names = ["北京", "iPhone12", "大蒜"]
+    articles = [
+        Article(
+            content=f"【网传】{names[n % 3]}在{n}日“爆炸”，http://t.cn/{n * 7919:x}！",
+            label="fake" if n % 2 else "real",
+            id=str(n),
+            time=datetime(2010 + n % 9, 1, 1),
+            entity_list=() if n % 5 == 0 else (names[n % 3], "日"),
+            emotion=(n / 7, float(n % 4)),
+        )
+        for n in range(1500)
+    ]  # fmt: skip
+    path = tmp_path / f"train{suffix}"
+    write_articles(path, articles)
+    tokenizer = train_tokenizer((article.content for article in articles), 400)
+    needs = frozenset({"entities", "domain", "emotion"})
+    many = Reader(tokenizer, 16, needs, LearnedFields(("2010", "2012", "2018")), "year")
+    found = many.encode_file(path)
+    monkeypatch.setattr("zhenwei.tokens.encoding.StreamEncoder", lambda tokenizer: tokenizer)
+    assert found.fingerprint() == many.encode(iter(articles)).fingerprint()
+    assert found.truncated.tolist() == many.encode(iter(articles)).truncated.tolist()
+    assert found.truncated.any()

@@ -81,6 +81,14 @@ class TrainingConfig(Section):
     compile: bool = False
     """Compile the network with `torch.compile`; where that cannot work, a warning, and on without."""
 
+    frozen_cache_gib: NotNegative = 8.0
+    """What the frozen layers of an encoder make of each article is computed once and kept on the disk: the most that is
+    kept so, of all trainings together, in GiB; 0: it is computed in each epoch."""
+
+    frozen_cache_dir: str | None = None
+    """Where that is kept; `null`: `frozen` in the folder that the environment's `ZHENWEI_CACHE` names, else in
+    `zhenwei` in the user's cache folder."""
+
     device: Annotated[str, AfterValidator(check_device)] = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; one that is not there: a warning, and on with the CPU."""
 

@@ -23,7 +23,7 @@ from zhenwei.news import Article, iter_articles
 from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
 from zhenwei.training.metrics import Scores, metrics_of_logits
-from zhenwei.training.scoring import SCORING_BATCH, sigmoid
+from zhenwei.training.scoring import scoring_batch, sigmoid
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def judge_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "auto
     place = to_device(bundle, device)
     file = Path(path)
     encoded = bundle.reader().encode_file(file)
-    logits = bundle.calibrated(judge_articles(bundle, encoded, place, SCORING_BATCH))
+    logits = bundle.calibrated(judge_articles(bundle, encoded, place, scoring_batch(place)))
     lost = int((~np.isfinite(logits)).sum())
     if lost:
         raise CheckpointError(

@@ -9,7 +9,7 @@ import numpy as np
 from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.training import Bundle
 from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.scoring import SCORING_BATCH
+from zhenwei.training.scoring import scoring_batch
 
 
 def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "auto") -> dict[str, Any]:
@@ -30,6 +30,6 @@ def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "a
     """
     place = to_device(bundle, device)
     encoded = bundle.reader().encode_file(Path(path))
-    logits = judge_articles(bundle, encoded, place, SCORING_BATCH)
+    logits = judge_articles(bundle, encoded, place, scoring_batch(place))
     scores = metrics_of_logits(encoded.labels.astype(np.int64), bundle.calibrated(logits), bundle.threshold)
     return {**scores, "threshold": bundle.threshold}

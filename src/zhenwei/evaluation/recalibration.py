@@ -21,7 +21,7 @@ from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.prior_shift import estimate_share
 from zhenwei.training.run_folder import RunFolder, held_bundle
-from zhenwei.training.scoring import SCORING_BATCH
+from zhenwei.training.scoring import scoring_batch
 
 logger = logging.getLogger(__name__)
 
@@ -181,4 +181,5 @@ def _judged(bundle: Bundle, file: Path, described: str, device: str) -> Judgemen
 
 
 def _logits(bundle: Bundle, encoded: EncodedArticles, device: str) -> Floats:
-    return judge_articles(bundle, encoded, to_device(bundle, device), SCORING_BATCH)
+    place = to_device(bundle, device)
+    return judge_articles(bundle, encoded, place, scoring_batch(place))

@@ -22,7 +22,7 @@ from zhenwei.training.bundle import CARD, GRAPH, write_around
 from zhenwei.training.card_mark import marked
 from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.model_card import model_card
-from zhenwei.training.scoring import SCORING_BATCH
+from zhenwei.training.scoring import scoring_batch
 from zhenwei.training.whole_folder import whole_folder
 
 INT8_ALARM = 0.005  # a fall of val's macro-F1 by more than this is worth a warning
@@ -110,7 +110,7 @@ def _in_int8(bundle: Bundle, network: DetectorNetwork, graph: Path, target: Path
         labels = encoded.labels.astype(np.int64)
         found = []
         for one in (network, quantised):
-            logits = judge_articles(replace(bundle, network=one), encoded, torch.device("cpu"), SCORING_BATCH)
+            logits = judge_articles(replace(bundle, network=one), encoded, torch.device("cpu"), scoring_batch("cpu"))
             found.append(metrics_of_logits(labels, bundle.calibrated(logits), bundle.threshold)["macro_f1"])
         scores = {"n": len(encoded), "macro_f1": found[0], "macro_f1_int8": found[1]}
     return replace(done, precision="int8", size=target.stat().st_size, int8_parity=parity, val=scores)

@@ -21,6 +21,6 @@ class Bert(EncodedNetwork):
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to this network."""
-        encoded = self.embedding(batch.tokens, batch.mask)  # [B, T, D]
+        encoded = self.encode(batch)  # [B, T, D]
         features, attention = self.attention(encoded, batch.mask)  # [B, D], [B, T]
         return Output(logits=self.mlp(features), attention=attention, features=features)

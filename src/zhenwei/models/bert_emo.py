@@ -31,7 +31,7 @@ class BertEmo(EncodedNetwork):
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to this network."""
         assert batch.emotion is not None
-        encoded = self.embedding(batch.tokens, batch.mask)  # [B, T, D]
+        encoded = self.encode(batch)  # [B, T, D]
         pooled, attention = self.attention(self.gru(encoded, batch.mask), batch.mask)  # [B, 2H], [B, T]
         features = torch.cat([pooled, batch.emotion.to(pooled.dtype)], dim=1)  # [B, 2H + F]
         return Output(logits=self.mlp(features), attention=attention, features=features)

@@ -3,6 +3,7 @@
 from torch import nn
 
 from zhenwei.config import BiGRUConfig
+from zhenwei.models.dropout import Dropout
 from zhenwei.models.encoders import EncodedNetwork
 from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
@@ -23,7 +24,7 @@ class BiGRU(EncodedNetwork):
         hidden = config.hidden_dim or config.emb_dim
         self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout)
         self.norm = nn.LayerNorm(2 * hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.residual = nn.Linear(config.emb_dim, 2 * hidden) if config.use_residual else None
         self.attention = MaskAttention(2 * hidden)
         self.mlp = MLP(2 * hidden, config.mlp_hidden_dims, config.dropout)

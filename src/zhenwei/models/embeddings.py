@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from zhenwei.config import EmbeddingConfig
 from zhenwei.errors import PretrainedModelError
+from zhenwei.models.dropout import Dropout
 from zhenwei.models.interface import TokenEncoder
 from zhenwei.models.pretrained import check_fit, check_positions, empty_encoder, load_encoder
 from zhenwei.models.registry import Vocabulary
@@ -22,7 +23,7 @@ class ScratchEmbedding(TokenEncoder):
         nn.init.normal_(self.table.weight, std=emb_dim**-0.5)
         with torch.no_grad():
             self.table.weight[pad_id].zero_()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Embed token ids [B, T] -> [B, T, D]; each by itself, so that the mask makes no difference."""
@@ -42,7 +43,7 @@ class PretrainedEmbedding(TokenEncoder):
         self.layer = layer
         self.encoder = encoder  # the encoder's own configuration: a bundle rebuilds the layer from it
         self.finetune = finetune
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         layer.requires_grad_(finetune)
         self.train(self.training)
 

@@ -9,16 +9,20 @@ from torch import Tensor, nn
 from zhenwei.config import EmbeddingConfig, EncoderConfig
 from zhenwei.config.model import PUBLISHED_EMB_DIM
 from zhenwei.errors import PretrainedModelError
+from zhenwei.models.dropout import Dropout
 from zhenwei.models.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
+from zhenwei.models.encoder_halves import cut_in_two, layer_stack, states_before, why_not_equal
 from zhenwei.models.interface import DetectorNetwork, TokenEncoder
 from zhenwei.models.pretrained import check_fit, check_positions, empty_encoder, load_encoder
 from zhenwei.models.registry import Vocabulary
+from zhenwei.tokens import Batch
 
 
 class PretrainedEncoder(TokenEncoder):
     """A pretrained encoder of transformers.
 
-    What is frozen never runs dropout and never gets gradients; what trains does both.
+    What is frozen never runs dropout and never gets gradients; what trains does both. Once `cut` has found that it can
+    be had in two halves, `from_frozen(frozen_states(tokens, mask), mask)` is what `forward(tokens, mask)` is.
     """
 
     def __init__(
@@ -45,8 +49,10 @@ class PretrainedEncoder(TokenEncoder):
         self.features = int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.model = model
         self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
+        self.finetune_layers = finetune_layers
         self._trained = _trained_parts(model, finetune_layers, name)
+        self._halves: tuple[nn.Module, nn.Module] | None = None  # in a tuple they are no parts of this module
         model.requires_grad_(False)
         for part in self._trained:
             part.requires_grad_(True)
@@ -62,12 +68,41 @@ class PretrainedEncoder(TokenEncoder):
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode token ids [B, T] with mask [B, T] -> [B, T, D]; a row without any token gives finite numbers."""
-        attended = torch.ones_like(tokens) if mask is None else mask.long()
-        empty = attended.sum(dim=1, keepdim=True) == 0  # [B, 1]: a softmax over nothing would be NaN
-        first = torch.arange(tokens.shape[1], device=tokens.device) == 0  # [T]
-        attended = attended + (empty & first).long()
-        encoded: Tensor = self.model(input_ids=tokens, attention_mask=attended).last_hidden_state
+        encoded: Tensor = self.model(input_ids=tokens, attention_mask=_attended(tokens, mask)).last_hidden_state
         return self.dropout(encoded)  # type: ignore[no-any-return]
+
+    def cut(self) -> str | None:
+        """Make ready for `frozen_states` and `from_frozen`; where that cannot be, or would spare nothing, say why."""
+        if self.finetune_layers == "all":
+            return "all of it trains"
+        if self.finetune_layers == 0 or self._halves is not None:
+            return None
+        if self.finetune_layers == self.model.config.num_hidden_layers:  # type: ignore[union-attr]
+            return "all of its layers train"
+        try:
+            halves = cut_in_two(self.model, self.finetune_layers)
+        except ValueError as error:
+            return str(error)
+        problem = why_not_equal(self.model, halves)
+        if problem is None:
+            self._halves = halves
+        return problem
+
+    @torch.no_grad()
+    def frozen_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return what comes out of all that is frozen [B, T, D] for token ids [B, T] and mask [B, T]."""
+        attended = _attended(tokens, mask)
+        if self._halves is None:
+            found: Tensor = self.model(input_ids=tokens, attention_mask=attended).last_hidden_state
+            return found
+        return states_before(self._halves[0], tokens, attended)
+
+    def from_frozen(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Go on from `frozen_states` [B, T, D] of texts with mask [B, T] -> [B, T, D]."""
+        if self._halves is not None:
+            attended = _attended(mask.long(), mask)
+            states = self._halves[1](inputs_embeds=states, attention_mask=attended).last_hidden_state
+        return self.dropout(states)  # type: ignore[no-any-return]
 
 
 class EncodedNetwork(DetectorNetwork):
@@ -85,6 +120,13 @@ class EncodedNetwork(DetectorNetwork):
         """
         super().__init__()
         self.embedding = build_token_encoder(config, vocabulary)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Give the tokens of a batch their vectors [B, T, D], from its frozen states where it brings them."""
+        if batch.frozen_states is None:
+            return self.embedding(batch.tokens, batch.mask)  # type: ignore[no-any-return]
+        assert isinstance(self.embedding, PretrainedEncoder)
+        return self.embedding.from_frozen(batch.frozen_states, batch.mask)
 
     def token_encoder(self) -> TokenEncoder:
         """Return the encoder, for ENDEF's entity branch to share."""
@@ -132,8 +174,16 @@ def _trained_parts(model: nn.Module, finetune_layers: int | Literal["all"], name
     if finetune_layers == 0:
         return []
     depth = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-    stacks = [part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
-    if finetune_layers > depth or not stacks:  # ALBERT's layers, for one, are one layer used again and again
-        advice = f"has {depth} layers: set at most that" if stacks else "has no layers of their own weights: set 0"
+    stack = layer_stack(model, depth)
+    if finetune_layers > depth or stack is None:  # ALBERT's layers, for one, are one layer used again and again
+        advice = f"has {depth} layers: set at most that" if stack else "has no layers of their own weights: set 0"
         raise PretrainedModelError(f"model.finetune_layers: found {finetune_layers}; '{name}' {advice}, or 'all'")
-    return list(stacks[0][depth - finetune_layers :])
+    return list(stack[1][depth - finetune_layers :])
+
+
+def _attended(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the attention mask [B, T] of token ids [B, T]; of a row without any token, its first pad counts."""
+    attended = torch.ones_like(tokens) if mask is None else mask.long()
+    empty = attended.sum(dim=1, keepdim=True) == 0  # [B, 1]: a softmax over nothing would be NaN
+    first = torch.arange(tokens.shape[1], device=tokens.device) == 0  # [T]
+    return attended + (empty & first).long()

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+_CACHED = 2**21  # numbers, 8 MB
+
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
@@ -40,27 +42,27 @@ class BiGRUFunction(torch.autograd.Function):
         _, steps, rows, _ = inputs.shape
         hidden, low = w_hh.shape[-1], inputs.dtype
         training = any(ctx.needs_input_grad)
-        gates = _product(inputs.flatten(1, 2), w_ih.transpose(1, 2), b_ih)  # [2, T * B, 3H]
-        gates = gates.to(w_hh.dtype).view(2, steps, rows, 3 * hidden)  # becomes r, z, n in place
-        states = gates.new_empty(2, steps + 1, rows, hidden)
+        states = w_hh.new_empty(2, steps + 1, rows, hidden)
         states[:, 0] = 0
-        heard = gates.new_empty(2, steps if training else 0, rows, hidden)  # what the state says to n, before the reset
+        heard = w_hh.new_empty(2, steps if training else 0, rows, hidden)  # what the state says to n, before the reset
         weight, bias = w_hh.to(low).transpose(1, 2), b_hh.to(low).unsqueeze(1)  # [2, H, 3H], [2, 1, 3H]
         said = inputs.new_empty(2, rows, 3 * hidden)
-        said_rz, said_n = said[..., : 2 * hidden], said[..., 2 * hidden :]
-        reset_update, new = _steps(gates[..., : 2 * hidden]), _steps(gates[..., 2 * hidden :])
-        reset, update = _steps(gates[..., :hidden]), _steps(gates[..., hidden : 2 * hidden])
-        state = _steps(states)
-        kept = _steps(heard)
-        for t in range(steps):
-            torch.baddbmm(bias, state[t].to(low), weight, out=said)
-            reset_update[t].add_(said_rz).sigmoid_()
-            new[t].addcmul_(reset[t], said_n).tanh_()
-            torch.lerp(new[t], state[t], update[t], out=state[t + 1])
-            if t < len(keep):
-                state[t + 1][1].mul_(keep[t])
-            if training:
-                kept[t].copy_(said_n)
+        state, kept = _steps(states), _steps(heard)
+        # The gates of all steps are needed to walk back; otherwise a part that stays in the processor's cache will do.
+        stride = steps if training else max(1, _CACHED // said.numel())
+        for start in range(0, steps, stride):
+            gates = _product(inputs[:, start : start + stride], w_ih, b_ih).to(w_hh.dtype)  # becomes r, z, n in place
+            reset, update, new = (_steps(part) for part in _parts(gates))
+            reset_update = _steps(gates[..., : 2 * hidden])
+            for t, step in enumerate(range(start, min(start + stride, steps))):
+                torch.baddbmm(bias, state[step].to(low), weight, out=said)
+                reset_update[t].add_(said[..., : 2 * hidden]).sigmoid_()
+                new[t].addcmul_(reset[t], said[..., 2 * hidden :]).tanh_()
+                torch.lerp(new[t], state[step], update[t], out=state[step + 1])
+                if step < len(keep):
+                    state[step + 1][1].mul_(keep[step])
+                if training:
+                    kept[step].copy_(said[..., 2 * hidden :])
         if training:
             ctx.save_for_backward(inputs, w_ih, w_hh, gates, heard, states)
             ctx.keep = keep
@@ -96,7 +98,7 @@ def _walk_back(grad: Tensor, gates: Tensor, heard: Tensor, states: Tensor, weigh
     """
     _, steps, rows, hidden = heard.shape
     low = weight.dtype
-    reset, update, new = (_steps(part) for part in gates.view(2, steps, rows, 3, hidden).unbind(-2))
+    reset, update, new = (_steps(part) for part in _parts(gates))
     reset_update, said_n, state, grads = _steps(gates[..., : 2 * hidden]), _steps(heard), _steps(states), _steps(grad)
     weight_rz, weight_n = weight[:, : 2 * hidden], weight[:, 2 * hidden :]
     total, first, second = (gates.new_empty(2, rows, hidden) for _ in range(3))
@@ -123,8 +125,15 @@ def _walk_back(grad: Tensor, gates: Tensor, heard: Tensor, states: Tensor, weigh
 
 
 def _product(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return inputs [2, N, E] times weight [2, E, F] plus bias [2, F], in the type of the inputs."""
-    return torch.baddbmm(bias.to(inputs.dtype).unsqueeze(1), inputs, weight.to(inputs.dtype))
+    """Return what inputs [2, T, B, E] say to the gates [2, T, B, 3H], in the type of the inputs."""
+    low = inputs.dtype
+    product = torch.baddbmm(bias.to(low).unsqueeze(1), inputs.flatten(1, 2), weight.to(low).transpose(1, 2))
+    return product.view(*inputs.shape[:-1], -1)
+
+
+def _parts(gates: Tensor) -> tuple[Tensor, ...]:
+    """Return r, z and n [2, T, B, H] of gates [2, T, B, 3H]."""
+    return gates.view(*gates.shape[:-1], 3, -1).unbind(-2)
 
 
 def _steps(tensor: Tensor) -> tuple[Tensor, ...]:

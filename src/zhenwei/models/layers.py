@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zhenwei.models.dropout import Dropout
+
 PUBLISHED_KERNELS, PUBLISHED_FILTERS = (1, 2, 3, 5, 10), 64
 
 
@@ -43,7 +45,7 @@ class MLP(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for hidden in hidden_dims:
-            layers += [nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(features, hidden), nn.ReLU(), Dropout(dropout)]
             features = hidden
         self.layers = nn.Sequential(*layers, nn.Linear(features, outputs))
         self.outputs = outputs

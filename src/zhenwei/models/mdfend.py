@@ -36,7 +36,7 @@ class MDFEND(EncodedNetwork):
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to this network."""
-        encoded = self.embedding(batch.tokens, batch.mask)  # [B, T, D]
+        encoded = self.encode(batch)  # [B, T, D]
         pooled, attention = self.attention(encoded, batch.mask)  # [B, D], [B, T]
         gate_inputs = torch.cat([self._domains(batch).to(pooled.dtype), pooled], dim=1)  # [B, 2D]
         size = pooled.shape[0]  # not len(batch), which a graph for ONNX would hold for a constant

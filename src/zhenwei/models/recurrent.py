@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction
 
 
@@ -20,7 +21,7 @@ class MaskedBiGRU(nn.Module):
         sizes = [features] + [2 * hidden] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.backward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Read each row both ways.
@@ -32,7 +33,7 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
-        together = inputs.device.type == "cpu" and not _is_traced()
+        together = inputs.device.type == "cpu" and not is_traced()
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
         outputs = inputs
@@ -50,11 +51,6 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     positions = torch.arange(mask.shape[1], device=mask.device)  # [T]
     mirrored = mask.sum(dim=1, keepdim=True) - 1 - positions  # [B, T]
     return torch.where(mask, mirrored, positions)
-
-
-def _is_traced() -> bool:
-    """Whether a graph of the network is being made, rather than its numbers."""
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None
 
 
 def _waits(mask: Tensor) -> list[Tensor]:

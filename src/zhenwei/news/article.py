@@ -16,7 +16,7 @@ from zhenwei.news.fields import (
     parse_time,
 )
 
-_TARGETS: dict[Label | None, int | None] = {"real": 0, "fake": 1, None: None}
+TARGETS: dict[Label | None, int | None] = {"real": 0, "fake": 1, None: None}
 
 
 class Article(BaseModel):
@@ -50,7 +50,7 @@ class Article(BaseModel):
     @property
     def target(self) -> int | None:
         """The label as the number that a model learns: 0 real, 1 fake, None unknown."""
-        return _TARGETS[self.label]
+        return TARGETS[self.label]
 
     @property
     def extra(self) -> dict[str, Any]:

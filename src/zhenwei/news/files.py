@@ -5,23 +5,19 @@ The suffix names the format: `.json` (an array of objects), `.jsonl` (one object
 
 import difflib
 import itertools
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
 from zhenwei.errors import DataError
+from zhenwei.news.account import FileAccount
 from zhenwei.news.article import Article
-from zhenwei.news.emotion_file import check_row_count, open_emotion_file
+from zhenwei.news.emotion_file import open_emotion_file
 from zhenwei.news.fields import shown
 from zhenwei.news.readers import NEEDED, SUFFIXES, RawRow, read_rows
-from zhenwei.news.rows import BadRowError, BadRows, IdAccount, article_of, place_of
+from zhenwei.news.rows import BadRowError, article_of
 from zhenwei.news.writers import WRITERS, replacing
-
-_logger = logging.getLogger(__name__)
 
 
 def iter_articles(
@@ -68,7 +64,8 @@ def iter_numbered_articles(
         DataError: As `iter_articles`.
     """
     file = _existing_file(Path(path))
-    return _stream(file, open_emotion_file(file), require_label, report_repeats, on_bad_row)
+    account = FileAccount(file, open_emotion_file(file), report_repeats, on_bad_row)
+    return _stream(file, require_label, account)
 
 
 def check_article_file(path: str | os.PathLike[str]) -> Path:
@@ -182,53 +179,18 @@ def find_part(root: str | os.PathLike[str], part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _stream(
-    path: Path,
-    emotions: np.ndarray | None,
-    require_label: bool,
-    report_repeats: bool,
-    on_bad_row: Callable[[RawRow, str], None] | None,
-) -> Iterator[tuple[int, Article]]:
-    bad = BadRows(path)
-    ids = IdAccount()
-    rows = 0
+def _stream(path: Path, require_label: bool, account: FileAccount) -> Iterator[tuple[int, Article]]:
     for row in read_rows(path, (*NEEDED, "label") if require_label else NEEDED):
-        rows = row.number
-        if emotions is not None and rows > len(emotions):
-            continue  # the check after the last row counts them all
-        try:
-            article = article_of(
-                row, require_label=require_label, emotion=None if emotions is None else emotions[rows - 1]
-            )
-        except BadRowError as problem:
-            if on_bad_row is None:
-                bad.add(place_of(row), str(problem))
-            else:
-                on_bad_row(row, str(problem))
+        if not account.enter(row.number):
             continue
-        if report_repeats and article.id is not None:
-            ids.add(rows, article.id)
-        yield rows, article
-    if rows == 0:
-        raise DataError(f"{path}: found no rows; expected at least one article")
-    if emotions is not None:
-        check_row_count(path, emotions, rows)
-    if report_repeats:
-        _warn_of_repeated_ids(path, ids)
-    bad.raise_if_any(rows)
-
-
-def _warn_of_repeated_ids(path: Path, ids: IdAccount) -> None:
-    count, pair = ids.repeats()
-    if pair is None:
-        return
-    # The account holds digests, not ids: fetch the one to show from the file.
-    row = next(itertools.islice(read_rows(path), pair[1] - 1, None))
-    identity = article_of(row, require_label=False).id
-    _logger.warning(
-        "%s: %d rows repeat the id of an earlier row; the first is %s in rows %d and %d",
-        *(path, count, shown(identity), *pair),
-    )
+        try:
+            article = article_of(row, require_label=require_label, emotion=account.emotion(row.number))
+        except BadRowError as problem:
+            account.bad(row, problem)
+            continue
+        account.good(row.number, article.id)
+        yield row.number, article
+    account.close()
 
 
 def _existing_file(path: Path) -> Path:

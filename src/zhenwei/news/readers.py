@@ -8,7 +8,7 @@ import csv
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -154,21 +154,37 @@ def read_parquet(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[RawRow]
     Raises:
         DataError: The file is not Parquet, is damaged, or lacks a column.
     """
+    for before, columns in parquet_columns(path, needed):
+        yield from rows_of_columns(before, columns)
+
+
+def parquet_columns(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[int, dict[str, list[Any]]]]:
+    """Stream the columns of a Parquet file, some rows at a time; with them, how many rows were before.
+
+    Raises:
+        DataError: As `read_parquet`.
+    """
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only this format needs it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    number = 0
+    before = 0
     try:
         with pq.ParquetFile(path) as file:
             _check_columns(path, file.schema_arrow.names, needed)
             for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH):
-                for values in batch.to_pylist():
-                    number += 1
-                    row = {c: value for c, value in values.items() if value is not None or c in ("content", "label")}
-                    yield RawRow(number, row)
+                columns = batch.to_pydict()
+                yield before, columns
+                before += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a Parquet file that can be read ({reason}), after row {number}") from None
+        raise DataError(f"{path}: not a Parquet file that can be read ({reason}), after row {before}") from None
+
+
+def rows_of_columns(before: int, columns: Mapping[str, Sequence[Any]]) -> Iterator[RawRow]:
+    """Give the rows that columns hold, the first of which has `before` rows before it."""
+    for number, values in enumerate(zip(*columns.values(), strict=True), before + 1):
+        pairs = zip(columns, values, strict=True)
+        yield RawRow(number, {c: value for c, value in pairs if value is not None or c in ("content", "label")})
 
 
 _OBJECT_READERS: dict[str, Callable[[Path], Iterator[RawRow]]] = {".json": read_json, ".jsonl": read_jsonl}

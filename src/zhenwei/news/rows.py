@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
+from zhenwei.news.fields import shown
 from zhenwei.news.misnomers import missing_field
 from zhenwei.news.readers import RawRow
 
@@ -44,12 +46,19 @@ def article_of(row: RawRow, *, require_label: bool, emotion: np.ndarray | None =
     try:
         article = Article.model_validate(values)
     except ValidationError as error:
-        raise BadRowError("; ".join(f"field '{e['loc'][0]}': {e['msg']}" for e in error.errors())) from None
+        raise BadRowError("; ".join(map(_problem, error.errors()))) from None
     if require_label and article.label is None:
         if "label" in values:
             raise BadRowError("field 'label': found nothing (or null); expected 'real', 'fake', 0 or 1")
         raise BadRowError(missing_field("label", list(values)))
     return article
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Say what is wrong with a field; with its name, where that is what is wrong."""
+    if error["loc"]:
+        return f"field '{error['loc'][0]}': {error['msg']}"
+    return f"found a field named {shown(error['input'])}; expected a name without lone surrogates"
 
 
 class BadRows:

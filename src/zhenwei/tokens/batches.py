@@ -29,6 +29,8 @@ class Batch:
         entity_mask: True where there is an entity token, bool [B, E].
         domains: index of the domain, -1 when unknown, int64 [B].
         emotion: emotion features, float32 [B, F].
+        frozen_states: what the frozen part of the network's encoder makes of the tokens, where it is known already,
+            float32 [B, T, D].
     """
 
     tokens: Tensor
@@ -41,6 +43,7 @@ class Batch:
     entity_mask: Tensor | None = None
     domains: Tensor | None = None
     emotion: Tensor | None = None
+    frozen_states: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -61,6 +64,7 @@ class Batch:
             entity_mask=moved(self.entity_mask),
             domains=moved(self.domains),
             emotion=moved(self.emotion),
+            frozen_states=moved(self.frozen_states),
         )
 
 

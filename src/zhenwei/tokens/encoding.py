@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
-from zhenwei.news import Article
+from zhenwei.news.plain_articles import AnyArticle
 from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
+from zhenwei.tokens.splicing import StreamEncoder
 from zhenwei.tokens.tokenizer import TextTokenizer
 
 ENCODED_FIELDS = frozenset({"entities", "domain", "emotion"})
@@ -94,7 +95,7 @@ class EncodedArticles:
 
 
 def encode_articles(
-    articles: Iterable[Article],
+    articles: Iterable[AnyArticle],
     tokenizer: TextTokenizer,
     max_len: int,
     *,
@@ -131,9 +132,10 @@ def encode_articles(
     entity_tokens, entity_of_token, entity_of_entity_token = GrowingRows(), GrowingInts(), GrowingInts()
     domains, emotion = array("q"), _GrowingVectors(emotion_size)
     numbers = {name: number for number, name in enumerate(domain_names)}
+    encoder = StreamEncoder(tokenizer)
     for chunk in _chunks(articles, chunk_size):
         row_of_chunk = first_row + len(labels)
-        texts = tokenizer.encode_batch([article.content for article in chunk], max_len)
+        texts = encoder.encode_batch([article.content for article in chunk], max_len)
         tokens.extend(texts.ids, texts.lengths)
         words.extend(texts.words)
         truncated += texts.truncated.tobytes()
@@ -142,7 +144,7 @@ def encode_articles(
             lists = [
                 _present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, row_of_chunk)
             ]
-            entities = encode_entities(lists, texts, tokenizer, max_len, max_entity_len)
+            entities = encode_entities(lists, texts, tokenizer, max_len, max_entity_len, encoder)
             entity_tokens.extend(entities.ids, entities.lengths)
             entity_of_token.extend(entities.of_token)
             entity_of_entity_token.extend(entities.numbers)
@@ -190,8 +192,8 @@ class _GrowingVectors:
         return np.array(self.values, np.float32).reshape(self.rows, self.size or 0)
 
 
-def _chunks(articles: Iterable[Article], chunk_size: int) -> Iterator[list[Article]]:
-    chunk: list[Article] = []
+def _chunks(articles: Iterable[AnyArticle], chunk_size: int) -> Iterator[list[AnyArticle]]:
+    chunk: list[AnyArticle] = []
     characters = 0
     for article in articles:
         chunk.append(article)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.tokens.ragged import places
+from zhenwei.tokens.splicing import BatchEncoder
 from zhenwei.tokens.tokenizer import TextTokenizer, TokenizedTexts
 
 MAX_ENTITY_LEN = 50  # ENDEF (SIGIR 2022)
@@ -41,6 +42,7 @@ def encode_entities(
     tokenizer: TextTokenizer,
     max_len: int,
     max_entity_len: int = MAX_ENTITY_LEN,
+    encoder: BatchEncoder | None = None,
 ) -> EncodedEntities:
     """Turn lists of entities into tokens, and find every place where they stand in the contents.
 
@@ -55,9 +57,10 @@ def encode_entities(
         tokenizer: the one that made ``contents``.
         max_len: the most tokens of a content, special tokens included.
         max_entity_len: the most tokens of an article's entities, special tokens included.
+        encoder: what gives the same tokens as ``tokenizer``, in less time.
     """
     names = [entity for entities in lists for entity in entities]
-    texts = tokenizer.encode_batch(names, max(max_len, max_entity_len))
+    texts = (encoder or tokenizer).encode_batch(names, max(max_len, max_entity_len))
     is_content = texts.words >= 0
     text_of_token = np.repeat(np.arange(len(names)), texts.lengths)
     lengths = np.bincount(text_of_token[is_content], minlength=len(names))  # of the entities, [M]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from zhenwei.errors import CheckpointError, ConfigError, PretrainedModelError
 from zhenwei.tokens.pretrained import load_fast_tokenizer, load_pretrained
@@ -119,21 +119,33 @@ class TextTokenizer:
         Raises:
             ConfigError: ``max_len`` leaves no room for content.
         """
-        self._check_max_len(max_len)
+        self.check_max_len(max_len)
+        return self._flat(self.backend.encode_batch(texts), max_len)
+
+    def encode_bare(self, texts: list[str]) -> TokenizedTexts:
+        """Turn N texts into token ids, uncut and without special tokens."""
+        return self._flat(self.backend.encode_batch(texts, add_special_tokens=False))
+
+    def surroundings(self) -> tuple[list[int], list[int]]:
+        """Give the ids of the special tokens before every text, and of those after it."""
+        ids, closing = self.backend.encode("a").ids, self._closing
+        return ids[: self.backend.num_special_tokens_to_add(False) - closing], ids[len(ids) - closing :]
+
+    def _flat(self, encodings: list[Encoding], max_len: int | None = None) -> TokenizedTexts:
+        """Put the tokens of N texts behind one another, each cut to `max_len`."""
         ids, words = array("i"), array("i")
-        lengths = np.zeros(len(texts), np.int64)
-        for row, encoding in enumerate(self.backend.encode_batch(texts)):
-            keep = self._kept(len(encoding), max_len)
+        full = np.fromiter(map(len, encodings), np.int64, len(encodings))
+        for encoding in encodings:
             row_ids, row_words = encoding.ids, encoding.word_ids
-            for part in keep:
+            for part in self._kept(len(row_ids), max_len or len(row_ids)):
                 ids.extend(row_ids[part])
                 words.extend([-1 if word is None else word for word in row_words[part]])
-            lengths[row] = len(encoding)
+        lengths = full if max_len is None else np.minimum(full, max_len)
         return TokenizedTexts(
             np.frombuffer(ids, np.int32) if ids else np.empty(0, np.int32),
             np.frombuffer(words, np.int32) if words else np.empty(0, np.int32),
-            np.minimum(lengths, max_len),
-            lengths > max_len,
+            lengths,
+            full > lengths,
         )
 
     def tokenize(self, text: str, max_len: int | None = None) -> list[Token]:
@@ -163,8 +175,18 @@ class TextTokenizer:
             reached = max(reached, end)
         if max_len is None:
             return tokens
-        self._check_max_len(max_len)
+        self.check_max_len(max_len)
         return [token for part in self._kept(len(tokens), max_len) for token in tokens[part]]
+
+    def check_max_len(self, max_len: int) -> None:
+        """Refuse a length that leaves no room for content.
+
+        Raises:
+            ConfigError: It does.
+        """
+        added = self.backend.num_special_tokens_to_add(False)
+        if max_len <= added:
+            raise ConfigError(f"max_len is {max_len}: it must be over {added}, the special tokens of each text.")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``tokenizer.json``; the roles of the special tokens are for the caller to keep.
@@ -207,11 +229,6 @@ class TextTokenizer:
         if length <= max_len:
             return (slice(None),)
         return slice(0, max_len - self._closing), slice(length - self._closing, length)
-
-    def _check_max_len(self, max_len: int) -> None:
-        added = self.backend.num_special_tokens_to_add(False)
-        if max_len <= added:
-            raise ConfigError(f"max_len is {max_len}: it must be over {added}, the special tokens of each text.")
 
 
 def load_pretrained_tokenizer(name_or_path: str) -> TextTokenizer:

@@ -6,13 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, fields
 from itertools import chain, islice
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from zhenwei.config import TokenUnit
 from zhenwei.errors import ConfigError, DataError
+from zhenwei.tokens.segments import Segments
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer
 
 _LONGEST_WORD = 100  # WordPiece reads longer ones as [UNK]
+_POSTS_AT_ONCE = 4096
 _SAMPLE = 1000  # posts by which `auto` chooses
 # Scripts that put no spaces between words, as the names of their letters begin.
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
@@ -65,7 +69,7 @@ def train_tokenizer(
 def _assemble(model: models.Model, special: SpecialTokens, by_character: bool) -> TextTokenizer:
     """Put the parts around a model that make a tokenizer of it."""
     backend = Tokenizer(model)
-    backend.normalizer = _normalizer(by_character)
+    backend.normalizer = text_normalizer(by_character)
     splitter = pre_tokenizers.Split(Regex("."), "isolated") if by_character else pre_tokenizers.BertPreTokenizer()
     backend.pre_tokenizer = splitter
     backend.post_processor = processors.TemplateProcessing(
@@ -77,7 +81,8 @@ def _assemble(model: models.Model, special: SpecialTokens, by_character: bool) -
     return TextTokenizer(backend, special)
 
 
-def _normalizer(by_character: bool = False) -> normalizers.Normalizer:
+def text_normalizer(by_character: bool = False) -> normalizers.Normalizer:
+    """Return what evens out texts before they are split: links, widths, case, and what cannot be seen."""
     # Before NFKC, which would turn the Chinese comma that ends a link into one that may be part of it.
     link = Regex(r"[hH][tT][tT][pP][sS]?://[A-Za-z0-9\-._~/?#@!$&*+,;=%:]+")
     bert = normalizers.BertNormalizer(
@@ -98,7 +103,7 @@ def _puts_spaces(texts: list[str]) -> bool:
 
 def _count_characters(texts: Iterable[str]) -> Counter[str]:
     """Count characters as the tokenizer by characters sees them."""
-    normalizer = _normalizer(by_character=True)
+    normalizer = text_normalizer(by_character=True)
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(normalizer.normalize_str(text))
@@ -106,18 +111,35 @@ def _count_characters(texts: Iterable[str]) -> Counter[str]:
 
 
 def _count_words(texts: Iterable[str]) -> Counter[str]:
-    """Count what the pre-tokenizer calls a word: a Chinese character, a Latin word, a number, a mark."""
-    normalizer, splitter = _normalizer(), pre_tokenizers.BertPreTokenizer()
+    """Count what the pre-tokenizer calls a word: a Chinese character, a Latin word, a number, a mark.
+
+    The words of a text are those of its segments, and each different segment of some posts is split once: the splitter
+    is slow to call.
+    """
+    segments, counts = Segments(), np.zeros(0, np.int64)
     words: Counter[str] = Counter()
     stream = iter(texts)
-    while chunk := list(islice(stream, 4096)):
-        runs: Counter[str] = Counter()
-        for text in chunk:
-            runs.update(normalizer.normalize_str(text).split())
-        for run, count in runs.items():  # each different run once: the splitter is slow to call
-            for word, _ in splitter.pre_tokenize_str(run):
-                words[word] += count
+    while chunk := list(islice(stream, _POSTS_AT_ONCE)):
+        numbers = segments.cut(chunk).numbers
+        earlier, counts = counts, np.bincount(numbers, minlength=len(segments.names))
+        counts[: len(earlier)] += earlier
+        if segments.are_many:
+            _add_words(words, segments.names, counts)
+            segments.forget()
+            counts = np.zeros(0, np.int64)
+    _add_words(words, segments.names, counts)
     return Counter({word: count for word, count in words.items() if len(word) <= _LONGEST_WORD})
+
+
+def _add_words(words: Counter[str], segments: list[str], counts: NDArray[np.int64]) -> None:
+    """Add the words of segments that were met so often."""
+    normalizer, splitter = text_normalizer(), pre_tokenizers.BertPreTokenizer()
+    for segment, count in zip(segments, counts.tolist(), strict=True):
+        if segment.isascii() and segment.isalnum():  # a number, or a plain word
+            words[segment.lower()] += count
+            continue
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(segment)):
+            words[word] += count
 
 
 def _count_parts(words: Counter[str]) -> Counter[str]:

@@ -330,14 +330,17 @@ _EXPECTED: tuple[_Check, ...] = (
 )
 
 
-def load_weights(network: torch.nn.Module, path: Path) -> None:
-    """Fill a network with saved weights.
+def load_weights(network: torch.nn.Module, path: Path, *further: Path) -> None:
+    """Fill a network with saved weights, of one file or of several together.
 
     Raises:
         CheckpointError: If the file is damaged, or its weights are not those of this network.
     """
     try:
-        network.load_state_dict(load_file(path))
+        weights = load_file(path)
+        for other in further:
+            weights |= load_file(other)
+        network.load_state_dict(weights)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from None
     except RuntimeError as error:

@@ -25,6 +25,7 @@ from zhenwei.training.whole_folder import whole_folder
 logger = logging.getLogger(__name__)
 
 NETWORK, OPTIMIZER, RANDOM, STATE = "network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"
+FROZEN = "frozen.safetensors"  # weights that never train: written once, and taken over from checkpoint to checkpoint
 
 # Settings that may differ when a run goes on. Those of `output` and the paths change nothing that is computed (the
 # articles themselves are compared); another device may be all that is left, but it draws other units to drop and adds
@@ -32,7 +33,8 @@ NETWORK, OPTIMIZER, RANDOM, STATE = "network.safetensors", "optimizer.safetensor
 # No weight depends on these; a calibration is made, and can be made again, when training has ended.
 FREE_TO_CHANGE = frozenset(
     {
-        "output", "training.device", "data.root_path", "data.train", "data.val", "data.test",
+        "output", "training.device", "training.frozen_cache_dir",
+        "data.root_path", "data.train", "data.val", "data.test",
         "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_goal",
     }
 )  # fmt: skip
@@ -108,8 +110,11 @@ def save_checkpoint(
         "n_threads": torch.get_num_threads(),
     }
     with whole_folder(folder) as place:
-        weights = {name: value.detach().cpu().contiguous() for name, value in trainee.network.state_dict().items()}
-        save_weights(weights, place / NETWORK)
+        frozen = {name for name, weight in trainee.network.named_parameters() if not weight.requires_grad}
+        weights = trainee.network.state_dict()
+        save_weights(_on_cpu({name: weights[name] for name in weights.keys() - frozen}), place / NETWORK)
+        if frozen and not _taken_over(folder / FROZEN, place / FROZEN):
+            save_weights(_on_cpu({name: weights[name] for name in frozen}), place / FROZEN)
         save_weights(_optimizer_tensors(trainee), place / OPTIMIZER)
         tensors = {f"{rank}.{name}": value for rank, kept in enumerate(random_states) for name, value in kept.items()}
         save_weights(tensors, place / RANDOM)
@@ -139,7 +144,7 @@ def load_checkpoint(folder: Path, trainee: Trainee, config: Config, data: dict[s
             f"{folder}: this run was started with {state['n_processes']} processes, found "
             f"{trainee.accelerator.num_processes}; resume with as many"
         )
-    load_weights(trainee.network, folder / NETWORK)
+    load_weights(trainee.network, folder / NETWORK, *folder.glob(FROZEN))
     try:
         _restore_optimizer(trainee, load_file(folder / OPTIMIZER))
         _restore_schedule(trainee, state["schedule"])
@@ -215,6 +220,22 @@ def _check_finite(network: DetectorNetwork) -> None:
     for name, weight in network.named_parameters():
         if not bool(torch.isfinite(weight).all()):
             raise TrainingError(f"the weights in {name} are no longer finite")
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in sorted(tensors.items())}
+
+
+def _taken_over(earlier: Path, place: Path) -> bool:
+    """Give a file of the checkpoint before this one a second name; False where there is none, or no second name.
+
+    A checkpoint in a run's folder is of that run and no other, and what is frozen does not change in a run.
+    """
+    try:
+        place.hardlink_to(earlier)
+    except (OSError, NotImplementedError):  # the first checkpoint, or a file system that knows of no second names
+        return False
+    return True
 
 
 def _named_trained(trainee: Trainee) -> dict[str, torch.nn.Parameter]:

@@ -23,7 +23,7 @@ def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.
     compiled: nn.Module = torch.compile(model)  # type: ignore[assignment]
     rows = course.step_rows(epoch=0)[0][0]
     batch = collate(course.articles, rows, pad_id=course.pad_id, widths=course.widths)
-    batch = batch.to(trainee.accelerator.device)
+    batch = course.on_device(batch, trainee.accelerator.device)
     try:
         with torch.random.fork_rng(_generators_of(batch.tokens.device)), trainee.accelerator.autocast():
             training_loss(compiled(batch, 0.0), batch, len(rows)).backward()  # type: ignore[no-untyped-call]

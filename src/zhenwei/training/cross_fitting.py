@@ -21,7 +21,7 @@ from zhenwei.training.calibrating import Judgements
 from zhenwei.training.device import available_device
 from zhenwei.training.folds import Fold, part_into_folds
 from zhenwei.training.preparation import find_parts
-from zhenwei.training.scoring import SCORING_BATCH, score_alone
+from zhenwei.training.scoring import score_alone, scoring_batch
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _train_and_judge(
     bundle.network.to(device)
     encoded = bundle.reader().encode_file(work / "held.json")
     pad_id = bundle.tokenizer.pad_id
-    return score_alone(bundle.network, encoded, pad_id=pad_id, batch_size=SCORING_BATCH, device=device)
+    return score_alone(bundle.network, encoded, pad_id=pad_id, batch_size=scoring_batch(device), device=device)
 
 
 @contextmanager

@@ -46,6 +46,11 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def processes_here(n_processes: int) -> int:
+    """Return how many of a training's processes run on this machine, which is all that a launcher does not tell of."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", n_processes))
+
+
 def end_processes() -> None:
     """Close the connections between the processes of a training; called once, at a program's end."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():

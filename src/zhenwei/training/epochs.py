@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -14,6 +15,8 @@ from zhenwei.training.bundle import Bundle, save_bundle
 from zhenwei.training.checkpoints import Progress, Trainee, save_checkpoint
 from zhenwei.training.compilation import compiled_or_plain
 from zhenwei.training.early_stopping import EarlyStopping
+from zhenwei.training.frozen_keeping import keep_frozen_states
+from zhenwei.training.frozen_states import FrozenStates
 from zhenwei.training.interruption import Interruption, graceful_interruption
 from zhenwei.training.judging import judge
 from zhenwei.training.loop import Course, train_steps
@@ -58,6 +61,7 @@ class Epochs:
         self.trainee, self.course, self.progress, self.fingerprint = trainee, course, progress, fingerprint
         self.accelerator, self.on_epoch = trainee.accelerator, on_epoch
         self.stopping = EarlyStopping(config.training.monitor_direction, config.training.early_stop)
+        self.frozen: dict[str, FrozenStates] = {}
         if progress.stopping:
             self.stopping = EarlyStopping(**progress.stopping)
 
@@ -69,6 +73,8 @@ class Epochs:
             TrainingError: If the loss, the gradient or the weights are no longer finite.
         """
         config, progress = self.config, self.progress
+        self.frozen = keep_frozen_states(self.trainee.network, self.course, self.data.val, self.accelerator)
+        self.course = replace(self.course, frozen=self.frozen.get("train"))
         self._start_trackers()
         log = RunLog(
             self.folder.metrics, self.accelerator, config.output.log_interval, total=self.course.total_steps,
@@ -122,7 +128,10 @@ class Epochs:
         """Judge val, keep the weights if they are the best so far, save the checkpoint."""
         progress = self.progress
         progress.epoch += 1
-        val = judge(self.trainee.network, self.data.val, self.course.pad_id, self.accelerator, mixed=True)
+        val = judge(
+            self.trainee.network, self.data.val, self.course.pad_id, self.accelerator, mixed=True,
+            frozen=self.frozen.get("val"),
+        )  # fmt: skip
         train_loss = progress.loss_sum / max(progress.n_texts, 1)
         record = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss, "val": val}
         best = self.stopping.update(val[self.config.training.monitor], progress.epoch)

@@ -18,6 +18,7 @@ from zhenwei.models import Output
 from zhenwei.tokens import Augmentation, Batch, EncodedArticles, batch_order, collate
 from zhenwei.tokens.batches import shard_rows
 from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.frozen_states import FrozenStates
 
 Rows = NDArray[np.int64]
 
@@ -51,6 +52,7 @@ class Course:
         pad_id: Id of the padding token.
         augmentation: Changes the words or entities of each batch, or None.
         widths: The widths that batches are padded to, where the network is compiled; None: each to its longest row.
+        frozen: What the frozen layers of the network's encoder make of the articles; None: they compute it each time.
     """
 
     articles: EncodedArticles
@@ -58,6 +60,7 @@ class Course:
     pad_id: int
     augmentation: Augmentation | None = None
     widths: Sequence[int] | None = None
+    frozen: FrozenStates | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -78,6 +81,12 @@ class Course:
         )
         size = training.accumulation_steps
         return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def on_device(self, batch: Batch, device: torch.device | str) -> Batch:
+        """Give a batch of the articles on a device, with its frozen states where they are kept."""
+        if self.frozen is not None:
+            return self.frozen.filled(batch, device)
+        return batch.to(device, non_blocking=True)
 
 
 def train_steps(model: nn.Module, trainee: Trainee, course: Course, epoch: int, first: int = 0) -> Iterator[Step]:
@@ -146,7 +155,7 @@ def _cut_batch(course: Course, rows: Rows, epoch: int, trainee: Trainee) -> Batc
         course.articles, mine, pad_id=course.pad_id, weights=weights,
         augmentation=course.augmentation, epoch=epoch, widths=course.widths,
     )  # fmt: skip
-    return batch.to(accelerator.device, non_blocking=True)
+    return course.on_device(batch, accelerator.device)
 
 
 def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:

@@ -23,7 +23,7 @@ def build_optimizer(network: DetectorNetwork, config: TrainingConfig) -> AdamW:
     Biases, norms and embeddings are not decayed; pretrained layers have `pretrained_lr`.
     """
     groups = parameter_groups(network, config)
-    return AdamW(groups, lr=config.lr, fused=next(network.parameters()).is_cuda)
+    return AdamW(groups, lr=config.lr, fused=next(network.parameters()).device.type in ("cpu", "cuda"))
 
 
 def parameter_groups(network: DetectorNetwork, config: TrainingConfig) -> list[dict[str, Any]]:

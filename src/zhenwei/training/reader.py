@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import DataError, MissingFieldError
-from zhenwei.news import Article, iter_articles
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.entities import Tagger, build_tagger
+from zhenwei.news.plain_articles import AnyArticle, PlainArticle, iter_plain_articles
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
 from zhenwei.tokens.entities import MAX_ENTITY_LEN
 
@@ -58,7 +59,7 @@ class Reader:
     domain_kind: DomainKind = "field"
     complete: bool = False
 
-    def encode(self, articles: Iterable[Article], first_row: int = 1) -> EncodedArticles:
+    def encode(self, articles: Iterable[AnyArticle], first_row: int = 1) -> EncodedArticles:
         """Encode articles.
 
         Args:
@@ -96,7 +97,7 @@ class Reader:
             DataError: As `encode`, and if the file is missing or has bad rows.
         """
         try:
-            encoded = self.encode(iter_articles(path, require_label=True))
+            encoded = self.encode(iter_plain_articles(path, require_label=True))
         except MissingFieldError as error:
             file = shlex.quote(str(path))
             command = f"zhenwei data enrich {file} -o {file} {_OPTIONS[error.field]} --overwrite"
@@ -112,15 +113,18 @@ class Reader:
         )  # fmt: skip
         return encoded
 
-    def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
+    def _completed(self, articles: Iterable[AnyArticle]) -> Iterator[AnyArticle]:
         """Make what the articles lack and their text gives."""
         for article in articles:
-            made: dict[str, object] = {}
+            made: dict[str, Any] = {}
             if "entities" in self.needs and article.entity_list is None:
                 made["entity_list"] = _tagger()(article.content)
             if "emotion" in self.needs and article.emotion is None and self.learned.emotion is not None:
                 made["emotion"] = self.learned.emotion(article.content)
-            yield article.model_copy(update=made) if made else article
+            if isinstance(article, PlainArticle):
+                yield article._replace(**made) if made else article
+            else:
+                yield article.model_copy(update=made) if made else article
 
 
 @cache

@@ -14,7 +14,12 @@ from zhenwei.tokens import EncodedArticles, batch_order, collate
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-SCORING_BATCH = 256  # articles; scoring keeps no gradients, so that it has room for more than training
+    from zhenwei.training.frozen_states import FrozenStates
+
+
+def scoring_batch(device: torch.device | str) -> int:
+    """Return how many articles to judge at once: few on a CPU, where more of them only mean more padding."""
+    return 64 if torch.device(device).type == "cpu" else 256
 
 
 def score_articles(
@@ -25,6 +30,7 @@ def score_articles(
     batch_size: int,
     accelerator: "Accelerator",
     mixed: bool = True,
+    frozen: "FrozenStates | None" = None,
 ) -> NDArray[np.float64]:
     """Judge all articles.
 
@@ -35,6 +41,7 @@ def score_articles(
         batch_size: Articles per batch.
         accelerator: Device, precision and processes; each process judges its share of the batches.
         mixed: In the accelerator's mixed precision; False: in float32.
+        frozen: What the frozen layers of the network's encoder make of the articles; None: they compute it.
 
     Returns:
         Logits of fake [N], in the order of the articles, in every process.
@@ -42,7 +49,7 @@ def score_articles(
     batches = batch_order(encoded.lengths, batch_size, seed=0, epoch=0, shuffle=False)
     share = batches[accelerator.process_index :: accelerator.num_processes]
     with accelerator.autocast() if mixed else nullcontext():
-        mine = list(judge_batches(network, encoded, share, pad_id, accelerator.device))
+        mine = list(judge_batches(network, encoded, share, pad_id, accelerator.device, frozen))
     everyone = mine
     if accelerator.num_processes > 1:
         from accelerate.utils import gather_object  # noqa: PLC0415  # prediction, in one process, does without
@@ -81,6 +88,7 @@ def judge_batches(
     batches: Iterable[NDArray[np.int64]],
     pad_id: int,
     device: torch.device | str,
+    frozen: "FrozenStates | None" = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Judge articles batch by batch, yielding their row numbers [B] and logits [B]; the network's mode is put back.
 
@@ -90,13 +98,16 @@ def judge_batches(
         batches: Row numbers of each batch.
         pad_id: Id of the padding token.
         device: Where the network is.
+        frozen: What the frozen layers of its encoder make of the articles; None: they compute it.
     """
     training = network.training
     network.eval()
     try:
         for rows in batches:
             with torch.inference_mode():
-                logits = network(collate(encoded, rows, pad_id=pad_id).to(device)).logits
+                batch = collate(encoded, rows, pad_id=pad_id)
+                batch = batch.to(device) if frozen is None else frozen.filled(batch, device)
+                logits = network(batch).logits
             yield rows, logits.float().cpu().numpy()
     finally:
         network.train(training)

@@ -13,7 +13,7 @@ from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.news.digests import file_digest
 from zhenwei.training import load_bundle
 from zhenwei.training.bundle import DESCRIPTION
-from zhenwei.training.scoring import SCORING_BATCH
+from zhenwei.training.scoring import scoring_batch
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def predict_files(bundle_folder: Path, files: dict[str, tuple[Path, str]], devic
     bundle = load_bundle(bundle_folder)
     place, reader = to_device(bundle, device), bundle.reader()
     logits = {
-        part: judge_articles(bundle, reader.encode_file(path), place, SCORING_BATCH)
+        part: judge_articles(bundle, reader.encode_file(path), place, scoring_batch(place))
         for part, (path, _) in files.items()
     }
     return Predictions(

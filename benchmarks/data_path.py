@@ -1,0 +1,279 @@
+"""How long it takes from a file of posts to the first step of a training, and how much memory; up to a million posts.
+
+    python benchmarks/data_path.py                            # a doubling series to a million posts: some ten minutes
+    python benchmarks/data_path.py --largest 80000            # sooner
+    python benchmarks/data_path.py --json speed.json          # the figures as JSON, too
+
+The posts are those of the synthetic world, the first half of one joined to the second half of another, with a number of
+its own at the end, as a link would be: about 90 characters, with id, label, time, domain and entities, in Parquet. Each
+size is a process of its own, which reads and checks the file (`read`), learns a vocabulary from its contents (`learn`),
+and reads it again and encodes it (`encode`). Then comes `zhenwei train configs/bigru-scratch.json` as a user calls it,
+from its start to its first step (of which its metrics.jsonl tells), with a twentieth as many posts to judge it by.
+Memory is the most that the training's processes held, less what they hold with a thousand posts: the bare model, and
+the libraries.
+
+Beside it stands, up to `--plain` posts, the plain way of published code: the whole file as Python objects, each post
+tokenized by itself and padded to 170 int64 tokens, in a tensor of all, up to the first batch of a loader. It checks
+nothing and learns no vocabulary, but is given ours, and a fast tokenizer where published code has a slow one; what it
+takes stands beside `encode`, as so many times as long.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from zhenwei.cli.figures import print_rows, write_json
+
+REPOSITORY = Path(__file__).parent.parent
+CONFIG = REPOSITORY / "configs" / "bigru-scratch.json"
+BARE = 1000  # posts of the training that is taken for the bare model
+WORLD_POSTS = 8000  # of which all are made
+PLAIN_LENGTH = 170
+TIMES = ("load", "read", "learn", "encode", "first_step", "first_step_processor")
+MIB = 2**20
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C does, it ends what was started, too
+    options = parse_options()
+    if options.stages:
+        print(json.dumps(stages(Path(options.stages))))
+        return
+    if options.plain_way:
+        print(json.dumps(plain_way(Path(options.plain_way))))
+        return
+    with tempfile.TemporaryDirectory() as place:
+        figures = measured(Path(place), sizes_up_to(options.largest), options.plain)
+    if options.json != "-":
+        show(figures)
+    if options.json:
+        write_json(figures, options.json)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--largest", type=int, default=1_000_000, help="posts of the largest file (1,000,000)")
+    parser.add_argument("--plain", type=int, default=20_000, help="posts up to which the plain way goes too (20,000)")
+    parser.add_argument("--json", help="write the figures here, too; -: to standard output, instead of the table")
+    parser.add_argument("--stages", help=argparse.SUPPRESS)  # what this program calls itself with
+    parser.add_argument("--plain-way", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def sizes_up_to(largest: int) -> list[int]:
+    """Return 10,000 doubled again and again, and the largest."""
+    sizes = [10_000 * 2**n for n in range(20) if 10_000 * 2**n < largest]
+    return [*sizes, largest]
+
+
+def measured(place: Path, sizes: list[int], plain: int) -> dict[str, Any]:
+    """Measure every size."""
+    from zhenwei.news.sources.synthetic import SyntheticWorld  # noqa: PLC0415
+
+    world = SyntheticWorld(n_train=WORLD_POSTS, n_val=0, n_test=0).generate()["train"]
+    bare = first_step(made_folder(place, world, BARE))
+    rows = []
+    for size in sizes:
+        folder = made_folder(place, world, size)
+        row: dict[str, Any] = {"posts": size, "load": os.getloadavg()[0]}
+        row |= own_process("--stages", folder)
+        step = first_step(folder)
+        row |= {"first_step": step["seconds"], "first_step_processor": step["processor_seconds"]}
+        row |= {"memory_mib": (step["bytes"] - bare["bytes"]) / MIB}
+        if size <= plain:
+            row |= {f"plain_{name}": value for name, value in own_process("--plain-way", folder).items()}
+        print(json.dumps(row), file=sys.stderr, flush=True)
+        rows.append(row)
+        for file in folder.rglob("*.parquet"):
+            file.unlink()
+    bare_figures = {
+        "first_step": bare["seconds"],
+        "first_step_processor": bare["processor_seconds"],
+        "memory_mib": bare["bytes"] / MIB,
+    }
+    return {"machine": machine(), "bare": bare_figures, "rows": rows}
+
+
+def made_folder(place: Path, world: list[Any], size: int) -> Path:
+    """Write train.parquet of so many posts, and val.parquet of a twentieth."""
+    folder = place / str(size)
+    folder.mkdir()
+    for part, count in {"train": size, "val": max(size // 20, 100)}.items():
+        write_posts(folder / f"{part}.parquet", world, count, random.Random(f"{part} {size}"))
+    return folder
+
+
+def write_posts(path: Path, world: list[Any], count: int, chance: random.Random) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    texts, times = pa.string(), pa.timestamp("us")
+    entities = pa.list_(pa.struct([("entity", texts)]))
+    schema = pa.schema({"label": texts, "time": times, "domain": texts, "entity_list": entities})
+    rows = [{name: getattr(article, name) for name in ("label", "time", "domain")} for article in world]
+    for row, article in zip(rows, world, strict=True):
+        row["entity_list"] = [{"entity": entity} for entity in article.entity_list]
+    table = pa.Table.from_pylist(rows, schema)
+    openings = [article.content[: len(article.content) // 2] for article in world]
+    endings = [article.content[len(article.content) // 2 :] for article in world]
+    with pq.ParquetWriter(path, pa.schema([("id", texts), ("content", texts), *schema])) as writer:
+        for start in range(0, count, 10_000):
+            numbers = range(start, min(start + 10_000, count))
+            firsts = [chance.randrange(len(world)) for _ in numbers]
+            seconds = [chance.randrange(len(world)) for _ in numbers]
+            joined = [
+                f"{openings[first]}{endings[second]}{number}"
+                for number, first, second in zip(numbers, firsts, seconds, strict=True)
+            ]
+            posts = table.take(firsts).add_column(0, "content", pa.array(joined))
+            writer.write_table(posts.add_column(0, "id", pa.array([f"post-{number}" for number in numbers])))
+
+
+def own_process(option: str, folder: Path) -> dict[str, Any]:
+    """Run a part of this program in a process of its own."""
+    command = [sys.executable, __file__, option, str(folder)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found
+
+
+def stages(folder: Path) -> dict[str, float]:
+    """Time what happens to the training posts, one stage after the other."""
+    from zhenwei.config import Config  # noqa: PLC0415
+    from zhenwei.news.plain_articles import iter_plain_articles  # noqa: PLC0415
+    from zhenwei.tokens import train_tokenizer  # noqa: PLC0415
+    from zhenwei.training.reader import Reader  # noqa: PLC0415
+
+    settings, train = Config.load(CONFIG).data, folder / "train.parquet"
+    start = time.perf_counter()
+    contents = [article.content for article in iter_plain_articles(train, require_label=True)]
+    read = time.perf_counter()
+    tokenizer = train_tokenizer(contents, settings.vocab_size, settings.min_frequency)
+    learned = time.perf_counter()
+    del contents
+    begun = time.perf_counter()
+    encoded = Reader(tokenizer, settings.max_len).encode_file(train)
+    done = time.perf_counter()
+    tokens = float(encoded.lengths.mean())
+    return {
+        "read": read - start,
+        "learn": learned - read,
+        "encode": done - begun,
+        "tokens_per_post": tokens,
+    }
+
+
+def first_step(folder: Path) -> dict[str, float]:
+    """Train until the first step is taken; return the seconds from the start, and the most bytes of memory."""
+    run = folder / "run"
+    settings = [f"data.root_path={folder}", f"output.dir={run}", "output.log_interval=1", "output.progress=false"]
+    command = [sys.executable, "-m", "zhenwei", "train", str(CONFIG)]
+    command += [part for setting in settings for part in ("--set", setting)]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            largest = 0
+            while not has_stepped(run / "metrics.jsonl"):
+                if process.poll() is not None:
+                    assert process.stderr is not None
+                    sys.exit(f"the training ended before its first step: {process.stderr.read().decode()[-1000:]}")
+                largest = max(largest, memory_of(process.pid))
+                time.sleep(0.05)
+            seconds = time.perf_counter() - start
+            busy = processor_seconds(process.pid)
+            return {"seconds": seconds, "processor_seconds": busy, "bytes": max(largest, memory_of(process.pid))}
+        finally:
+            process.kill()
+
+
+def has_stepped(log: Path) -> bool:
+    return log.exists() and b'"step"' in log.read_bytes()
+
+
+def memory_of(pid: int) -> int:
+    """Return the most bytes that a process has held, and its children hold with it."""
+    total = 0
+    waiting = [pid]
+    while waiting:
+        process = waiting.pop()
+        try:
+            status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+            children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8")
+        except OSError:  # it has just ended
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+        waiting += map(int, children.split())
+    return total
+
+
+def processor_seconds(pid: int) -> float:
+    """Return how long a process has kept processors busy: other programs hardly change it, where they share them."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and its children's that have ended
+
+
+def plain_way(folder: Path) -> dict[str, float]:
+    """Read and encode as published code does; only the vocabulary is ours."""
+    import pandas as pd  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+    from torch.utils.data import DataLoader, TensorDataset  # noqa: PLC0415
+    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
+
+    from zhenwei.tokens import train_tokenizer  # noqa: PLC0415
+
+    frame = pd.read_parquet(folder / "train.parquet")
+    backend = train_tokenizer(frame["content"], 8000).backend
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]")
+    before = memory_of(os.getpid())
+    start = time.perf_counter()
+    rows = pd.read_parquet(folder / "train.parquet").to_dict("records")
+    encoded = [
+        tokenizer(row["content"], max_length=PLAIN_LENGTH, padding="max_length", truncation=True)["input_ids"]
+        for row in rows
+    ]
+    tokens = torch.tensor(encoded)
+    masks = (tokens != tokenizer.pad_token_id).long()
+    labels = torch.tensor([row["label"] == "fake" for row in rows])
+    next(iter(DataLoader(TensorDataset(tokens, masks, labels), batch_size=32, shuffle=True)))
+    return {"seconds": time.perf_counter() - start, "memory_mib": (memory_of(os.getpid()) - before) / MIB}
+
+
+def machine() -> dict[str, Any]:
+    import pyarrow  # noqa: PLC0415
+    import tokenizers  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "tokenizers": tokenizers.__version__}
+    cores = len(os.sched_getaffinity(0))
+    return {"cpu": names[0] if names else "", "cores": cores, **versions, "pyarrow": pyarrow.__version__}
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the table: seconds, of which `cpu` are those of processors up to the first step, and MiB."""
+    header = ("posts", "load", "read", "learn", "encode", "first step", "cpu", "MiB", "plain", "its MiB")
+    rows = []
+    for row in figures["rows"]:
+        plain = ("", "")
+        if "plain_seconds" in row:
+            plain = (f"{row['plain_seconds'] / row['encode']:.1f} x", f"{row['plain_memory_mib']:,.0f}")
+        times = [f"{row[name]:.1f}" for name in TIMES]
+        rows.append([f"{row['posts']:,}", *times, f"{row['memory_mib']:,.0f}", *plain])
+    bare = figures["bare"]
+    print_rows(header, rows, ", ".join(f"{name} {value}" for name, value in figures["machine"].items()))
+    times = f"first step after {bare['first_step']:.1f} s, {bare['first_step_processor']:.1f} s of processors"
+    print(f"bare model ({BARE:,} posts): {times}, {bare['memory_mib']:,.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
