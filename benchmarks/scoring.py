@@ -10,18 +10,24 @@ count. Where the machine is busy, look at the texts per second of processor time
 Beside the speed stand the largest distance of a logit from torch's in float32, and the macro-F1 at the detector's
 threshold. What is timed is the network alone, in batches of articles of like length, as `evaluate` and `predict` make
 them; a text's way to tokens is shown once, for it is the same for all.
+
+A processor without instructions for bf16 emulates it, many times slower than float32, which says nothing of bf16: there
+it is left out, unless `--emulate-bf16` asks for it.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from machine import describe
 from numpy.typing import NDArray
 
 from zhenwei.cli.figures import print_rows
@@ -47,14 +53,18 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         judges = {
             "torch float32": lambda: judge_articles(bundle, encoded, CPU, options.batch_size),
-            "torch bf16": lambda: in_bf16(bundle, encoded, options.batch_size),
         }
+        if cpu_computes_bf16() or options.emulate_bf16:
+            judges["torch bf16"] = lambda: in_bf16(bundle, encoded, options.batch_size)
         for precision in ("float32", "int8"):
             exported = exported_bundle(options.run, Path(folder) / precision, precision)
             if exported is not None:
                 judges[f"ONNX {precision}"] = judging(exported, encoded, options.batch_size)
         report = compare(judges, bundle, encoded, options.repeats)
-    report |= {"n": len(encoded), "threads": torch.get_num_threads(), "read_and_encoded_per_second": reading}
+    report |= {
+        "n": len(encoded), "threads": torch.get_num_threads(), "read_and_encoded_per_second": reading,
+        "machine": machine(), "computes_bf16": cpu_computes_bf16(),
+    }  # fmt: skip
     show(report, options)
     if options.json:
         options.json.write_text(json.dumps(report, indent=2), encoding="utf-8")
@@ -66,8 +76,18 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("file", type=Path, help="labelled articles")
     parser.add_argument("--batch-size", type=int, default=64, help="articles that are judged at once (64)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds that count (3)")
+    parser.add_argument(
+        "--emulate-bf16", action="store_true", help="judge in bf16 on a processor that only emulates it"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     return parser.parse_args()
+
+
+def machine() -> str:
+    """Name the machine and the versions, onnxruntime's too where it is installed."""
+    with suppress(PackageNotFoundError):
+        return f"{describe()}, onnxruntime {version('onnxruntime')}"
+    return describe()
 
 
 def in_bf16(bundle: Bundle, encoded: EncodedArticles, batch_size: int) -> NDArray[np.float64]:
@@ -141,7 +161,9 @@ def show(report: dict[str, Any], options: argparse.Namespace) -> None:
         ("way", "texts/s", "from - to", "per s of processor", "largest distance of a logit", "macro-F1"), rows, title
     )
     if not cpu_computes_bf16():
-        print("this processor has no instructions for bf16: torch emulates it")
+        what = "torch emulated it" if options.emulate_bf16 else "it is left out (--emulate-bf16 times it all the same)"
+        print(f"this processor has no instructions for bf16: {what}")
+    print(report["machine"])
 
 
 if __name__ == "__main__":

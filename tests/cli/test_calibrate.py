@@ -72,6 +72,7 @@ def test_taking_it_away(zhenwei: Command, run: Path) -> None:
         (["--goal", "f1"], "--goal: found 'f1'; expected macro_f1, precision=P, recall=R"),
         (["--fake-share", "1.5"], "the share of fakes: found 1.5; expected above 0 and below 1"),
         (["--file", "nowhere.json"], "nowhere.json: no such file"),
+        (["--file", "x.json", "--on", "val"], "--on val and --file x.json contradict each other; give one of them"),
         (["--goal", "precision=1", "--method", "isotonic"], "too few to calibrate on by 'isotonic': found 150"),
     ],
 )

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from rich.text import Text
 
 import zhenwei as package
 from zhenwei import Config
+from zhenwei.cli.app import app
 from zhenwei.news import read_articles
 
 Command = Callable[..., Any]
@@ -34,6 +37,16 @@ class TestHelp:
         assert outcome.status == 0
         assert f"Usage: {' '.join(['zhenwei', *command])}" in outcome.stdout
         assert zhenwei(*command, "-h").stdout == outcome.stdout
+
+    def test_nothing_in_it_is_swallowed_as_markup(self) -> None:
+        told: list[str] = []
+        waiting: list[Any] = [typer.main.get_command(app)]
+        while waiting:
+            command = waiting.pop()
+            waiting += getattr(command, "commands", {}).values()
+            told += [command.help or "", *(getattr(each, "help", None) or "" for each in command.params)]
+        assert len(told) > 100
+        assert [text for text in told if Text.from_markup(text).plain != text] == []
 
     def test_the_version(self, zhenwei: Command) -> None:
         assert zhenwei("--version").stdout == f"zhenwei {package.__version__}\n"

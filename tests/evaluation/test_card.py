@@ -16,6 +16,7 @@ from zhenwei.evaluation import assess_file
 from zhenwei.evaluation.card import card_of, complete_card, unchanged_files, write_card
 from zhenwei.evaluation.recalibration import recalibrate
 from zhenwei.evaluation.report.report_run import report_run
+from zhenwei.inference.known_articles import add_known_articles, remove_known_articles
 from zhenwei.news.audit.audit import audit_files
 from zhenwei.training import load_bundle
 from zhenwei.training.card_mark import CardState, card_state
@@ -125,6 +126,24 @@ class TestWriting:
         report_run(made, audit=True, rounds=100)
         recalibrate(made, on="none")
         assert card_state(card_file(made)) is CardState.SHORT
+
+    def test_one_that_somebody_edited_stays_when_the_bundle_is_saved_anew(
+        self, made: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        card_file(made).write_text("# Mine\n", encoding="utf-8")
+        add_known_articles(made)
+        assert not caplog.messages
+        recalibrate(made, on="none")
+        assert card_file(made).read_text(encoding="utf-8") == "# Mine\n"
+        assert "README.md: you have edited it, and it stays as you left it; see whether" in caplog.text
+        load_bundle(made)
+
+    def test_known_articles_change_nothing_that_it_says(self, made: Path) -> None:
+        report_run(made, audit=True, rounds=100)
+        whole = card_file(made).read_text(encoding="utf-8")
+        add_known_articles(made)
+        remove_known_articles(made)
+        assert card_file(made).read_text(encoding="utf-8") == whole
 
     def test_a_run_that_is_being_written_is_left_alone(self, made: Path) -> None:
         with FileLock(made / ".lock"), pytest.raises(CheckpointError, match="another process is writing this run"):

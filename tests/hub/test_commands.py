@@ -97,6 +97,12 @@ class TestNamesOnTheHub:
         assert f"error: '{name}': no name of a detector on the hub; expected hf://USER/NAME[@REVISION]" in stderr
         assert hub.asked == []
 
+    @pytest.mark.parametrize("command", ["calibrate", "index", "report"])
+    def test_commands_that_want_a_folder_say_so(self, zhenwei: Zhenwei, command: str) -> None:
+        status, _, stderr = zhenwei(command, f"hf://{NAME}")
+        assert status == 2
+        assert f"hf://{NAME}: this takes a folder; expected a run folder or a bundle" in stderr
+
     def test_one_that_is_not_there(self, hub: "LocalHub", zhenwei: Zhenwei) -> None:
         status, _, stderr = zhenwei("evaluate", "hf://newsroom/nothing", "val.json")
         assert status == 2
@@ -131,3 +137,17 @@ def test_processes_that_know_the_hub_by_their_environment(hub: "LocalHub", own_r
     commit = json.loads(run("push", own_run, NAME, "--json", "-"))["commit"]
     [found] = json.loads(run("predict", f"hf://{NAME}@{commit}", TEXT, "--json", "-"))
     assert found["probability"] == Detector.load(own_run, "cpu").predict(TEXT)[0].probability
+
+
+def test_the_library_s_own_log_is_not_shown() -> None:
+    program = (
+        "import sys; sys.argv = ['zhenwei', 'predict', 'hf://x', 'a']\n"
+        "from zhenwei.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "import logging, huggingface_hub.utils.logging\n"
+        "print(logging.getLogger('huggingface_hub').getEffectiveLevel() >= logging.ERROR)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_VERBOSITY"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "True\n"

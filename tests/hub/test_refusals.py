@@ -122,6 +122,14 @@ class TestWriting:
         )
         assert hub.repos == {}
 
+    @pytest.mark.parametrize("name", ["bad name", "a/b/c", "others/rumours"])
+    def test_it_is_refused_before_anything_is_judged_for_the_card(
+        self, hub: "LocalHub", detector: Detector, name: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        written(detector, name)
+        assert "judging" not in caplog.text
+
     def test_somebody_else_s_name(self, hub: "LocalHub", detector: Detector) -> None:
         assert "not allowed (You don't have the rights" in written(detector, "others/rumours")
 

@@ -134,6 +134,51 @@ class TestTexts:
         assert str(caught.value).startswith("text 3: ")
         assert message in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("texts", "message"),
+        [
+            (None, "texts: found null; expected a text, or any number of texts"),
+            (7, "texts: found 7; expected a text, or any number of texts"),
+            (b"text", "texts: found b'text'; expected a text, or any number of texts; decode bytes first"),
+            ({FAKE: 1}, "texts: found {"),
+            (Article(content=FAKE), "; predict_articles takes articles"),
+            ([Article(content=FAKE)], "; predict_articles takes articles"),
+        ],
+    )
+    def test_what_is_no_collection_of_texts_is_refused(self, detector: Detector, texts: Any, message: str) -> None:
+        for judge in (detector.predict, detector.predict_stream):
+            with pytest.raises(DataError) as caught:
+                list(judge(texts))
+            assert message in str(caught.value)
+
+    def test_a_stream_holds_a_chunk_at_once_however_long_it_is(self, detector: Detector) -> None:
+        drawn = 0
+
+        def texts() -> Any:
+            nonlocal drawn
+            for drawn in range(1, 5001):  # noqa: B007  # it is what the test looks at
+                yield "好"
+
+        given = 0
+        for given, _ in enumerate(detector.predict_stream(texts()), start=1):
+            assert drawn - given < 1024
+        assert (drawn, given) == (5000, 5000)
+
+    def test_threads_that_explain_and_predict_share_a_detector(self, detector: Detector) -> None:
+        def ask(turn: int) -> list[float]:
+            text = [FAKE, REAL, FAKE * 3, REAL + FAKE][turn % 4]
+            if turn % 2:
+                return [detector.predict(text)[0].probability]
+            explanation = detector.explain(text)
+            return [explanation.prediction.probability, *(sway for _, sway in explanation.words)]
+
+        turns = [turn % 8 for turn in range(64)]
+        expected = [ask(turn) for turn in turns]
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(ask, turns))
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
     def test_threads_share_a_detector(self, detector: Detector) -> None:
         texts = [FAKE, REAL, FAKE * 3, REAL + FAKE] * 10
         expected = [detector.predict(text)[0].probability for text in texts]
@@ -151,6 +196,23 @@ class TestWarnings:
         unknown, script = detector.predict("Ceci n'est pas une nouvelle")[0].warnings
         assert unknown == "most of the text is unknown to this detector: it was trained on other writing"
         assert script == "the text is hardly in Chinese, in which nearly all training articles were"
+
+    @pytest.mark.parametrize(
+        ("text", "foreign"),
+        [
+            ("東京都の水道水は明日から三日間停止しますので、皆さん水を貯めてください", True),
+            ("서울시 수돗물이 내일부터 사흘간 중단됩니다", True),
+            ("The water supply will be cut off for three days", True),
+            ("網傳本市自來水明天起停供三天，請大家趕緊儲水！", False),
+            ("网传の自来水 iPhone 明天起停供三天", False),
+            ("OK, see you", False),  # too few letters to tell
+        ],
+    )
+    def test_another_language_than_that_of_the_training_articles(
+        self, detector: Detector, text: str, foreign: bool
+    ) -> None:
+        told = "the text is hardly in Chinese, in which nearly all training articles were"
+        assert (told in detector.predict(text)[0].warnings) is foreign
 
     def test_a_few_unknown_characters_are_nothing_to_warn_of(self, detector: Detector) -> None:
         assert detector.predict(FAKE + "囧")[0].warnings == ()

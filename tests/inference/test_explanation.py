@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zhenwei import Detector, Trainer
-from zhenwei.errors import CheckpointError, DataError
+from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.inference.known_articles import add_known_articles, remove_known_articles
 from zhenwei.news.sources.synthetic import SyntheticWorld
 from zhenwei.training import find_bundle
@@ -53,6 +53,11 @@ class TestExplain:
         assert explained["prediction"]["text"] == FAKE
         assert explained["words"][0].keys() == {"word", "sway"}
         assert explained["attention"][0].keys() == {"word", "weight"}
+
+    @pytest.mark.parametrize("text", [None, 7, b"text", [FAKE]])
+    def test_what_is_no_text_is_refused(self, detector: Detector, text: Any) -> None:
+        with pytest.raises(DataError, match=r"text 1: found .*; expected a text"):
+            detector.explain(text)
 
     def test_a_blank_text_is_refused(self, detector: Detector) -> None:
         with pytest.raises(DataError, match="text 1"):
@@ -122,6 +127,12 @@ class TestNeighbours:
         first, *others = detector.neighbours(row["content"], 3)
         assert (first.text, first.label, first.id) == (row["content"], row["label"], row["id"])
         assert [one.similarity for one in others] == sorted((one.similarity for one in others), reverse=True)
+
+    @pytest.mark.parametrize("k", [0, -1, 1.5, None, True, "5"])
+    def test_a_number_of_them_that_is_none_is_refused(self, own_run: Path, k: Any) -> None:
+        add_known_articles(own_run)
+        with pytest.raises(ConfigError, match=r"k: found .*; expected a whole number from 1 on"):
+            Detector.load(own_run).neighbours(FAKE, k)
 
     def test_a_near_duplicate_of_one_is_warned_of(self, own_run: Path, data_folder: Path) -> None:
         add_known_articles(own_run)

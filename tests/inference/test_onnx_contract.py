@@ -116,6 +116,14 @@ def test_it_judges_as_its_network_does(pair: Pair, articles: list[Article]) -> N
     assert [len(one.warnings) for one in found[-3:]] == [0, 1, 1]
 
 
+def test_it_explains_as_its_network_does(pair: Pair, articles: list[Article]) -> None:
+    for article in articles[:3]:
+        expected, found = (detector.explain(article) for detector in (pair.torch, pair.onnx))
+        assert [word for word, _ in found.words] == [word for word, _ in expected.words]
+        assert [sway for _, sway in found.words] == pytest.approx([sway for _, sway in expected.words], abs=2e-4)
+        assert (found.attention is None) == (expected.attention is None)
+
+
 def test_batches_of_any_shape_pass(pair: Pair, articles: list[Article]) -> None:
     encoded = pair.torch.bundle.reader().encode(articles)
     for count in (1, 2, 5, len(articles)):

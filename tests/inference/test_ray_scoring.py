@@ -24,7 +24,6 @@ from zhenwei.news import write_articles
 INSTALLED = importlib.util.find_spec("ray") is not None
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),  # one Ray at a time is enough for a machine
     pytest.mark.skipif(
         not INSTALLED and not os.environ.get("ZHENWEI_REQUIRE_SERVICES"), reason="Ray is not installed: zhenwei[ray]"
     ),

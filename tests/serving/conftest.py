@@ -1,6 +1,7 @@
 """Services over a tiny detector: within the test's process, and in processes of their own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
 from starlette.testclient import TestClient
 
+from zhenwei.inference.known_articles import add_known_articles
 from zhenwei.serving.app import build_app
 from zhenwei.serving.feedback.desk import FeedbackDesk
 from zhenwei.serving.feedback.store import FeedbackStore
@@ -51,6 +53,14 @@ def service(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     database = str(tmp_path_factory.mktemp("feedback") / "feedback.sqlite")
     with serving(tiny_run, database, max_texts=4, max_characters=200, max_body=4096) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def known_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run whose bundle has known articles. Only to be read."""
+    run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("known") / "tiny"))
+    add_known_articles(run)
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -50,16 +50,10 @@ class TestPredict:
 
 
 class TestExplanations:
-    @pytest.mark.skipif(hasattr(Detector, "explain"), reason="detectors explain their verdicts")
-    def test_a_detector_that_does_not_explain(self, client: TestClient) -> None:
-        answer = client.post("/v1/explain", json={"text": FAKE})
-        assert (answer.status_code, answer.json()["error"]) == (404, "this detector does not explain its verdicts")
-
-    @pytest.mark.skipif(not hasattr(Detector, "explain"), reason="detectors do not explain their verdicts yet")
     def test_the_words_join_to_the_text(self, client: TestClient) -> None:
         found = client.post("/v1/explain", json={"text": FAKE}).json()
         assert found["prediction"]["verdict"] == "fake"
-        words = [word["word"] if isinstance(word, dict) else word[0] for word in found["words"]]
+        words = [word["word"] for word in found["words"]]
         assert "".join(words) == FAKE
 
     def test_a_bundle_without_known_cases(self, client: TestClient) -> None:

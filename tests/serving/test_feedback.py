@@ -22,14 +22,14 @@ from zhenwei.serving.feedback.store import FeedbackStore, Review, WeekCount, wee
 
 from .conftest import FAKE, REAL, client_of, serving
 
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))  # Debian keeps it out of the PATH
 VERSION = "ab" * 32
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL of our own, which listens on a socket in a folder alone."""
-    found = shutil.which("pg_ctl") or (str(POSTGRES / "pg_ctl") if (POSTGRES / "pg_ctl").exists() else None)
+    found = shutil.which("pg_ctl") or (str(POSTGRES[-1]) if POSTGRES else None)
     if found is None:
         if os.environ.get("ZHENWEI_REQUIRE_SERVICES"):
             pytest.fail("no PostgreSQL is installed, and ZHENWEI_REQUIRE_SERVICES asks for it")

@@ -11,7 +11,6 @@ def test_it_tells_what_it_can_do_and_its_limits(client: TestClient, service: Ser
         "bundle": service.served.to_dict(),
         "threshold": 0.5,
         "calibrated": False,
-        "explains": True,
         "neighbours": False,
         "feedback": True,
         "limits": {"texts": 4, "characters": 200, "body": 4096},

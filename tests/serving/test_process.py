@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -139,6 +140,32 @@ def test_more_than_it_can_do_gets_200_or_503_and_nothing_else(own_bundle: Path, 
     assert load.outcomes.keys() == {"200", "503"}
     calm = httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, timeout=60)
     assert calm.status_code == 200
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_who_sends_far_too_much_gets_to_read_why(
+    own_bundle: Path, start: Callable[..., Process], declared: bool
+) -> None:
+    url = start(own_bundle).url
+    content = b'{"text": "' + b"a" * 20_000_000 + b'"}'
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as client:
+        size = f"Content-Length: {len(content)}" if declared else "Transfer-Encoding: chunked"
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{size}\r\n\r\n"
+        body = content if declared else f"{len(content):x}\r\n".encode() + content + b"\r\n0\r\n\r\n"
+        client.sendall(head.encode() + body)  # a reset would fail here, or when the answer is read
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"body: found 20000012 bytes; at most 2097152 are taken" in answer
+
+
+def test_who_asks_before_sending_too_much_is_refused_at_once(own_bundle: Path, start: Callable[..., Process]) -> None:
+    url = start(own_bundle).url
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as client:
+        client.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 20000000\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
 def test_the_log_is_json_and_without_texts(own_bundle: Path, start: Callable[..., Process], tmp_path: Path) -> None:

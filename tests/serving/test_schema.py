@@ -27,9 +27,9 @@ TRIALS += [(*operation, schemathesis.GenerationMode.NEGATIVE) for operation in s
 
 
 @pytest.fixture(scope="module")
-def schema(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def schema(known_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     database = str(tmp_path_factory.mktemp("schema") / "feedback.sqlite")
-    with serving(tiny_run, database, max_characters=2000, max_texts=16) as service:
+    with serving(known_run, database, max_characters=2000, max_texts=16) as service:
         yield schemathesis.openapi.from_asgi("/openapi.json", build_app(service))
 
 

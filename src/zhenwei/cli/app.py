@@ -61,6 +61,7 @@ def _settings(
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr, force=True
     )
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its logger's level is set anew when it is imported
     for name in ("transformers", "accelerate", "httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -26,6 +26,7 @@ class Method(StrEnum):
 
 
 def calibrate(
+    ctx: typer.Context,
     run: Path = typer.Argument(help="A run's folder; a bundle will do for --file and --on val."),
     on: Source = typer.Option(
         Source.VAL, "--on", help="train: cross-fitted, which trains detectors like this one; none: not calibrated."
@@ -49,6 +50,9 @@ def calibrate(
     from zhenwei.evaluation.recalibration import recalibrate
     from zhenwei.training.prior_shift import RISK
 
+    on_source = ctx.get_parameter_source("on")
+    if file is not None and on_source is not None and on_source.name != "DEFAULT":
+        raise ConfigError(f"--on {on.value} and --file {file} contradict each other; give one of them")
     try:
         wanted = parse_goal(goal)
     except ValueError as error:

@@ -84,7 +84,9 @@ def enrich(
     entities: bool = typer.Option(False, "--entities", help="Add each article's named entities."),
     emotion: bool = typer.Option(False, "--emotion", help="Add each article's emotion features."),
     tagger: TaggerName = typer.Option(TaggerName.JIEBA, help="What finds entities; spacy has to be installed."),
-    dictionary: Path | None = typer.Option(None, help="Names to find, in jieba's format: word [frequency] [tag]."),
+    dictionary: Path | None = typer.Option(
+        None, help="Names to find, in jieba's format: a word, and if known its frequency and tag."
+    ),
     tagger_model: str | None = typer.Option(None, metavar="NAME", help="A spaCy model, or the folder of one."),
     lexicon: list[Path] = typer.Option([], help="Words of emotion to add: word, category, intensity, polarity."),
     processes: int | None = typer.Option(None, min=1, help="How many work; as many as there are cores unless given."),

@@ -6,7 +6,7 @@ import typer
 
 HUB = "hf://"
 
-Run = typer.Argument(help="A run's folder, a bundle, an exported detector, or hf://USER/NAME[@REVISION].")
+Run = typer.Argument(help="A run's folder, a bundle, an exported detector, hf://USER/NAME or hf://USER/NAME@REVISION.")
 
 
 def folder_of(run: str) -> Path:

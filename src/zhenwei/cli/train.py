@@ -7,8 +7,6 @@ import typer
 
 from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
 
-MOST = 50_000  # articles that are looked at unasked: near-duplicates of more take memory and minutes
-
 
 def train(
     config: Path = typer.Argument(help="JSON file of settings, canonical or in the original's flat form."),
@@ -44,10 +42,11 @@ def train(
 def _write_page(run: Path, results: dict[str, Any], quietly: bool) -> None:
     """Write the page about a run that has ended well; where that fails, the run is none the worse for it."""
     from zhenwei.errors import ZhenweiError
+    from zhenwei.evaluation.card import MOST_AUDITED
     from zhenwei.evaluation.report.report_run import report_run
 
     try:
-        if results["n_train"] + results["n"] > MOST:
+        if results["n_train"] + results["n"] > MOST_AUDITED:
             typer.echo(
                 f"many articles: the page about the run is written by: zhenwei report {run} --audit", err=quietly
             )

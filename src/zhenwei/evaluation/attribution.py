@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.evaluation.judging import judge_articles
-from zhenwei.models import FittedNetwork
+from zhenwei.models import network_is_fitted
 from zhenwei.news import Article
 from zhenwei.news.jieba_words import WordCutter
 from zhenwei.news.markup import EMOJI, FACE, LINK, MENTION
@@ -124,7 +124,7 @@ def _without(bundle: Bundle, ids: NDArray[np.int32], tokens: NDArray[np.bool_]) 
 def _knows_mask(bundle: Bundle) -> bool:
     """Whether the mask token says nothing to a detector, instead of anything: it was trained with it, or on n-grams."""
     config = bundle.config
-    return isinstance(bundle.network, FittedNetwork) or config.model.pretrained is not None or config.data.aug_prob > 0
+    return network_is_fitted(config.model) or config.model.pretrained is not None or config.data.aug_prob > 0
 
 
 def _encoded(article: EncodedArticles, variants: list[NDArray[np.int32]]) -> EncodedArticles:

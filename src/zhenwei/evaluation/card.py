@@ -34,7 +34,7 @@ from zhenwei.training.whole_folder import write_whole
 
 logger = logging.getLogger(__name__)
 
-MOST_AUDITED = 50_000  # articles: near-duplicates of more take memory and minutes
+MOST_AUDITED = 50_000  # articles that are audited unasked: near-duplicates of more take memory and minutes
 FEWEST = 30  # articles of a slice that is worth naming
 GONE = "its files are no longer at hand as they were when the detector was trained"
 

@@ -6,12 +6,11 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import ValidationError
-
-from zhenwei.errors import CheckpointError, DataError
+from zhenwei.errors import CheckpointError
 from zhenwei.evaluation import judge_articles
 from zhenwei.inference.backends import load_for_use, place
 from zhenwei.inference.explanation import Explanation, explained
+from zhenwei.inference.given_texts import article_of, articles_of, check_count
 from zhenwei.inference.hub import Pushed, fetch, push
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
@@ -138,14 +137,13 @@ class Detector:
             One prediction per text, in the order of the texts.
 
         Raises:
-            DataError: If a text is blank or is no text; the message says which.
+            DataError: If a text is blank or is no text, or this is no collection of texts; the message says which.
         """
-        return list(self.predict_stream([texts] if isinstance(texts, str) else texts))
+        return list(self.predict_stream(texts))
 
-    def predict_stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
+    def predict_stream(self, texts: str | Iterable[str]) -> Iterator[Prediction]:
         """Judge any number of texts, holding only a part of them at once; see `predict`."""
-        articles = (_article(text, number) for number, text in enumerate(texts, start=1))
-        return self.predict_articles(articles)
+        return self.predict_articles(articles_of(texts))
 
     def predict_articles(self, articles: Iterable[Article]) -> Iterator[Prediction]:
         """Judge any number of articles, holding only a part of them at once.
@@ -164,7 +162,7 @@ class Detector:
         Raises:
             DataError: If the text is blank or is no text.
         """
-        article = text if isinstance(text, Article) else _article(text, 1)
+        article = text if isinstance(text, Article) else article_of(text)
         [prediction] = self._judge([article], 1)
         return explained(self.bundle, article, prediction, self.device)
 
@@ -173,9 +171,11 @@ class Detector:
 
         Raises:
             CheckpointError: If the bundle has none.
+            ConfigError: If `k` is no whole number from 1 on.
             DataError: If the text is blank or is no text.
         """
-        article = _article(text, 1)
+        article = article_of(text)
+        check_count(k)
         if self.bundle.similar is None:
             raise CheckpointError("this detector was not shipped with known articles; add them with: zhenwei index RUN")
         return self.bundle.similar.nearest(article.content, k)
@@ -226,11 +226,3 @@ class Detector:
         name = "" if known.id is None else f" '{known.id}'"
         label = "which has no label" if known.label is None else f"labelled {known.label}"
         return [f"nearly the same text as the known article{name}, {label} (similarity {known.similarity:.2f})"]
-
-
-def _article(text: object, number: int) -> Article:
-    """Check a text as a file's row would be checked."""
-    try:
-        return Article(content=text)
-    except ValidationError as error:
-        raise DataError(f"text {number}: {error.errors()[0]['msg']}") from None

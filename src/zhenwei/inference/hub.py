@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zhenwei
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.inference.hub_errors import told_plainly
-from zhenwei.inference.hub_files import SharedFiles, shared_files
+from zhenwei.inference.hub_files import SharedFiles, checked_description, shared_files
 from zhenwei.training import Bundle
 from zhenwei.training.bundle import BUNDLE_FILES, CARD, DESCRIPTION, GRAPH, SETTINGS, SIMILAR, WEIGHTS
 
@@ -120,11 +120,7 @@ def push(
     """
     from huggingface_hub import HfApi  # noqa: PLC0415
 
-    shared = shared_files(bundle, folder, known_articles=include_known_articles, device=device)
-    if SIMILAR in shared.left_out:
-        logger.warning("%s: the known articles stay here: they are texts that people wrote", folder / SIMILAR)
-    if shared.card == "edited":
-        logger.info("%s: shared as somebody left it; without it, a new one is written", folder / CARD)
+    checked_description(bundle, folder)
     api = HfApi(token=token, library_name="zhenwei", library_version=zhenwei.__version__)
     with told_plainly(repo_id, revision):
         page = api.create_repo(repo_id, private=private or None, exist_ok=True)
@@ -134,6 +130,13 @@ def push(
             api.create_branch(name, branch=revision, exist_ok=True)
         there = api.list_repo_files(name, revision=revision)
         _check_ours(name, there)
+    # Only now, for the card may take minutes: a hub that refuses does so at once.
+    shared = shared_files(bundle, folder, known_articles=include_known_articles, device=device)
+    if SIMILAR in shared.left_out:
+        logger.warning("%s: the known articles stay here: they are texts that people wrote", folder / SIMILAR)
+    if shared.card == "edited":
+        logger.info("%s: shared as somebody left it; without it, a new one is written", folder / CARD)
+    with told_plainly(repo_id, revision):
         commit = api.create_commit(
             name, _operations(shared, there), commit_message=commit_message or "Detector shared by zhenwei",
             revision=revision,

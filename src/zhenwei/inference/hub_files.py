@@ -44,7 +44,7 @@ def shared_files(bundle: Bundle, folder: Path, *, known_articles: bool, device: 
     Raises:
         CheckpointError: If the folder no longer holds what was loaded.
     """
-    description = _checked_description(bundle, folder)
+    description = checked_description(bundle, folder)
     settings = _encoded(without_places(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))))
     model = GRAPH if GRAPH in description["sha256"] else WEIGHTS
     contents: dict[str, bytes | Path] = {model: folder / model, TOKENIZER: folder / TOKENIZER, SETTINGS: settings}
@@ -73,8 +73,12 @@ def without_places(value: Any) -> Any:
     return value
 
 
-def _checked_description(bundle: Bundle, folder: Path) -> dict[str, Any]:
-    """Read what a folder says of its detector, and refuse another one than that which its user has in hand."""
+def checked_description(bundle: Bundle, folder: Path) -> dict[str, Any]:
+    """Read what a folder says of its detector.
+
+    Raises:
+        CheckpointError: If it no longer holds the one that its user has in hand.
+    """
     calibration = None if bundle.calibration is None else json.loads(json.dumps(bundle.calibration.to_dict()))
     held = {"threshold": bundle.threshold, "calibration": calibration, "facts": bundle.facts}
     try:

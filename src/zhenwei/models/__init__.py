@@ -1,7 +1,14 @@
 """The detectors' networks: one per file, their shared layers, and the registry."""
 
 from zhenwei.models.interface import DetectorNetwork, FittedNetwork, Output, TokenEncoder
-from zhenwei.models.registry import Vocabulary, build_network, network_needs, register_detector, register_network
+from zhenwei.models.registry import (
+    Vocabulary,
+    build_network,
+    network_is_fitted,
+    network_needs,
+    register_detector,
+    register_network,
+)
 
 __all__ = [
     "DetectorNetwork",
@@ -10,6 +17,7 @@ __all__ = [
     "TokenEncoder",
     "Vocabulary",
     "build_network",
+    "network_is_fitted",
     "network_needs",
     "register_detector",
     "register_network",

@@ -8,7 +8,7 @@ from typing import Any, cast
 from zhenwei.config import ModelConfig, NetworkConfig, register_model_config
 from zhenwei.errors import ConfigError
 from zhenwei.models.endef import ENDEF
-from zhenwei.models.interface import DetectorNetwork
+from zhenwei.models.interface import DetectorNetwork, FittedNetwork
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,16 @@ def network_needs(config: ModelConfig, *, training: bool = False) -> frozenset[s
     """
     needs: frozenset[str] = getattr(_factory(config.name), "needs", frozenset())
     return needs | {"entities"} if training and _debiased(config) else needs
+
+
+def network_is_fitted(config: ModelConfig) -> bool:
+    """Tell whether the detector's network is a `FittedNetwork`, also where an exported graph stands in its place.
+
+    Raises:
+        ConfigError: If no network of this name is registered.
+    """
+    factory = _factory(config.name)
+    return isinstance(factory, type) and issubclass(factory, FittedNetwork)
 
 
 def build_network(config: ModelConfig, vocabulary: Vocabulary, *, training: bool = True) -> DetectorNetwork:

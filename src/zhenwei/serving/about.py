@@ -32,9 +32,6 @@ class AboutAnswer(Answer):
     calibrated: bool
     """Whether the probabilities were fitted to outcomes on held-out articles."""
 
-    explains: bool
-    """Whether `/v1/explain` answers."""
-
     neighbours: bool
     """Whether `/v1/neighbours` answers."""
 
@@ -63,8 +60,7 @@ def about_routes(service: Service) -> APIRouter:
                 "bundle": served.to_dict(),
                 "threshold": detector.threshold,
                 "calibrated": detector.bundle.calibration is not None,
-                "explains": hasattr(detector, "explain"),
-                "neighbours": bool(getattr(detector, "has_neighbours", False)),
+                "neighbours": detector.has_neighbours,
                 "feedback": service.desk is not None,
                 "limits": {
                     "texts": settings.max_texts, "characters": settings.max_characters, "body": settings.max_body,

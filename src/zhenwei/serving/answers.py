@@ -1,12 +1,13 @@
 """What requests are answered with, as the OpenAPI document shows it."""
 
-from typing import Any
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from zhenwei.serving.bodies import EXAMPLE, Verdict
 
 VERSION = "5f0c" * 16
+SHORT = "听说停水了"  # short enough for all its words to stand in an example
 
 
 class Answer(BaseModel):
@@ -63,35 +64,97 @@ class PredictAnswer(Answer):
     bundle: BundleAnswer
 
 
-class ExplainAnswer(BaseModel):
+class ExplainedAnswer(PredictionAnswer):
+    """The verdict that is explained."""
+
+    text: str
+    """The text that was judged."""
+
+
+class WordSwayAnswer(Answer):
+    """A word, and how it swayed the verdict."""
+
+    word: str
+    """A stretch of the text; all of them joined give the text."""
+
+    sway: float
+    """By how much the network's logit of fake falls without it; above 0: it spoke for fake, below: for real."""
+
+
+class WordWeightAnswer(Answer):
+    """A word, and how much the network looked at it."""
+
+    word: str
+    """A stretch of the text; all of them joined give the text."""
+
+    weight: float
+    """Its share of the attention, from 0 to 1."""
+
+
+class ExplainAnswer(Answer):
     """Why a text was judged so."""
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={
             "example": {
                 "prediction": {
-                    "text": EXAMPLE, "verdict": "fake", "probability": 0.93, "threshold": 0.5, "warnings": []
+                    "text": SHORT, "verdict": "fake", "probability": 0.93, "threshold": 0.5, "warnings": []
                 },
-                "words": [["听说", 0.8], ["云溪市", 0.1]],
                 "method": "occlusion",
-                "attention": None,
+                "words": [
+                    {"word": "听说", "sway": 0.81}, {"word": "停水", "sway": 0.34}, {"word": "了", "sway": -0.05}
+                ],
+                "attention": [
+                    {"word": "听说", "weight": 0.62}, {"word": "停水", "weight": 0.27}, {"word": "了", "weight": 0.11}
+                ],
                 "bundle": {"name": "demo", "version": VERSION},
             }
         },
     )  # fmt: skip
 
-    prediction: dict[str, Any]
-    words: list[Any]
-    method: str
-    attention: list[Any] | None = None
+    prediction: ExplainedAnswer
+    method: Literal["occlusion"]
+    """How the sways were found: each word was taken out, and the text judged anew."""
+
+    words: list[WordSwayAnswer]
+    """The words in the order of the text."""
+
+    attention: list[WordWeightAnswer] | None
+    """The same words; null where the network pools without attention. It says where the network looked, not what its
+    verdict rests on."""
+
     bundle: BundleAnswer
+
+
+class NeighbourAnswer(Answer):
+    """A known case."""
+
+    label: Verdict | None
+    """What it was found to be; null where nobody said."""
+
+    similarity: float
+    """Cosine of the two texts' TF-IDF of character 2- and 3-grams, from 0 to 1."""
+
+    text: str | None
+    """Its text; null where the bundle was given none."""
+
+    id: str | None
+    """Its name in its collection, where it has one."""
 
 
 class NeighboursAnswer(Answer):
     """Similar known cases, the most similar first."""
 
-    neighbours: list[dict[str, Any]]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "neighbours": [{"label": "fake", "similarity": 0.64, "text": EXAMPLE, "id": "post-1"}],
+                "bundle": {"name": "demo", "version": VERSION},
+            }
+        }
+    )
+
+    neighbours: list[NeighbourAnswer]
     bundle: BundleAnswer
 
 
@@ -134,12 +197,18 @@ class ReloadAnswer(Answer):
     bundle: BundleAnswer
 
 
-class StatusAnswer(BaseModel):
-    """How the service is."""
-
-    model_config = ConfigDict(extra="allow")
+class HealthAnswer(Answer):
+    """Whether the service is alive."""
 
     status: str
+    """`ok`, or what is wrong."""
+
+
+class ReadyAnswer(Answer):
+    """Whether the service should get requests."""
+
+    status: Literal["ready", "draining", "not started"]
+    bundle: BundleAnswer
 
 
 class RefusalAnswer(Answer):

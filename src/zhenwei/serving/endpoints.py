@@ -48,13 +48,11 @@ def judging_routes(service: Service) -> APIRouter:
             told = [{"id": name, **fields} for name, fields in zip(body.ids, told, strict=True)]
         return answer({"predictions": told, "bundle": served.to_dict()})
 
-    @router.post("/explain", summary="Show which words swayed a verdict", **document(ExplainBody, ExplainAnswer, 404))
+    @router.post("/explain", summary="Show which words swayed a verdict", **document(ExplainBody, ExplainAnswer))
     async def explain(request: Request) -> Response:
         body = await reader.read(request, ExplainBody)
         reader.check_texts([body.text], ("text",))
         _note(request, service, [body.text])
-        if not hasattr(service.served.detector, "explain"):
-            raise Refusal(404, "this detector does not explain its verdicts")
         served, explained = await service.ask(lambda detector: _explained(detector, body.text), lambda: gone(request))
         return answer({**explained, "bundle": served.to_dict()})
 
@@ -65,7 +63,7 @@ def judging_routes(service: Service) -> APIRouter:
         body = await reader.read(request, NeighboursBody)
         reader.check_texts([body.text], ("text",))
         _note(request, service, [body.text])
-        if not getattr(service.served.detector, "has_neighbours", False):
+        if not service.served.detector.has_neighbours:
             raise Refusal(404, "this bundle holds no known cases to compare with")
         served, found = await service.ask(lambda detector: _neighbours(detector, body), lambda: gone(request))
         return answer({"neighbours": found, "bundle": served.to_dict()})
@@ -94,10 +92,8 @@ def _note(request: Request, service: Service, texts: list[str]) -> None:
 
 
 def _explained(detector: Detector, text: str) -> dict[str, Any]:
-    explanation: Any = detector.explain(text)  # type: ignore[attr-defined, unused-ignore]
-    return dict(explanation.to_dict())
+    return detector.explain(text).to_dict()
 
 
 def _neighbours(detector: Detector, body: NeighboursBody) -> list[dict[str, Any]]:
-    found: Any = detector.neighbours(body.text, body.k)  # type: ignore[attr-defined, unused-ignore]
-    return [asdict(neighbour) for neighbour in found]
+    return [asdict(neighbour) for neighbour in detector.neighbours(body.text, body.k)]

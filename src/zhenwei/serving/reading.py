@@ -11,6 +11,10 @@ from zhenwei.serving.parsing import AnyBody, parse_body
 from zhenwei.serving.refusals import Refusal, too_busy
 from zhenwei.serving.settings import ServingSettings
 
+MOST_LET_PASS = (
+    32 * 2**20
+)  # bytes beyond the limit that are taken, and dropped: most clients read no answer before all is sent
+
 
 class BodyReader:
     """Reads bodies, of which only so many bytes are held at once.
@@ -31,7 +35,6 @@ class BodyReader:
                 the client has gone, 503 too many bodies at once.
         """
         _check_type(request)
-        self._check_length(request.headers.get("content-length"))
         held: list[bytes] = []
         try:
             async with asyncio.timeout(self.settings.timeout):
@@ -46,25 +49,34 @@ class BodyReader:
         except ClientDisconnect:
             raise Refusal(499, "the client has gone") from None
         finally:
-            self.held -= sum(map(len, held))
+            self._let_go(held)
 
     async def _receive(self, request: Request, held: list[bytes]) -> None:
-        size = 0
+        most, declared, size = self.settings.max_body, _declared(request), 0
+        # Who asks first (Expect: 100-continue) reads the refusal at once; others must have sent all, or nearly so.
+        if declared > most + MOST_LET_PASS or (declared > most and "expect" in request.headers):
+            raise self._too_large(declared)
         async for chunk in request.stream():
-            held.append(chunk)
             size += len(chunk)
+            if size > most + MOST_LET_PASS:
+                raise self._too_large(max(size, declared))
+            if max(size, declared) > most:
+                self._let_go(held)
+                continue
+            held.append(chunk)
             self.held += len(chunk)
-            if size > self.settings.max_body:
-                raise self._too_large("more")
             if self.held > self.settings.max_bodies:
                 raise too_busy("busy: too much is being received at once; try again later", 1)
+        if size > most:
+            raise self._too_large(size)
 
-    def _check_length(self, declared: str | None) -> None:
-        if declared is not None and declared.isdecimal() and int(declared[:20]) > self.settings.max_body:
-            raise self._too_large(declared)
+    def _let_go(self, held: list[bytes]) -> None:
+        """Hold what has arrived of a body no longer."""
+        self.held -= sum(map(len, held))
+        held.clear()
 
-    def _too_large(self, found: str) -> Refusal:
-        # What is not read would be taken for the next request: the connection ends with the answer.
+    def _too_large(self, found: int) -> Refusal:
+        # What was not read would be taken for the next request: the connection ends with the answer.
         message = f"body: found {found} bytes; at most {self.settings.max_body} are taken: send fewer texts per request"
         return Refusal(413, message, "body", {"connection": "close"})
 
@@ -89,6 +101,12 @@ class BodyReader:
                 )
             if is_blank(text):
                 raise Refusal(422, f"{name}: found a blank text; expected one that says something", name)
+
+
+def _declared(request: Request) -> int:
+    """Return the bytes that a body is declared to have; 0 where it is not."""
+    declared = request.headers.get("content-length", "")
+    return int(declared[:20]) if declared.isdecimal() else 0
 
 
 def _check_type(request: Request) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zhenwei.serving.answers import DriftAnswer, FeedbackAnswer, ReloadAnswer, StatusAnswer
+from zhenwei.serving.answers import Answer, DriftAnswer, FeedbackAnswer, HealthAnswer, ReadyAnswer, ReloadAnswer
 from zhenwei.serving.bodies import FeedbackBody, body_schema
 from zhenwei.serving.documents import body_of, refusals_of
 from zhenwei.serving.endpoints import answer
@@ -22,21 +22,16 @@ MAX_WEEKS = 520
 def upkeep_routes(service: Service) -> APIRouter:
     """Return the endpoints that tell of the service and change what it serves."""
     router = APIRouter(tags=["upkeep"])
-    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": StatusAnswer, "description": "Not so."}}
 
-    @router.get(
-        "/healthz", summary="Is it alive?", response_model=None, responses={200: {"model": StatusAnswer}, **not_ready}
-    )
+    def either(model: type[Answer]) -> dict[int | str, dict[str, Any]]:
+        return {200: {"model": model}, 503: {"model": model, "description": "Not so."}}
+
+    @router.get("/healthz", summary="Is it alive?", response_model=None, responses=either(HealthAnswer))
     async def healthz() -> Response:
         alive = service.batcher.alive
         return answer({"status": "ok" if alive else "the detector's thread has ended"}, 200 if alive else 503)
 
-    @router.get(
-        "/readyz",
-        summary="Should it get requests?",
-        response_model=None,
-        responses={200: {"model": StatusAnswer}, **not_ready},
-    )
+    @router.get("/readyz", summary="Should it get requests?", response_model=None, responses=either(ReadyAnswer))
     async def readyz() -> Response:
         status = "ready" if service.ready else "draining" if service.draining else "not started"
         return answer({"status": status, "bundle": service.served.to_dict()}, 200 if service.ready else 503)

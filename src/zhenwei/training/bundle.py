@@ -1,6 +1,7 @@
 """The bundle: what is shipped of a training, to be loaded anywhere; no pickle in it."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -26,11 +27,13 @@ from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.similar import SimilarArticles
 from zhenwei.tokens import SpecialTokens, TextTokenizer
 from zhenwei.training.calibration import Calibration
-from zhenwei.training.card_mark import marked
+from zhenwei.training.card_mark import CardState, card_state, marked
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.scoring import sigmoid
 from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 3
 READABLE = (2, 3)  # 2 knew no calibration
@@ -83,8 +86,15 @@ class Bundle:
         )  # fmt: skip
 
 
-def save_bundle(bundle: Bundle, folder: Path) -> None:
+def save_bundle(bundle: Bundle, folder: Path, *, keep_card: bool = False) -> None:
     """Write a bundle; an older one in its place is replaced when the new one is whole.
+
+    A model card that somebody has edited stays as it is.
+
+    Args:
+        bundle: The detector.
+        folder: Where.
+        keep_card: Whether the card that is there still tells the truth: the detector judges as before.
 
     Raises:
         CheckpointError: If it cannot be written; the older one is left as it was.
@@ -95,6 +105,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         save_weights(weights, place / WEIGHTS)
         write_around(bundle, network, WEIGHTS, place)
         _keep_others(folder, place)
+        _keep_card(folder / CARD, place / CARD, keep_card)
 
 
 def _keep_others(folder: Path, place: Path) -> None:
@@ -106,6 +117,19 @@ def _keep_others(folder: Path, place: Path) -> None:
             shutil.copytree(entry, place / entry.name, symlinks=True)
         else:
             shutil.copy2(entry, place / entry.name, follow_symlinks=False)
+
+
+def _keep_card(old: Path, new: Path, still_true: bool) -> None:
+    """Bring along an older bundle's card where somebody has edited it, or where all that it says still holds."""
+    state = card_state(old)
+    if state is CardState.EDITED and not still_true:
+        logger.warning(
+            "%s: you have edited it, and it stays as you left it; see whether what it says of the scores, the "
+            "threshold and the calibration still holds",
+            old,
+        )
+    if state is CardState.EDITED or (still_true and state is CardState.WHOLE):
+        shutil.copy2(old, new)
 
 
 def write_around(bundle: Bundle, network: DetectorNetwork, model_file: str, place: Path) -> None:
@@ -155,6 +179,11 @@ def find_bundle(path: Path) -> Path:
         if (folder / DESCRIPTION).is_file():
             return folder
     if not path.exists():
+        if path.parts[:1] == ("hf:",):
+            raise CheckpointError(
+                f"hf://{'/'.join(path.parts[1:])}: this takes a folder; expected a run folder or a bundle: a detector "
+                "on the hub is only read, by predict, explain, evaluate and serve"
+            )
         raise CheckpointError(f"{path}: no such folder; expected a run folder or a bundle")
     if (path / SETTINGS).is_file() and (path / "checkpoints").is_dir():
         raise CheckpointError(f"{path}: this run has no best checkpoint yet; it is saved after the first epoch")

@@ -106,7 +106,7 @@ class CardFacts:
     parts: tuple[CardPart, ...]
     scored: tuple[Scored, ...]
     audit: AuditReport | None = None
-    unaudited: str = "the card was written while the detector was trained"
+    unaudited: str = "this is the short card; `zhenwei push` and `zhenwei report RUN --audit` complete it"
 
 
 def facts_of_training(bundle: "Bundle") -> CardFacts:

@@ -41,7 +41,7 @@ def data_section(facts: CardFacts, chinese: float | None) -> str:
 def _part_row(part: CardPart) -> tuple[str, ...]:
     share = "?" if not part.n or part.n_fake is None else f"{part.n_fake / part.n:.1%}"
     first, last = part.times or ("?", "?")
-    return (part.part, _code(part.file), _count(part.n), share, first, last, _code(part.sha256[:16]))
+    return (part.part, _code(part.file), counted(part.n), share, first, last, _code(part.sha256[:16]))
 
 
 def _remarks(part: CardPart) -> Iterator[str]:
@@ -77,7 +77,7 @@ def scores_section(facts: CardFacts) -> str:
 def _about(scored: Scored) -> str:
     """Say how many articles a part has, and how much it flatters the detector."""
     how = "as the detector is used" if scored.as_used else "before calibration and at a threshold of 0.5"
-    text = f"On {_count(scored.n)} articles{_of(scored)}, {_count(scored.n_fake)} of them fake, {how}."
+    text = f"On {counted(scored.n)} articles{_of(scored)}, {counted(scored.n_fake)} of them fake, {how}."
     if scored.flattered:
         text += f" These {' and '.join(scored.flattered)}, so they flatter the detector."
     return text + ("" if scored.part == "test" else " The future will be harder.")
@@ -139,7 +139,8 @@ def _with_interval(value: float, interval: Interval | None) -> str:
     return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
-def _count(value: int | None) -> str:
+def counted(value: int | None) -> str:
+    """Return a number of articles in words for people; `?` where nobody counted."""
     return "?" if value is None else f"{value:,}"
 
 

@@ -11,7 +11,7 @@ import zhenwei
 from zhenwei.training.card_citations import papers
 from zhenwei.training.card_facts import CardFacts, facts_of_training, file_name
 from zhenwei.training.card_header import card_header, is_chinese
-from zhenwei.training.card_tables import audit_section, data_section, scores_section
+from zhenwei.training.card_tables import audit_section, counted, data_section, scores_section
 
 if TYPE_CHECKING:
     from zhenwei.training.bundle import Bundle
@@ -60,7 +60,7 @@ def _what_it_is(bundle: "Bundle") -> str:
     started = "" if config.model.pretrained is None else f" It started from `{file_or_name(config.model.pretrained)}`."
     return (
         f"It reads a {language}post or news article and gives the probability that it is fake, from its wording. "
-        f"Trained by zhenwei on {facts.get('n_train', '?')} articles; {_choice(bundle)}.{started}"
+        f"Trained by zhenwei on {counted(facts.get('n_train'))} articles; {_choice(bundle)}.{started}"
     )
 
 
@@ -70,8 +70,8 @@ def _choice(bundle: "Bundle") -> str:
     if facts.get("fitted"):
         return "it was fitted to them in one go"
     return (
-        f"the weights are those of epoch {facts.get('epoch', '?')}, the best on {facts.get('n_val', '?')} validation "
-        f"articles by `{bundle.config.training.monitor}`"
+        f"the weights are those of epoch {facts.get('epoch', '?')}, the best on {counted(facts.get('n_val'))} "
+        f"validation articles by `{bundle.config.training.monitor}`"
     )
 
 

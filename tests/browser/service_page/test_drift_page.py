@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service_page")]
+pytestmark = pytest.mark.slow
 
 
 def test_every_figure_is_drawn_and_told_in_a_sentence(visit: Any, site: Any) -> None:

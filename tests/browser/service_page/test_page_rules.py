@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service_page")]
+pytestmark = pytest.mark.slow
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 LONG = "https://a.example/" + "x" * 300 + FAKE * 4

@@ -117,8 +117,7 @@ async function lookCloser(judged) {
     }
     if (seen === judged) drawParts();
   };
-  const asked = [];
-  if (about.explains) asked.push(get("explanation", "explain", { text: judged.text }));
+  const asked = [get("explanation", "explain", { text: judged.text })];
   if (about.neighbours) asked.push(get("neighbours", "neighbours", { text: judged.text, k: NEIGHBOURS }));
   drawParts();
   await Promise.all(asked);
@@ -200,7 +199,7 @@ function reviewed(focus) {
 
 function drawParts() {
   const shown = seen !== null && under === null && failure === null;
-  drawPart("words", shown && about.explains, seen?.explanation, swayedNodes);
+  drawPart("words", shown, seen?.explanation, swayedNodes);
   drawPart("known", shown && about.neighbours, seen?.neighbours, knownNodes);
 }
 
