@@ -25,8 +25,7 @@ class Dropout(nn.Dropout):
             return super().forward(inputs)
         numbers = torch.empty(-(-inputs.numel() // 4), dtype=torch.int64).random_(_INT64.min, _INT64.max)
         levels = numbers.view(torch.int16)[: inputs.numel()].view(inputs.shape)
-        keep = (levels >= _LOWEST + dropped).to(inputs.dtype)
-        return inputs * keep.mul_(_LEVELS / (_LEVELS - dropped))
+        return (inputs * (levels >= _LOWEST + dropped)).mul_(_LEVELS / (_LEVELS - dropped))
 
 
 def is_traced() -> bool:
