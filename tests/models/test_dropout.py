@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zhenwei.models.dropout import Dropout
+from zhenwei.models.dropout import Dropout, is_traced
 
 RATE = 0.3
 
@@ -69,3 +69,9 @@ def test_nothing_is_dropped_in_evaluation() -> None:
 
 def test_bf16_stays_bf16() -> None:
     assert Dropout(RATE)(torch.ones(8, 8, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_an_older_torch_that_does_not_tell_of_exports_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.compiler, "is_exporting")
+    assert not is_traced()
+    assert dropped_out((4, 4)).shape == (4, 4)

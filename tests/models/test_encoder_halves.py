@@ -144,3 +144,10 @@ class TestNotCut:
     def test_so_are_halves_that_cannot_be_computed(self, make_encoder: MakeEncoder) -> None:
         model = make_encoder().model
         assert "its layers were not gone through" in str(why_not_equal(model, (model, cut_in_two(model, 1)[1])))
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_one_whose_numbers_hang_on_padding_is_not_cut(layers: int, make_encoder: MakeEncoder) -> None:
+    for kind in ("FNet", "ConvBert"):
+        assert make_encoder(kind, layers).cut() is not None
+    assert make_encoder("FNet", 0).cut() == "its numbers hang on the padding of a text"

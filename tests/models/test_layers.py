@@ -132,6 +132,17 @@ class TestMaskedBiGRU:
                     expected = getattr(theirs, name.replace("_l0", f"_l{depth}{suffix}")).grad
                     torch.testing.assert_close(weight.grad, expected)
 
+    def test_it_gives_the_same_whether_it_is_trained_or_not(self) -> None:
+        torch.manual_seed(0)
+        gru, inputs = MaskedBiGRU(4, 3, 2, dropout=0.0), torch.randn(3, 5, 4)
+        with torch.no_grad():
+            judged = gru(inputs, MASK)
+        assert gru(inputs, MASK).grad_fn is not None
+        torch.testing.assert_close(gru(inputs, MASK)[MASK], judged[MASK], atol=1e-6, rtol=1e-5)
+
+    def test_no_rows_at_all_will_do(self) -> None:
+        assert MaskedBiGRU(4, 3, 1, dropout=0.0)(torch.randn(0, 5, 4), MASK[:0]).shape == (0, 5, 6)
+
     def test_nothing_flows_back_into_padding(self) -> None:
         gru, inputs = MaskedBiGRU(4, 3, 1, dropout=0.0), torch.randn(3, 5, 4, requires_grad=True)
         gru(inputs, MASK)[MASK].sum().backward()

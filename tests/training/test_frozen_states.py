@@ -1,6 +1,7 @@
 """A training that keeps the output of frozen layers goes as one that computes it, whatever is there or missing."""
 
 import logging
+import platform
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ KINDS = {
     "mdfend, ENDEF": {"name": "mdfend", "finetune_layers": 0, "filters": 4, "debias": "endef"},
 }
 GIB = 2**30
+
+MACHINE = platform.node() or "here"
 
 
 @dataclass
@@ -98,7 +101,9 @@ def make_subject(
             fields = network_needs(config.model, training=True)
             parts.append(encode_articles(rows, tokenizer, MAX_LEN, fields=fields, domain_names=DOMAINS))
         augmentation = Augmentation(aug_prob, 3, tokenizer.mask_id) if aug_prob else None
-        return Subject(config, *parts, make_accelerator(precision), tmp_path / "kept", augmentation, tokenizer.pad_id)
+        return Subject(
+            config, *parts, make_accelerator(precision), tmp_path / "kept" / MACHINE, augmentation, tokenizer.pad_id
+        )
 
     return subject
 
@@ -305,9 +310,18 @@ class TestTrouble:
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
+        subject.kept.parent.mkdir()
         subject.kept.write_text("a file")
         assert subject.losses() == subject.losses(keep=False)
         assert f"nothing is kept of train: '{subject.kept}': File exists" in caplog.text
+
+    def test_so_is_a_user_without_a_home(
+        self, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        subject = make_subject("mdfend", frozen_cache_dir="~nobody-of-this-name/kept")
+        assert subject.losses() == subject.losses(keep=False)
+        assert "nothing is kept" in caplog.text
+        assert "set training.frozen_cache_dir or ZHENWEI_CACHE" in caplog.text
 
     def test_so_is_a_disk_that_is_full_from_the_start(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture

@@ -30,4 +30,5 @@ class Dropout(nn.Dropout):
 
 def is_traced() -> bool:
     """Whether a graph of the network is being made, rather than its numbers."""
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None
+    exporting = getattr(torch.compiler, "is_exporting", bool)  # since torch 2.7
+    return torch.compiler.is_compiling() or exporting() or torch._C._get_tracing_state() is not None

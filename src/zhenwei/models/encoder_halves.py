@@ -5,6 +5,8 @@ own, and nothing of it is changed. Whether a model can be cut so is not read off
 """
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -94,27 +96,56 @@ def states_before(first: nn.Module, tokens: Tensor, attended: Tensor) -> Tensor:
 def why_not_equal(model: nn.Module, halves: tuple[nn.Module, nn.Module]) -> str | None:
     """Say why two halves are not the whole, tried on two texts; None where they are."""
     first, second = halves
-    device = next(model.parameters()).device
-    entries = int(model.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-    tokens = torch.arange(2 * _PROBE[0], device=device).view(2, -1) * 7919 % max(entries - 1, 1) + 1  # [2, T]
-    mask = torch.arange(_PROBE[0], device=device) < torch.tensor(_PROBE, device=device)[:, None]  # [2, T]
-    before = [(part, part.training) for part in model.modules()]
-    model.eval()
+    tokens, mask = _probe(model)
     try:
-        whole = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
-        states = states_before(first, tokens, mask.long())
-        both = second(inputs_embeds=states, attention_mask=mask.long()).last_hidden_state[mask]
+        with _evaluating(model):
+            whole = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
+            states = states_before(first, tokens, mask.long())
+            states = states * mask.unsqueeze(-1)  # what is kept has zeros at padding, whatever came out there
+            both = second(inputs_embeds=states, attention_mask=mask.long()).last_hidden_state[mask]
     except Exception as error:  # each kind of model has errors of its own
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
-    finally:
-        for part, training in before:
-            part.training = training
     if whole.shape != both.shape:
         return "its halves do not give what it gives"
     furthest = float((whole - both).abs().max())
     if not furthest <= _TOLERANCE * float(whole.abs().max()):
         return f"its halves give other numbers than it does, by up to {furthest:.2g}"
     return None
+
+
+@torch.no_grad()
+def why_padding_matters(model: nn.Module, states_of: Callable[[Tensor, Tensor], Tensor]) -> str | None:
+    """Say so if a text's states [1, T, D] hang on how far it is padded, as convolutions do; None where they do not."""
+    tokens, mask = _probe(model)
+    tokens, mask = tokens[1:], mask[1:]  # the one that is padded
+    try:
+        with _evaluating(model):
+            padded = states_of(tokens, mask.long())[mask]
+            alone = states_of(tokens[:, : _PROBE[1]], mask[:, : _PROBE[1]].long())[0]
+    except Exception as error:  # each kind of model has errors of its own
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
+    furthest = float((padded - alone).abs().max())
+    return None if furthest <= _TOLERANCE * float(alone.abs().max()) else "its numbers hang on the padding of a text"
+
+
+def _probe(model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the token ids [2, T] and the mask [2, T] of two texts."""
+    device = next(model.parameters()).device
+    entries = int(model.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+    tokens = torch.arange(2 * _PROBE[0], device=device).view(2, -1) * 7919 % max(entries - 1, 1) + 1
+    return tokens, torch.arange(_PROBE[0], device=device) < torch.tensor(_PROBE, device=device)[:, None]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Run no dropout for a while."""
+    before = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
 
 
 def _with_part(module: nn.Module, name: str, part: nn.Module) -> nn.Module:

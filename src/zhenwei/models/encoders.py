@@ -1,6 +1,7 @@
 """Whole pretrained encoders, of which the last layers train and the others are frozen; and who reads tokens how."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -11,7 +12,7 @@ from zhenwei.config.model import PUBLISHED_EMB_DIM
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
-from zhenwei.models.encoder_halves import cut_in_two, layer_stack, states_before, why_not_equal
+from zhenwei.models.encoder_halves import cut_in_two, layer_stack, states_before, why_not_equal, why_padding_matters
 from zhenwei.models.interface import DetectorNetwork, TokenEncoder
 from zhenwei.models.pretrained import check_fit, check_positions, empty_encoder, load_encoder
 from zhenwei.models.registry import Vocabulary
@@ -75,7 +76,9 @@ class PretrainedEncoder(TokenEncoder):
         """Make ready for `frozen_states` and `from_frozen`; where that cannot be, or would spare nothing, say why."""
         if self.finetune_layers == "all":
             return "all of it trains"
-        if self.finetune_layers == 0 or self._halves is not None:
+        if self.finetune_layers == 0:
+            return why_padding_matters(self.model, self.frozen_states)
+        if self._halves is not None:
             return None
         if self.finetune_layers == self.model.config.num_hidden_layers:  # type: ignore[union-attr]
             return "all of its layers train"
@@ -84,6 +87,7 @@ class PretrainedEncoder(TokenEncoder):
         except ValueError as error:
             return str(error)
         problem = why_not_equal(self.model, halves)
+        problem = problem or why_padding_matters(self.model, partial(states_before, halves[0]))
         if problem is None:
             self._halves = halves
         return problem

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_CACHED = 2**21  # numbers, 8 MB
-
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
@@ -41,31 +39,25 @@ class BiGRUFunction(torch.autograd.Function):
         """Read all rows."""
         _, steps, rows, _ = inputs.shape
         hidden, low = w_hh.shape[-1], inputs.dtype
-        training = any(ctx.needs_input_grad)
-        states = w_hh.new_empty(2, steps + 1, rows, hidden)
+        gates = _product(inputs, w_ih, b_ih).to(w_hh.dtype)  # [2, T, B, 3H]; becomes r, z, n in place
+        states = gates.new_empty(2, steps + 1, rows, hidden)
         states[:, 0] = 0
-        heard = w_hh.new_empty(2, steps if training else 0, rows, hidden)  # what the state says to n, before the reset
+        heard = gates.new_empty(2, steps, rows, hidden)  # what the state says to n, before the reset
         weight, bias = w_hh.to(low).transpose(1, 2), b_hh.to(low).unsqueeze(1)  # [2, H, 3H], [2, 1, 3H]
         said = inputs.new_empty(2, rows, 3 * hidden)
-        state, kept = _steps(states), _steps(heard)
-        # The gates of all steps are needed to walk back; otherwise a part that stays in the processor's cache will do.
-        stride = steps if training else max(1, _CACHED // said.numel())
-        for start in range(0, steps, stride):
-            gates = _product(inputs[:, start : start + stride], w_ih, b_ih).to(w_hh.dtype)  # becomes r, z, n in place
-            reset, update, new = (_steps(part) for part in _parts(gates))
-            reset_update = _steps(gates[..., : 2 * hidden])
-            for t, step in enumerate(range(start, min(start + stride, steps))):
-                torch.baddbmm(bias, state[step].to(low), weight, out=said)
-                reset_update[t].add_(said[..., : 2 * hidden]).sigmoid_()
-                new[t].addcmul_(reset[t], said[..., 2 * hidden :]).tanh_()
-                torch.lerp(new[t], state[step], update[t], out=state[step + 1])
-                if step < len(keep):
-                    state[step + 1][1].mul_(keep[step])
-                if training:
-                    kept[step].copy_(said[..., 2 * hidden :])
-        if training:
-            ctx.save_for_backward(inputs, w_ih, w_hh, gates, heard, states)
-            ctx.keep = keep
+        said_rz, said_n = said[..., : 2 * hidden], said[..., 2 * hidden :]
+        reset, update, new = (_steps(part) for part in _parts(gates))
+        reset_update, kept, state = _steps(gates[..., : 2 * hidden]), _steps(heard), _steps(states)
+        for t in range(steps):
+            torch.baddbmm(bias, state[t].to(low), weight, out=said)
+            reset_update[t].add_(said_rz).sigmoid_()
+            new[t].addcmul_(reset[t], said_n).tanh_()
+            torch.lerp(new[t], state[t], update[t], out=state[t + 1])
+            if t < len(keep):
+                state[t + 1][1].mul_(keep[t])
+            kept[t].copy_(said_n)
+        ctx.save_for_backward(inputs, w_ih, w_hh, gates, heard, states)
+        ctx.keep = keep
         return states[:, 1:]
 
     @staticmethod

@@ -11,9 +11,10 @@ class MaskedBiGRU(nn.Module):
     """Stacked bidirectional GRU (Cho et al., EMNLP 2014) that reads every row as if it had no padding.
 
     The backward direction waits at padding with a state of zero, so that no packing is needed: on a CPU, packed
-    sequences take about three times as long as padded ones. There, both directions go together (`BiGRUFunction`);
-    elsewhere, and where the network is compiled or exported, they are two layers of PyTorch, the second of which reads
-    each row reversed within its own length. Both ways give the same numbers but for rounding.
+    sequences take about three times as long as padded ones. There, both directions are trained together
+    (`BiGRUFunction`, which passes by the hooks of the inner layers); elsewhere, where nothing is trained, and where the
+    network is compiled or exported, they are two layers of PyTorch, the second of which reads each row reversed within
+    its own length. Both ways give the same numbers but for rounding.
     """
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
@@ -33,7 +34,7 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
-        together = inputs.device.type == "cpu" and not is_traced()
+        together = inputs.device.type == "cpu" and self._trains(inputs) and not is_traced()
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
         outputs = inputs
@@ -44,6 +45,11 @@ class MaskedBiGRU(nn.Module):
             else:
                 outputs = _read_apart(layer_inputs, mirror, ahead, back)
         return outputs
+
+    def _trains(self, inputs: Tensor) -> bool:
+        """Whether gradients will be asked for."""
+        needed = inputs.requires_grad or any(weight.requires_grad for weight in self.parameters())
+        return torch.is_grad_enabled() and needed and len(inputs) > 0
 
 
 def mirrored_positions(mask: Tensor) -> Tensor:

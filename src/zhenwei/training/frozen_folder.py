@@ -16,10 +16,13 @@ SPARE = 2**30  # bytes of a disk that are left to others
 
 
 def cache_folder() -> Path:
-    """Return where stores are kept unless the settings say otherwise: below ZHENWEI_CACHE, else the user's cache."""
-    own = os.environ.get("ZHENWEI_CACHE")
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(own) if own else caches / "zhenwei").expanduser() / "frozen"
+    """Return where stores are kept unless the settings say otherwise: below ZHENWEI_CACHE, else the user's cache.
+
+    Raises:
+        RuntimeError: If that would be the user's home, and there is none.
+    """
+    caches = os.environ.get("ZHENWEI_CACHE") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/zhenwei"
+    return Path(caches).expanduser() / "frozen"
 
 
 class StoreFolder:
@@ -100,7 +103,7 @@ class StoreFolder:
                 break
             if folder.name in others:
                 continue
-            with suppress(Timeout), self.filling(folder.name).acquire(timeout=0):
+            with suppress(Timeout, OSError), self.filling(folder.name).acquire(timeout=0):
                 _remove(folder)
                 del sizes[folder]
         return max(min(wanted, self.bound - sum(sizes.values()), self._free()), 0)

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_UNCHANGED = 0.1  # where augmentation leaves fewer articles than this as they are, nothing is gained by keeping
 _QUIET_SECONDS = 60.0
+_PATIENCE = 300  # seconds; processes that wait for each other are given up after ten minutes
 T = TypeVar("T")
 
 
@@ -62,9 +63,12 @@ def keep_frozen_states(
     if problem is not None:
         logger.info("the outputs of the encoder's frozen layers are not kept: %s", problem)
         return {}
-    path = Path(training.frozen_cache_dir).expanduser() if training.frozen_cache_dir else cache_folder()
-    if processes_here(accelerator.num_processes) < accelerator.num_processes:
-        path = path / platform.node()  # machines that share a disk would wait for each other's locks
+    try:
+        path = Path(training.frozen_cache_dir).expanduser() if training.frozen_cache_dir else cache_folder()
+    except RuntimeError as error:  # a user without a home, as in some containers
+        logger.warning("frozen layers: nothing is kept: %s set training.frozen_cache_dir or ZHENWEI_CACHE", error)
+        return {}
+    path = path / (platform.node() or "here")  # machines that share a disk must not remove what others have mapped
     keeper = _Keeper(encoder, path, bound, course.pad_id, accelerator)
     parts = {"val": val}
     if _worth_keeping(course):
@@ -86,7 +90,7 @@ class _Keeper:
         weights = weights_digest(self.encoder)
         keys = {part: self._key(weights, articles) for part, articles in parts.items()}
         kept = {}
-        for part, articles in parts.items():
+        for part, articles in sorted(parts.items(), key=lambda item: len(item[1])):  # the small part surely has room
             states = self._keep_part(part, articles, keys[part], [*keys.values()])
             if states is not None:
                 kept[part] = states
@@ -124,15 +128,15 @@ class _Keeper:
         """Make or open a store and check it, keeping others from filling it; or say why that cannot be."""
         try:
             folder = StoreFolder(self.path, self.bound)
-            held.enter_context(_acquired(folder.filling(key)))
+            held.enter_context(_acquired(folder.filling(key), alone=self.accelerator.num_processes == 1))
             store = folder.store(key, articles.lengths, self.encoder.features, keys)
             if store is None:
                 return None, f"there is no room in '{self.path}'"
             if damaged := store.check():
                 logger.warning("'%s': %d damaged blocks are computed again", store.folder, damaged)
             return store, None
-        except OSError as error:
-            return None, f"'{error.filename or self.path}': {reason_of(error)}"
+        except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
+            return None, _told(error, self.path)
 
     def _opened(self, articles: EncodedArticles, key: str) -> tuple[FrozenStore | None, str | None]:
         """Open the store that another process has made just now; or say why that cannot be."""
@@ -141,8 +145,8 @@ class _Keeper:
             if layout is None:
                 return None, f"'{self.path / key}' is not seen by every process"
             return FrozenStore(self.path / key, layout), None
-        except OSError as error:
-            return None, f"'{error.filename or self.path}': {reason_of(error)}"
+        except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
+            return None, _told(error, self.path)
 
     def _fill(self, part: str, states: FrozenStates) -> str | None:
         """Compute and write this process's share of the blocks that are missing; or say why not all of them."""
@@ -233,13 +237,24 @@ def _reads_frozen_states(network: DetectorNetwork, course: Course) -> bool:
     return bool(logits.isnan().any())
 
 
-def _acquired(lock: FileLock) -> Any:
-    """Take a lock, and say so where that takes long."""
+def _acquired(lock: FileLock, alone: bool) -> Any:
+    """Take a lock, and say so where that takes long; where other processes wait for this one, not for ever.
+
+    Raises:
+        Timeout: An OSError: it is held for too long.
+    """
     try:
         return lock.acquire(timeout=0)
     except Timeout:
         logger.info("another process computes the same frozen states: waiting for it")
-        return lock.acquire()
+        return lock.acquire(timeout=-1 if alone else _PATIENCE)
+
+
+def _told(error: OSError | NotImplementedError, path: Path) -> str:
+    """Say what the system refused."""
+    if isinstance(error, Timeout):
+        return f"another process has been filling '{path}' for {_PATIENCE} seconds"
+    return f"'{error.filename or path}': {reason_of(error)}" if isinstance(error, OSError) else f"'{path}': {error}"
 
 
 def _from_all(accelerator: Accelerator, value: T) -> list[T]:
