@@ -1,22 +1,17 @@
 """The bundle: what is shipped of a training, to be loaded anywhere; no pickle in it."""
 
-import json
 import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as arrays_to_bytes
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 
 import zhenwei
 from zhenwei.config import Config
@@ -26,17 +21,17 @@ from zhenwei.news.digests import file_digest
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.similar import SimilarArticles
 from zhenwei.tokens import SpecialTokens, TextTokenizer
+from zhenwei.training.bundle_description import FORMAT_VERSION, read_description
 from zhenwei.training.calibration import Calibration
 from zhenwei.training.card_mark import CardState, card_state, marked
 from zhenwei.training.model_card import model_card
 from zhenwei.training.reader import LearnedFields, Reader
 from zhenwei.training.scoring import sigmoid
-from zhenwei.training.whole_folder import surviving_folder, whole_folder, write_whole
+from zhenwei.training.weights import load_weights, save_weights, write_json
+from zhenwei.training.whole_folder import surviving_folder, whole_folder
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 3
-READABLE = (2, 3)  # 2 knew no calibration
 LABELS = ("real", "fake")
 SIMILAR = "similar.safetensors"  # only where known articles were asked for
 WEIGHTS, TOKENIZER, DESCRIPTION, SETTINGS = "model.safetensors", "tokenizer.json", "detector.json", "config.json"
@@ -224,7 +219,7 @@ def load_around(folder: Path, model_file: str, build: Callable[[Config, Vocabula
     for name in (SETTINGS, TOKENIZER, model_file):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
-    description = _read_description(folder, (model_file, TOKENIZER, SETTINGS))
+    description = read_description(folder / DESCRIPTION, (model_file, TOKENIZER, SETTINGS), SIMILAR)
     for name, expected in description["sha256"].items():
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
@@ -276,93 +271,3 @@ def _learned_fields(description: dict[str, Any]) -> LearnedFields:
         return LearnedFields(names, size, EmotionExtractor.from_dict(emotion))
     except ConfigError as error:  # another lexicon or jieba: articles that bring their vector can be judged still
         return LearnedFields(names, size, emotion_problem=str(error))
-
-
-def _read_description(folder: Path, hashed: tuple[str, ...]) -> dict[str, Any]:
-    """Read detector.json and check that this version understands it, and that it has the digests of these files."""
-    path = folder / DESCRIPTION
-    try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = description["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: damaged or foreign: {type(error).__name__}: {error}") from None
-    if version not in READABLE:
-        raise CheckpointError(
-            f"{path}: bundle format {version}, saved by zhenwei {description.get('zhenwei_version')}; "
-            f"this is zhenwei {zhenwei.__version__}, which reads formats {' and '.join(map(str, READABLE))}; "
-            "train the detector again, or use it with that version"
-        )
-    digests = f"the digests of {', '.join(hashed)}"
-    checks: list[_Check] = [("sha256", digests, partial(_are_digests, hashed)), *_EXPECTED]
-    for name, expected, good in checks:
-        if name not in description:
-            raise CheckpointError(f"{path}: damaged or foreign: it has no '{name}'")
-        if not good(description[name]):
-            found = json.dumps(description[name], ensure_ascii=False)[:100]
-            raise CheckpointError(f"{path}: damaged or foreign: {name}: found {found}; expected {expected}")
-    return description
-
-
-def _is_probability(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0  # not nan either
-
-
-def _is_list_of_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
-
-
-def _are_digests(names: tuple[str, ...], value: Any) -> bool:
-    return isinstance(value, dict) and {*value} - {SIMILAR} == {*names}
-
-
-_Check = tuple[str, str, Callable[[Any], bool]]
-
-# What detector.json must hold beside its version and the digests, in words and as a check.
-_EXPECTED: tuple[_Check, ...] = (
-    ("threshold", "a number from 0 to 1", _is_probability),
-    ("calibration", "an object or null", lambda value: value is None or isinstance(value, dict)),
-    ("special_tokens", "an object", lambda value: isinstance(value, dict)),
-    ("encoder", "an object or null", lambda value: value is None or isinstance(value, dict)),
-    ("domain_names", "a list of names", _is_list_of_names),
-    ("emotion_size", "a length", lambda value: type(value) is int and value >= 0),
-    ("emotion", "an object or null", lambda value: value is None or isinstance(value, dict)),
-    ("facts", "an object", lambda value: isinstance(value, dict)),
-)
-
-
-def load_weights(network: torch.nn.Module, path: Path, *further: Path) -> None:
-    """Fill a network with saved weights, of one file or of several together.
-
-    Raises:
-        CheckpointError: If the file is damaged, or its weights are not those of this network.
-    """
-    try:
-        weights = load_file(path)
-        for other in further:
-            weights |= load_file(other)
-        network.load_state_dict(weights)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from None
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path}: these weights are not of this network: {reason}") from None
-
-
-def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write tensors as safetensors.
-
-    The library's own `save_file` hides the file from everybody but its owner, and the system's errors in its own.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
-    path.write_bytes(to_bytes(tensors))
-
-
-def write_json(value: Any, path: Path) -> None:
-    """Write readable JSON, whole or not at all: beside, then renamed into place.
-
-    Raises:
-        OSError: If it cannot be written; an older file is left as it was.
-    """
-    write_whole(json.dumps(value, indent=2, ensure_ascii=False) + "\n", path)

@@ -19,7 +19,7 @@ import zhenwei
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, TrainingError
 from zhenwei.models import DetectorNetwork
-from zhenwei.training.bundle import load_weights, save_weights, write_json
+from zhenwei.training.weights import load_weights, save_weights, write_json
 from zhenwei.training.whole_folder import whole_folder
 
 logger = logging.getLogger(__name__)

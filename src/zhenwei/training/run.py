@@ -18,7 +18,7 @@ from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
-from zhenwei.training.bundle import Bundle, load_bundle, save_bundle, write_json
+from zhenwei.training.bundle import Bundle, load_bundle, save_bundle
 from zhenwei.training.calibrating import Judgements, calibrate
 from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load_checkpoint
 from zhenwei.training.cross_fitting import cross_fitted
@@ -31,6 +31,7 @@ from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import PreparedData, prepare_data
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.run_log import RunLog
+from zhenwei.training.weights import write_json
 
 logger = logging.getLogger(__name__)
 

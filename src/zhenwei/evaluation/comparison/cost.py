@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zhenwei.evaluation.own_processes import peak_memory
-from zhenwei.training.bundle import write_json
+from zhenwei.training.weights import write_json
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.comparison.entries import Entry
 from zhenwei.evaluation.comparison.same_articles import SourceFile
-from zhenwei.training.bundle import write_json
 from zhenwei.training.checkpoints import check_same_run
+from zhenwei.training.weights import write_json
 from zhenwei.training.whole_folder import reason_of
 
 PLAN, RUNS, LOCK = "plan.json", "runs", ".lock"

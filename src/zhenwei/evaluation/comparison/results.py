@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zhenwei.evaluation.comparison.records import Comparison
 from zhenwei.evaluation.comparison.table import csv_rows, markdown
-from zhenwei.training.bundle import write_json
+from zhenwei.training.weights import write_json
 from zhenwei.training.whole_folder import write_whole
 
 

@@ -32,8 +32,8 @@ from zhenwei.evaluation.tuning.study import (
 )
 from zhenwei.evaluation.tuning.trials import TRIALS, Search, work, work_aloud
 from zhenwei.news.digests import file_digest
-from zhenwei.training.bundle import write_json
 from zhenwei.training.preparation import find_parts
+from zhenwei.training.weights import write_json
 from zhenwei.training.whole_folder import write_whole
 
 BEST, TABLE = "best.json", "trials.csv"
