@@ -96,6 +96,20 @@ class TestRoundTrip:
 
 
 class TestWhatIsShared:
+    def test_a_graph_of_an_older_export_goes_without_what_it_tells_of_its_maker(
+        self, hub: "LocalHub", own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from zhenwei.inference import onnx_export_graph  # noqa: PLC0415
+        from zhenwei.inference.onnx_export import export_onnx  # noqa: PLC0415
+
+        monkeypatch.setattr(onnx_export_graph, "clear_traces", lambda model: None)  # as it once was
+        export_onnx(own_run, tmp_path / "exported")
+        assert b"stack_trace" in (tmp_path / "exported/model.onnx").read_bytes()
+        exported = Detector.load(tmp_path / "exported")
+        exported.push_to_hub(NAME)
+        assert b"stack_trace" not in hub.files(NAME)["model.onnx"]
+        assert Detector.from_hub(NAME).predict(TEXTS) == exported.predict(TEXTS)
+
     def test_what_merely_lies_in_the_folder_stays_here(self, hub: "LocalHub", own_bundle: Path) -> None:
         (own_bundle / "optimizer.pkl").write_bytes(b"\x80\x04.")
         (own_bundle / "notes.txt").write_text("call the editor")

@@ -9,6 +9,7 @@ from typing import Any
 
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.onnx_export_card import export_section
+from zhenwei.inference.onnx_export_traces import has_traces, without_traces
 from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
 from zhenwei.training.bundle import CARD, DESCRIPTION, GRAPH, SETTINGS, SIMILAR, TOKENIZER, WEIGHTS
@@ -42,13 +43,17 @@ def shared_files(bundle: Bundle, folder: Path, *, known_articles: bool, device: 
         device: On which the detector is judged for its model card.
 
     Raises:
-        CheckpointError: If the folder no longer holds what was loaded.
+        CheckpointError: If the folder no longer holds what was loaded, or its graph names folders of this machine and
+            `onnx`, which would take them out, is not installed.
     """
     description = checked_description(bundle, folder)
     settings = _encoded(without_places(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))))
     model = GRAPH if GRAPH in description["sha256"] else WEIGHTS
     contents: dict[str, bytes | Path] = {model: folder / model, TOKENIZER: folder / TOKENIZER, SETTINGS: settings}
-    digests = description["sha256"] | {SETTINGS: sha256(settings).hexdigest()}
+    if model == GRAPH and has_traces(folder / GRAPH):
+        contents[GRAPH] = _cleared(folder / GRAPH)
+    changed = {name: sha256(told).hexdigest() for name, told in contents.items() if isinstance(told, bytes)}
+    digests = description["sha256"] | changed
     if SIMILAR in digests and known_articles:
         contents[SIMILAR] = folder / SIMILAR
     elif SIMILAR in digests:
@@ -105,6 +110,17 @@ def _card(bundle: Bundle, folder: Path, device: str) -> tuple[bytes, CardState]:
     if "export" in bundle.facts:
         card += export_section(bundle.facts["export"])
     return marked(card, whole=True).encode("utf-8", "replace"), CardState.WHOLE
+
+
+def _cleared(graph: Path) -> bytes:
+    """Return a graph of an older export without the folders that it names."""
+    try:
+        return without_traces(graph)
+    except ImportError:
+        raise CheckpointError(
+            f"{graph}: names folders of the machine that exported it; export it again, or install what takes them out: "
+            'pip install "zhenwei[export]"'
+        ) from None
 
 
 def _encoded(value: Any) -> bytes:
