@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +48,14 @@ def made(tmp_path: Path, make_posts: Callable[..., Rows], tiny_settings: Callabl
     return tmp_path / "run"
 
 
+def trained_again(made: Path) -> Path:
+    """Return a new run with the same settings, on what is in the folder of data by now."""
+    settings = load_bundle(made).config.model_dump(mode="json")
+    settings["output"]["dir"] = str(made.parent / "again")
+    Trainer(settings).train()
+    return made.parent / "again"
+
+
 def card_file(run: Path) -> Path:
     return run / "checkpoints" / "best" / "README.md"
 
@@ -76,6 +85,21 @@ class TestCompleting:
     def test_a_val_that_calibrated_it_flatters_it(self, made: Path) -> None:
         recalibrate(made, on="val")
         assert "These chose the threshold and the calibration" in complete_card(load_bundle(made), rounds=100)
+
+    def test_a_test_that_calibrated_it_flatters_it(self, made: Path, make_posts: Callable[..., Rows]) -> None:
+        rows = unlike(make_posts(120, 7), 7)
+        test = made.parent / "data" / "test.json"
+        test.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        again = trained_again(made)
+        recalibrate(again, on=test)
+        card = complete_card(load_bundle(again), rounds=100)
+        assert "articles of test, 45 of them fake, as the detector is used. These chose the threshold and the" in card
+
+    def test_a_copy_of_val_is_flattered_as_val_is(self, made: Path) -> None:
+        shutil.copy(made.parent / "data" / "val.json", made.parent / "data" / "test.json")
+        again = trained_again(made)
+        recalibrate(again, on="val")
+        assert complete_card(load_bundle(again), rounds=100).count("These chose the threshold") == 2
 
     @pytest.mark.parametrize("on", ["none", "train"])
     def test_a_val_that_chose_nothing_does_not(self, made: Path, on: Literal["none", "train"]) -> None:

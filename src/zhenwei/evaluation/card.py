@@ -173,10 +173,11 @@ def _scored(bundle: Bundle, part: str, found: Assessment) -> Scored:
 
 def _flattered(bundle: Bundle, part: str) -> tuple[str, ...]:
     """Say what a part chose of the detector that it judges."""
-    if part != "val":
-        return ()
-    chose = [] if bundle.facts.get("fitted") else [CHOSE_EPOCH]
-    if bundle.calibration is not None and "val" in bundle.calibration.fitted_on.split("; "):
+    files = bundle.facts.get("files") or {}
+    digest = files[part]["sha256"]
+    same = {name for name, each in files.items() if each["sha256"] == digest}  # a test may be a copy of val
+    chose = [CHOSE_EPOCH] if "val" in same and not bundle.facts.get("fitted") else []
+    if bundle.calibration is not None and not same.isdisjoint(bundle.calibration.fitted_on.split("; ")):
         chose.append(CALIBRATED)
     return tuple(chose)
 
