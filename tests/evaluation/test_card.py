@@ -116,6 +116,17 @@ class TestCompleting:
         assert "before calibration" in card
         assert "95% intervals" not in card
 
+    def test_near_duplicates_of_other_training_articles_say_nothing(
+        self, made: Path, make_posts: Callable[..., Rows]
+    ) -> None:
+        bundle = load_bundle(made)
+        assert "near-duplicate among the training articles" in complete_card(bundle, rounds=100)
+        train = made.parent / "data" / "train.json"
+        train.write_text(json.dumps(make_posts(40, 9), ensure_ascii=False), encoding="utf-8")
+        card = complete_card(bundle, rounds=100)
+        assert "95% intervals" in card
+        assert "near-duplicate among the training articles" not in card
+
     def test_another_audit_and_another_file_s_scores_say_nothing(self, made: Path, data_folder: Path) -> None:
         bundle = load_bundle(made)
         other = audit_files({part: data_folder / f"{part}.json" for part in ("train", "val")})

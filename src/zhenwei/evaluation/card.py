@@ -117,7 +117,7 @@ def _facts(
     short = facts_of_training(bundle)
     part_of = {str(path): part for part, path in files.items()}
     by_part = {part_of[each.file]: each for each in assessments if each.file in part_of}
-    scored = tuple(_scored(bundle, part, by_part[part]) for part in ("val", "test") if part in by_part)
+    scored = tuple(_scored(bundle, part, by_part[part], "train" in files) for part in ("val", "test") if part in by_part)
     audited = None if audit is None else {part.name: part.sha256 for part in audit.parts}
     remembered = {part: each["sha256"] for part, each in (bundle.facts.get("files") or {}).items()}
     if audit is not None and audited == remembered:
@@ -156,16 +156,16 @@ def _read(part: CardPart, path: Path) -> CardPart:
     )
 
 
-def _scored(bundle: Bundle, part: str, found: Assessment) -> Scored:
-    """Return what a card says of an assessment."""
+def _scored(bundle: Bundle, part: str, found: Assessment, train_unchanged: bool) -> Scored:
+    """Return what a card says of an assessment; of near-duplicates, only if they are of what the detector learned."""
     clean = None
-    if found.clean is not None and found.clean["n"] and found.clean["scores"]["macro_f1"] is not None:
+    if train_unchanged and found.clean is not None and found.clean["n"] and found.clean["scores"]["macro_f1"] is not None:
         clean = (found.clean["n"], found.clean["scores"]["macro_f1"], found.clean["intervals"].get("macro_f1"))
     return Scored(
         part, found.n, found.n_fake, found.scores, found.intervals,
         as_used=True,
         flattered=_flattered(bundle, part),
-        near=None if found.overlap is None else found.overlap.near,
+        near=found.overlap.near if train_unchanged and found.overlap is not None else None,
         clean=clean,
         worst=_worst(found),
     )  # fmt: skip
