@@ -19,6 +19,7 @@ from zhenwei.evaluation.recalibration import recalibrate
 from zhenwei.evaluation.report.report_run import report_run
 from zhenwei.inference.known_articles import add_known_articles, remove_known_articles
 from zhenwei.news.audit.audit import audit_files
+from zhenwei.news.digests import file_digest
 from zhenwei.training import load_bundle
 from zhenwei.training.card_mark import CardState, card_state
 
@@ -58,6 +59,10 @@ def trained_again(made: Path) -> Path:
 
 def card_file(run: Path) -> Path:
     return run / "checkpoints" / "best" / "README.md"
+
+
+def described(run: Path) -> str:
+    return file_digest(run / "checkpoints" / "best" / "detector.json")
 
 
 class TestCompleting:
@@ -154,7 +159,7 @@ class TestWriting:
 
     def test_one_that_somebody_edited_stays(self, made: Path) -> None:
         card_file(made).write_text("# Mine\n", encoding="utf-8")
-        assert not write_card(load_bundle(made), card_file(made).parent, [], None)
+        assert not write_card(load_bundle(made), card_file(made).parent, [], None, described(made))
         assert card_file(made).read_text(encoding="utf-8") == "# Mine\n"
 
     def test_a_new_calibration_makes_it_short_again(self, made: Path) -> None:
@@ -182,7 +187,14 @@ class TestWriting:
 
     def test_a_run_that_is_being_written_is_left_alone(self, made: Path) -> None:
         with FileLock(made / ".lock"), pytest.raises(CheckpointError, match="another process is writing this run"):
-            write_card(load_bundle(made), card_file(made).parent, [], None)
+            write_card(load_bundle(made), card_file(made).parent, [], None, described(made))
+
+    def test_a_detector_that_was_replaced_meanwhile_gets_no_card_of_the_old_one(self, made: Path) -> None:
+        judged, bundle = described(made), load_bundle(made)
+        recalibrate(made, on="none")
+        with pytest.raises(CheckpointError, match="holds another detector by now than the one that was judged"):
+            write_card(bundle, card_file(made).parent, [], None, judged)
+        assert card_state(card_file(made)) is CardState.SHORT
 
     def test_the_bundle_is_the_same_detector_still(self, made: Path) -> None:
         before = (card_file(made).parent / "detector.json").read_bytes()
