@@ -92,9 +92,7 @@ class TestFolder:
         assert export["parity"]["largest"] <= export["limit"] == 1e-4
 
     @pytest.mark.slow
-    def test_its_graph_names_no_folder_of_this_machine(
-        self, tiny_run: Path, in_int8: Export, tmp_path: Path
-    ) -> None:
+    def test_its_graph_names_no_folder_of_this_machine(self, tiny_run: Path, in_int8: Export, tmp_path: Path) -> None:
         whole = export_onnx(tiny_run, tmp_path / "float32")
         for folder in (whole.folder, in_int8.folder):
             content = (folder / "model.onnx").read_bytes()

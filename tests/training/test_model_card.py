@@ -47,7 +47,7 @@ class TestOfATraining:
 
     def test_it_says_what_it_does_not_know(self, bundle: Bundle) -> None:
         card = model_card(bundle)
-        assert "Not audited: this is the short card; `zhenwei push` and" in card
+        assert "Not audited: this card was written right after the training, before anybody looked;" in card
         assert (
             "before calibration and at a threshold of 0.5. These chose the epoch, so they flatter the detector." in card
         )
