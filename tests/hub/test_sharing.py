@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from zhenwei import Detector
+from zhenwei.errors import CheckpointError
 from zhenwei.inference.known_articles import add_known_articles
 from zhenwei.training.bundle import save_bundle
 from zhenwei.training.card_mark import CardState, state_of
@@ -109,6 +111,10 @@ class TestWhatIsShared:
         export_onnx(own_run, tmp_path / "exported")
         assert b"stack_trace" in (tmp_path / "exported/model.onnx").read_bytes()
         exported = Detector.load(tmp_path / "exported")
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "onnx", None)  # the extra is not installed
+            with pytest.raises(CheckpointError, match="names folders of the machine that exported it; export it again"):
+                exported.push_to_hub(NAME)
         exported.push_to_hub(NAME)
         assert b"stack_trace" not in hub.files(NAME)["model.onnx"]
         assert Detector.from_hub(NAME).predict(TEXTS) == exported.predict(TEXTS)
