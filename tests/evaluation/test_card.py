@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from zhenwei.evaluation.recalibration import recalibrate
 from zhenwei.evaluation.report.report_run import report_run
 from zhenwei.inference.known_articles import add_known_articles, remove_known_articles
 from zhenwei.news.audit.audit import audit_files
+from zhenwei.news.digests import file_digest
 from zhenwei.training import load_bundle
 from zhenwei.training.card_mark import CardState, card_state
 
@@ -47,8 +49,20 @@ def made(tmp_path: Path, make_posts: Callable[..., Rows], tiny_settings: Callabl
     return tmp_path / "run"
 
 
+def trained_again(made: Path) -> Path:
+    """Return a new run with the same settings, on what is in the folder of data by now."""
+    settings = load_bundle(made).config.model_dump(mode="json")
+    settings["output"]["dir"] = str(made.parent / "again")
+    Trainer(settings).train()
+    return made.parent / "again"
+
+
 def card_file(run: Path) -> Path:
     return run / "checkpoints" / "best" / "README.md"
+
+
+def described(run: Path) -> str:
+    return file_digest(run / "checkpoints" / "best" / "detector.json")
 
 
 class TestCompleting:
@@ -77,6 +91,21 @@ class TestCompleting:
         recalibrate(made, on="val")
         assert "These chose the threshold and the calibration" in complete_card(load_bundle(made), rounds=100)
 
+    def test_a_test_that_calibrated_it_flatters_it(self, made: Path, make_posts: Callable[..., Rows]) -> None:
+        rows = unlike(make_posts(120, 7), 7)
+        test = made.parent / "data" / "test.json"
+        test.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        again = trained_again(made)
+        recalibrate(again, on=test)
+        card = complete_card(load_bundle(again), rounds=100)
+        assert "articles of test, 45 of them fake, as the detector is used. These chose the threshold and the" in card
+
+    def test_a_copy_of_val_is_flattered_as_val_is(self, made: Path) -> None:
+        shutil.copy(made.parent / "data" / "val.json", made.parent / "data" / "test.json")
+        again = trained_again(made)
+        recalibrate(again, on="val")
+        assert complete_card(load_bundle(again), rounds=100).count("These chose the threshold") == 2
+
     @pytest.mark.parametrize("on", ["none", "train"])
     def test_a_val_that_chose_nothing_does_not(self, made: Path, on: Literal["none", "train"]) -> None:
         recalibrate(made, on=on, folds=None if on == "none" else 2)
@@ -91,6 +120,17 @@ class TestCompleting:
         assert "Not audited: its files are no longer at hand as they were" in card
         assert "before calibration" in card
         assert "95% intervals" not in card
+
+    def test_near_duplicates_of_other_training_articles_say_nothing(
+        self, made: Path, make_posts: Callable[..., Rows]
+    ) -> None:
+        bundle = load_bundle(made)
+        assert "near-duplicate among the training articles" in complete_card(bundle, rounds=100)
+        train = made.parent / "data" / "train.json"
+        train.write_text(json.dumps(make_posts(40, 9), ensure_ascii=False), encoding="utf-8")
+        card = complete_card(bundle, rounds=100)
+        assert "95% intervals" in card
+        assert "near-duplicate among the training articles" not in card
 
     def test_another_audit_and_another_file_s_scores_say_nothing(self, made: Path, data_folder: Path) -> None:
         bundle = load_bundle(made)
@@ -119,7 +159,7 @@ class TestWriting:
 
     def test_one_that_somebody_edited_stays(self, made: Path) -> None:
         card_file(made).write_text("# Mine\n", encoding="utf-8")
-        assert not write_card(load_bundle(made), card_file(made).parent, [], None)
+        assert not write_card(load_bundle(made), card_file(made).parent, [], None, described(made))
         assert card_file(made).read_text(encoding="utf-8") == "# Mine\n"
 
     def test_a_new_calibration_makes_it_short_again(self, made: Path) -> None:
@@ -147,7 +187,14 @@ class TestWriting:
 
     def test_a_run_that_is_being_written_is_left_alone(self, made: Path) -> None:
         with FileLock(made / ".lock"), pytest.raises(CheckpointError, match="another process is writing this run"):
-            write_card(load_bundle(made), card_file(made).parent, [], None)
+            write_card(load_bundle(made), card_file(made).parent, [], None, described(made))
+
+    def test_a_detector_that_was_replaced_meanwhile_gets_no_card_of_the_old_one(self, made: Path) -> None:
+        judged, bundle = described(made), load_bundle(made)
+        recalibrate(made, on="none")
+        with pytest.raises(CheckpointError, match="holds another detector by now than the one that was judged"):
+            write_card(bundle, card_file(made).parent, [], None, judged)
+        assert card_state(card_file(made)) is CardState.SHORT
 
     def test_the_bundle_is_the_same_detector_still(self, made: Path) -> None:
         before = (card_file(made).parent / "detector.json").read_bytes()

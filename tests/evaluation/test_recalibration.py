@@ -73,10 +73,22 @@ def test_on_what(run: Path, on: Any, n: int) -> None:
 
 
 def test_on_a_file(run: Path, world: Path) -> None:
-    recalibrate(run, on=world / "test.json", method="temperature")
+    rows = json.loads((world / "test.json").read_text(encoding="utf-8"))
+    file = run / "later.json"
+    file.write_text(json.dumps(rows[:299]), encoding="utf-8")
+    recalibrate(run, on=file, method="temperature")
     calibration = load_bundle(run).calibration
     assert calibration is not None
-    assert (calibration.fitted_on, calibration.method, calibration.n) == ("test.json", "temperature", 300)
+    assert (calibration.fitted_on, calibration.method, calibration.n) == ("later.json", "temperature", 299)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_file_that_is_a_part_is_called_so_whatever_its_name(run: Path, world: Path, part: str) -> None:
+    file = Path(shutil.copy(world / f"{part}.json", run / "renamed.json"))
+    recalibrate(run, on=file)
+    calibration = load_bundle(run).calibration
+    assert calibration is not None
+    assert calibration.fitted_on == part
 
 
 def test_for_a_goal(run: Path, world: Path) -> None:

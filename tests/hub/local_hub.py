@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self._writable(name)
         if branch in repo.branches:
             raise HubError(409, message="Reference already exists")
-        repo.branches[branch] = repo.branches["main"]
+        repo.branches[branch] = json.loads(self.body).get("startingPoint") or repo.branches["main"]
         self._json({}, 201)
 
     def validate(self) -> None:
@@ -220,6 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
             match line["key"]:
                 case "header":
                     message = value["summary"]
+                    if value.get("parentCommit", repo.branches[revision]) != repo.branches[revision]:
+                        raise HubError(412, message="A commit has happened since")
                 case "file":
                     files[value["path"]] = base64.b64decode(value["content"])
                 case "lfsFile":

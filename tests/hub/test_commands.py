@@ -43,6 +43,10 @@ class TestPush:
         assert f"zhenwei predict hf://{NAME}@{hub.repos[NAME].branches['main']}" in stdout
         assert hub.repos[NAME].private
 
+    def test_a_licence_goes_into_the_card(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
+        assert zhenwei("push", own_run, NAME, "--license", "cc-by-nc-4.0")[0] == 0
+        assert b"\nlicense: cc-by-nc-4.0\n" in hub.files(NAME)["README.md"]
+
     def test_its_figures_are_json(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
         status, stdout, _ = zhenwei("push", own_run, NAME, "--revision", "next", "--json", "-")
         assert status == 0

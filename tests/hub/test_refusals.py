@@ -3,12 +3,13 @@
 import shutil
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from zhenwei import Detector
 from zhenwei.errors import CheckpointError, ConfigError
+from zhenwei.inference.hub_errors import told_plainly
 from zhenwei.inference.hub_files import without_places
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def read(name: str = NAME, **settings: str) -> str:
     return one_sentence(found.value)
 
 
-def written(detector: Detector, name: str = NAME, **settings: bool) -> str:
+def written(detector: Detector, name: str = NAME, **settings: Any) -> str:
     """Return why a detector cannot be shared."""
     with pytest.raises((CheckpointError, ConfigError)) as found:
         detector.push_to_hub(name, **settings)
@@ -42,6 +43,22 @@ def detector(own_run: Path) -> Detector:
 
 
 class TestReading:
+    @pytest.mark.parametrize(
+        ("status", "why"),
+        [(403, "not allowed (we are"), (429, "refused (we are"), (503, "refused (we are")],
+    )
+    def test_a_hub_that_refuses_is_not_called_out_of_reach(
+        self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch, status: int, why: str
+    ) -> None:
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # the library tries again
+        hub.broken = status
+        assert why in read()
+
+    @pytest.mark.parametrize(("writing", "what"), [(True, "upload"), (False, "download")])
+    def test_a_transfer_that_breaks_off_is_called_what_it_was(self, writing: bool, what: str) -> None:
+        with pytest.raises(CheckpointError, match=f"{NAME}: the {what} broke off"), told_plainly(NAME, writing=writing):
+            raise RuntimeError("CAS error")
+
     def test_a_repository_that_is_not_there(self, hub: "LocalHub") -> None:
         assert read() == (
             f"{NAME}: found no such repository at {hub.url}; check its name, or, if it is private, log in with "
@@ -145,9 +162,46 @@ class TestWriting:
         files = {"config.json": b"{}", "model.safetensors": b"weights"}
         hub.make(NAME, files)
         assert written(detector) == (
-            f"{NAME}: holds another model: it has a config.json, but no detector.json; push to another repository"
+            f"{NAME}: holds something else: it has a config.json, but no detector.json; push to another repository"
         )
         assert hub.files(NAME) == files
+
+    @pytest.mark.parametrize(
+        ("files", "found"),
+        [
+            ({"pytorch_model.bin": b"weights"}, "pytorch_model.bin"),
+            ({"data/train.csv": b"text,label", "LICENSE": b"CC0"}, "data/train.csv"),
+            ({"README.md": b"---\nlicense: mit\n---\n# A model of mine\n"}, "README.md"),
+        ],
+    )
+    def test_whatever_somebody_keeps_there_is_left_alone(
+        self, hub: "LocalHub", detector: Detector, files: dict[str, bytes], found: str
+    ) -> None:
+        hub.make(NAME, files)
+        assert written(detector) == (
+            f"{NAME}: holds something else: it has a {found}, but no detector.json; push to another repository"
+        )
+        assert hub.files(NAME) == files
+
+    def test_a_refused_push_leaves_no_branch(self, hub: "LocalHub", detector: Detector) -> None:
+        hub.make(NAME, {"model.bin": b"weights"})
+        assert "holds something else" in written(detector, revision="next")
+        assert set(hub.repos[NAME].branches) == {"main"}
+
+    def test_what_somebody_else_pushes_meanwhile_is_not_written_over(
+        self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from zhenwei.inference import hub as sharing  # noqa: PLC0415
+
+        gather = sharing.shared_files
+
+        def gather_while_somebody_pushes(*given: Any, **more: Any) -> Any:
+            hub.repos[NAME].commit("main", {"detector.json": b"theirs"}, "meanwhile")
+            return gather(*given, **more)
+
+        monkeypatch.setattr(sharing, "shared_files", gather_while_somebody_pushes)
+        assert written(detector) == (f"{NAME}: somebody else changed it meanwhile, and nothing was written; push again")
+        assert hub.files(NAME) == {"detector.json": b"theirs"}
 
     def test_what_shall_be_private_is_not_shown_in_a_public_repository(
         self, hub: "LocalHub", detector: Detector
@@ -189,6 +243,10 @@ class TestWriting:
         ("/home/lin/posts/train.json", "train.json"),
         ("~/posts/train.json", "train.json"),
         ("C:\\Users\\lin\\train.json", "train.json"),
+        ("../../clients/acme/posts", "posts"),
+        ("..\\acme\\posts", "posts"),
+        ("file:///home/lin/posts", "posts"),
+        ("$HOME/lin/posts", "posts"),
         ("data/train.json", "data/train.json"),
         ("hfl/chinese-bert", "hfl/chinese-bert"),
         ({"root_path": "/home/lin/posts", "max_len": 170}, {"root_path": "posts", "max_len": 170}),

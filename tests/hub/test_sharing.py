@@ -3,14 +3,19 @@
 import json
 import logging
 import shutil
+import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from huggingface_hub import ModelCard
 
 from zhenwei import Detector
+from zhenwei.errors import CheckpointError
 from zhenwei.inference.known_articles import add_known_articles
 from zhenwei.training.bundle import save_bundle
+from zhenwei.training.card_mark import CardState, state_of
 
 if TYPE_CHECKING:
     from local_hub import LocalHub
@@ -96,6 +101,24 @@ class TestRoundTrip:
 
 
 class TestWhatIsShared:
+    def test_a_graph_of_an_older_export_goes_without_what_it_tells_of_its_maker(
+        self, hub: "LocalHub", own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from zhenwei.inference import onnx_export_graph  # noqa: PLC0415
+        from zhenwei.inference.onnx_export import export_onnx  # noqa: PLC0415
+
+        monkeypatch.setattr(onnx_export_graph, "clear_traces", lambda model: None)  # as it once was
+        export_onnx(own_run, tmp_path / "exported")
+        assert b"stack_trace" in (tmp_path / "exported/model.onnx").read_bytes()
+        exported = Detector.load(tmp_path / "exported")
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "onnx", None)  # the extra is not installed
+            with pytest.raises(CheckpointError, match="names folders of the machine that exported it; export it again"):
+                exported.push_to_hub(NAME)
+        exported.push_to_hub(NAME)
+        assert b"stack_trace" not in hub.files(NAME)["model.onnx"]
+        assert Detector.from_hub(NAME).predict(TEXTS) == exported.predict(TEXTS)
+
     def test_what_merely_lies_in_the_folder_stays_here(self, hub: "LocalHub", own_bundle: Path) -> None:
         (own_bundle / "optimizer.pkl").write_bytes(b"\x80\x04.")
         (own_bundle / "notes.txt").write_text("call the editor")
@@ -111,6 +134,22 @@ class TestWhatIsShared:
             assert str(place).encode() not in shared
         files = json.loads(hub.files(NAME)["detector.json"])["facts"]["files"]
         assert files["train"]["path"] == "train.json"
+
+    def test_relative_folders_and_their_names_stay_here(
+        self, hub: "LocalHub", own_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = json.loads((own_bundle / "config.json").read_text(encoding="utf-8"))
+        settings["data"] |= {"root_path": "clients/acme/posts", "train": "../clients/acme/train.json"}
+        settings["output"]["dir"] = "runs/acme/one"
+        content = json.dumps(settings).encode()
+        (own_bundle / "config.json").write_bytes(content)
+        described = json.loads((own_bundle / "detector.json").read_text(encoding="utf-8"))
+        described["sha256"]["config.json"] = sha256(content).hexdigest()
+        described["facts"]["files"]["train"]["path"] = "clients/acme/train.json"
+        (own_bundle / "detector.json").write_text(json.dumps(described), encoding="utf-8")
+        Detector.load(own_bundle, "cpu").push_to_hub(NAME)
+        assert b"acme" not in b"".join(hub.files(NAME).values())
+        assert json.loads(hub.files(NAME)["config.json"])["data"]["train"] == "train.json"
 
     def test_known_articles_stay_here_unless_they_are_asked_for(
         self, hub: "LocalHub", own_run: Path, caplog: pytest.LogCaptureFixture
@@ -162,6 +201,48 @@ class TestCard:
         card.write_text(edited, encoding="utf-8")
         assert Detector.load(own_run, "cpu").push_to_hub(NAME).card == "edited"
         assert hub.files(NAME)["README.md"].decode() == edited
+
+    def test_one_that_was_edited_on_the_hub_stays(
+        self, hub: "LocalHub", own_run: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        detector = Detector.load(own_run, "cpu")
+        detector.push_to_hub(NAME)
+        files = hub.files(NAME)
+        edited = files["README.md"].replace(b"license: other", b"license: mit\nextra_gated_prompt: Who are you?")
+        hub.repos[NAME].commit("main", files | {"README.md": edited}, "on the hub's site")
+        pushed = detector.push_to_hub(NAME)
+        assert pushed.card == "edited there"
+        assert "README.md" not in pushed.files
+        assert hub.files(NAME)["README.md"] == edited
+        assert f"{NAME}: its README.md was edited on the hub, and stays as it is" in caplog.text
+
+    def test_a_licence_is_set_and_stays_when_the_card_is_replaced(self, hub: "LocalHub", own_run: Path) -> None:
+        detector = Detector.load(own_run, "cpu")
+        assert detector.push_to_hub(NAME, license="cc-by-nc-4.0").card == "whole"
+        for _ in range(2):
+            card = ModelCard(hub.files(NAME)["README.md"].decode())
+            assert (card.data.license, card.data.license_name) == ("cc-by-nc-4.0", None)
+            assert len(card.data.eval_results) > 0
+            assert "The licence of this detector is `cc-by-nc-4.0`. The terms of the training articles" in card.text
+            assert state_of(str(hub.files(NAME)["README.md"].decode())) is CardState.WHOLE
+            assert detector.push_to_hub(NAME).card == "whole"
+        detector.push_to_hub(NAME, license="mit")
+        assert "The licence of this detector is `mit`." in hub.files(NAME)["README.md"].decode()
+
+    def test_what_was_chosen_when_the_repository_was_made_stays(self, hub: "LocalHub", own_run: Path) -> None:
+        hub.make(NAME, {"README.md": b"---\nlicense: cc-by-4.0\nextra_gated_prompt: Who are you?\n---\n"})
+        assert Detector.load(own_run, "cpu").push_to_hub(NAME).card == "whole"
+        head = ModelCard(hub.files(NAME)["README.md"].decode()).data.to_dict()
+        assert (head["license"], head["extra_gated_prompt"]) == ("cc-by-4.0", "Who are you?")
+        assert head["library_name"] == "zhenwei"
+
+    def test_one_that_was_edited_before_it_was_complete_is_told_of(
+        self, hub: "LocalHub", own_run: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        card = own_run / "checkpoints/best/README.md"
+        card.write_text(card.read_text(encoding="utf-8").replace("fake", "false"), encoding="utf-8")
+        Detector.load(own_run, "cpu").push_to_hub(NAME)
+        assert "was edited before it was complete, and lacks the scores and the audit of a whole card" in caplog.text
 
     def test_one_that_is_gone_is_written_anew(self, hub: "LocalHub", own_run: Path) -> None:
         (own_run / "checkpoints/best/README.md").unlink()

@@ -15,6 +15,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+import zhenwei
 from zhenwei import Detector, Trainer
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.inference.onnx_backend import OnnxNetwork
@@ -89,6 +90,16 @@ class TestFolder:
         del before["sha256"]
         assert after == before
         assert export["parity"]["largest"] <= export["limit"] == 1e-4
+
+    @pytest.mark.slow
+    def test_its_graph_names_no_folder_of_this_machine(self, tiny_run: Path, in_int8: Export, tmp_path: Path) -> None:
+        whole = export_onnx(tiny_run, tmp_path / "float32")
+        for folder in (whole.folder, in_int8.folder):
+            content = (folder / "model.onnx").read_bytes()
+            for place in (Path(torch.__file__).parent, Path(zhenwei.__file__).parent, Path(sys.prefix), Path.home()):
+                assert str(place).encode() not in content
+            assert b"stack_trace" not in content
+            onnx.checker.check_model(onnx.load(str(folder / "model.onnx")), full_check=True)
 
     @pytest.mark.slow
     def test_its_card_says_how_it_was_checked(self, ready: Path, in_int8: Export) -> None:

@@ -1,10 +1,17 @@
 """Whatever a request holds, the answer is 4xx with a sentence that names the field, never 500."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
+
+from zhenwei.serving.bodies import PredictBody
+from zhenwei.serving.reading import BodyReader
+from zhenwei.serving.refusals import Refusal
+from zhenwei.serving.settings import ServingSettings
 
 JSON = {"content-type": "application/json"}
 TEXT = "听说云溪的自来水出大事了"
@@ -116,6 +123,46 @@ def test_a_body_that_does_not_say_how_long_it_is(client: TestClient) -> None:
     answer = client.post("/v1/predict", content=chunks(), headers=JSON)
     assert answer.status_code == 413
     assert answer.headers["connection"] == "close"  # the rest must not be taken for the next request
+
+
+def test_a_refusal_that_leaves_a_body_unread_ends_the_connection(client: TestClient) -> None:
+    for headers in ({"content-type": "text/plain"}, {**JSON, "origin": "https://elsewhere.example"}):
+        answer = client.post("/v1/predict", content=b'{"text": "a"}', headers=headers)
+        assert answer.status_code in (403, 415)
+        assert answer.headers["connection"] == "close"
+    for content in (b'{"text": ""}', b'{"text": "' + TEXT.encode() + b'"}'):  # read whole: the connection may stay
+        assert "connection" not in client.post("/v1/predict", content=content, headers=JSON).headers
+
+
+class TestBodyReader:
+    """Bodies of which not all arrives."""
+
+    @staticmethod
+    def refusal(*chunks: bytes, **headers: str) -> Refusal:
+        async def receive() -> dict[str, Any]:
+            if not waiting:
+                await asyncio.Event().wait()  # nothing more comes
+            return {"type": "http.request", "body": waiting.pop(0), "more_body": True}
+
+        waiting = [*chunks]
+        names = {"content-type": "application/json", **{name.replace("_", "-"): v for name, v in headers.items()}}
+        raw = [(name.encode(), value.encode()) for name, value in names.items()]
+        request = Request({"type": "http", "method": "POST", "path": "/v1/predict", "headers": raw}, receive)
+        reader = BodyReader(ServingSettings.of({"max_body": 1024, "timeout": 0.1}))
+        with pytest.raises(Refusal) as found:
+            asyncio.run(reader.read(request, PredictBody))
+        assert reader.held == 0
+        return found.value
+
+    def test_one_that_is_too_slow(self) -> None:
+        assert self.refusal(b"{", content_length="1000").status == 408
+
+    def test_one_that_is_too_large_and_too_slow_is_too_large(self) -> None:
+        assert self.refusal(b"{", content_length="2000").status == 413
+        assert self.refusal(b" " * 1025).status == 413
+
+    def test_a_length_beside_chunks_says_nothing(self) -> None:
+        assert self.refusal(b"{", content_length="9" * 12, transfer_encoding="chunked").status == 408
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class TestOfATraining:
 
     def test_it_says_what_it_does_not_know(self, bundle: Bundle) -> None:
         card = model_card(bundle)
-        assert "Not audited: this is the short card; `zhenwei push` and" in card
+        assert "Not audited: this card was written right after the training, before anybody looked;" in card
         assert (
             "before calibration and at a threshold of 0.5. These chose the epoch, so they flatter the detector." in card
         )
@@ -97,6 +97,25 @@ class TestOfAJudging:
         assert "| score | validation | test |" in card
         assert "| Macro-F1 | 0.842 (0.806 to 0.873) | 0.700 |" in card
         assert "no scores on articles that are later" not in card
+
+    @pytest.mark.parametrize(
+        ("times", "told"),
+        [
+            (("2013-06-27", "2014-01-01"), ""),
+            (("2013-06-26", "2014-01-01"), " These are not later than the training articles: the future will be"),
+            (None, " No times are known by which these would be later than the training articles."),
+        ],
+    )
+    def test_only_a_later_test_speaks_of_the_future(
+        self, bundle: Bundle, times: tuple[str, str] | None, told: str
+    ) -> None:
+        parts = (TRAIN, VAL, CardPart("test", "test.json", "ef" * 32, 100, 50, times))
+        card = model_card(bundle, CardFacts(parts, (replace(SCORED, part="test", flattered=()),)))
+        line = next(line for line in card.splitlines() if line.startswith("On 200 articles of test"))
+        if told:
+            assert line.partition("as the detector is used.")[2].startswith(told)
+        else:
+            assert line.endswith("as the detector is used.")
 
     def test_too_few_articles_for_intervals_are_told(self, bundle: Bundle) -> None:
         card = model_card(bundle, CardFacts((TRAIN, VAL), (replace(SCORED, intervals={"macro_f1": None}),)))

@@ -16,6 +16,7 @@ def push(
     with_known_articles: bool = typer.Option(
         False, "--with-known-articles", help="Share the articles that `zhenwei index` stored, too."
     ),
+    license: str | None = typer.Option(None, help="The detector's licence, as the hub names it: cc-by-nc-4.0, ..."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps; to judge for the model card."),
     json: str | None = JsonTarget,
 ) -> None:
@@ -26,12 +27,15 @@ def push(
     from zhenwei.inference import Detector
 
     done = Detector.load(run, device).push_to_hub(
-        name, private=private, revision=revision, commit_message=message, include_known_articles=with_known_articles
-    )
+        name, private=private, revision=revision, commit_message=message, include_known_articles=with_known_articles,
+        license=license,
+    )  # fmt: skip
     if json is not None:
         write_json(done.to_dict(), json)
     err = json == "-"
     typer.echo(f"shared {', '.join(done.files)}: {done.url}", err=err)
+    if done.card == "edited there":
+        typer.echo("README.md stays as it was edited on the hub", err=err)
     if done.left_out:
         typer.echo(f"not shared: {', '.join(done.left_out)}", err=err)
     typer.echo(f'try it: zhenwei predict hf://{done.repo_id}@{done.commit} "..."', err=err)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.assess import assess_file
 from zhenwei.evaluation.assessment import Assessment
 from zhenwei.evaluation.intervals import ROUNDS
@@ -16,7 +17,7 @@ from zhenwei.news.audit.audit import audit_files
 from zhenwei.news.audit.findings import AuditReport
 from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
-from zhenwei.training.bundle import CARD
+from zhenwei.training.bundle import CARD, DESCRIPTION
 from zhenwei.training.card_facts import (
     CALIBRATED,
     CHOSE_EPOCH,
@@ -76,17 +77,29 @@ def card_of(bundle: Bundle, assessments: Iterable[Assessment], audit: AuditRepor
     return model_card(bundle, _facts(bundle, _described(bundle, files), assessments, audit, files))
 
 
-def write_card(bundle: Bundle, folder: Path, assessments: Iterable[Assessment], audit: AuditReport | None) -> bool:
+def write_card(
+    bundle: Bundle, folder: Path, assessments: Iterable[Assessment], audit: AuditReport | None, judged: str
+) -> bool:
     """Replace a bundle's card by the whole one; one that somebody has edited stays.
+
+    Args:
+        bundle: The detector.
+        folder: The bundle's.
+        assessments: Of its val and test.
+        audit: Of its files.
+        judged: The digest of the folder's `detector.json`, as it was before the detector was loaded from there.
 
     Returns:
         Whether it was written.
 
     Raises:
-        CheckpointError: If another process writes the run that the bundle belongs to.
+        CheckpointError: If another process writes the run that the bundle belongs to, or the folder holds another
+            detector by now.
         OSError: If it cannot be written; the older card is left as it was.
     """
     with held_bundle(folder):
+        if file_digest(folder / DESCRIPTION) != judged:
+            raise CheckpointError(f"{folder}: holds another detector by now than the one that was judged")
         if card_state(folder / CARD) is CardState.EDITED:
             return False
         write_whole(marked(card_of(bundle, assessments, audit), whole=True), folder / CARD)
@@ -117,7 +130,9 @@ def _facts(
     short = facts_of_training(bundle)
     part_of = {str(path): part for part, path in files.items()}
     by_part = {part_of[each.file]: each for each in assessments if each.file in part_of}
-    scored = tuple(_scored(bundle, part, by_part[part]) for part in ("val", "test") if part in by_part)
+    scored = tuple(
+        _scored(bundle, part, by_part[part], "train" in files) for part in ("val", "test") if part in by_part
+    )
     audited = None if audit is None else {part.name: part.sha256 for part in audit.parts}
     remembered = {part: each["sha256"] for part, each in (bundle.facts.get("files") or {}).items()}
     if audit is not None and audited == remembered:
@@ -156,16 +171,21 @@ def _read(part: CardPart, path: Path) -> CardPart:
     )
 
 
-def _scored(bundle: Bundle, part: str, found: Assessment) -> Scored:
-    """Return what a card says of an assessment."""
+def _scored(bundle: Bundle, part: str, found: Assessment, train_unchanged: bool) -> Scored:
+    """Return what a card says of an assessment; of near-duplicates, only if they are of what the detector learned."""
     clean = None
-    if found.clean is not None and found.clean["n"] and found.clean["scores"]["macro_f1"] is not None:
+    if (
+        train_unchanged
+        and found.clean is not None
+        and found.clean["n"]
+        and found.clean["scores"]["macro_f1"] is not None
+    ):
         clean = (found.clean["n"], found.clean["scores"]["macro_f1"], found.clean["intervals"].get("macro_f1"))
     return Scored(
         part, found.n, found.n_fake, found.scores, found.intervals,
         as_used=True,
         flattered=_flattered(bundle, part),
-        near=None if found.overlap is None else found.overlap.near,
+        near=found.overlap.near if train_unchanged and found.overlap is not None else None,
         clean=clean,
         worst=_worst(found),
     )  # fmt: skip
@@ -173,10 +193,11 @@ def _scored(bundle: Bundle, part: str, found: Assessment) -> Scored:
 
 def _flattered(bundle: Bundle, part: str) -> tuple[str, ...]:
     """Say what a part chose of the detector that it judges."""
-    if part != "val":
-        return ()
-    chose = [] if bundle.facts.get("fitted") else [CHOSE_EPOCH]
-    if bundle.calibration is not None and "val" in bundle.calibration.fitted_on.split("; "):
+    files = bundle.facts.get("files") or {}
+    digest = files[part]["sha256"]
+    same = {name for name, each in files.items() if each["sha256"] == digest}  # a test may be a copy of val
+    chose = [CHOSE_EPOCH] if "val" in same and not bundle.facts.get("fitted") else []
+    if bundle.calibration is not None and not same.isdisjoint(bundle.calibration.fitted_on.split("; ")):
         chose.append(CALIBRATED)
     return tuple(chose)
 

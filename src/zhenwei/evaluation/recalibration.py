@@ -133,7 +133,7 @@ def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, d
     """Judge the articles that the detector is to be calibrated on."""
     if isinstance(on, Path):
         _check_file(bundle, on)
-        return _judged(bundle, on, on.name, device)
+        return _judged(bundle, on, _part_of(bundle, on) or on.name, device)
     config = bundle.config
     if folds is not None:
         config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})
@@ -167,6 +167,11 @@ def _check_file(bundle: Bundle, file: Path) -> None:
         )
     if _is_part(bundle, file, "test"):
         logger.warning("%s: this is the test of the run: scores on it will flatter from now on", file)
+
+
+def _part_of(bundle: Bundle, file: Path) -> str | None:
+    """Return which part of the training a file is, whatever its name; None: of none."""
+    return next((part for part in ("val", "test") if _is_part(bundle, file, part)), None)
 
 
 def _is_part(bundle: Bundle, file: Path, part: str) -> bool | None:

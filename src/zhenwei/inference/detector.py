@@ -83,6 +83,7 @@ class Detector:
         revision: str | None = None,
         commit_message: str | None = None,
         include_known_articles: bool = False,
+        license: str | None = None,
     ) -> Pushed:
         """Share the detector on the Hugging Face hub: its bundle's files and a model card, in one commit.
 
@@ -97,9 +98,10 @@ class Detector:
             commit_message: What the hub shows beside the files.
             include_known_articles: Whether to share the articles that `zhenwei index` stored in the bundle, too: texts
                 that people wrote. Unless asked for, they are left out, and the log says so.
+            license: The detector's, as the hub names it, such as `cc-by-nc-4.0`; None: as the card has it.
 
         Raises:
-            CheckpointError: If the hub cannot be reached or refuses, the repository holds another model, or the folder
+            CheckpointError: If the hub cannot be reached or refuses, the repository holds something else, or the folder
                 no longer holds what was loaded.
             ConfigError: If the name can be no repository's, the repository is public and shall be private, or the head
                 of the model card is none that the hub takes.
@@ -110,11 +112,12 @@ class Detector:
                 saved = Detector.load(Path(place) / "bundle", str(self.device))
                 return saved.push_to_hub(
                     repo_id, private=private, token=token, revision=revision, commit_message=commit_message,
-                    include_known_articles=include_known_articles,
+                    include_known_articles=include_known_articles, license=license,
                 )  # fmt: skip
         return push(
             self.bundle, self.folder, repo_id, private=private, token=token, revision=revision,
-            commit_message=commit_message, include_known_articles=include_known_articles, device=str(self.device),
+            commit_message=commit_message, include_known_articles=include_known_articles, license=license,
+            device=str(self.device),
         )  # fmt: skip
 
     @property

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zhenwei
-from zhenwei.errors import CheckpointError, ConfigError
+from zhenwei.errors import ConfigError
 from zhenwei.inference.hub_errors import told_plainly
 from zhenwei.inference.hub_files import SharedFiles, checked_description, shared_files
+from zhenwei.inference.hub_there import check_ours, look
 from zhenwei.training import Bundle
-from zhenwei.training.bundle import BUNDLE_FILES, CARD, DESCRIPTION, GRAPH, SETTINGS, SIMILAR, WEIGHTS
+from zhenwei.training.bundle import BUNDLE_FILES, CARD, DESCRIPTION, SIMILAR
+from zhenwei.training.card_mark import was_short
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -33,7 +35,8 @@ class Pushed:
         commit: What the hub calls this state of it; with it, `from_hub` gets this very detector.
         files: The files that it consists of.
         left_out: What lies in the bundle's folder and was not shared.
-        card: `whole`: the model card as zhenwei completed it; `edited`: somebody's own, shared as it is.
+        card: `whole`: the model card as zhenwei completed it; `edited`: somebody's own, shared as it is; `edited
+            there`: the one that somebody edited on the hub, which stays.
     """
 
     repo_id: str
@@ -97,6 +100,7 @@ def push(
     revision: str | None = None,
     commit_message: str | None = None,
     include_known_articles: bool = False,
+    license: str | None = None,
     device: str = "auto",
 ) -> Pushed:
     """Share a detector, in one commit.
@@ -110,10 +114,11 @@ def push(
         revision: The branch to push to, made if it is not there; None: the main one.
         commit_message: What the hub shows beside the files.
         include_known_articles: Whether to share the texts that `zhenwei index` stored in the bundle.
+        license: The detector's, as the hub names it, such as `cc-by-nc-4.0`; None: as the card has it.
         device: On which the detector is judged for its model card.
 
     Raises:
-        CheckpointError: If the hub cannot be reached or refuses, the repository holds another model, or the folder no
+        CheckpointError: If the hub cannot be reached or refuses, the repository holds something else, or the folder no
             longer holds what was loaded.
         ConfigError: If the name can be no repository's, the repository is public and shall be private, or the head of
             the model card is none that the hub takes.
@@ -122,34 +127,53 @@ def push(
 
     checked_description(bundle, folder)
     api = HfApi(token=token, library_name="zhenwei", library_version=zhenwei.__version__)
-    with told_plainly(repo_id, revision):
+    with told_plainly(repo_id, revision, writing=True):
         page = api.create_repo(repo_id, private=private or None, exist_ok=True)
         name = page.repo_id  # with the user's name where only the repository's was given
         _check_visibility(api, name, private)
-        if revision is not None:
-            api.create_branch(name, branch=revision, exist_ok=True)
-        there = api.list_repo_files(name, revision=revision)
-        _check_ours(name, there)
+        there = look(api, name, revision)
+        check_ours(name, there)
     # Only now, for the card may take minutes: a hub that refuses does so at once.
-    shared = shared_files(bundle, folder, known_articles=include_known_articles, device=device)
+    shared = shared_files(
+        bundle, folder, known_articles=include_known_articles, device=device, there=there.card, licence=license
+    )
     if SIMILAR in shared.left_out:
         logger.warning("%s: the known articles stay here: they are texts that people wrote", folder / SIMILAR)
-    if shared.card == "edited":
-        logger.info("%s: shared as somebody left it; without it, a new one is written", folder / CARD)
-    with told_plainly(repo_id, revision):
+    _tell_of_card(shared, folder / CARD, name)
+    with told_plainly(repo_id, revision, writing=True):
+        if revision is not None and not there.has_branch:
+            api.create_branch(name, branch=revision, revision=there.commit, exist_ok=True)
         commit = api.create_commit(
-            name, _operations(shared, there), commit_message=commit_message or "Detector shared by zhenwei",
-            revision=revision,
+            name, _operations(shared, there.files), commit_message=commit_message or "Detector shared by zhenwei",
+            revision=revision, parent_commit=there.commit,
         )  # fmt: skip
-    files, card = tuple(sorted(shared.contents)), str(shared.card)
-    return Pushed(name, str(page), revision or "main", commit.oid, files, shared.left_out, card)
+    files = tuple(sorted(shared.contents))
+    return Pushed(name, str(page), revision or "main", commit.oid, files, shared.left_out, shared.card)
+
+
+def _tell_of_card(shared: SharedFiles, card: Path, repo_id: str) -> None:
+    """Say whose the card is that the hub will show, where it is not the one that zhenwei completed."""
+    if shared.card == "edited there":
+        logger.warning(
+            "%s: its README.md was edited on the hub, and stays as it is; delete it there to have this detector's",
+            repo_id,
+        )
+    elif shared.card == "edited":
+        logger.info("%s: shared as somebody left it; without it, a new one is written", card)
+        text = shared.contents[CARD]
+        if isinstance(text, bytes) and was_short(text.decode("utf-8", "replace")):
+            logger.warning(
+                "%s: was edited before it was complete, and lacks the scores and the audit of a whole card; delete it, "
+                "and push again to have one (--license sets its licence), then edit that one",
+                card,
+            )
 
 
 def _operations(shared: SharedFiles, there: Iterable[str]) -> "list[CommitOperationAdd | CommitOperationDelete]":
     """Return what the commit does: an older detector's files that this one has not go."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete  # noqa: PLC0415
 
-    gone = sorted((BUNDLE_FILES & set(there)) - shared.contents.keys())
+    gone = sorted((BUNDLE_FILES & set(there)) - shared.contents.keys() - {CARD})
     return [
         *(CommitOperationAdd(name, content) for name, content in sorted(shared.contents.items())),
         *(CommitOperationDelete(name) for name in gone),
@@ -162,14 +186,4 @@ def _check_visibility(api: "HfApi", repo_id: str, private: bool) -> None:
         raise ConfigError(
             f"{repo_id}: is public already, and would show the detector to everybody; make it private in its settings "
             "on the hub, or push to another one"
-        )
-
-
-def _check_ours(repo_id: str, there: Iterable[str]) -> None:
-    """Refuse to write over another model."""
-    files = set(there)
-    foreign = sorted({SETTINGS, WEIGHTS, GRAPH} & files)
-    if foreign and DESCRIPTION not in files:
-        raise CheckpointError(
-            f"{repo_id}: holds another model: it has a {foreign[0]}, but no {DESCRIPTION}; push to another repository"
         )

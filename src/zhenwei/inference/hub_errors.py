@@ -9,12 +9,13 @@ LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 @contextmanager
-def told_plainly(repo_id: str, revision: str | None = None) -> Iterator[None]:
+def told_plainly(repo_id: str, revision: str | None = None, *, writing: bool = False) -> Iterator[None]:
     """Turn what the hub's library raises in the block into errors that a user can act on.
 
     Args:
         repo_id: The repository, as the user named it.
         revision: The branch, tag or commit; None: the main branch.
+        writing: Whether the block changes the repository.
 
     Raises:
         CheckpointError: If the hub cannot be reached, or has no such thing for this user.
@@ -25,7 +26,7 @@ def told_plainly(repo_id: str, revision: str | None = None) -> Iterator[None]:
     except ZhenweiError:
         raise
     except Exception as error:
-        plain = _plain(error, repo_id, revision)
+        plain = _plain(error, repo_id, revision, writing)
         if plain is None:
             raise
         raise plain from None
@@ -58,10 +59,12 @@ _MEANINGS: tuple[tuple[str, type[ZhenweiError], str], ...] = (
 )
 
 
-def _plain(error: Exception, repo_id: str, revision: str | None) -> ZhenweiError | None:
+def _plain(error: Exception, repo_id: str, revision: str | None, writing: bool) -> ZhenweiError | None:
     """Return what an error of the hub's library means; None: it is none of them."""
     from huggingface_hub import errors as hub  # noqa: PLC0415
 
+    if isinstance(error, hub.LocalEntryNotFoundError) and isinstance(error.__cause__, hub.HfHubHTTPError):
+        error = error.__cause__  # the hub was there, and refused
     for name, kind, meaning in _MEANINGS:
         if isinstance(error, getattr(hub, name)):
             return kind(meaning.format(repo=repo_id, revision=revision or "main", hub=_endpoint(), login=LOGIN))
@@ -72,8 +75,9 @@ def _plain(error: Exception, repo_id: str, revision: str | None) -> ZhenweiError
         return _unreachable(repo_id)
     if isinstance(error, ValueError) and "README.md" in str(error):
         return ConfigError(f"README.md: the hub does not take its head: {_flat(error)}")
-    if isinstance(error, RuntimeError):  # an upload of a large file that broke off
-        return CheckpointError(f"{repo_id}: the upload broke off, and nothing was changed there: {_flat(error)}")
+    if isinstance(error, RuntimeError) or type(error).__module__.split(".")[0] == "hf_xet":  # of a large file
+        broke = "the upload broke off, and nothing was changed there" if writing else "the download broke off"
+        return CheckpointError(f"{repo_id}: {broke}; try again: {_flat(error)}")
     return None
 
 
@@ -95,6 +99,8 @@ def _refused(error: Exception, repo_id: str) -> CheckpointError:
     said = getattr(error, "server_message", None) or f"status {status}"
     if status in (401, 403):
         return CheckpointError(f"{repo_id}: not allowed ({_flat(said)}); {LOGIN}, with a token that may do this")
+    if status == 412:  # precondition failed: the commit that this one builds upon is not the last any more
+        return CheckpointError(f"{repo_id}: somebody else changed it meanwhile, and nothing was written; push again")
     return CheckpointError(f"{repo_id}: {_endpoint()} refused ({_flat(said)}); try again later")
 
 

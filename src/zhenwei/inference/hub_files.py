@@ -8,13 +8,19 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from zhenwei.errors import CheckpointError
+from zhenwei.inference.hub_card import keeps_its_own, with_licence
 from zhenwei.inference.onnx_export_card import export_section
+from zhenwei.inference.onnx_export_traces import has_traces, without_traces
 from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
 from zhenwei.training.bundle import CARD, DESCRIPTION, GRAPH, SETTINGS, SIMILAR, TOKENIZER, WEIGHTS
+from zhenwei.training.card_facts import file_name
 from zhenwei.training.card_mark import CardState, card_state, marked
 
 logger = logging.getLogger(__name__)
+
+_DATA_PATHS = ("root_path", "train", "val", "test", "emotion_lexicons")  # `data.tokenizer` may be a name on the hub
+_FROM_ELSEWHERE = ("~", "$", "%", "file:", "./", "../", ".\\", "..\\")
 
 
 @dataclass(frozen=True)
@@ -23,16 +29,24 @@ class SharedFiles:
 
     Attributes:
         contents: By name: what a file shall hold, or the file that is uploaded as it is.
-        card: What became of the model card: `whole`, or `edited` by somebody.
+        card: `whole`; `edited`: somebody's own; or `edited there`: on the hub, where it stays.
         left_out: What the folder has and is not shared.
     """
 
     contents: dict[str, bytes | Path]
-    card: CardState
+    card: str
     left_out: tuple[str, ...]
 
 
-def shared_files(bundle: Bundle, folder: Path, *, known_articles: bool, device: str) -> SharedFiles:
+def shared_files(
+    bundle: Bundle,
+    folder: Path,
+    *,
+    known_articles: bool,
+    device: str,
+    there: str | None = None,
+    licence: str | None = None,
+) -> SharedFiles:
     """Gather what is shared of a bundle; files that merely lie in its folder are not.
 
     Args:
@@ -40,37 +54,72 @@ def shared_files(bundle: Bundle, folder: Path, *, known_articles: bool, device: 
         folder: The bundle's, or an exported detector's.
         known_articles: Whether the known articles are shared, which are texts that people wrote.
         device: On which the detector is judged for its model card.
+        there: The text of the card that is on the hub already; None: there is none.
+        licence: The detector's, as the hub names it; None: as it is.
 
     Raises:
-        CheckpointError: If the folder no longer holds what was loaded.
+        CheckpointError: If the folder no longer holds what was loaded, or its graph names folders of this machine and
+            `onnx`, which would take them out, is not installed.
     """
     description = checked_description(bundle, folder)
-    settings = _encoded(without_places(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))))
+    settings = _encoded(_settings_without_places(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))))
     model = GRAPH if GRAPH in description["sha256"] else WEIGHTS
     contents: dict[str, bytes | Path] = {model: folder / model, TOKENIZER: folder / TOKENIZER, SETTINGS: settings}
-    digests = description["sha256"] | {SETTINGS: sha256(settings).hexdigest()}
+    if model == GRAPH and has_traces(folder / GRAPH):
+        contents[GRAPH] = _cleared(folder / GRAPH)
+    changed = {name: sha256(told).hexdigest() for name, told in contents.items() if isinstance(told, bytes)}
+    digests = description["sha256"] | changed
     if SIMILAR in digests and known_articles:
         contents[SIMILAR] = folder / SIMILAR
     elif SIMILAR in digests:
         del digests[SIMILAR]
-    told = {name: without_places(description[name]) for name in ("facts", "encoder")}
+    told = {"facts": _facts_without_places(description["facts"]), "encoder": without_places(description["encoder"])}
     contents[DESCRIPTION] = _encoded(description | told | {"sha256": digests})
-    contents[CARD], state = _card(bundle, folder, device)
-    return SharedFiles(contents, state, tuple(sorted({each.name for each in folder.iterdir()} - contents.keys())))
+    card, state = _card(bundle, folder, device)
+    card = with_licence(card, there, licence)
+    stays = keeps_its_own(there, card)
+    if not stays:
+        contents[CARD] = card.encode("utf-8", "surrogateescape")
+    left_out = {each.name for each in folder.iterdir()} - contents.keys()
+    return SharedFiles(contents, "edited there" if stays else str(state), tuple(sorted(left_out)))
 
 
 def without_places(value: Any) -> Any:
-    """Return settings or facts with each absolute path cut to its last name: folders may name people."""
+    """Return settings or facts with each path that leads through folders of a machine cut to its last name.
+
+    Folders may name people. A relative path that leads down from here stays: it may be a name on the hub.
+    """
     if isinstance(value, dict):
         return {name: without_places(each) for name, each in value.items()}
     if isinstance(value, list):
         return [without_places(each) for each in value]
     if isinstance(value, str):
-        for kind in (PurePosixPath, PureWindowsPath):
-            path = kind(value)
-            if path.name and (path.is_absolute() or value.startswith("~")):
-                return path.name
+        absolute = any(kind(value).is_absolute() for kind in (PurePosixPath, PureWindowsPath))
+        if absolute or value.startswith(_FROM_ELSEWHERE):
+            return file_name(value) or value
     return value
+
+
+def _settings_without_places(settings: dict[str, Any]) -> dict[str, Any]:
+    """Cut what is a path by its name, too, however it is written."""
+    data = {name: _last_names(value) if name in _DATA_PATHS else value for name, value in settings["data"].items()}
+    output = settings["output"]
+    cut: dict[str, Any] = without_places(
+        settings | {"data": data, "output": output | {"dir": _last_names(output.get("dir"))}}
+    )
+    return cut
+
+
+def _facts_without_places(facts: dict[str, Any]) -> dict[str, Any]:
+    files = {part: each | {"path": file_name(each["path"])} for part, each in (facts.get("files") or {}).items()}
+    cut: dict[str, Any] = without_places(facts | ({"files": files} if files else {}))
+    return cut
+
+
+def _last_names(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_last_names(each) for each in value]
+    return file_name(value) or value if isinstance(value, str) else value
 
 
 def checked_description(bundle: Bundle, folder: Path) -> dict[str, Any]:
@@ -93,18 +142,30 @@ def checked_description(bundle: Bundle, folder: Path) -> dict[str, Any]:
     return description
 
 
-def _card(bundle: Bundle, folder: Path, device: str) -> tuple[bytes, CardState]:
+def _card(bundle: Bundle, folder: Path, device: str) -> tuple[str, CardState]:
     """Return the model card: as it lies there if it is whole or somebody's own, else completed now."""
     state = card_state(folder / CARD)
     if state in (CardState.WHOLE, CardState.EDITED):
-        return (folder / CARD).read_bytes(), state
+        return (folder / CARD).read_bytes().decode("utf-8", "surrogateescape"), state
     from zhenwei.evaluation.card import complete_card  # noqa: PLC0415  # the audit: who only predicts does without
 
     logger.info("%s: judging and auditing for the model card", folder)
     card = complete_card(bundle, device=device)
     if "export" in bundle.facts:
         card += export_section(bundle.facts["export"])
-    return marked(card, whole=True).encode("utf-8", "replace"), CardState.WHOLE
+    card = card.encode("utf-8", "replace").decode("utf-8")
+    return marked(card, whole=True), CardState.WHOLE
+
+
+def _cleared(graph: Path) -> bytes:
+    """Return a graph of an older export without the folders that it names."""
+    try:
+        return without_traces(graph)
+    except ImportError:
+        raise CheckpointError(
+            f"{graph}: names folders of the machine that exported it; export it again, or install what takes them out: "
+            'pip install "zhenwei[export]"'
+        ) from None
 
 
 def _encoded(value: Any) -> bytes:

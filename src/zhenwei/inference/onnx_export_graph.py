@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.onnx_backend import OUTPUTS, inputs_of
 from zhenwei.inference.onnx_export_tfidf import tfidf_graph
+from zhenwei.inference.onnx_export_traces import clear_traces
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.tokens import Batch
@@ -39,7 +40,9 @@ def write_graph(network: DetectorNetwork, example: Batch, path: Path) -> None:
         OSError: If the file cannot be written.
     """
     onnx = import_module("onnx")  # an extra
-    onnx.save(tfidf_graph(network) if isinstance(network, Tfidf) else _traced(network, example), str(path))
+    model = tfidf_graph(network) if isinstance(network, Tfidf) else _traced(network, example)
+    clear_traces(model)
+    onnx.save(model, str(path))
 
 
 def _traced(network: DetectorNetwork, example: Batch) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.onnx_export_graph import silence
+from zhenwei.inference.onnx_export_traces import without_traces
 
 # A recurrent layer has no counterpart of 8 bits in onnxruntime (but for LSTM): a GRU stays as it is.
 QUANTISED = ("Gather", "MatMul", "Gemm", "Conv", "LSTM")
@@ -14,7 +15,7 @@ def quantise(graph: Path, target: Path) -> None:
     """Write a graph anew with weights of 8 bits, and activations that are brought to 8 bits as they come.
 
     Weights are unsigned: with signed ones, products overflow on processors without VNNI, and convolutions are not to be
-    had.
+    had. No remark of the machine that it is made on is in the file.
 
     Args:
         graph: The file of a graph in float32.
@@ -28,6 +29,7 @@ def quantise(graph: Path, target: Path) -> None:
     try:
         with silence():
             quantization.quantize_dynamic(graph, target, op_types_to_quantize=list(QUANTISED), weight_type=kind)
+            target.write_bytes(without_traces(target))
     except Exception as error:  # whatever its many parts raise
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"--int8: onnxruntime cannot quantise this graph: {reason}") from None

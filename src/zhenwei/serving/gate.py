@@ -57,7 +57,14 @@ class Gate:
         headers = dict(scope["headers"])
         request_id = _request_id(headers)
         facts = scope.setdefault("state", {})["facts"] = {"request_id": request_id}
-        status = 0
+        status, unread = 0, _has_body(headers)
+
+        async def receive_and_see() -> Message:
+            nonlocal unread
+            message = await receive()
+            if not message.get("more_body", False):
+                unread = False
+            return message
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -66,7 +73,10 @@ class Gate:
                 message["headers"] = [*message["headers"], *SAFETY, (b"x-request-id", request_id.encode())]
                 if scope["path"].startswith("/v1/"):
                     message["headers"].append((b"cache-control", b"no-store"))
-                if self.service.draining:  # clients go elsewhere before the port is closed
+                # Clients go elsewhere before the port is closed; and what was not read of a body would be taken for
+                # the next request.
+                closed = any(name == b"connection" for name, _ in message["headers"])
+                if not closed and (self.service.draining or unread):
                     message["headers"].append((b"connection", b"close"))
             await send(message)
 
@@ -75,7 +85,7 @@ class Gate:
             if refusal is not None:
                 await send_refusal(refusal, request_id, send_with_headers)
             else:
-                await self.app(scope, receive, send_with_headers)
+                await self.app(scope, receive_and_see, send_with_headers)
         except Exception:
             logger.exception("a request failed", extra={"fields": facts})
             if not status:
@@ -126,6 +136,10 @@ def refusal_body(refusal: Refusal, request_id: str) -> bytes:
     """Return the JSON of a refusal."""
     told = {"error": refusal.message, "field": refusal.field, "request_id": request_id}
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0 ") != b""
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:

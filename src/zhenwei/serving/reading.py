@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -35,12 +36,14 @@ class BodyReader:
                 the client has gone, 503 too many bodies at once.
         """
         _check_type(request)
-        held: list[bytes] = []
+        body = _Arriving(_declared(request))
         try:
             async with asyncio.timeout(self.settings.timeout):
-                await self._receive(request, held)
-            return parse_body(b"".join(held), kind)
+                await self._receive(request, body)
+            return parse_body(b"".join(body.held), kind)
         except TimeoutError:
+            if body.size > self.settings.max_body:  # no time would be enough
+                raise self._too_large(body.size) from None
             raise Refusal(
                 408,
                 f"the body did not arrive within {self.settings.timeout:g} seconds",
@@ -49,31 +52,31 @@ class BodyReader:
         except ClientDisconnect:
             raise Refusal(499, "the client has gone") from None
         finally:
-            self._let_go(held)
+            self._let_go(body)
 
-    async def _receive(self, request: Request, held: list[bytes]) -> None:
-        most, declared, size = self.settings.max_body, _declared(request), 0
+    async def _receive(self, request: Request, body: "_Arriving") -> None:
+        most, declared = self.settings.max_body, body.declared
         # Who asks first (Expect: 100-continue) reads the refusal at once; others must have sent all, or nearly so.
         if declared > most + MOST_LET_PASS or (declared > most and "expect" in request.headers):
             raise self._too_large(declared)
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > most + MOST_LET_PASS:
-                raise self._too_large(max(size, declared))
-            if max(size, declared) > most:
-                self._let_go(held)
+            body.arrived += len(chunk)
+            if body.arrived > most + MOST_LET_PASS:
+                raise self._too_large(body.size)
+            if body.size > most:
+                self._let_go(body)
                 continue
-            held.append(chunk)
+            body.held.append(chunk)
             self.held += len(chunk)
             if self.held > self.settings.max_bodies:
                 raise too_busy("busy: too much is being received at once; try again later", 1)
-        if size > most:
-            raise self._too_large(size)
+        if body.arrived > most:
+            raise self._too_large(body.arrived)
 
-    def _let_go(self, held: list[bytes]) -> None:
+    def _let_go(self, body: "_Arriving") -> None:
         """Hold what has arrived of a body no longer."""
-        self.held -= sum(map(len, held))
-        held.clear()
+        self.held -= sum(map(len, body.held))
+        body.held.clear()
 
     def _too_large(self, found: int) -> Refusal:
         # What was not read would be taken for the next request: the connection ends with the answer.
@@ -103,8 +106,24 @@ class BodyReader:
                 raise Refusal(422, f"{name}: found a blank text; expected one that says something", name)
 
 
+@dataclass
+class _Arriving:
+    """A body on its way: the bytes that it is declared to have, that have arrived, and that are held."""
+
+    declared: int
+    arrived: int = 0
+    held: list[bytes] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """The bytes that it has at the least, or says to have."""
+        return max(self.arrived, self.declared)
+
+
 def _declared(request: Request) -> int:
-    """Return the bytes that a body is declared to have; 0 where it is not."""
+    """Return the bytes that a body is declared to have; 0 where it is not, or comes in chunks, which ends it then."""
+    if "transfer-encoding" in request.headers:
+        return 0
     declared = request.headers.get("content-length", "")
     return int(declared[:20]) if declared.isdecimal() else 0
 

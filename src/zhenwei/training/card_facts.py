@@ -106,7 +106,10 @@ class CardFacts:
     parts: tuple[CardPart, ...]
     scored: tuple[Scored, ...]
     audit: AuditReport | None = None
-    unaudited: str = "this is the short card; `zhenwei push` and `zhenwei report RUN --audit` complete it"
+    unaudited: str = (
+        "this card was written right after the training, before anybody looked; where the articles are, "
+        "`zhenwei report RUN --audit` completes it"
+    )
 
 
 def facts_of_training(bundle: "Bundle") -> CardFacts:

@@ -40,9 +40,30 @@ def card_state(path: Path) -> CardState:
     """Tell what became of the card in a file."""
     if not path.exists():
         return CardState.MISSING
-    card, _, mark = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").rpartition("\n")
+    return state_of(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def state_of(text: str) -> CardState:
+    """Tell what became of a card, by its text."""
+    card, _, mark = text.rstrip("\n").rpartition("\n")
     found = _MARK.fullmatch(mark)
     return CardState(found[1]) if found is not None and found[2] == _digest(card) else CardState.EDITED
+
+
+def is_marked(text: str) -> bool:
+    """Tell whether zhenwei wrote a card in the first place, whoever has edited it since."""
+    return _MARK.search(text) is not None
+
+
+def was_short(text: str) -> bool:
+    """Tell whether a card was a short one when somebody began to edit it."""
+    found = _MARK.search(text)
+    return found is not None and found[1] == CardState.SHORT
+
+
+def unmarked(text: str) -> str:
+    """Return a card that nobody has edited without its last line, as `marked` takes it."""
+    return text.rstrip("\n").rpartition("\n")[0]
 
 
 def _digest(card: str) -> str:

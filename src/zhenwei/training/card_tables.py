@@ -63,7 +63,7 @@ def scores_section(facts: CardFacts) -> str:
         heading = "## Scores on " + " and ".join(_name(scored) for scored in facts.scored)
     keys = [key for key in _SCORES if any(scored.scores.get(key) is not None for scored in facts.scored)]
     rows = [(_SCORES[key], *(_score(scored, key) for scored in facts.scored)) for key in keys]
-    lines = [heading, "\n\n".join(_about(scored) for scored in facts.scored)]
+    lines = [heading, "\n\n".join(_about(scored, facts.parts) for scored in facts.scored)]
     lines.append(_table(("score", *(_name(scored) for scored in facts.scored)), rows))
     lines += [line for scored in facts.scored for line in _doubts(scored)]
     few = [_name(scored) for scored in facts.scored if scored.as_used and scored not in with_intervals]
@@ -74,13 +74,27 @@ def scores_section(facts: CardFacts) -> str:
     return "\n\n".join(lines)
 
 
-def _about(scored: Scored) -> str:
+def _about(scored: Scored, parts: Iterable[CardPart]) -> str:
     """Say how many articles a part has, and how much it flatters the detector."""
     how = "as the detector is used" if scored.as_used else "before calibration and at a threshold of 0.5"
     text = f"On {counted(scored.n)} articles{_of(scored)}, {counted(scored.n_fake)} of them fake, {how}."
     if scored.flattered:
         text += f" These {' and '.join(scored.flattered)}, so they flatter the detector."
-    return text + ("" if scored.part == "test" else " The future will be harder.")
+    if scored.part != "test":
+        return f"{text} The future will be harder."
+    later = _is_later(parts)
+    if later is None:
+        return f"{text} No times are known by which these would be later than the training articles."
+    return text if later else f"{text} These are not later than the training articles: the future will be harder."
+
+
+def _is_later(parts: Iterable[CardPart]) -> bool | None:
+    """Tell whether all articles of test are from after the last day of train and val; None: nobody knows."""
+    times = {part.part: part.times for part in parts}
+    test, train, val = (times.get(name) for name in ("test", "train", "val"))
+    if test is None or train is None or val is None:
+        return None
+    return test[0] > max(train[1], val[1])
 
 
 def _of(scored: Scored) -> str:

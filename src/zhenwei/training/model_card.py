@@ -132,10 +132,10 @@ def _limits(bundle: "Bundle", facts: CardFacts) -> str:
     return "\n".join(f"- {line}" for line in lines) + "\n\nIt is a help for people who judge, not a judge."
 
 
+NO_LICENCE = "This detector has no licence yet: whoever shares it sets one, with `zhenwei push --license`."
 _LICENCE = (
-    "This detector has no licence yet: whoever shares it sets one as `license` in the first lines of this "
-    "file. The terms of the training articles may bind what is learned from them, such as those of collections that "
-    "are for research alone."
+    f"{NO_LICENCE} The terms of the training articles may bind what is learned from them, such as those of "
+    "collections that are for research alone."
 )
 
 

@@ -14,8 +14,9 @@ from zhenwei.evaluation.report.run_page import page_of, part_files, write_run_pa
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
 from zhenwei.news.audit.audit import audit_files
 from zhenwei.news.audit.findings import AuditReport
+from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle, load_bundle
-from zhenwei.training.bundle import CARD
+from zhenwei.training.bundle import CARD, DESCRIPTION
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +56,23 @@ def report_run(
     parts = part_files(record)
     named = [Path(file) for file in data]
     files = named or _files_at_hand(record, parts)
+    description = record.bundle / DESCRIPTION
+    judged = file_digest(description) if description.is_file() else ""  # before it is loaded: a later one is another's
     bundle = load_bundle(record.bundle)
     assessments = [assess_file(bundle, file, device=device, rounds=rounds) for file in files]
     there = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}
     found = audit_files(there) if audit and there else None
     if found is not None and not named:
-        _complete_card(record, bundle, assessments, found)
+        _complete_card(record, bundle, assessments, found, judged)
     return write_run_page(record.path, page, assessments, found)
 
 
-def _complete_card(record: RunRecord, bundle: Bundle, assessments: list[Assessment], audit: AuditReport) -> None:
+def _complete_card(
+    record: RunRecord, bundle: Bundle, assessments: list[Assessment], audit: AuditReport, judged: str
+) -> None:
     """Complete the bundle's model card; where that fails, the page is none the worse for it."""
     try:
-        if write_card(bundle, record.bundle, assessments, audit):
+        if write_card(bundle, record.bundle, assessments, audit, judged):
             logger.info("model card: %s", record.bundle / CARD)
     except (ZhenweiError, OSError) as error:
         logger.warning("the model card is not completed: %s", error)
