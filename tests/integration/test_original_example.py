@@ -84,9 +84,15 @@ def test_the_bundle_needs_the_pretrained_folder_no_more(
         away.rename(bert)
 
 
-@pytest.mark.parametrize("file", ["best/model.safetensors", "last/network.safetensors"])
-def test_no_checkpoint_holds_a_layer_of_the_encoder(trained: tuple[dict[str, Any], Path], file: str) -> None:
-    names = load_file(trained[1].parent / file).keys()
+@pytest.mark.parametrize(
+    "files",
+    [("best/model.safetensors",), ("last/network.safetensors", "last/frozen.safetensors")],
+    ids=["best", "last"],
+)
+def test_no_checkpoint_holds_a_layer_of_the_encoder(
+    trained: tuple[dict[str, Any], Path], files: tuple[str, ...]
+) -> None:
+    names = {name for file in files for name in load_file(trained[1].parent / file)}
     assert any("word_embeddings" in name for name in names)
     assert not [name for name in names if "encoder" in name or "pooler" in name]
 
