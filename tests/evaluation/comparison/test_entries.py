@@ -10,7 +10,7 @@ import pytest
 
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError
-from zhenwei.evaluation.comparison.entries import BASELINE, gather_entries
+from zhenwei.evaluation.comparison.entries import BASELINE, gather_entries, with_names_kept
 
 Settings = Callable[..., dict[str, Any]]
 Write = Callable[..., str]
@@ -161,3 +161,21 @@ def _sign_again(bundle: Path) -> None:
     description = json.loads((bundle / "detector.json").read_text())
     description["sha256"] = {name: file_digest(bundle / name) for name in description["sha256"]}
     (bundle / "detector.json").write_text(json.dumps(description))
+
+
+class TestNamesThatAComparisonKnows:
+    def test_a_detector_keeps_its_name_when_another_of_its_kind_comes(self, write: Write) -> None:
+        first = write("narrow")
+        before = {entry.name: entry.settings() for entry in gather_entries([first])[0]}
+        entries, _ = gather_entries([first, write("wide", model={"hidden_dim": 12})])
+        assert [entry.name for entry in entries] == ["narrow", "wide", "tfidf"]
+        assert [entry.name for entry in with_names_kept(entries, before)] == ["bigru", "wide", "tfidf"]
+
+    def test_who_comes_later_makes_room(self, write: Write) -> None:
+        entries, _ = gather_entries([write("b"), write("a", model={"hidden_dim": 12})])
+        before = {"a": entries[0].settings()}
+        assert [entry.name for entry in with_names_kept(entries, before)] == ["a", "a-2", "tfidf"]
+
+    def test_names_that_differ_in_signs_alone_do_not_meet_in_one_folder(self, write: Write) -> None:
+        found = names(write("a b"), write("a!b", model={"hidden_dim": 12}))
+        assert len({*found}) == 3

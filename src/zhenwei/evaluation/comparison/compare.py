@@ -12,8 +12,8 @@ import torch
 import zhenwei
 from zhenwei.config import Config
 from zhenwei.errors import ConfigError
-from zhenwei.evaluation.comparison.entries import Entry, gather_entries
-from zhenwei.evaluation.comparison.plan import held_comparison, parse_seeds, plan_runs
+from zhenwei.evaluation.comparison.entries import Entry, gather_entries, with_names_kept
+from zhenwei.evaluation.comparison.plan import detectors_before, held_comparison, parse_seeds, plan_runs
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedPart, Comparison
 from zhenwei.evaluation.comparison.results import write_results
 from zhenwei.evaluation.comparison.running import CarriedOut, carry_out_runs
@@ -68,6 +68,8 @@ def compare(
     if jobs < 1:
         raise ConfigError(f"--jobs: found {jobs}; expected 1 or more")
     entries, standard = gather_entries(sources, overrides, baseline)
+    entries = with_names_kept(entries, {} if overwrite else detectors_before(folder))
+    standard = entries[-1].name if standard else ""
     files = same_files(entries)
     numbers = parse_seeds(seeds, _first_trained(entries).seed)
     check_fit(entries, files)

@@ -1,9 +1,11 @@
 """The detectors that take part in a comparison: from what stands on the command line to named settings."""
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +181,29 @@ def _named(entries: list[Entry]) -> list[Entry]:
     for further in (_stem, _folder_and_stem):
         count = Counter(names)
         names = [name if count[name] == 1 else further(entry) for name, entry in zip(names, entries, strict=True)]
+    names = [re.sub(r"[^\w.-]+", "-", name) for name in names]
     count = Counter(names)
     names = [f"{name}-{place}" if count[name] > 1 else name for place, name in enumerate(names, start=1)]
-    return [replace(entry, name=re.sub(r"[^\w.-]+", "-", name)) for name, entry in zip(names, entries, strict=True)]
+    return [replace(entry, name=name) for name, entry in zip(names, entries, strict=True)]
+
+
+def with_names_kept(entries: Sequence[Entry], before: Mapping[str, Any]) -> list[Entry]:
+    """Name the detectors that a comparison has held already as they were named then, whoever has come since.
+
+    Args:
+        entries: The detectors, named by themselves.
+        before: Settings by name, as the comparison's plan has them.
+    """
+    known = {json.dumps(settings, sort_keys=True): name for name, settings in before.items()}
+    kept = [known.get(json.dumps(entry.settings(), sort_keys=True)) for entry in entries]
+    taken = {name for name in kept if name is not None}
+    named = []
+    for entry, old in zip(entries, kept, strict=True):
+        free = (name for place in count_from(1) if (name := entry.name + f"-{place}" * (place > 1)) not in taken)
+        name = next(free) if old is None else old
+        taken.add(name)
+        named.append(replace(entry, name=name))
+    return named
 
 
 def _stem(entry: Entry) -> str:

@@ -140,6 +140,15 @@ def held_comparison(
         raise CheckpointError(f"{error.filename or out}: cannot be written: {reason_of(error)}") from None
 
 
+def detectors_before(out: Path) -> dict[str, Any]:
+    """Return the settings of the detectors that a comparison's folder holds, by name; none where it holds none."""
+    try:
+        detectors = json.loads((out / PLAN).read_text(encoding="utf-8"))["detectors"]
+    except (OSError, ValueError, KeyError, TypeError):  # `held_comparison` says what is wrong
+        return {}
+    return detectors if isinstance(detectors, dict) else {}
+
+
 def _check_same_comparison(out: Path, plan: dict[str, Any]) -> None:
     """Refuse to go on where another comparison is kept; more detectors and other seeds are no other comparison."""
     try:
