@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zhenwei.errors import DataError
@@ -248,6 +248,7 @@ fields = st.dictionaries(st.sampled_from([*PlainArticle._fields, "more"]), value
 rows_of_anything = st.lists(fields.map(lambda row: GOOD | row), max_size=4)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(rows=rows_of_anything)
 def test_whatever_the_rows_hold(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
     path = tmp_path_factory.mktemp("rows") / "a.jsonl"

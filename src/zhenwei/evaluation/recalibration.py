@@ -133,7 +133,8 @@ def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, d
     """Judge the articles that the detector is to be calibrated on."""
     if isinstance(on, Path):
         _check_file(bundle, on)
-        return _judged(bundle, on, _part_of(bundle, on) or on.name, device)
+        part = _part_of(bundle, on) if on.is_file() else None  # reading says what is wrong with others
+        return _judged(bundle, on, part or on.name, device)
     config = bundle.config
     if folds is not None:
         config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})

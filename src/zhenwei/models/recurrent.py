@@ -34,7 +34,7 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
-        together = inputs.device.type == "cpu" and self._trains(inputs) and not is_traced()
+        together = inputs.device.type == "cpu" and not is_traced() and self._trains(inputs)
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
         outputs = inputs
