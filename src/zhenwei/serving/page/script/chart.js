@@ -4,7 +4,7 @@ import { svg } from "./elements.js";
 import { weekNumber } from "./weeks.js";
 
 const HEIGHT = 190;
-const MARGIN = { top: 12, right: 28, bottom: 26, left: 44 }; // half of a week's name sticks out to the right
+const MARGIN = { top: 12, right: 32, bottom: 26, left: 44 }; // half of a week's name sticks out to the right
 const LABEL_WIDTH = 74; // of a week's name, and air
 
 /**
