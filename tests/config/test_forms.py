@@ -60,6 +60,15 @@ class TestFlatForm:
             "endef_base_weight": 0.9,
             "endef_entity_weight": 0.1,
             "endef_loss_weight": 0.2,
+            "pooling": ["attention"],
+            "ngram_sizes": [],
+            "ngram_buckets": 200_000,
+            "ngram_dim": 32,
+            "ngram_dropout": 0.5,
+            "wide_share": 0.0,
+            "wide_ngram_range": [1, 4],
+            "wide_naive_bayes": 1.0,
+            "wide_C": 100.0,
         }
         data, training, output = config.data, config.training, config.output
         assert (data.root_path, data.max_len, data.vocab_size, data.aug_prob) == ("./data/", 170, 21128, 0.1)

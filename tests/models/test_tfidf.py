@@ -20,7 +20,7 @@ from zhenwei.config import TfidfConfig
 from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
 from zhenwei.models import Vocabulary, build_network
-from zhenwei.models import tfidf as tfidf_module
+from zhenwei.models import ngram_regression
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.news import Article
 from zhenwei.tokens import EncodedArticles, TextTokenizer, collate, encode_articles, train_tokenizer
@@ -142,9 +142,9 @@ class TestFit:
         self, articles: EncodedArticles, tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         at_once = fitted(articles, tokenizer)
-        monkeypatch.setattr(tfidf_module, "ROWS_AT_ONCE", 7)
+        monkeypatch.setattr(ngram_regression, "ROWS_AT_ONCE", 7)
         in_batches = fitted(articles, tokenizer)
-        monkeypatch.setattr(tfidf_module, "MERGED_AT", 50)
+        monkeypatch.setattr(ngram_regression, "MERGED_AT", 50)
         in_rounds = fitted(articles, tokenizer)
         for other in (in_batches, in_rounds):
             assert torch.equal(other.keys, at_once.keys)

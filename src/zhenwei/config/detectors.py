@@ -11,6 +11,8 @@ from zhenwei.config.model import (
     EmbeddingConfig,
     EncoderConfig,
     ModelConfig,
+    NgramConfig,
+    Share,
     TokenUnit,
     register_model_config,
 )
@@ -35,6 +37,53 @@ class BiGRUConfig(EmbeddingConfig):
 
     use_residual: bool = False
     """Add the mean of the embeddings, through a linear layer, to the pooled output of the GRU."""
+
+    pooling: list[Literal["attention", "max", "mean"]] = ["attention"]
+    """How the GRU's states become one vector, side by side where there are several; published: `attention`."""
+
+    ngram_sizes: list[Annotated[int, Field(ge=2, le=8)]] = []
+    """Lengths, in tokens, of n-grams that have embeddings of their own, which are added to that of the n-gram's last
+    token: `[2, 3]`: pairs and triples; published: none."""
+
+    ngram_buckets: AtLeastOne = 200_000
+    """Embeddings of the n-grams of each length; n-grams are hashed to them, and those that meet share one."""
+
+    ngram_dim: AtLeastOne = 32
+    """Size of an n-gram's embedding; a linear layer brings it to `emb_dim`."""
+
+    ngram_dropout: Share = 0.5
+    """Dropout on the embeddings of n-grams."""
+
+    wide_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of a linear model of n-grams in the logit (the wide path; after Cheng et al., DLRS 2016). It is what `tfidf`
+    is, over the network's own tokens, and fitted before the network is trained, which learns by itself; 0: none."""
+
+    wide_ngram_range: list[AtLeastOne] = [1, 4]
+    """Wide path: shortest and longest n-gram."""
+
+    wide_naive_bayes: NotNegative = 1.0
+    """Wide path: how much more an n-gram counts that tells the labels apart; see `naive_bayes` of `tfidf`."""
+
+    wide_C: Positive = 100.0
+    """Wide path: inverse of the strength of the logistic regression's L2 penalty."""
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Self:
+        if not self.pooling or len(set(self.pooling)) < len(self.pooling):
+            raise ValueError(f"pooling: found {self.pooling}; expected each once, as ['attention', 'max']")
+        if len(set(self.ngram_sizes)) < len(self.ngram_sizes):
+            raise ValueError(f"ngram_sizes: found {self.ngram_sizes}; expected each length once, as [2, 3]")
+        sizes = self.wide_ngram_range
+        if len(sizes) != 2 or not sizes[0] <= sizes[1]:
+            raise ValueError(f"wide_ngram_range: found {sizes}; expected [shortest, longest], as [1, 4]")
+        return self
+
+    @property
+    def wide(self) -> NgramConfig | None:
+        """The wide path's settings, where there is one."""
+        if not self.wide_share:
+            return None
+        return NgramConfig(ngram_range=self.wide_ngram_range, naive_bayes=self.wide_naive_bayes, C=self.wide_C)
 
 
 @register_model_config
@@ -124,7 +173,7 @@ class MDFENDConfig(DomainConfig, ConvolutionConfig, EncoderConfig):
 
 
 @register_model_config
-class TfidfConfig(ModelConfig):
+class TfidfConfig(NgramConfig, ModelConfig):
     """Settings of the linear baseline. It is fitted in one go: of `training`, nothing but `device` concerns it."""
 
     name: Literal["tfidf"] = "tfidf"
@@ -133,18 +182,6 @@ class TfidfConfig(ModelConfig):
     analyzer: Literal["auto", "char", "word"] = "auto"
     """What n-grams are made of: characters, or words as spaces and marks part them; `auto`: words where most letters
     of the training posts are of a script that puts spaces between words, else characters."""
-
-    ngram_range: list[AtLeastOne] = [1, 3]
-    """Shortest and longest n-gram."""
-
-    min_df: AtLeastOne = 2
-    """An n-gram that fewer training posts have is left out."""
-
-    sublinear_tf: bool = True
-    """Count an n-gram that a post has n times as 1 + ln(n)."""
-
-    C: Positive = 30.0
-    """Inverse of the strength of the logistic regression's L2 penalty."""
 
     @property
     def token_unit(self) -> TokenUnit:
@@ -159,9 +196,3 @@ class TfidfConfig(ModelConfig):
                 "debias: found 'endef'; ENDEF needs a network that is trained by gradients: leave it out for 'tfidf'"
             )
         return values
-
-    @model_validator(mode="after")
-    def _check_ngram_range(self) -> Self:
-        if len(self.ngram_range) != 2 or not self.ngram_range[0] <= self.ngram_range[1]:
-            raise ValueError(f"ngram_range: found {self.ngram_range}; expected [shortest, longest], as [1, 3]")
-        return self

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.onnx_backend import OUTPUTS, inputs_of
-from zhenwei.inference.onnx_export_tfidf import tfidf_graph
+from zhenwei.inference.onnx_export_tfidf import tfidf_graph, with_wide_path
 from zhenwei.inference.onnx_export_traces import clear_traces
 from zhenwei.models import DetectorNetwork
+from zhenwei.models.bigru import BiGRU
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.tokens import Batch
 
@@ -40,9 +41,20 @@ def write_graph(network: DetectorNetwork, example: Batch, path: Path) -> None:
         OSError: If the file cannot be written.
     """
     onnx = import_module("onnx")  # an extra
-    model = tfidf_graph(network) if isinstance(network, Tfidf) else _traced(network, example)
+    model = _graph(network, example)
     clear_traces(model)
     onnx.save(model, str(path))
+
+
+def _graph(network: DetectorNetwork, example: Batch) -> Any:
+    """Build a network's graph; n-grams are searched and counted by a step of ONNX's own, which no trace would find."""
+    if isinstance(network, Tfidf):
+        return tfidf_graph(network)
+    if not isinstance(network, BiGRU) or network.wide is None:
+        return _traced(network, example)
+    alone = copy.deepcopy(network)
+    alone.wide = None
+    return with_wide_path(_traced(alone, example), network.wide, network.wide_share)
 
 
 def _traced(network: DetectorNetwork, example: Batch) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.onnx_export_graph import silence
+from zhenwei.inference.onnx_export_tfidf import wide_steps
 from zhenwei.inference.onnx_export_traces import without_traces
 
 # A recurrent layer has no counterpart of 8 bits in onnxruntime (but for LSTM): a GRU stays as it is.
@@ -25,10 +26,13 @@ def quantise(graph: Path, target: Path) -> None:
         CheckpointError: If there is nothing in the graph to quantise, or onnxruntime cannot.
     """
     quantization = import_module("onnxruntime.quantization")  # typed nowhere
+    exact = wide_steps(import_module("onnx").load(str(graph), load_external_data=False))  # it has no layers
     kind = quantization.QuantType.QUInt8
     try:
         with silence():
-            quantization.quantize_dynamic(graph, target, op_types_to_quantize=list(QUANTISED), weight_type=kind)
+            quantization.quantize_dynamic(
+                graph, target, op_types_to_quantize=list(QUANTISED), weight_type=kind, nodes_to_exclude=exact
+            )
             target.write_bytes(without_traces(target))
     except Exception as error:  # whatever its many parts raise
         reason = " ".join(str(error).split())[:300]

@@ -1,18 +1,19 @@
-"""The `tfidf` detector as an ONNX graph: the same n-grams, counted by ONNX's own operator for them."""
+"""A linear model of n-grams as an ONNX graph: the same n-grams, counted by ONNX's own operator for them."""
 
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from zhenwei.models.tfidf import Tfidf
+from zhenwei.models.ngram_regression import NgramRegression
 
 OPSET, IR_VERSION = 18, 10
 _PADDING = -1  # what no token is
+_WIDE = "wide/"  # how the names of a wide path's steps begin
 _LEAST_NORM = 1e-30  # a text of no known n-gram has norm 0, and nothing to divide by it
 
 
-def tfidf_graph(network: Tfidf) -> Any:
+def tfidf_graph(network: NgramRegression) -> Any:
     """Build the graph of a fitted baseline, an `onnx.ModelProto`.
 
     The network finds n-grams by a search in a sorted array, and adds up what it found. ONNX has no such search, but
@@ -55,7 +56,36 @@ def tfidf_graph(network: Tfidf) -> Any:
     return model
 
 
-def _frequencies(network: Tfidf) -> list[Any]:
+def with_wide_path(deep: Any, wide: NgramRegression, share: float) -> Any:
+    """Join a wide path to the graph of the network beside it: logits = share * wide + (1 - share) * deep."""
+    onnx = import_module("onnx")
+    compose = import_module("onnx.compose")
+    helper = onnx.helper
+    graph = deep.graph
+    beside = compose.add_prefix_graph(tfidf_graph(wide).graph, _WIDE, rename_inputs=False)
+    for node in graph.node:
+        node.output[:] = [f"{_WIDE}deep" if name == "logits" else name for name in node.output]
+        node.input[:] = [f"{_WIDE}deep" if name == "logits" else name for name in node.input]
+    steps = [("Mul", [f"{_WIDE}deep", f"{_WIDE}rest"], f"{_WIDE}of_deep")]
+    steps += [("Mul", [f"{_WIDE}logits", f"{_WIDE}share"], f"{_WIDE}of_wide")]
+    steps += [("Add", [f"{_WIDE}of_deep", f"{_WIDE}of_wide"], "logits")]
+    for name, value in (("share", share), ("rest", 1 - share)):
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array(value, np.float32), f"{_WIDE}{name}"))
+    graph.initializer.extend(beside.initializer)
+    graph.node.extend(beside.node)
+    graph.node.extend(helper.make_node(name, given, [made]) for name, given, made in steps)
+    for number, node in enumerate(node for node in graph.node if node.output[0].startswith(_WIDE)):
+        node.name = f"{_WIDE}{number}"
+    onnx.checker.check_model(deep)
+    return deep
+
+
+def wide_steps(model: Any) -> list[str]:
+    """Return the names of the steps of a graph that belong to a wide path."""
+    return [node.name for node in model.graph.node if node.name.startswith(_WIDE)]
+
+
+def _frequencies(network: NgramRegression) -> list[Any]:
     """Return the steps from the tokens that are read to how often each n-gram counts, `frequency` [B, F]."""
     helper = import_module("onnx.helper")
     shortest, longest = network.config.ngram_range
@@ -74,7 +104,7 @@ def _frequencies(network: Tfidf) -> list[Any]:
     return [count, *(helper.make_node(name, given, [made]) for name, given, made in steps)]
 
 
-def _ngrams(network: Tfidf) -> list[list[int]]:
+def _ngrams(network: NgramRegression) -> list[list[int]]:
     """Return the tokens of each n-gram, which the network keeps as the digits of one number."""
     ngrams = []
     for key in network.keys.tolist():

@@ -1,39 +1,82 @@
 """The BiGRU detector."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from zhenwei.config import BiGRUConfig
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.encoders import EncodedNetwork
 from zhenwei.models.interface import Output
-from zhenwei.models.layers import MLP, MaskAttention, masked_mean
+from zhenwei.models.layers import MLP, MaskAttention, masked_max, masked_mean
+from zhenwei.models.ngram_embedding import NgramEmbedding
+from zhenwei.models.ngram_regression import NgramRegression
 from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
-from zhenwei.tokens import Batch
+from zhenwei.tokens import Batch, EncodedArticles
 
 
 class BiGRU(EncodedNetwork):
     """Embeddings -> bidirectional GRU -> LayerNorm -> Dropout -> masked attention -> MLP.
 
-    After the BiGRU of ENDEF (Zhu et al., SIGIR 2022), with LayerNorm, and with an optional residual: the mean of the
-    embeddings, through a linear layer, added to the pooled output of the GRU.
+    After the BiGRU of ENDEF (Zhu et al., SIGIR 2022), with LayerNorm, and with what the settings ask for: a residual
+    (the mean of the embeddings, through a linear layer, added to the pooled output of the GRU), several poolings side by
+    side, embeddings of n-grams added to those of tokens, and a wide path: a linear model of n-grams that has its share
+    in the logit when predicting. The wide path is fitted by itself and the network trains by itself: joined from the
+    start, the network would learn nothing of what the n-grams know already.
     """
 
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
         hidden = config.hidden_dim or config.emb_dim
+        self.ngrams = _ngram_embedding(config) if config.ngram_sizes else None
         self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout)
         self.norm = nn.LayerNorm(2 * hidden)
         self.dropout = Dropout(config.dropout)
-        self.residual = nn.Linear(config.emb_dim, 2 * hidden) if config.use_residual else None
-        self.attention = MaskAttention(2 * hidden)
-        self.mlp = MLP(2 * hidden, config.mlp_hidden_dims, config.dropout)
+        self.pooling = tuple(config.pooling)
+        self.pooled = 2 * hidden * len(self.pooling)
+        self.residual = nn.Linear(config.emb_dim, self.pooled) if config.use_residual else None
+        self.attention = MaskAttention(2 * hidden) if "attention" in self.pooling else None
+        self.mlp = MLP(self.pooled, config.mlp_hidden_dims, config.dropout)
+        self.wide_share = config.wide_share
+        wide = config.wide
+        self.wide = None if wide is None else NgramRegression(wide, vocabulary, "wide_ngram_range")
+        if self.wide is not None:
+            self.wide.requires_grad_(False)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to this network."""
+        """Judge a batch; `progress` makes no difference to this network. While training, the wide path is silent."""
         embedded = self.embedding(batch.tokens, batch.mask)  # [B, T, E]
+        if self.ngrams is not None:
+            embedded = embedded + self.ngrams(batch.tokens)
         states = self.dropout(self.norm(self.gru(embedded, batch.mask)))  # [B, T, 2H]
-        features, attention = self.attention(states, batch.mask)  # [B, 2H], [B, T]
+        features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]
         if self.residual is not None:
             features = features + self.residual(masked_mean(embedded, batch.mask))
-        return Output(logits=self.mlp(features), attention=attention, features=features)
+        logits = self.mlp(features)
+        if self.wide is not None and not self.training:
+            logits = (1 - self.wide_share) * logits + self.wide_share * self.wide.logits(batch)
+        return Output(logits=logits, attention=attention, features=features)
+
+    def fit_linear(self, articles: EncodedArticles, seed: int) -> None:
+        """Fit the wide path."""
+        if self.wide is not None:
+            self.wide.fit(articles, seed)
+            self.wide.requires_grad_(False)
+
+    def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Make one vector of the states [B, T, 2H] of each article: [B, D], and the attention [B, T] if there is one."""
+        pooled, attention = [], None
+        for kind in self.pooling:
+            if kind == "attention":
+                assert self.attention is not None
+                found, attention = self.attention(states, mask)
+            else:
+                found = masked_max(states, mask) if kind == "max" else masked_mean(states, mask)
+            pooled.append(found)
+        return torch.cat(pooled, dim=1), attention
+
+
+def _ngram_embedding(config: BiGRUConfig) -> NgramEmbedding:
+    return NgramEmbedding(
+        config.ngram_sizes, config.ngram_buckets, config.ngram_dim, config.emb_dim, config.ngram_dropout
+    )

@@ -10,7 +10,7 @@ from zhenwei.config import NetworkConfig
 from zhenwei.errors import ConfigError
 from zhenwei.models.interface import DetectorNetwork, Output, TokenEncoder
 from zhenwei.models.layers import MLP, CNNExtractor
-from zhenwei.tokens import Batch
+from zhenwei.tokens import Batch, EncodedArticles
 
 
 class ENDEF(DetectorNetwork):
@@ -64,6 +64,10 @@ class ENDEF(DetectorNetwork):
     def for_prediction(self) -> DetectorNetwork:
         """Return the base: the entity branch is for training alone."""
         return self.base.for_prediction()
+
+    def fit_linear(self, articles: EncodedArticles, seed: int) -> None:
+        """Fit the base's."""
+        self.base.fit_linear(articles, seed)
 
     def token_encoder(self) -> TokenEncoder | None:
         """Return the base's."""

@@ -55,6 +55,13 @@ class DetectorNetwork(nn.Module, ABC):
             progress: How far training is, from 0 to 1; 1 at prediction.
         """
 
+    def fit_linear(self, articles: EncodedArticles, seed: int) -> None:  # noqa: B027  # most have nothing of the kind
+        """Fit what is fitted to all training articles at once, before the first step; all of them have a label.
+
+        Raises:
+            DataError: If the articles leave nothing to learn from.
+        """
+
     def token_encoder(self) -> TokenEncoder | None:
         """Return what gives the network's tokens their vectors, for ENDEF's entity branch to share; None: nothing."""
         return None

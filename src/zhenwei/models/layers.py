@@ -119,3 +119,10 @@ def masked_mean(inputs: Tensor, mask: Tensor) -> Tensor:
     """Average the real tokens of each article: [B, T, D] and a mask [B, T] -> [B, D]; no token gives zeros."""
     total = torch.bmm(mask.to(inputs.dtype).unsqueeze(1), inputs).squeeze(1)  # [B, D]
     return total / mask.sum(dim=1, keepdim=True).clamp(min=1).to(inputs.dtype)
+
+
+def masked_max(inputs: Tensor, mask: Tensor) -> Tensor:
+    """Take the largest of each feature over an article's real tokens: [B, T, D] -> [B, D]; no token gives zeros."""
+    lowest = torch.finfo(inputs.dtype).min
+    largest = inputs.masked_fill(~mask.unsqueeze(-1), lowest).amax(dim=1)  # [B, D]
+    return torch.where(mask.any(dim=1, keepdim=True), largest, torch.zeros_like(largest))

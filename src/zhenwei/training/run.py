@@ -79,6 +79,8 @@ class Run:
             else:
                 self._fit(data, network)
             return self._judge_best(data), self.folder.best
+        agreed(self.accelerator, lambda: network.fit_linear(data.train, self.config.seed))
+        network.to(self.accelerator.device)
         logger.info("network: %s", _size(network))
         course = self._course(data)
         trainee = self._trainee(network, course)

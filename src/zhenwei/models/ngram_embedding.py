@@ -1,0 +1,56 @@
+"""Embeddings of token n-grams, found by hashing."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zhenwei.models.dropout import Dropout
+
+_PRIME = 2**31 - 1
+_FACTORS = (  # of the token itself, of the one before it, and so on
+    1_000_000_007, 1_299_709_153, 1_500_450_271, 982_451_653, 1_190_494_759, 715_225_739, 373_587_883, 633_910_099,
+)  # fmt: skip
+
+
+class NgramEmbedding(nn.Module):
+    """The sum of the embeddings of the n-grams that end at a token (after Bojanowski et al., TACL 2017).
+
+    An n-gram is hashed to one of so many buckets, and n-grams that meet in one share its embedding. What would reach
+    back beyond the text's beginning counts as one more token, the same everywhere.
+    """
+
+    def __init__(self, sizes: Sequence[int], buckets: int, size: int, features: int, dropout: float) -> None:
+        """Build it.
+
+        Args:
+            sizes: Lengths of the n-grams, in tokens.
+            buckets: How many embeddings there are for each length.
+            size: Of an embedding: many small ones are better than few large ones.
+            features: Of what is given, by a linear layer.
+            dropout: On the embeddings.
+        """
+        super().__init__()
+        self.sizes, self.buckets = tuple(sizes), buckets
+        self.tables = nn.ModuleList(nn.Embedding(buckets, size) for _ in sizes)
+        for table in self.tables:
+            nn.init.normal_(table.weight, std=features**-0.5)  # type: ignore[arg-type]
+        self.dropout = Dropout(dropout)
+        self.projection = nn.Linear(size, features, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Embed token ids [B, T] -> [B, T, D]; looks back alone, so that padding at the end makes no difference."""
+        numbers = self.bucket_numbers(tokens)
+        total: Tensor = sum(table(number) for table, number in zip(self.tables, numbers, strict=True))  # type: ignore[assignment]
+        return self.projection(self.dropout(total))  # type: ignore[no-any-return]
+
+    def bucket_numbers(self, tokens: Tensor) -> list[Tensor]:
+        """Return the bucket of the n-gram that ends at each token of [B, T]: for each size one [B, T]."""
+        width = tokens.shape[1]
+        hashed = torch.zeros_like(tokens)
+        found = {}
+        for back in range(max(self.sizes)):
+            earlier = nn.functional.pad(tokens + 1, (back, 0))[:, :width]
+            hashed = (hashed + earlier * _FACTORS[back]) % _PRIME  # at most 2^53: exact everywhere
+            found[back + 1] = hashed % self.buckets
+        return [found[size] for size in self.sizes]
