@@ -24,6 +24,12 @@ from zhenwei.training.reader import LearnedFields
 
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "dropout": 0.1, "filters": 8, "ngram_range": [1, 3]}
+EXTRAS: dict[str, dict[str, Any]] = {  # what a detector may have besides, which must keep the promises too
+    "bigru": {
+        "wide_share": 0.5, "ngram_sizes": [2, 3], "ngram_buckets": 50, "pooling": ["attention", "max", "mean"],
+        "use_residual": True,
+    },
+}  # fmt: skip
 DOMAINS = ("健康", "社会")
 PLACES = ("云溪", "东河", "南岭", "西塘", "北川", "临江")
 SHORTEST, LONGEST, NO_ENTITY, UNKNOWN_DOMAIN = 30, 31, 30, 31
@@ -55,6 +61,8 @@ def cases() -> Iterator[Any]:
             for debias in (None, "endef") if "debias" in settings_of(detector) else (None,):
                 model = {"name": detector, **start} | ({"debias": debias} if debias else {})
                 yield pytest.param(model, id=" ".join(f"{key}={value}" for key, value in model.items()))
+        for debias in (None, "endef") if detector in EXTRAS else ():
+            yield pytest.param({"name": detector, **EXTRAS[detector], "debias": debias}, id=f"{detector} all {debias}")
 
 
 @dataclass
@@ -96,6 +104,7 @@ def built(config: Config, bundle: Bundle, encoded: EncodedArticles) -> DetectorN
     network = build_network(config.model, vocabulary)
     if isinstance(network, FittedNetwork):
         network.fit(encoded, config.seed)
+    network.fit_linear(encoded, config.seed)
     return network
 
 

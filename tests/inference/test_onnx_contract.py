@@ -46,6 +46,8 @@ def cases() -> Iterator[Any]:
             starts[0] |= {"use_residual": True}
         if "debias" in known:
             starts.append({**starts[0], "debias": "endef"})
+        if "wide_share" in known:
+            starts.append({"wide_share": 0.6, "ngram_sizes": [2, 3], "ngram_buckets": 90, "pooling": ["attention", "max"]})
         for start in starts:
             yield pytest.param({"name": name, **start}, id=" ".join([name, *(f"{k}={v}" for k, v in start.items())]))
 
@@ -81,9 +83,10 @@ def pair(
     )
     torch.manual_seed(0)
     network = build_network(config.model, vocabulary)
+    encoded = encode_articles([Article(**row) for row in make_posts(60)], tokenizer, MAX_LEN)
     if isinstance(network, FittedNetwork):
-        articles = [Article(**row) for row in make_posts(60)]
-        network.fit(encode_articles(articles, tokenizer, MAX_LEN), 0)
+        network.fit(encoded, 0)
+    network.fit_linear(encoded, 0)
     bundle = Bundle(
         config, tokenizer, network, 0.45, learned=learned, calibration=Calibration("platt", slope=3.0, intercept=0.2)
     )

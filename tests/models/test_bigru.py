@@ -10,7 +10,11 @@ from zhenwei.config import BiGRUConfig, ModelConfig
 from zhenwei.errors import ConfigError
 from zhenwei.models import Vocabulary, build_network, register_network
 from zhenwei.models.bigru import BiGRU
-from zhenwei.tokens import Batch
+from zhenwei.models.ngram_embedding import _FACTORS as FACTORS
+from zhenwei.models.ngram_embedding import _PRIME as PRIME
+from zhenwei.models.ngram_embedding import NgramEmbedding
+from zhenwei.tokens import Batch, EncodedArticles
+from zhenwei.tokens.ragged import RaggedInts
 
 VOCABULARY = Vocabulary(size=20, pad_id=0, max_len=10)
 LENGTHS = [4, 2, 1]
@@ -34,13 +38,34 @@ def batch_of(*rows: list[int]) -> Batch:
 BATCH = batch_of([3, 4, 5, 6], [7, 8], [9])
 
 
+def ngrams_slowly(slow: Any, ngrams: NgramEmbedding, tokens: list[int]) -> Any:
+    """Embed the n-grams that end at each token, by numbers of any size."""
+    rows = []
+    for place in range(len(tokens)):
+        total = np.zeros(ngrams.tables[0].weight.shape[1])
+        for size, table in zip(ngrams.sizes, ngrams.tables, strict=True):
+            back = [tokens[place - step] + 1 if step <= place else 0 for step in range(size)]
+            bucket = sum(token * factor for token, factor in zip(back, FACTORS, strict=False)) % PRIME % ngrams.buckets
+            total += slow.array(table.weight)[bucket]
+        rows.append(slow.array(ngrams.projection.weight) @ total)
+    return np.array(rows)
+
+
 def judge_slowly(slow: Any, network: BiGRU, tokens: list[int]) -> float:
     """Judge one article alone, as the published description reads."""
     embedded = slow.embedded(network, tokens)  # [T, E]
+    if network.ngrams is not None:
+        embedded = embedded + ngrams_slowly(slow, network.ngrams, tokens)
     states = slow.bigru(network.gru, embedded)  # [T, 2H]
     mean, variance = states.mean(axis=1, keepdims=True), states.var(axis=1, keepdims=True)
     states = (states - mean) / np.sqrt(variance + 1e-5) * slow.array(network.norm.weight)
-    features = slow.attention(network.attention, states + slow.array(network.norm.bias))
+    states = states + slow.array(network.norm.bias)
+    pools = {
+        "attention": lambda: slow.attention(network.attention, states),
+        "max": lambda: states.max(axis=0),
+        "mean": lambda: states.mean(axis=0),
+    }
+    features = np.concatenate([pools[kind]() for kind in network.pooling])
     if network.residual is not None:
         features = features + slow.linear(network.residual, embedded.mean(axis=0))
     return float(slow.mlp(network.mlp, features)[0])
@@ -48,7 +73,9 @@ def judge_slowly(slow: Any, network: BiGRU, tokens: list[int]) -> float:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"use_residual": True}, {"num_layers": 2}, {"hidden_dim": 3}, {"mlp_dims": [1]}, {"mlp_dims": [8, 4, 1]}],
+    [{}, {"use_residual": True}, {"num_layers": 2}, {"hidden_dim": 3}, {"mlp_dims": [1]}, {"mlp_dims": [8, 4, 1]},
+     {"pooling": ["max"]}, {"pooling": ["attention", "max", "mean"], "use_residual": True},
+     {"ngram_sizes": [2], "ngram_buckets": 7}, {"ngram_sizes": [3, 2], "ngram_dim": 4}],
     ids=str,
 )
 def test_it_computes_what_is_published(settings: dict[str, Any], slow: Any) -> None:
@@ -105,6 +132,73 @@ class TestSwitches:
         network = build()
         assert list(network.pretrained_modules()) == []
         assert network.encoder_config() is None
+
+
+def articles_of(rows: list[list[int]], labels: list[int]) -> EncodedArticles:
+    lengths = np.array([len(row) for row in rows])
+    return EncodedArticles(
+        tokens=RaggedInts(np.concatenate(rows).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)])),
+        words=np.zeros(int(lengths.sum()), np.int32),
+        labels=np.array(labels, np.float32),
+        truncated=np.zeros(len(rows), np.bool_),
+    )
+
+
+class TestWidePath:
+    """A linear model of n-grams that has its share in the logit when predicting."""
+
+    TRAIN = articles_of([[3, 4, 5], [3, 4, 7], [9, 8, 5], [9, 8, 7]] * 3, [1, 1, 0, 0] * 3)
+
+    def fitted(self, **settings: Any) -> BiGRU:
+        network = build(**{"wide_share": 0.75, "dropout": 0.0, **settings})
+        network.fit_linear(self.TRAIN, seed=1)
+        return network
+
+    def test_the_logit_is_shared(self) -> None:
+        network = self.fitted().eval()
+        assert network.wide is not None
+        wide, joined = network.wide.logits(BATCH), network(BATCH).logits
+        network.wide = None
+        torch.testing.assert_close(joined, 0.75 * wide + 0.25 * network(BATCH).logits)
+        assert wide[0] > 0 > wide[2]  # it knows 3 and 4 from fakes, 9 from real ones
+
+    def test_it_is_silent_while_training_and_gets_no_gradients(self) -> None:
+        network = self.fitted().train()
+        logits = network(BATCH).logits
+        logits.sum().backward()
+        assert network.wide is not None
+        assert network.wide.weight.grad is None
+        assert not network.wide.weight.requires_grad
+        network.wide = None
+        assert torch.equal(logits, network(BATCH).logits)
+
+    def test_its_weights_are_put_back_whatever_their_number(self) -> None:
+        network, other = self.fitted().eval(), build(wide_share=0.75)
+        other.load_state_dict(network.state_dict())
+        assert other.wide is not None
+        assert not other.wide.weight.requires_grad
+        assert torch.equal(other.eval()(BATCH).logits, network(BATCH).logits)
+
+    def test_n_grams_too_long_for_the_vocabulary_are_said_by_the_name_of_their_setting(self) -> None:
+        with pytest.raises(ConfigError, match=r"model\.wide_ngram_range: found \[1, 30\] and a vocabulary of 20"):
+            build(wide_share=0.5, wide_ngram_range=[1, 30])
+
+
+class TestNgramEmbedding:
+    def test_an_n_gram_has_one_bucket_wherever_it_stands(self) -> None:
+        ngrams = NgramEmbedding([2, 3], 1000, 4, 6, 0.0)
+        pairs, triples = ngrams.bucket_numbers(torch.tensor([[5, 6, 7, 5, 6, 7], [1, 1, 1, 5, 6, 7]]))
+        assert pairs[0, 1] == pairs[0, 4] == pairs[1, 4]
+        assert triples[0, 5] == triples[1, 5] == triples[0, 2]
+        assert pairs[0, 2] != pairs[0, 3]
+
+    def test_n_grams_rarely_meet(self) -> None:
+        chance = np.random.default_rng(0)
+        tokens = torch.from_numpy(chance.integers(0, 21_128, (500, 40)))
+        for buckets, size in zip(NgramEmbedding([2, 3], 200_000, 1, 1, 0.0).bucket_numbers(tokens), (2, 3), strict=True):
+            seen = buckets[:, size - 1 :].flatten()
+            expected = 200_000 * (1 - np.exp(-len(seen) / 200_000))  # of numbers drawn by chance
+            assert len(torch.unique(seen)) == pytest.approx(expected, rel=0.01)
 
 
 class TestRegistry:

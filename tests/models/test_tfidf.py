@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
 
 from zhenwei import Config, Detector, Trainer
 from zhenwei.config import TfidfConfig
@@ -87,7 +88,34 @@ def by_scikit_learn(
     return regression.decision_function(vectorizer.transform(tokens_of(judged))), len(vectorizer.vocabulary_)
 
 
+def with_naive_bayes(articles: EncodedArticles, judged: EncodedArticles, strength: float) -> NDArray[np.float64]:
+    """The logits of scikit-learn's regression over TF-IDF weighed by the n-grams' log ratios, single tokens alone."""
+    vectorizer = TfidfVectorizer(
+        analyzer=lambda tokens: [str(token) for token in tokens], min_df=2, sublinear_tf=True, norm=None
+    )
+    seen = vectorizer.fit_transform(tokens_of(articles))
+    fake = articles.labels == 1
+    shares = [(seen[of] > 0).sum(axis=0) + 1 for of in (fake, ~fake)]
+    ratios = np.log(np.asarray(shares[0] / shares[0].sum()) / np.asarray(shares[1] / shares[1].sum())).ravel()
+    weighed = [
+        normalize(np.asarray(part.todense()) * (1 + strength * np.abs(ratios)))
+        for part in (seen, vectorizer.transform(tokens_of(judged)))
+    ]
+    regression = LogisticRegression(C=30.0, solver="liblinear", random_state=1, max_iter=1000)
+    found: NDArray[np.float64] = regression.fit(weighed[0], articles.labels).decision_function(weighed[1])
+    return found
+
+
 class TestFormula:
+    @pytest.mark.parametrize("strength", [0.5, 3.0])
+    def test_naive_bayes_makes_what_tells_the_labels_apart_count_more(
+        self, strength: float, articles: EncodedArticles, unseen: EncodedArticles, tokenizer: TextTokenizer
+    ) -> None:
+        plain, weighed = (fitted(articles, tokenizer, ngram_range=[1, 1], naive_bayes=s) for s in (0.0, strength))
+        expected = with_naive_bayes(articles, unseen, strength)
+        np.testing.assert_allclose(logits(weighed, unseen), expected, atol=1e-3)
+        assert np.abs(logits(plain, unseen) - expected).max() > 0.05
+
     @pytest.mark.parametrize(
         "settings",
         [

@@ -1,9 +1,9 @@
 """Settings of the training: rates, steps, precision, devices, and when to stop."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from zhenwei.config.goal import ThresholdGoal, check_goal, parse_goal
 from zhenwei.config.section import Section
@@ -98,6 +98,10 @@ class TrainingConfig(Section):
     monitor: Monitor = "metric"
     """What the best epoch is chosen by, measured on val; `metric` is macro-F1."""
 
+    keep: Literal["best", "last"] = "best"
+    """Which weights become the detector: those of the `best` epoch on val, or of the `last` one, so that val has no
+    say in them; `last` needs `early_stop` 0."""
+
     early_stop: Count = 5
     """Epochs without a better `monitor` after which training stops; 0: never."""
 
@@ -119,6 +123,15 @@ class TrainingConfig(Section):
     """What the threshold is chosen for: `macro_f1`; `precision=0.9`: the highest recall of fakes at this precision or
     better; `recall=0.9`: the highest precision at this recall of fakes or better; `cost=5`: a fake that is missed costs
     five times as much as a false alarm."""
+
+    @model_validator(mode="after")
+    def _check_keep(self) -> Self:
+        if self.keep == "last" and self.early_stop:
+            raise ValueError(
+                f"keep is 'last' and early_stop is {self.early_stop}, by which val decides what the last epoch is; "
+                "set early_stop to 0, or keep to 'best'"
+            )
+        return self
 
     @property
     def goal(self) -> ThresholdGoal:

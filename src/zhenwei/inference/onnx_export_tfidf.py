@@ -60,16 +60,15 @@ def with_wide_path(deep: Any, wide: NgramRegression, share: float) -> Any:
     """Join a wide path to the graph of the network beside it: logits = share * wide + (1 - share) * deep."""
     onnx = import_module("onnx")
     compose = import_module("onnx.compose")
-    helper = onnx.helper
-    graph = deep.graph
+    helper, graph = onnx.helper, deep.graph
     beside = compose.add_prefix_graph(tfidf_graph(wide).graph, _WIDE, rename_inputs=False)
     for node in graph.node:
         node.output[:] = [f"{_WIDE}deep" if name == "logits" else name for name in node.output]
         node.input[:] = [f"{_WIDE}deep" if name == "logits" else name for name in node.input]
-    steps = [("Mul", [f"{_WIDE}deep", f"{_WIDE}rest"], f"{_WIDE}of_deep")]
-    steps += [("Mul", [f"{_WIDE}logits", f"{_WIDE}share"], f"{_WIDE}of_wide")]
+    steps = [("Mul", [f"{_WIDE}deep", f"{_WIDE}share_of_deep"], f"{_WIDE}of_deep")]
+    steps += [("Mul", [f"{_WIDE}logits", f"{_WIDE}share_of_wide"], f"{_WIDE}of_wide")]
     steps += [("Add", [f"{_WIDE}of_deep", f"{_WIDE}of_wide"], "logits")]
-    for name, value in (("share", share), ("rest", 1 - share)):
+    for name, value in (("share_of_wide", share), ("share_of_deep", 1 - share)):
         graph.initializer.append(onnx.numpy_helper.from_array(np.array(value, np.float32), f"{_WIDE}{name}"))
     graph.initializer.extend(beside.initializer)
     graph.node.extend(beside.node)

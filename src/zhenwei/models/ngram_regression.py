@@ -163,7 +163,7 @@ class NgramRegression(nn.Module):
         saved = state_dict.get(prefix + "keys")
         if isinstance(saved, Tensor):
             self.keys, self.idf = torch.zeros_like(saved), torch.zeros(len(saved))
-            self.weight = nn.Parameter(torch.zeros(len(saved)))
+            self.weight = nn.Parameter(torch.zeros(len(saved)), requires_grad=self.weight.requires_grad)
         super()._load_from_state_dict(state_dict, prefix, *further)
 
 

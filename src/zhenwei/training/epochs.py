@@ -125,7 +125,7 @@ class Epochs:
             self._end_if(asked)
 
     def _end_epoch(self, log: RunLog) -> None:
-        """Judge val, keep the weights if they are the best so far, save the checkpoint."""
+        """Judge val, keep the weights if they are the best so far or the last shall be kept, save the checkpoint."""
         progress = self.progress
         progress.epoch += 1
         val = judge(
@@ -135,7 +135,8 @@ class Epochs:
         train_loss = progress.loss_sum / max(progress.n_texts, 1)
         record = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss, "val": val}
         best = self.stopping.update(val[self.config.training.monitor], progress.epoch)
-        if best and self.accelerator.is_main_process:
+        kept = best or self.config.training.keep == "last"
+        if kept and self.accelerator.is_main_process:
             save_bundle(trained_bundle(self.config, self.data, self.trainee.network, record), self.folder.best)
         self.accelerator.wait_for_everyone()
         progress.stopping = self.stopping.state_dict()
@@ -150,6 +151,8 @@ class Epochs:
         monitor, stopping = self.config.training.monitor, self.stopping
         if best:
             return f"best {monitor} so far, saved"
+        if self.config.training.keep == "last":
+            return f"best {monitor} was in epoch {stopping.best_epoch}; the last is kept, saved"
         text = f"best {monitor} was {stopping.best:.4f} in epoch {stopping.best_epoch}"
         return text + ("; stopping early" if stopping.should_stop else "")
 
