@@ -47,7 +47,9 @@ def cases() -> Iterator[Any]:
         if "debias" in known:
             starts.append({**starts[0], "debias": "endef"})
         if "wide_share" in known:
-            starts.append({"wide_share": 0.6, "ngram_sizes": [2, 3], "ngram_buckets": 90, "pooling": ["attention", "max"]})
+            starts.append(
+                {"wide_share": 0.6, "ngram_sizes": [2, 3], "ngram_buckets": 90, "pooling": ["attention", "max"]}
+            )
         for start in starts:
             yield pytest.param({"name": name, **start}, id=" ".join([name, *(f"{k}={v}" for k, v in start.items())]))
 

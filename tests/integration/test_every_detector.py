@@ -38,6 +38,8 @@ CASES = [
     for debias in (False, True)
     if not debias or "debias" in settings_of(name)
 ]
+WIDE = {"wide_share": 0.5, "ngram_sizes": [2, 3], "ngram_buckets": 500, "pooling": ["attention", "max"]}
+CASES.append(pytest.param({"name": "bigru", **WIDE}, id="bigru_wide"))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,11 @@ def steps_without_clock(run: Path) -> list[dict[str, Any]]:
     ]
 
 
-RESUMED = {"eann": {"name": "eann"}, "bigru_endef": {"name": "bigru", "debias": "endef"}}
+RESUMED = {
+    "eann": {"name": "eann"},
+    "bigru_endef": {"name": "bigru", "debias": "endef"},
+    "bigru_wide": {"name": "bigru", **WIDE},
+}
 
 
 @pytest.fixture(scope="module")

@@ -73,9 +73,18 @@ def judge_slowly(slow: Any, network: BiGRU, tokens: list[int]) -> float:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"use_residual": True}, {"num_layers": 2}, {"hidden_dim": 3}, {"mlp_dims": [1]}, {"mlp_dims": [8, 4, 1]},
-     {"pooling": ["max"]}, {"pooling": ["attention", "max", "mean"], "use_residual": True},
-     {"ngram_sizes": [2], "ngram_buckets": 7}, {"ngram_sizes": [3, 2], "ngram_dim": 4}],
+    [
+        {},
+        {"use_residual": True},
+        {"num_layers": 2},
+        {"hidden_dim": 3},
+        {"mlp_dims": [1]},
+        {"mlp_dims": [8, 4, 1]},
+        {"pooling": ["max"]},
+        {"pooling": ["attention", "max", "mean"], "use_residual": True},
+        {"ngram_sizes": [2], "ngram_buckets": 7},
+        {"ngram_sizes": [3, 2], "ngram_dim": 4},
+    ],
     ids=str,
 )
 def test_it_computes_what_is_published(settings: dict[str, Any], slow: Any) -> None:
@@ -195,7 +204,9 @@ class TestNgramEmbedding:
     def test_n_grams_rarely_meet(self) -> None:
         chance = np.random.default_rng(0)
         tokens = torch.from_numpy(chance.integers(0, 21_128, (500, 40)))
-        for buckets, size in zip(NgramEmbedding([2, 3], 200_000, 1, 1, 0.0).bucket_numbers(tokens), (2, 3), strict=True):
+        for buckets, size in zip(
+            NgramEmbedding([2, 3], 200_000, 1, 1, 0.0).bucket_numbers(tokens), (2, 3), strict=True
+        ):
             seen = buckets[:, size - 1 :].flatten()
             expected = 200_000 * (1 - np.exp(-len(seen) / 200_000))  # of numbers drawn by chance
             assert len(torch.unique(seen)) == pytest.approx(expected, rel=0.01)

@@ -20,8 +20,7 @@ from zhenwei import Config, Detector, Trainer
 from zhenwei.config import TfidfConfig
 from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
-from zhenwei.models import Vocabulary, build_network
-from zhenwei.models import ngram_regression
+from zhenwei.models import Vocabulary, build_network, ngram_regression
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.news import Article
 from zhenwei.tokens import EncodedArticles, TextTokenizer, collate, encode_articles, train_tokenizer

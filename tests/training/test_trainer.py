@@ -33,6 +33,18 @@ def epochs_of(run: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "epoch"]
 
 
+@pytest.fixture
+def turned_val(tmp_path: Path, data_folder: Path) -> Path:
+    """Val with all labels turned: the better the training goes, the worse is the loss on it."""
+    turned = [
+        {**row, "label": {"real": "fake", "fake": "real"}[row["label"]]}
+        for row in json.loads((data_folder / "val.json").read_text())
+    ]
+    path = tmp_path / "val.json"
+    path.write_text(json.dumps(turned))
+    return path
+
+
 class TestResults:
     def test_the_scores_are_those_of_test_with_those_of_val_beside(
         self, tmp_path: Path, tiny_settings: Settings
@@ -108,16 +120,28 @@ class TestBest:
         assert load_bundle(model_path).facts["epoch"] == results["best_epoch"]
         assert results["val"][monitor] == pytest.approx(pick(scores), abs=1e-6)
 
-    def test_where_an_early_epoch_is_best_the_bundle_has_its_weights(
-        self, tmp_path: Path, tiny_settings: Settings, data_folder: Path
+    def test_the_last_epoch_is_kept_where_that_is_asked_for(
+        self, tmp_path: Path, tiny_settings: Settings, turned_val: Path
     ) -> None:
-        turned = [
-            {**row, "label": {"real": "fake", "fake": "real"}[row["label"]]}
-            for row in json.loads((data_folder / "val.json").read_text())
-        ]  # the better the training goes, the worse is the loss on val
-        (tmp_path / "val.json").write_text(json.dumps(turned))
+        training = {"keep": "last", "monitor": "loss", "early_stop": 0, "epochs": 3, "schedule": "constant"}
+        settings = tiny_settings(tmp_path / "run", training=training, data={"val": str(turned_val)})
+        results, model_path = Trainer(settings).train()
+        losses = [epoch["val"]["loss"] for epoch in epochs_of(tmp_path / "run")]
+        assert losses.index(min(losses)) < 2
+        assert (results["best_epoch"], results["epochs"]) == (3, 3)
+        best = load_file(model_path / "model.safetensors")
+        last = load_file(tmp_path / "run" / "checkpoints" / "last" / "network.safetensors")
+        assert all(torch.equal(best[name], last[name]) for name in best)
+
+    def test_val_cannot_end_a_training_whose_last_epoch_is_kept(self, tmp_path: Path, tiny_settings: Settings) -> None:
+        with pytest.raises(ConfigError, match=r"keep is 'last' and early_stop is 3.*; set early_stop to 0, or keep"):
+            Trainer(tiny_settings(tmp_path / "run", training={"keep": "last", "early_stop": 3}))
+
+    def test_where_an_early_epoch_is_best_the_bundle_has_its_weights(
+        self, tmp_path: Path, tiny_settings: Settings, turned_val: Path
+    ) -> None:
         training = {"monitor": "loss", "early_stop": 2, "schedule": "constant", "epochs": 9, "warmup_steps": 0}
-        settings = tiny_settings(tmp_path / "long", training=training, data={"val": str(tmp_path / "val.json")})
+        settings = tiny_settings(tmp_path / "long", training=training, data={"val": str(turned_val)})
         results, model_path = Trainer(settings).train()
         assert (results["best_epoch"], results["epochs"]) == (1, 3)  # patience was 2
 

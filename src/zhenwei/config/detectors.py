@@ -55,8 +55,8 @@ class BiGRUConfig(EmbeddingConfig):
     """Dropout on the embeddings of n-grams."""
 
     wide_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Share of a linear model of n-grams in the logit (the wide path; after Cheng et al., DLRS 2016). It is what `tfidf`
-    is, over the network's own tokens, and fitted before the network is trained, which learns by itself; 0: none."""
+    """Share in the logit of a linear model of n-grams (the wide path; after Cheng et al., DLRS 2016). It is as `tfidf`,
+    over the network's own tokens, and fitted before the network is trained, which learns by itself; 0: none."""
 
     wide_ngram_range: list[AtLeastOne] = [1, 4]
     """Wide path: shortest and longest n-gram."""
@@ -64,7 +64,7 @@ class BiGRUConfig(EmbeddingConfig):
     wide_naive_bayes: NotNegative = 1.0
     """Wide path: how much more an n-gram counts that tells the labels apart; see `naive_bayes` of `tfidf`."""
 
-    wide_C: Positive = 100.0
+    wide_c: Positive = 100.0
     """Wide path: inverse of the strength of the logistic regression's L2 penalty."""
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class BiGRUConfig(EmbeddingConfig):
         """The wide path's settings, where there is one."""
         if not self.wide_share:
             return None
-        return NgramConfig(ngram_range=self.wide_ngram_range, naive_bayes=self.wide_naive_bayes, C=self.wide_C)
+        return NgramConfig(ngram_range=self.wide_ngram_range, naive_bayes=self.wide_naive_bayes, C=self.wide_c)
 
 
 @register_model_config

@@ -19,10 +19,10 @@ class BiGRU(EncodedNetwork):
     """Embeddings -> bidirectional GRU -> LayerNorm -> Dropout -> masked attention -> MLP.
 
     After the BiGRU of ENDEF (Zhu et al., SIGIR 2022), with LayerNorm, and with what the settings ask for: a residual
-    (the mean of the embeddings, through a linear layer, added to the pooled output of the GRU), several poolings side by
-    side, embeddings of n-grams added to those of tokens, and a wide path: a linear model of n-grams that has its share
-    in the logit when predicting. The wide path is fitted by itself and the network trains by itself: joined from the
-    start, the network would learn nothing of what the n-grams know already.
+    (the mean of the embeddings, through a linear layer, added to the pooled output of the GRU), several poolings side
+    by side, embeddings of n-grams added to those of tokens, and a wide path: a linear model of n-grams that has its
+    share in the logit when predicting. The wide path is fitted by itself, and the network trains by itself: joined from
+    the start, it would learn nothing of what the n-grams know already.
     """
 
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
@@ -64,7 +64,7 @@ class BiGRU(EncodedNetwork):
             self.wide.requires_grad_(False)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Make one vector of the states [B, T, 2H] of each article: [B, D], and the attention [B, T] if there is one."""
+        """Make one vector of the states [B, T, 2H] of each article: [B, D]; with the attention [B, T], or None."""
         pooled, attention = [], None
         for kind in self.pooling:
             if kind == "attention":

@@ -55,7 +55,7 @@ class DetectorNetwork(nn.Module, ABC):
             progress: How far training is, from 0 to 1; 1 at prediction.
         """
 
-    def fit_linear(self, articles: EncodedArticles, seed: int) -> None:  # noqa: B027  # most have nothing of the kind
+    def fit_linear(self, articles: EncodedArticles, seed: int) -> None:  # most have nothing of the kind
         """Fit what is fitted to all training articles at once, before the first step; all of them have a label.
 
         Raises:

@@ -41,8 +41,9 @@ class NgramEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed token ids [B, T] -> [B, T, D]; looks back alone, so that padding at the end makes no difference."""
         numbers = self.bucket_numbers(tokens)
-        total: Tensor = sum(table(number) for table, number in zip(self.tables, numbers, strict=True))  # type: ignore[assignment]
-        return self.projection(self.dropout(total))  # type: ignore[no-any-return]
+        found = [table(number) for table, number in zip(self.tables, numbers, strict=True)]
+        embedded: Tensor = self.projection(self.dropout(torch.stack(found).sum(dim=0)))
+        return embedded
 
     def bucket_numbers(self, tokens: Tensor) -> list[Tensor]:
         """Return the bucket of the n-gram that ends at each token of [B, T]: for each size one [B, T]."""

@@ -64,7 +64,8 @@ class NgramRegression(nn.Module):
     def logits(self, batch: Batch) -> Tensor:
         """Judge a batch: logits of fake [B]."""
         rows, ngrams, values = self._tfidf(batch)
-        return self.bias.repeat(len(batch)).index_add(0, rows, values * self.weight[ngrams])
+        logits: Tensor = self.bias.repeat(len(batch)).index_add(0, rows, values * self.weight[ngrams])
+        return logits
 
     def fit(self, articles: EncodedArticles, seed: int) -> None:
         """Find the n-grams that enough articles have, and their weights; all articles have a label.

@@ -137,6 +137,15 @@ def _overlaps(files: Mapping[str, SourceFile], judged: Mapping[str, JudgedArticl
             )
 
 
+def _chosen_by_val(detectors: Sequence[ComparedDetector]) -> str:
+    """Say what of the detectors val has chosen, so that its scores flatter them."""
+    networks = [each.config["training"] for each in detectors if each.config["model"]["name"] != "tfidf"]
+    chosen = ["epoch"] if any(training["keep"] == "best" for training in networks) else []
+    calibrated = [each.config["training"]["calibrate_on"] for each in detectors]
+    chosen += ["threshold"] if any("val" in on for on in calibrated) else []
+    return f", and val has chosen each detector's {' and '.join(chosen)}" if chosen else ""
+
+
 def _warnings(
     detectors: Sequence[ComparedDetector], done: Sequence[CarriedOut], judged: Mapping[str, JudgedArticles]
 ) -> Iterable[str]:
@@ -149,7 +158,7 @@ def _warnings(
             "seeds there; expected 3 seeds or more"
         )
     if "test" not in judged:
-        yield "no test file: val is all there is, and val has chosen each detector's epoch and threshold"
+        yield f"no test file: val is all there is{_chosen_by_val(detectors)}"
     for part, articles in judged.items():
         fakes = int(articles.labels.sum())
         if fakes in (0, len(articles.labels)):

@@ -92,7 +92,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         found.append(("Training", "fitted in one go, without epochs"))
     else:
         last = record.results.get("epochs") or (record.epochs[-1].number if record.epochs else None)
-        found.append(("Best epoch", f"{record.best_epoch or wording.NOTHING} of {last or wording.NOTHING}"))
+        found.append(("Epoch kept", f"{record.best_epoch or wording.NOTHING} of {last or wording.NOTHING}"))
     found.append(("Seed", str(record.config.seed)))
     found.append(("Threshold", f"called fake from {wording.score(record.description.get('threshold'))} on"))
     return [*found, ("Calibration", _calibration(calibration) if calibration else "none: not calibrated")]
