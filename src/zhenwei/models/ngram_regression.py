@@ -101,8 +101,8 @@ class NgramRegression(nn.Module):
             of_batch = torch.from_numpy(labels[number * ROWS_AT_ONCE :][: len(batch)])
             places = of_batch[rows] * len(self.keys) + ngrams
             counts += torch.bincount(places, minlength=counts.numel()).view_as(counts)
-        real, fake = (counts / counts.sum(dim=1, keepdim=True)).log()
-        return fake - real
+        shares = (counts / counts.sum(dim=1, keepdim=True)).log()
+        return shares[1] - shares[0]
 
     def _frequent_ngrams(self, articles: EncodedArticles) -> tuple[Keys, Keys]:
         """Return the n-grams that at least `min_df` articles have, sorted, and how many have each."""
