@@ -41,7 +41,7 @@ class Detector:
         self.bundle = bundle
         self.folder: Path | None = None  # that it was loaded from
         self.device = place(bundle, device)
-        bundle.network.eval()
+        bundle.network.eval()  # PyTorch's switch: verdicts are made without dropout
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Detector":

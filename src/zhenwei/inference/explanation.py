@@ -67,7 +67,7 @@ def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: t
     """Return the share of the network's attention that each word got; None where it has no attention."""
     encoded = bundle.reader().encode([article])
     batch = collate(encoded, np.zeros(1, np.int64), pad_id=bundle.tokenizer.pad_id).to(device)
-    bundle.network.eval()
+    bundle.network.eval()  # PyTorch's switch: attention as at prediction, without dropout
     with torch.inference_mode():
         attention = bundle.network(batch).attention
     if attention is None:

@@ -63,7 +63,7 @@ def _traced(network: DetectorNetwork, example: Batch) -> Any:
     with torch.inference_mode():
         output = network(example)
     names = [name for name in OUTPUTS if getattr(output, name) is not None]
-    outer = _ForOnnx(_with_onnx_grus(network), names).eval()
+    outer = _ForOnnx(_with_onnx_grus(network), names).eval()  # PyTorch's switch: a graph has no dropout
     free = torch.export.Dim.DYNAMIC
     shapes = {name: {0: free, 1: free} if name in ("tokens", "mask") else {0: free} for name in inputs}
     try:

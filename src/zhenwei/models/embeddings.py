@@ -51,7 +51,7 @@ class PretrainedEmbedding(TokenEncoder):
         """Switch to training; a frozen layer stays in evaluation, so that its own dropout never runs."""
         super().train(mode)
         if not self.finetune:
-            self.layer.eval()
+            self.layer.eval()  # PyTorch's switch, which the line before turned on again
         return self
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:

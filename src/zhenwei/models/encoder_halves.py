@@ -140,7 +140,7 @@ def _probe(model: nn.Module) -> tuple[Tensor, Tensor]:
 def _evaluating(model: nn.Module) -> Iterator[None]:
     """Run no dropout for a while."""
     before = [(part, part.training) for part in model.modules()]
-    model.eval()
+    model.eval()  # PyTorch's switch: halves and whole are compared without dropout
     try:
         yield
     finally:

@@ -62,7 +62,7 @@ class PretrainedEncoder(TokenEncoder):
     def train(self, mode: bool = True) -> "PretrainedEncoder":
         """Switch to training; frozen parts stay in evaluation, so that their dropout never runs."""
         super().train(mode)
-        self.model.eval()
+        self.model.eval()  # PyTorch's switch: all is off first, then what trains is turned on
         for part in self._trained:
             part.train(mode)
         return self

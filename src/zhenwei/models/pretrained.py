@@ -147,7 +147,7 @@ def _check_reads_both_ways(model: Any, name: str) -> None:
     try:
         with torch.no_grad():
             first, other = (
-                model.eval()(
+                model.eval()(  # PyTorch's switch: dropout would make two readings differ
                     input_ids=torch.tensor([[0, n]]), attention_mask=torch.ones(1, 2, dtype=torch.int64)
                 ).last_hidden_state[0, 0]
                 for n in (1, 2)

@@ -140,7 +140,7 @@ def _overlaps(files: Mapping[str, SourceFile], judged: Mapping[str, JudgedArticl
 def _chosen_by_val(detectors: Sequence[ComparedDetector]) -> str:
     """Say what of the detectors val has chosen, so that its scores flatter them."""
     networks = [each.config["training"] for each in detectors if each.config["model"]["name"] != "tfidf"]
-    chosen = ["epoch"] if any(training["keep"] == "best" for training in networks) else []
+    chosen = ["epoch"] if any(training.get("keep", "best") == "best" for training in networks) else []
     calibrated = [each.config["training"]["calibrate_on"] for each in detectors]
     chosen += ["threshold"] if any("val" in on for on in calibrated) else []
     return f", and val has chosen each detector's {' and '.join(chosen)}" if chosen else ""
