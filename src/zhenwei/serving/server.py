@@ -1,9 +1,13 @@
 """The process that serves: its port, its signals, and its end without losing a request."""
 
 import asyncio
+import contextlib
+import ctypes
 import logging
 import signal
 import socket
+import struct
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -16,8 +20,11 @@ from zhenwei.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
-LINGER = 1.0  # seconds for those who connected just before the port was closed
+ACCEPT = 0.05  # seconds to accept those who connected just before nobody was let in any more
+LINGER = 1.0  # seconds for those to send their requests
 BACKLOG = 2048
+SO_ATTACH_FILTER = 26  # Linux, asm-generic/socket.h; the socket module does not name it
+DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # one BPF instruction: return 0, keep nothing of the packet
 
 
 def open_port(settings: ServingSettings) -> socket.socket:
@@ -73,11 +80,27 @@ def serve(service: Service, listener: socket.socket, announce: Callable[[], None
         service.close()
 
 
+def refuse_newcomers(listener: socket.socket) -> None:
+    """Let nobody connect any more, while those whom the kernel has let in already can still be accepted.
+
+    Closing a port resets the connections that wait to be accepted, and their clients, who may have sent a request by
+    then, cannot know whether it was read. With this filter a newcomer's first packet is dropped instead; the client
+    sends it again a second later and is told that the port is closed. Elsewhere than on Linux nothing is done.
+    """
+    if sys.platform != "linux":
+        return
+    instructions = ctypes.create_string_buffer(DROP_ALL)
+    program = struct.pack("HP", 1, ctypes.addressof(instructions))  # struct sock_fprog
+    with contextlib.suppress(OSError):  # a sandbox may forbid it: then the port is closed as it is everywhere else
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, with an end in three steps.
 
-    First /readyz says 503 and answers ask clients to close their connections, while all is served still; then the port
-    is closed, and those who came just before are served; then uvicorn waits for the requests under way.
+    First /readyz says 503 and answers ask clients to close their connections, while all is served still; then nobody is
+    let in any more, the port is closed, and those who came before are served; then uvicorn waits for the requests under
+    way.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
@@ -99,6 +122,9 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; see the class."""
         await self._until(lambda: False, self.service.settings.drain_seconds)
+        for listener in sockets or []:
+            refuse_newcomers(listener)
+        await asyncio.sleep(ACCEPT)
         for server in self.servers:
             server.close()
         await self._until(lambda: not self.server_state.connections, LINGER)
