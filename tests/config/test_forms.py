@@ -67,8 +67,8 @@ class TestFlatForm:
             "ngram_dropout": 0.5,
             "wide_share": 0.0,
             "wide_ngram_range": [1, 4],
-            "wide_naive_bayes": 1.0,
-            "wide_c": 100.0,
+            "wide_naive_bayes": "auto",
+            "wide_c": "auto",
         }
         data, training, output = config.data, config.training, config.output
         assert (data.root_path, data.max_len, data.vocab_size, data.aug_prob) == ("./data/", 170, 21128, 0.1)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from zhenwei.config import BiGRUConfig, ModelConfig
-from zhenwei.errors import ConfigError
+from zhenwei.errors import ConfigError, DataError
 from zhenwei.models import Vocabulary, build_network, register_network
 from zhenwei.models.bigru import BiGRU
+from zhenwei.models.endef import ENDEF
 from zhenwei.models.ngram_embedding import _FACTORS as FACTORS
 from zhenwei.models.ngram_embedding import _PRIME as PRIME
 from zhenwei.models.ngram_embedding import NgramEmbedding
@@ -187,6 +188,23 @@ class TestWidePath:
         assert other.wide is not None
         assert not other.wide.weight.requires_grad
         assert torch.equal(other.eval()(BATCH).logits, network(BATCH).logits)
+
+    def test_too_few_n_grams_are_said_without_a_setting_that_it_does_not_have(self) -> None:
+        network = build(wide_share=0.5, wide_ngram_range=[3, 3])
+        with pytest.raises(DataError, match=r"n-grams of the training articles is in 2 of them: there is nothing"):
+            network.fit_linear(articles_of([[3, 4, 5], [6, 7, 8]], [1, 0]), seed=1)
+
+    @pytest.mark.parametrize("debias", ["none", "endef"])
+    def test_what_is_left_open_is_tuned(self, debias: str) -> None:
+        network = build(wide_share=0.5)
+        whole = network if debias == "none" else ENDEF(network, BiGRUConfig(emb_dim=6, debias="endef"))
+        rows = np.arange(len(self.TRAIN))
+        assert whole.tunes
+        whole.tune(self.TRAIN, [(rows[:8], rows[8:])], 1)
+        assert network.wide is not None
+        assert network.wide.chosen is not None
+        assert not build(wide_share=0.5, wide_naive_bayes=0.5, wide_c=30).tunes
+        assert not build().tunes
 
     def test_n_grams_too_long_for_the_vocabulary_are_said_by_the_name_of_their_setting(self) -> None:
         with pytest.raises(ConfigError, match=r"model\.wide_ngram_range: found \[1, 30\] and a vocabulary of 20"):

@@ -1,11 +1,12 @@
 """The linear baseline: scikit-learn's TF-IDF and logistic regression to the digit, and whole runs of it."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def with_naive_bayes(articles: EncodedArticles, judged: EncodedArticles, strengt
     )
     seen = vectorizer.fit_transform(tokens_of(articles))
     fake = articles.labels == 1
-    shares = [(seen[of] > 0).sum(axis=0) + 1 for of in (fake, ~fake)]
+    shares = [(seen[of] > 0).sum(axis=0) + 0.1 for of in (fake, ~fake)]
     ratios = np.log(np.asarray(shares[0] / shares[0].sum()) / np.asarray(shares[1] / shares[1].sum())).ravel()
     weighed = [
         normalize(np.asarray(part.todense()) * (1 + strength * np.abs(ratios)))
@@ -103,6 +104,41 @@ def with_naive_bayes(articles: EncodedArticles, judged: EncodedArticles, strengt
     regression = LogisticRegression(C=30.0, solver="liblinear", random_state=1, max_iter=1000)
     found: NDArray[np.float64] = regression.fit(weighed[0], articles.labels).decision_function(weighed[1])
     return found
+
+
+class TestTuning:
+    """Strengths that the settings leave to the training articles."""
+
+    FOLDS = ((np.arange(40), np.arange(40, 60)), (np.arange(60), np.arange(60, 80)))
+
+    def test_what_is_chosen_is_fitted(
+        self, articles: EncodedArticles, unseen: EncodedArticles, tokenizer: TextTokenizer
+    ) -> None:
+        network = build_network(
+            TfidfConfig(naive_bayes="auto", C="auto"), Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN)
+        )
+        assert isinstance(network, Tfidf)
+        assert network.tunes
+        network.tune(articles, self.FOLDS, seed=1)
+        network.fit(articles, seed=1)
+        assert network.chosen is not None
+        set_so = fitted(articles, tokenizer, naive_bayes=network.chosen.naive_bayes, C=network.chosen.C)
+        assert not set_so.tunes
+        np.testing.assert_array_equal(logits(network.eval(), unseen), logits(set_so, unseen))
+
+    def test_what_is_set_is_not_chosen(self, articles: EncodedArticles, tokenizer: TextTokenizer) -> None:
+        vocabulary = Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN)
+        network = build_network(TfidfConfig(naive_bayes="auto", C=7.0), vocabulary)
+        assert isinstance(network, Tfidf)
+        network.tune(articles, self.FOLDS, seed=1)
+        assert network.chosen is not None
+        assert network.chosen.C == 7.0
+
+    def test_without_a_choice_it_is_plain(
+        self, articles: EncodedArticles, unseen: EncodedArticles, tokenizer: TextTokenizer
+    ) -> None:
+        left, plain = fitted(articles, tokenizer, naive_bayes="auto", C="auto"), fitted(articles, tokenizer)
+        np.testing.assert_array_equal(logits(left, unseen), logits(plain, unseen))
 
 
 class TestFormula:
@@ -229,6 +265,43 @@ def run_settings(data: Path, run: Path, **model: Any) -> dict[str, Any]:
         "output": {"dir": str(run), "progress": False, "trackers": []},
         "training": {"device": "cpu"},
     }
+
+
+class TestTunedRun:
+    """Runs whose settings leave the strengths to the training articles."""
+
+    OPEN: ClassVar[dict[str, str]] = {"naive_bayes": "auto", "C": "auto"}
+
+    def test_the_training_articles_choose(
+        self, data_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO, logger="zhenwei"):
+            Trainer(run_settings(data_folder, tmp_path / "run", **self.OPEN)).train()
+        assert "the best of 16 pairs on articles held back" in caplog.text
+
+    def test_too_few_articles_to_hold_some_back_are_fitted_plainly(
+        self, make_posts: Callable[..., Rows], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rows = [{**row, "content": "转给家人" + "看看" * (row["label"] == "fake")} for row in make_posts(4)]
+        for part in ("train", "val"):
+            (tmp_path / f"{part}.json").write_text(json.dumps(rows), encoding="utf-8")
+        with caplog.at_level(logging.WARNING, logger="zhenwei"):
+            results, _ = Trainer(run_settings(tmp_path, tmp_path / "run", **self.OPEN)).train()
+        assert "too few training articles to hold some back" in caplog.text
+        assert results["n"] == 4
+
+
+class TestMaskedNames:
+    def test_a_detector_that_never_saw_names_judges_alike_whatever_they_are(
+        self, data_folder: Path, tmp_path: Path
+    ) -> None:
+        settings = run_settings(data_folder, tmp_path / "run")
+        settings["data"]["mask_entities"] = True
+        _, best = Trainer(settings).train()
+        detector = Detector.load(best)
+        here, there, nowhere = detector.predict([f"听说{name}的消息，请转给家人" for name in ("北京", "上海", "好人")])
+        assert here.probability == there.probability
+        assert here.probability != nowhere.probability
 
 
 @pytest.fixture(scope="module")

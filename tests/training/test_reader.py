@@ -6,13 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from zhenwei.errors import DataError, MissingFieldError
 from zhenwei.news import Article, write_articles
 from zhenwei.news.emotion import EmotionExtractor
 from zhenwei.news.entities import build_tagger
-from zhenwei.tokens import TextTokenizer, train_tokenizer
+from zhenwei.tokens import EncodedArticles, TextTokenizer, train_tokenizer
 from zhenwei.training.reader import LearnedFields, Reader
 
 TEXT = "听说北京的自来水出大事了，气死我了！"
@@ -20,6 +21,53 @@ TEXT = "听说北京的自来水出大事了，气死我了！"
 
 def reader(tokenizer: TextTokenizer, *needs: str, complete: bool = True, **learned: Any) -> Reader:
     return Reader(tokenizer, 40, frozenset(needs), LearnedFields(**learned), complete=complete)
+
+
+class TestMaskedEntities:
+    """Names that the network is not to see."""
+
+    NAMES = ("北京", "自来水公司")
+
+    def masked(
+        self, tokenizer: TextTokenizer, article: Article, *needs: str, complete: bool = False
+    ) -> EncodedArticles:
+        return Reader(tokenizer, 60, frozenset(needs), mask_entities=True, complete=complete).encode([article])
+
+    @pytest.mark.parametrize("complete", [False, True])
+    def test_each_of_their_tokens_is_a_mask_and_nothing_else_is(self, tokenizer: TextTokenizer, complete: bool) -> None:
+        text = "听说北京的自来水公司出大事了，北京！"
+        plain = Reader(tokenizer, 60).encode([Article(content=text)])
+        masked = self.masked(tokenizer, Article(content=text, entity_list=self.NAMES), complete=complete)
+        hidden = np.zeros(len(text), bool)
+        for start, name in ((2, "北京"), (5, "自来水公司"), (15, "北京")):
+            assert text[start : start + len(name)] == name
+            hidden[start : start + len(name)] = True
+        expected = np.where(hidden, tokenizer.mask_id, plain.content(0))
+        assert masked.content(0).tolist() == expected.tolist()
+        assert masked.words.tolist() == plain.words.tolist()
+        assert masked.entity_tokens is None
+
+    def test_those_of_a_text_that_brings_none_are_found(self, tokenizer: TextTokenizer) -> None:
+        given = self.masked(tokenizer, Article(content=TEXT, entity_list=build_tagger("jieba")(TEXT)))
+        found = self.masked(tokenizer, Article(content=TEXT))
+        assert found.content(0).tolist() == given.content(0).tolist()
+        assert tokenizer.mask_id in found.content(0)
+
+    def test_an_entity_branch_reads_them_still(self, tokenizer: TextTokenizer) -> None:
+        article = Article(content=TEXT, entity_list=("北京",))
+        encoded, plain = (
+            self.masked(tokenizer, article, "entities"), reader(tokenizer, "entities").encode([article])
+        )  # fmt: skip
+        assert encoded.entity_tokens is not None
+        assert plain.entity_tokens is not None
+        assert encoded.entity_tokens[0].tolist() == plain.entity_tokens[0].tolist()
+
+    def test_emotion_vectors_of_training_articles_are_still_not_made(self, tokenizer: TextTokenizer) -> None:
+        emotion = EmotionExtractor.from_files([])
+        learned = LearnedFields(emotion_size=len(emotion), emotion=emotion)
+        read = Reader(tokenizer, 60, frozenset({"emotion"}), learned, mask_entities=True)
+        with pytest.raises(MissingFieldError):
+            read.encode([Article(content=TEXT)])
 
 
 class TestNewTexts:

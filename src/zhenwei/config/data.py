@@ -43,3 +43,8 @@ class DataConfig(Section):
     """Chance with which each word is deleted, and the same chance with which it is masked, while training (ENDEF's
     augmentation); a word is what the tokenizer cuts first: a Chinese character, or a whole word of other scripts.
     Where the network reads entities (`model.debias`), an article acts with chance 1/2 on its entities instead."""
+
+    mask_entities: bool = False
+    """Hide the names of persons, places and organisations from the network, while training and ever after: each of
+    their tokens becomes a mask. They are those of an article's `entity_list`, else those that jieba finds. Names go out
+    of date sooner than wording."""

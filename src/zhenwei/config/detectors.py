@@ -6,20 +6,22 @@ from pydantic import Field, model_validator
 
 from zhenwei.config.model import (
     AtLeastOne,
+    Auto,
     ConvolutionConfig,
     DomainConfig,
     EmbeddingConfig,
     EncoderConfig,
     ModelConfig,
     NgramConfig,
+    NotNegative,
+    Positive,
     Share,
     TokenUnit,
+    check_ngram_range,
     register_model_config,
 )
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 PUBLISHED_BERT_RATES = {"lr": 7e-5, "pretrained_lr": 7e-5}
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
 @register_model_config
@@ -61,11 +63,11 @@ class BiGRUConfig(EmbeddingConfig):
     wide_ngram_range: list[AtLeastOne] = [1, 4]
     """Wide path: shortest and longest n-gram."""
 
-    wide_naive_bayes: NotNegative = 1.0
+    wide_naive_bayes: NotNegative | Auto = "auto"
     """Wide path: how much more an n-gram counts that tells the labels apart; see `naive_bayes` of `tfidf`."""
 
-    wide_c: Positive = 100.0
-    """Wide path: inverse of the strength of the logistic regression's L2 penalty."""
+    wide_c: Positive | Auto = "auto"
+    """Wide path: inverse of the strength of the logistic regression's L2 penalty; see `C` of `tfidf`."""
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:
@@ -73,9 +75,7 @@ class BiGRUConfig(EmbeddingConfig):
             raise ValueError(f"pooling: found {self.pooling}; expected each once, as ['attention', 'max']")
         if len(set(self.ngram_sizes)) < len(self.ngram_sizes):
             raise ValueError(f"ngram_sizes: found {self.ngram_sizes}; expected each length once, as [2, 3]")
-        sizes = self.wide_ngram_range
-        if len(sizes) != 2 or not sizes[0] <= sizes[1]:
-            raise ValueError(f"wide_ngram_range: found {sizes}; expected [shortest, longest], as [1, 4]")
+        check_ngram_range("wide_ngram_range", self.wide_ngram_range)
         return self
 
     @property

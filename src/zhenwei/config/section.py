@@ -19,6 +19,9 @@ _WORDING = {
 }
 
 
+_KIND = re.compile(r"constrained-|literal\[|(int|float|str|bool)$")  # how pydantic calls one of a setting's kinds
+
+
 class Section(BaseModel):
     """A group of settings. Unknown keys and wrong types are refused; values do not change once set."""
 
@@ -58,7 +61,22 @@ def explain(
         known: The names of the settings by section ("" for the top level), for suggestions.
         aliases: Other names of settings, and the full names that are meant by them, for suggestions.
     """
-    return [f"{where}: {_sentence(dict(found), known, aliases)}" for found in error.errors()]
+    return [f"{where}: {_sentence(found, known, aliases)}" for found in _merged(error)]
+
+
+def _merged(error: ValidationError) -> list[dict[str, Any]]:
+    """Return pydantic's findings, those on one setting that may be of several kinds made one."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for number, each in enumerate(error.errors()):
+        found: dict[str, Any] = dict(each)
+        place = tuple(found["loc"])
+        if not _KIND.match(str(place[-1] if place else "")):
+            merged[(number,)] = found
+        elif place[:-1] in merged:
+            merged[place[:-1]]["msg"] += " or " + found["msg"].removeprefix("Input should be ")
+        else:
+            merged[place[:-1]] = {**found, "loc": place[:-1]}
+    return list(merged.values())
 
 
 def _sentence(found: dict[str, Any], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:

@@ -1,12 +1,14 @@
 """The BiGRU detector."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 from zhenwei.config import BiGRUConfig
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.encoders import EncodedNetwork
-from zhenwei.models.interface import Output
+from zhenwei.models.interface import Output, Rows
 from zhenwei.models.layers import MLP, MaskAttention, masked_max, masked_mean
 from zhenwei.models.ngram_embedding import NgramEmbedding
 from zhenwei.models.ngram_regression import NgramRegression
@@ -39,7 +41,7 @@ class BiGRU(EncodedNetwork):
         self.mlp = MLP(self.pooled, config.mlp_hidden_dims, config.dropout)
         self.wide_share = config.wide_share
         wide = config.wide
-        self.wide = None if wide is None else NgramRegression(wide, vocabulary, "wide_ngram_range")
+        self.wide = None if wide is None else NgramRegression(wide, vocabulary, "wide_")
         if self.wide is not None:
             self.wide.requires_grad_(False)
 
@@ -56,6 +58,16 @@ class BiGRU(EncodedNetwork):
         if self.wide is not None and not self.training:
             logits = (1 - self.wide_share) * logits + self.wide_share * self.wide.logits(batch)
         return Output(logits=logits, attention=attention, features=features)
+
+    @property
+    def tunes(self) -> bool:
+        """Whether the wide path leaves something to the training articles."""
+        return self.wide is not None and self.wide.tunes
+
+    def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
+        """Choose the wide path's strengths."""
+        if self.wide is not None:
+            self.wide.tune(articles, folds, seed)
 
     def fit_linear(self, articles: EncodedArticles, seed: int) -> None:
         """Fit the wide path."""

@@ -1,6 +1,6 @@
 """ENDEF: entity debiasing around any network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from zhenwei.config import NetworkConfig
 from zhenwei.errors import ConfigError
-from zhenwei.models.interface import DetectorNetwork, Output, TokenEncoder
+from zhenwei.models.interface import DetectorNetwork, Output, Rows, TokenEncoder
 from zhenwei.models.layers import MLP, CNNExtractor
 from zhenwei.tokens import Batch, EncodedArticles
 
@@ -64,6 +64,15 @@ class ENDEF(DetectorNetwork):
     def for_prediction(self) -> DetectorNetwork:
         """Return the base: the entity branch is for training alone."""
         return self.base.for_prediction()
+
+    @property
+    def tunes(self) -> bool:
+        """Return the base's."""
+        return self.base.tunes
+
+    def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
+        """Tune the base."""
+        self.base.tune(articles, folds, seed)
 
     def fit_linear(self, articles: EncodedArticles, seed: int) -> None:
         """Fit the base's."""

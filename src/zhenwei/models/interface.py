@@ -1,13 +1,17 @@
 """What every detector's network is to the rest of the house."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zhenwei.tokens import Batch, EncodedArticles
+
+Rows = NDArray[np.int64]
 
 
 @dataclass
@@ -53,6 +57,21 @@ class DetectorNetwork(nn.Module, ABC):
         Args:
             batch: Tokens [B, T] and what else the network needs.
             progress: How far training is, from 0 to 1; 1 at prediction.
+        """
+
+    @property
+    def tunes(self) -> bool:
+        """Whether `tune` is to be called before the network is fitted or trained."""
+        return False
+
+    def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
+        """Choose what the settings leave to the training articles.
+
+        Args:
+            articles: The training articles [N], all with a label.
+            folds: Parts of them: of each, the rows to fit on and the rows to judge, which are later where the articles
+                have times, and never near-duplicates of those.
+            seed: Of what is drawn by chance.
         """
 
     def fit_linear(self, articles: EncodedArticles, seed: int) -> None:  # most have nothing of the kind

@@ -1,7 +1,7 @@
 """Logistic regression over the TF-IDF of token n-grams: the linear baseline, and the wide path of networks."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,14 +10,20 @@ from torch import Tensor, nn
 
 from zhenwei.config import NgramConfig
 from zhenwei.errors import ConfigError, DataError
+from zhenwei.models import ngram_weights as weighing
+from zhenwei.models.ngram_weights import PLAIN, Strengths
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch, EncodedArticles, collate
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 ROWS_AT_ONCE = 512
 MERGED_AT = 4_000_000  # n-grams of a few batches that wait to be counted together: some 60 MB
 LARGEST_KEY = 2**63 - 1
 
 Keys = NDArray[np.int64]
+Rows = NDArray[np.int64]
 
 
 class NgramRegression(nn.Module):
@@ -28,33 +34,35 @@ class NgramRegression(nn.Module):
     n-grams are found by a search in a sorted array, for all articles of a batch at once.
 
     With `naive_bayes` a > 0, the TF-IDF of an n-gram is multiplied by 1 + a |r| before it is normalised, where r is the
-    logarithm of the ratio of its shares among the n-grams of the fake and of the real articles, each counted once more
-    than it is (after Wang & Manning, ACL 2012): what tells the labels apart is made to count more.
+    logarithm of the ratio of its shares among the n-grams of the fake and of the real articles, each counted 0.1 times
+    more than it is (after Wang & Manning, ACL 2012): what tells the labels apart is made to count more.
     """
 
     keys: Tensor  # [F] int64, sorted: the n-grams
     idf: Tensor  # [F], times what Naive Bayes makes of it
 
-    def __init__(self, config: NgramConfig, vocabulary: Vocabulary, setting: str = "ngram_range") -> None:
+    def __init__(self, config: NgramConfig, vocabulary: Vocabulary, prefix: str = "") -> None:
         """Build it without any n-gram.
 
         Args:
             config: Which n-grams, and how they are weighed.
             vocabulary: What it will read.
-            setting: What `config.ngram_range` is called where it is set, for messages.
+            prefix: What stands before the names of the settings where they are set, for messages.
 
         Raises:
             ConfigError: If n-grams of so many tokens cannot be told apart by a 64-bit number.
         """
         super().__init__()
         self.config = config
+        self.chosen: Strengths | None = None  # what the settings leave to the training articles
         self.base = vocabulary.size + 1  # a digit is a token's id + 1, so that longer n-grams are larger numbers
         self.pad_id = vocabulary.pad_id
+        self.prefix = prefix
         longest = config.ngram_range[1]
         if self.base**longest > LARGEST_KEY:
             raise ConfigError(
-                f"model.{setting}: found {config.ngram_range} and a vocabulary of {vocabulary.size} tokens; n-grams "
-                f"of {longest} need a data.vocab_size of at most {int(LARGEST_KEY ** (1 / longest)) - 1}"
+                f"model.{prefix}ngram_range: found {config.ngram_range} and a vocabulary of {vocabulary.size} tokens; "
+                f"n-grams of {longest} need a data.vocab_size of at most {int(LARGEST_KEY ** (1 / longest)) - 1}"
             )
         self.register_buffer("keys", torch.zeros(1, dtype=torch.int64))  # 0: an n-gram that no text has
         self.register_buffer("idf", torch.zeros(1))
@@ -73,36 +81,57 @@ class NgramRegression(nn.Module):
         Raises:
             DataError: If no n-gram is in as many articles as `min_df` asks for.
         """
-        from scipy.sparse import csr_array, vstack  # noqa: PLC0415  # a second to import
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-
-        keys, counts = self._frequent_ngrams(articles)
-        labels = articles.labels.astype(np.int64)
+        keys, _ = self._frequent_ngrams(articles)
         self.keys = torch.from_numpy(keys)
-        # scikit-learn's smoothed idf: as if one more article had every n-gram
-        self.idf = torch.from_numpy(np.log((1 + len(articles)) / (1 + counts)) + 1).float()
-        if self.config.naive_bayes:
-            self.idf *= 1 + self.config.naive_bayes * self._log_ratios(articles, labels).abs()
-        parts = []
-        for batch in self._batches(articles):
-            rows, ngrams, values = (part.numpy() for part in self._tfidf(batch))
-            places = rows.astype(np.int32), ngrams.astype(np.int32)  # liblinear takes no others
-            parts.append(csr_array((values.astype(np.float64), places), shape=(len(batch), len(keys))))
-        regression = LogisticRegression(C=self.config.C, solver="liblinear", random_state=seed, max_iter=1000)
-        regression.fit(vstack(parts, format="csr"), labels)
+        labels = articles.labels.astype(np.int64)
+        frequencies, strengths = self._frequencies(articles), self._strengths()
+        weights = weighing.ngram_weights(frequencies, labels, strengths.naive_bayes)
+        regression = weighing.regression_of(weighing.weighed(frequencies, weights), labels, strengths.C, seed)
+        self.idf = torch.from_numpy(weights).float()
         self.weight = nn.Parameter(torch.from_numpy(regression.coef_[0]).float())
         self.bias = nn.Parameter(torch.tensor(float(regression.intercept_[0])))
 
-    def _log_ratios(self, articles: EncodedArticles, labels: NDArray[np.int64]) -> Tensor:
-        """Return, of each n-gram, the logarithm of its share of fake articles' n-grams over that of real ones' [F]."""
-        counts = torch.ones(2, len(self.keys))  # one more than there are
-        for number, batch in enumerate(self._batches(articles)):
-            rows, ngrams, _ = self._tfidf(batch)
-            of_batch = torch.from_numpy(labels[number * ROWS_AT_ONCE :][: len(batch)])
-            places = of_batch[rows] * len(self.keys) + ngrams
-            counts += torch.bincount(places, minlength=counts.numel()).view_as(counts)
-        shares = (counts / counts.sum(dim=1, keepdim=True)).log()
-        return shares[1] - shares[0]
+    @property
+    def tunes(self) -> bool:
+        """Whether the settings leave something to the training articles."""
+        return "auto" in (self.config.naive_bayes, self.config.C)
+
+    def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
+        """Choose what the settings leave to the training articles, for `fit`: see `choose_strengths`.
+
+        Args:
+            articles: [N], all with a label.
+            folds: Of each, the rows to fit on and the rows to judge.
+            seed: Of the regression.
+        """
+        keys, _ = self._frequent_ngrams(articles)
+        self.keys = torch.from_numpy(keys)
+        naive_bayes, penalty = self.config.naive_bayes, self.config.C
+        self.chosen = weighing.choose_strengths(
+            self._frequencies(articles), articles.labels.astype(np.int64), folds,
+            weighing.NAIVE_BAYES if naive_bayes == "auto" else (naive_bayes,),
+            weighing.C if penalty == "auto" else (penalty,),
+            self.config.min_df, seed,
+        )  # fmt: skip
+
+    def _strengths(self) -> Strengths:
+        """Return what is set, and what was chosen where it is left open; plain TF-IDF's where nothing was chosen."""
+        chosen = self.chosen or PLAIN
+        naive_bayes, penalty = self.config.naive_bayes, self.config.C
+        return Strengths(
+            chosen.naive_bayes if naive_bayes == "auto" else naive_bayes, chosen.C if penalty == "auto" else penalty
+        )
+
+    def _frequencies(self, articles: EncodedArticles) -> "csr_array":
+        """Return how often each article has each known n-gram, sublinear where that is set, float64 [N, F]."""
+        from scipy.sparse import csr_array, vstack  # noqa: PLC0415  # a second to import
+
+        parts = []
+        for batch in self._batches(articles):
+            rows, ngrams, values = (part.numpy() for part in self._counted(batch))
+            places = rows.astype(np.int32), ngrams.astype(np.int32)  # liblinear takes no others
+            parts.append(csr_array((values.astype(np.float64), places), shape=(len(batch), len(self.keys))))
+        return vstack(parts, format="csr")
 
     def _frequent_ngrams(self, articles: EncodedArticles) -> tuple[Keys, Keys]:
         """Return the n-grams that at least `min_df` articles have, sorted, and how many have each."""
@@ -120,8 +149,8 @@ class NgramRegression(nn.Module):
         kept = counts >= self.config.min_df
         if not kept.any():
             raise DataError(
-                f"none of the {len(keys)} n-grams of the training articles is in {self.config.min_df} of them "
-                "(model.min_df): there is nothing to learn from"
+                f"none of the {len(keys)} n-grams of the training articles is in {self.config.min_df} of them"
+                f"{'' if self.prefix else ' (model.min_df)'}: there is nothing to learn from"
             )
         return keys[kept], counts[kept]
 
@@ -147,14 +176,18 @@ class NgramRegression(nn.Module):
             return digits.new_zeros(0), digits.new_zeros(0)
         return torch.cat(rows), torch.cat(keys)
 
-    def _tfidf(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the articles' known n-grams: their rows, their places in `keys` and their TF-IDF, each [S]."""
+    def _counted(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the articles' known n-grams: their rows, their places in `keys` and how often each is there, [S]."""
         rows, found = self._occurrences(batch)
         places = torch.searchsorted(self.keys, found).clamp(max=len(self.keys) - 1)
         known = self.keys[places] == found
         pairs, counts = torch.unique(rows[known] * len(self.keys) + places[known], return_counts=True)
-        rows, ngrams = pairs // len(self.keys), pairs % len(self.keys)
         frequency = 1 + counts.float().log() if self.config.sublinear_tf else counts.float()
+        return pairs // len(self.keys), pairs % len(self.keys), frequency
+
+    def _tfidf(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the articles' known n-grams: their rows, their places in `keys` and their TF-IDF, each [S]."""
+        rows, ngrams, frequency = self._counted(batch)
         values = frequency * self.idf[ngrams]
         squares = torch.zeros(len(batch), device=values.device).index_add(0, rows, values.square())  # [B]
         return rows, ngrams, values / squares.sqrt()[rows]

@@ -13,7 +13,7 @@ from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news.plain_articles import AnyArticle
 from zhenwei.tokens.domains import domain_of
-from zhenwei.tokens.entities import MAX_ENTITY_LEN, encode_entities
+from zhenwei.tokens.entities import MAX_ENTITY_LEN, NO_ENTITY, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
 from zhenwei.tokens.splicing import StreamEncoder
 from zhenwei.tokens.tokenizer import TextTokenizer
@@ -104,6 +104,7 @@ def encode_articles(
     domain_names: Sequence[str] = (),
     emotion_size: int | None = None,
     max_entity_len: int = MAX_ENTITY_LEN,
+    mask_entities: bool = False,
     chunk_size: int = 4096,
     first_row: int = 1,
 ) -> EncodedArticles:
@@ -118,6 +119,7 @@ def encode_articles(
         domain_names: the domains that the model knows; an article's domain becomes its index here.
         emotion_size: the length of an emotion vector that the model knows; None takes the first article's.
         max_entity_len: the most tokens of an article's entities, special tokens included.
+        mask_entities: whether each token of an entity becomes a mask token in the content.
         chunk_size: the most articles that go to the tokenizer at once.
         first_row: the number of the first article, for messages.
 
@@ -136,18 +138,23 @@ def encode_articles(
     for chunk in _chunks(articles, chunk_size):
         row_of_chunk = first_row + len(labels)
         texts = encoder.encode_batch([article.content for article in chunk], max_len)
-        tokens.extend(texts.ids, texts.lengths)
+        ids = texts.ids
         words.extend(texts.words)
         truncated += texts.truncated.tobytes()
         labels.extend(float("nan") if article.target is None else article.target for article in chunk)
-        if "entities" in fields:
+        if mask_entities or "entities" in fields:
             lists = [
                 _present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, row_of_chunk)
             ]
-            entities = encode_entities(lists, texts, tokenizer, max_len, max_entity_len, encoder)
+            entities = encode_entities(
+                lists, texts, tokenizer, max_len, max_entity_len, encoder, unknown_too=mask_entities
+            )
+            if mask_entities:
+                ids = np.where(entities.of_token == NO_ENTITY, ids, np.int32(tokenizer.mask_id))
             entity_tokens.extend(entities.ids, entities.lengths)
             entity_of_token.extend(entities.of_token)
             entity_of_entity_token.extend(entities.numbers)
+        tokens.extend(ids, texts.lengths)
         if "domain" in fields:
             domains.extend(numbers.get(domain_of(article, domain) or "", UNKNOWN_DOMAIN) for article in chunk)
         if "emotion" in fields:

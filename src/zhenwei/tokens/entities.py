@@ -43,13 +43,15 @@ def encode_entities(
     max_len: int,
     max_entity_len: int = MAX_ENTITY_LEN,
     encoder: BatchEncoder | None = None,
+    *,
+    unknown_too: bool = False,
 ) -> EncodedEntities:
     """Turn lists of entities into tokens, and find every place where they stand in the contents.
 
     Each entity is tokenized by itself, so that one which spells ``[SEP]`` does not end another. It stands wherever
     its tokens stand in the content, from the start of a word to the end of one: ``app`` is not in ``apple``. Where
     entities overlap, the one of more tokens has the place; of equally long ones, the one named first. An entity that
-    is nothing but unknown tokens stands nowhere.
+    is nothing but unknown tokens stands nowhere, or, if that is asked for, wherever as many unknown tokens stand.
 
     Args:
         lists: the entities of N articles; those beyond ``max_entity_len`` are still looked for in the content.
@@ -58,6 +60,7 @@ def encode_entities(
         max_len: the most tokens of a content, special tokens included.
         max_entity_len: the most tokens of an article's entities, special tokens included.
         encoder: what gives the same tokens as ``tokenizer``, in less time.
+        unknown_too: whether entities of unknown tokens alone are looked for as well.
     """
     names = [entity for entities in lists for entity in entities]
     texts = (encoder or tokenizer).encode_batch(names, max(max_len, max_entity_len))
@@ -66,7 +69,9 @@ def encode_entities(
     lengths = np.bincount(text_of_token[is_content], minlength=len(names))  # of the entities, [M]
     ids = texts.ids[is_content]
     counts = np.array([len(entities) for entities in lists], np.int64)
-    numbers, of_token = _find(_split(_letters(ids), lengths), counts, contents, tokenizer.unk_id)
+    numbers, of_token = _find(
+        _split(_letters(ids), lengths), counts, contents, None if unknown_too else tokenizer.unk_id
+    )
     return EncodedEntities(*_join(ids, lengths, numbers, counts, tokenizer, max_entity_len), of_token)
 
 
@@ -124,7 +129,7 @@ def _split(letters: str, lengths: NDArray[np.int64]) -> Iterator[str]:
 
 
 def _find(
-    entities: Iterator[str], counts: NDArray[np.int64], contents: TokenizedTexts, unk_id: int
+    entities: Iterator[str], counts: NDArray[np.int64], contents: TokenizedTexts, unk_id: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Number the entities of each article, and find them in its content.
 
@@ -132,20 +137,20 @@ def _find(
         entities: M entities, as ``_letters`` spells them.
         counts: entities per article, int64 [N].
         contents: the articles' contents.
-        unk_id: the token that may stand for anything.
+        unk_id: the token that may stand for anything: an entity of such tokens alone is not looked for.
 
     Returns:
         Numbers of the entities within their articles, int32 [M], and of the entities that the contents' tokens
         belong to, int32 [S].
     """
-    marked, unknown = _MarkedContents(contents), chr(unk_id)
+    marked, unknown = _MarkedContents(contents), "" if unk_id is None else chr(unk_id)
     numbers = np.empty(counts.sum(), np.int32)
     done = start = 0
     for count, length in zip(counts.tolist(), contents.lengths.tolist(), strict=True):
         own: dict[str, int] = {}
         numbers[done : done + count] = [own.setdefault(entity, len(own)) for entity in islice(entities, count)]
         for entity in sorted(own, key=len, reverse=True):
-            if entity.strip(unknown):
+            if entity and (not unknown or entity.strip(unknown)):
                 marked.mark(entity, own[entity], start, start + length)
         done, start = done + count, start + length
     return numbers, np.array(marked.of_token, np.int32)

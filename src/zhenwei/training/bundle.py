@@ -77,7 +77,7 @@ class Bundle:
         config = self.config
         return Reader(
             self.tokenizer, config.data.max_len, self.network.needs, self.learned, config.model.domain_kind,
-            complete=True,
+            config.data.mask_entities, complete=True,
         )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def prepare_data(config: Config) -> PreparedData:
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
     reader = Reader(
         tokenizer, config.data.max_len, network_needs(config.model, training=True),
-        LearnedFields(names), config.model.domain_kind,
+        LearnedFields(names), config.model.domain_kind, config.data.mask_entities,
     )  # fmt: skip
     train = reader.encode_file(paths["train"])
     if train.emotion is not None:

@@ -48,6 +48,7 @@ class Reader:
         needs: Optional fields that the network needs.
         learned: What is known of these fields from the training articles.
         domain_kind: What an article's domain is.
+        mask_entities: Whether names are hidden from the network; where an article does not bring them, they are found.
         complete: Whether to make missing entities and emotion vectors from the text, as when judging new ones; else an
             article that lacks them is refused.
     """
@@ -57,6 +58,7 @@ class Reader:
     needs: frozenset[str] = frozenset()
     learned: LearnedFields = field(default_factory=LearnedFields)
     domain_kind: DomainKind = "field"
+    mask_entities: bool = False
     complete: bool = False
 
     def encode(self, articles: Iterable[AnyArticle], first_row: int = 1) -> EncodedArticles:
@@ -72,7 +74,7 @@ class Reader:
         """
         try:
             return encode_articles(
-                self._completed(articles) if self.complete else articles,
+                self._completed(articles) if self.complete or self.mask_entities else articles,
                 self.tokenizer,
                 self.max_len,
                 fields=self.needs,
@@ -80,6 +82,7 @@ class Reader:
                 domain_names=self.learned.domain_names,
                 emotion_size=self.learned.emotion_size or None,
                 max_entity_len=min(MAX_ENTITY_LEN, self.max_len),  # an encoder has no more positions
+                mask_entities=self.mask_entities,
                 first_row=first_row,
             )
         except MissingFieldError as error:
@@ -114,13 +117,14 @@ class Reader:
         return encoded
 
     def _completed(self, articles: Iterable[AnyArticle]) -> Iterator[AnyArticle]:
-        """Make what the articles lack and their text gives."""
+        """Make what the articles lack and their text gives: only entities, unless all is to be made."""
         for article in articles:
             made: dict[str, Any] = {}
-            if "entities" in self.needs and article.entity_list is None:
+            if (self.mask_entities or "entities" in self.needs) and article.entity_list is None:
                 made["entity_list"] = _tagger()(article.content)
-            if "emotion" in self.needs and article.emotion is None and self.learned.emotion is not None:
-                made["emotion"] = self.learned.emotion(article.content)
+            emotion = self.learned.emotion if self.complete else None
+            if "emotion" in self.needs and article.emotion is None and emotion is not None:
+                made["emotion"] = emotion(article.content)
             if isinstance(article, PlainArticle):
                 yield article._replace(**made) if made else article
             else:

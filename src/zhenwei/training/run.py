@@ -15,6 +15,7 @@ from torch import nn
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
+from zhenwei.news import read_articles
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
@@ -24,11 +25,12 @@ from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load
 from zhenwei.training.cross_fitting import cross_fitted
 from zhenwei.training.determinism import seed_all
 from zhenwei.training.epochs import Epochs, OnEpoch, trained_bundle
+from zhenwei.training.folds import part_into_folds
 from zhenwei.training.judging import finite_logits, judge
 from zhenwei.training.loop import Course
 from zhenwei.training.metrics import metrics_of_logits
 from zhenwei.training.optimisation import build_optimizer, build_schedule
-from zhenwei.training.preparation import PreparedData, prepare_data
+from zhenwei.training.preparation import PreparedData, find_parts, prepare_data
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.run_log import RunLog
 from zhenwei.training.weights import write_json
@@ -79,7 +81,7 @@ class Run:
             else:
                 self._fit(data, network)
             return self._judge_best(data), self.folder.best
-        agreed(self.accelerator, lambda: network.fit_linear(data.train, self.config.seed))
+        agreed(self.accelerator, lambda: self._fit_linear(data, network))
         network.to(self.accelerator.device)
         logger.info("network: %s", _size(network))
         course = self._course(data)
@@ -165,9 +167,29 @@ class Run:
         widths = default_widths(self.config.data.max_len) if self.config.training.compile else None
         return Course(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
 
+    def _fit_linear(self, data: PreparedData, network: DetectorNetwork) -> None:
+        """Fit what is fitted before the first step, unless a checkpoint has it."""
+        if not self.folder.last.exists():
+            self._tune(data, network)
+            network.fit_linear(data.train, self.config.seed)
+
+    def _tune(self, data: PreparedData, network: DetectorNetwork) -> None:
+        """Let a network choose on training articles what its settings leave to them."""
+        if not network.tunes:
+            return
+        articles = read_articles(find_parts(self.config)["train"], require_label=True)
+        labels = data.train.labels.astype(np.int64)
+        try:
+            folds = part_into_folds(articles, labels, self.config.training.calibration_folds, self.config.seed).folds
+        except DataError:
+            logger.warning("too few training articles to hold some back; what settings leave open is plain TF-IDF's")
+            return
+        network.tune(data.train, [(fold.train, fold.held) for fold in folds], self.config.seed)
+
     def _fit(self, data: PreparedData, network: FittedNetwork) -> None:
         """Fit a network in one go; a run that was not finished is fitted from the start."""
         logger.info("fitting '%s' to %d articles", self.config.model.title, len(data.train))
+        agreed(self.accelerator, lambda: self._tune(data, network))
         agreed(self.accelerator, lambda: network.fit(data.train, self.config.seed))
         network.to(self.accelerator.device)
         logger.info("network: %s", _size(network))

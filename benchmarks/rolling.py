@@ -1,0 +1,90 @@
+"""How detectors hold on the future at several dates: past and future are cut out of one file again and again.
+
+    python benchmarks/rolling.py data/ced/train.json
+    python benchmarks/rolling.py data/ced/train.json configs/bigru.json configs/tfidf.json --cuts 3
+
+At each date a detector is trained on what is earlier, calibrated there by cross-fitting (its threshold, too), and
+judged on the next part: nothing of the future is used but for the report. The first half of the articles is always
+past; the rest is cut into `--cuts` parts of equal size, each the future once. Runs are kept in `--folder`: what was
+finished is not trained again.
+"""
+
+import argparse
+import json
+import logging
+import os
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zhenwei import Trainer
+from zhenwei.cli.figures import print_rows
+from zhenwei.news import Article, read_articles, write_articles
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
+
+def main() -> None:
+    options = parse_options()
+    articles = sorted(
+        (article for article in read_articles(options.file, require_label=True) if article.time is not None),
+        key=time_of,
+    )
+    places = np.linspace(len(articles) / 2, len(articles), options.cuts + 1).astype(int)
+    dates = [time_of(articles[place]).date() for place in places[:-1]]
+    for number, (place, end) in enumerate(pairwise(places), start=1):
+        folder = options.folder / f"cut-{number}"
+        write_articles(folder / "train.json", articles[:place])
+        write_articles(folder / "val.json", articles[place:end])
+    jobs = [
+        (config, options.folder / f"cut-{number + 1}") for config in options.configs for number in range(options.cuts)
+    ]
+    os.environ["OMP_NUM_THREADS"] = "1"  # a run is as fast as it gets on one core; several of them use all
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(judge, *zip(*jobs, strict=True)))
+    rows = []
+    for number, config in enumerate(options.configs):
+        scores = found[number * options.cuts : (number + 1) * options.cuts]
+        for metric in ("macro_f1", "auc"):
+            values = [score[metric] for score in scores]
+            rows.append((config.stem, metric, *(f"{value:.3f}" for value in values), f"{np.mean(values):.3f}"))
+    parts = [f"from {date} (n = {end - place})" for date, (place, end) in zip(dates, pairwise(places), strict=True)]
+    print_rows(("detector", "metric", *parts, "mean"), rows, f"{options.file}: trained on what is earlier")
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="articles with label and time")
+    parser.add_argument("configs", type=Path, nargs="*", help="settings (configs/bigru.json and configs/tfidf.json)")
+    parser.add_argument("--cuts", type=int, default=3, help="dates (3)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at a time (all cores)")
+    parser.add_argument("--folder", type=Path, default=Path("runs/rolling"), help="where runs are kept")
+    options = parser.parse_args()
+    options.configs = options.configs or [CONFIGS / "bigru.json", CONFIGS / "tfidf.json"]
+    return options
+
+
+def time_of(article: Article) -> datetime:
+    assert article.time is not None
+    return article.time
+
+
+def judge(config: Path, folder: Path) -> dict[str, Any]:
+    """Train one detector on one past, and return its scores on the future."""
+    logging.getLogger("zhenwei").addHandler(logging.NullHandler())
+    logging.getLogger("zhenwei").setLevel(logging.ERROR)
+    settings: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+    settings["data"] = settings.get("data", {}) | {"root_path": str(folder)}
+    settings["training"] = settings.get("training", {}) | {"calibrate_on": "train", "device": "cpu"}
+    settings["output"] = {"dir": str(folder / config.stem), "progress": False, "trackers": []}
+    results, _ = Trainer(settings, resume=True).train()
+    return {metric: results["val"][metric] for metric in ("macro_f1", "auc")}
+
+
+if __name__ == "__main__":
+    main()
