@@ -23,7 +23,7 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
 from zhenwei.models import Vocabulary, build_network, ngram_regression
 from zhenwei.models.tfidf import Tfidf
-from zhenwei.news import Article
+from zhenwei.news import Article, read_articles
 from zhenwei.tokens import EncodedArticles, TextTokenizer, collate, encode_articles, train_tokenizer
 from zhenwei.tokens.ragged import RaggedInts
 from zhenwei.training import load_bundle
@@ -278,6 +278,23 @@ class TestTunedRun:
         with caplog.at_level(logging.INFO, logger="zhenwei"):
             Trainer(run_settings(data_folder, tmp_path / "run", **self.OPEN)).train()
         assert "the best of 16 pairs on articles held back" in caplog.text
+
+    def test_many_articles_are_sampled(
+        self, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("zhenwei.training.run.TUNED_ON", 50)
+        seen: list[set[int]] = []
+
+        def tune(self: Tfidf, articles: EncodedArticles, folds: Any, seed: int) -> None:
+            seen.extend({*train.tolist(), *held.tolist()} for train, held in folds)
+
+        monkeypatch.setattr(Tfidf, "tune", tune)
+        Trainer(run_settings(data_folder, tmp_path / "run", **self.OPEN)).train()
+        articles = read_articles(data_folder / "train.json")
+        sample = set(np.linspace(0, len(articles) - 1, 50).astype(int).tolist())
+        assert len(sample) == 50
+        assert seen
+        assert set.union(*seen) <= sample
 
     def test_too_few_articles_to_hold_some_back_are_fitted_plainly(
         self, make_posts: Callable[..., Rows], tmp_path: Path, caplog: pytest.LogCaptureFixture

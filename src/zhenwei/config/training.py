@@ -117,7 +117,8 @@ class TrainingConfig(Section):
     (any rising curve; wants 500 articles and more)."""
 
     calibration_folds: Annotated[int, Field(ge=2, le=50)] = 5
-    """Detectors that are trained for a cross-fitted calibration."""
+    """Detectors that are trained for a cross-fitted calibration; and parts of the training articles that are held back
+    where the settings of a linear model are `auto`."""
 
     threshold_goal: Annotated[str, AfterValidator(check_goal)] = "macro_f1"
     """What the threshold is chosen for: `macro_f1`; `precision=0.9`: the highest recall of fakes at this precision or

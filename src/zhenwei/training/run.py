@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
-from zhenwei.news import read_articles
+from zhenwei.news import iter_articles
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import agreed, check_trackers
@@ -38,6 +39,7 @@ from zhenwei.training.weights import write_json
 logger = logging.getLogger(__name__)
 
 Results = dict[str, Any]
+TUNED_ON = 20_000  # training articles at most on which settings that are left open are chosen
 RESULT_KEYS = {"split", "n", "macro_f1", "auc", "val", "model", "seed", "best_epoch", "epochs", "n_train"}
 
 
@@ -177,14 +179,18 @@ class Run:
         """Let a network choose on training articles what its settings leave to them."""
         if not network.tunes:
             return
-        articles = read_articles(find_parts(self.config)["train"], require_label=True)
-        labels = data.train.labels.astype(np.int64)
+        rows = np.linspace(0, len(data.train) - 1, min(len(data.train), TUNED_ON)).astype(np.int64)
+        wanted = np.zeros(len(data.train), np.bool_)
+        wanted[rows] = True
+        read = iter_articles(find_parts(self.config)["train"], require_label=True)
+        articles = list(compress(read, wanted.tolist()))
+        labels = data.train.labels[rows].astype(np.int64)
         try:
             folds = part_into_folds(articles, labels, self.config.training.calibration_folds, self.config.seed).folds
         except DataError:
             logger.warning("too few training articles to hold some back; what settings leave open is plain TF-IDF's")
             return
-        network.tune(data.train, [(fold.train, fold.held) for fold in folds], self.config.seed)
+        network.tune(data.train, [(rows[fold.train], rows[fold.held]) for fold in folds], self.config.seed)
 
     def _fit(self, data: PreparedData, network: FittedNetwork) -> None:
         """Fit a network in one go; a run that was not finished is fitted from the start."""
