@@ -3,9 +3,9 @@
     python benchmarks/bigru.py                                       # 256 posts of the synthetic world, some 4 minutes
     python benchmarks/bigru.py --file data/weibo21/train.json --posts 512 --json figures.json
 
-The network is that of `configs/bigru-bert.json`: BERT's embedding layer, frozen (base size, random weights, which cost what
-trained ones cost), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens, batches
-of 64. Each way does the same work in a process of its own:
+The network is that of `configs/bigru-bert.json`: BERT's embedding layer, frozen (base size, random weights, which cost
+what trained ones cost), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens,
+batches of 64. Each way does the same work in a process of its own:
 
 - plain: as the published code does it. Texts are tokenised one by one and padded to 170 in a loader that is built anew
   for each epoch and each scoring, batches are drawn regardless of length, all is float32, the whole BERT is in memory

@@ -1,6 +1,7 @@
 """What ENDEF, and masked names, give on the future and cost on the past, in the synthetic world.
 
     python benchmarks/entity_debiasing.py                  # five worlds, the BiGRU plain, with ENDEF, names masked
+    python benchmarks/entity_debiasing.py --against configs/bigru.json
     python benchmarks/entity_debiasing.py --ablation       # both without augmentation, too
     python benchmarks/entity_debiasing.py --seeds 1 2 3 --jobs 1
 
@@ -45,7 +46,9 @@ Scores = dict[str, dict[int, dict[str, float]]]  # by variant, seed and part
 
 def main() -> None:
     options = parse_options()
-    pairs = PAIRS + ABLATION if options.ablation else PAIRS
+    pairs = [pair for pair in PAIRS if pair[1] in (options.against or [pair[1]])] + list(
+        ABLATION if options.ablation else ()
+    )
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     for seed in options.seeds:
         if not (options.folder / str(seed) / "world" / "world.json").exists():
@@ -69,6 +72,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="worlds (1 2 3 4 5)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at a time (all cores)")
     parser.add_argument("--folder", type=Path, default=Path("runs/entity_debiasing"), help="where runs are kept")
+    parser.add_argument("--against", nargs="+", choices=[second for _, second in PAIRS], help="what is compared (all)")
     parser.add_argument("--ablation", action="store_true", help="both without augmentation, too")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
