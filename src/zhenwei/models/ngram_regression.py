@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zhenwei.config import NgramConfig
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.models import ngram_weights as weighing
-from zhenwei.models.ngram_weights import PLAIN, Strengths
+from zhenwei.models.ngram_weights import PLAIN, Rows, Strengths
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch, EncodedArticles, collate
 
@@ -23,7 +23,6 @@ MERGED_AT = 4_000_000  # n-grams of a few batches that wait to be counted togeth
 LARGEST_KEY = 2**63 - 1
 
 Keys = NDArray[np.int64]
-Rows = NDArray[np.int64]
 
 
 class NgramRegression(nn.Module):

@@ -151,9 +151,10 @@ def encode_articles(
             )
             if mask_entities:
                 ids = np.where(entities.of_token == NO_ENTITY, ids, np.int32(tokenizer.mask_id))
-            entity_tokens.extend(entities.ids, entities.lengths)
-            entity_of_token.extend(entities.of_token)
-            entity_of_entity_token.extend(entities.numbers)
+            if "entities" in fields:
+                entity_tokens.extend(entities.ids, entities.lengths)
+                entity_of_token.extend(entities.of_token)
+                entity_of_entity_token.extend(entities.numbers)
         tokens.extend(ids, texts.lengths)
         if "domain" in fields:
             domains.extend(numbers.get(domain_of(article, domain) or "", UNKNOWN_DOMAIN) for article in chunk)
