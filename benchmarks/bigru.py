@@ -2,6 +2,7 @@
 
     python benchmarks/bigru.py                                       # 256 posts of the synthetic world, some 4 minutes
     python benchmarks/bigru.py --file data/weibo21/train.json --posts 512 --json figures.json
+    python benchmarks/bigru.py --device cuda --posts 4096            # both ways on the same graphics card
 
 The network is that of `configs/bigru-bert.json`: BERT's embedding layer, frozen (base size, random weights, which cost
 what trained ones cost), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens,
@@ -10,7 +11,7 @@ batches of 64. Each way does the same work in a process of its own:
 - plain: as the published code does it. Texts are tokenised one by one and padded to 170 in a loader that is built anew
   for each epoch and each scoring, batches are drawn regardless of length, all is float32, the whole BERT is in memory
   and in the file that is saved;
-- ours: what `zhenwei train` and `zhenwei evaluate` do, with the precision that they choose for this machine.
+- ours: what `zhenwei train` and `zhenwei evaluate` do, with the precision that they choose for this device.
 
 A round is an epoch, and a scoring of the same posts; an epoch more comes before and is not counted. The ways take turns
 round by round, so that whatever else the machine does meets both; each one's fastest round counts.
@@ -48,6 +49,7 @@ from zhenwei.training.loop import Course, train_steps
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import prepare_data
 from zhenwei.training.scoring import score_articles, scoring_batch
+from zhenwei.training.step_graphs import step_graphs, with_graph_widths
 
 MAX_LEN, BATCH, HIDDEN = 170, 64, 768
 WAYS = ("plain", "ours")
@@ -58,7 +60,7 @@ TRAINING_PRODUCTS = 2.5  # of that: forward, weights, states; nothing goes back 
 def main() -> None:
     options = parse_options()
     if options.way:
-        work(options.way, Path(options.folder))
+        work(options.way, Path(options.folder), options.device)
         return
     with TemporaryDirectory() as place:
         folder = Path(place)
@@ -66,8 +68,11 @@ def main() -> None:
         write_articles(folder / "train.json", articles)
         write_articles(folder / "val.json", list({article.label: article for article in articles}.values()))
         save_encoder(folder / "encoder", articles)
-        report = {"posts": len(articles), "threads": torch.get_num_threads(), "machine": describe()}
-        report |= {"ceilings": ceilings(), "ways": in_turns(folder, options.rounds)}
+        report = {"posts": len(articles), "threads": torch.get_num_threads(), "machine": describe(options.device)}
+        report |= {
+            "ceilings": ceilings(options.device),
+            "ways": in_turns(folder, options.rounds, options.device),
+        }
     report["mean_tokens"] = report["ways"]["ours"].pop("mean_tokens")
     if options.json != "-":
         show(report)
@@ -79,6 +84,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posts", type=int, default=256, help="posts of an epoch (256)")
     parser.add_argument("--file", type=Path, help="labelled articles (the synthetic world's)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both ways compute (cpu)")
     parser.add_argument("--rounds", type=int, default=2, help="rounds that count (2)")
     parser.add_argument("--json", help="write the figures here, too; -: to standard output, instead of the table")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # what this program calls itself with
@@ -86,9 +92,9 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def in_turns(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+def in_turns(folder: Path, rounds: int, device: str) -> dict[str, dict[str, float]]:
     """Let the ways take turns, and return what each found."""
-    command = [sys.executable, __file__, "--folder", str(folder), "--way"]
+    command = [sys.executable, __file__, "--folder", str(folder), "--device", device, "--way"]
     workers = {
         way: subprocess.Popen([*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for way in WAYS
@@ -123,16 +129,16 @@ def told(worker: "subprocess.Popen[str]", word: str) -> dict[str, float]:
     return answer
 
 
-def work(way: str, folder: Path) -> None:
+def work(way: str, folder: Path, device: str) -> None:
     """Answer each word on standard input: a round's posts per second, and at the end memory and size."""
     articles = read_articles(folder / "train.json", require_label=True)
-    train, score, save = (plain if way == "plain" else ours)(folder, articles)
+    train, score, save = (plain if way == "plain" else ours)(folder, articles, device)
     train()  # what is only done once, as is the first touch of memory, does not count
     for line in sys.stdin:
         if line.strip() == "round":
             answer = {"training": len(articles) / seconds(train), "scoring": len(articles) / seconds(score)}
         else:
-            peak = peak_memory_mb()
+            peak = peak_memory_mb(device)
             answer = {"memory_mb": peak, **save()}
         print(json.dumps(answer), flush=True)
 
@@ -140,6 +146,8 @@ def work(way: str, folder: Path) -> None:
 def seconds(task: Callable[[], None]) -> float:
     begun = time.perf_counter()
     task()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - begun
 
 
@@ -162,9 +170,9 @@ class PlainBiGRU(nn.Module):
         return self.mlp(self.attention(states, mask.bool())[0])  # type: ignore[no-any-return]
 
 
-def plain(folder: Path, articles: list[Article]) -> Tasks:
+def plain(folder: Path, articles: list[Article], device: str) -> Tasks:
     torch.manual_seed(0)
-    network = PlainBiGRU(folder / "encoder")
+    network = PlainBiGRU(folder / "encoder").to(device)
     tokenizer = AutoTokenizer.from_pretrained(folder / "encoder")
     optimizer = torch.optim.Adam([each for each in network.parameters() if each.requires_grad], 9e-4, weight_decay=5e-5)
 
@@ -179,7 +187,8 @@ def plain(folder: Path, articles: list[Article]) -> Tasks:
 
     def train() -> None:
         network.train()
-        for tokens, mask, labels in loader(True):
+        for batch in loader(True):
+            tokens, mask, labels = (each.to(device) for each in batch)
             loss = nn.functional.binary_cross_entropy(torch.sigmoid(network(tokens, mask)), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -190,7 +199,7 @@ def plain(folder: Path, articles: list[Article]) -> Tasks:
         network.eval()
         with torch.no_grad():
             for tokens, mask, _ in loader(False):
-                torch.sigmoid(network(tokens, mask)).tolist()
+                torch.sigmoid(network(tokens.to(device), mask.to(device))).tolist()
 
     def save() -> dict[str, float]:
         return {"saved_mb": sum(each.numel() * each.element_size() for each in network.state_dict().values()) / 1e6}
@@ -198,7 +207,7 @@ def plain(folder: Path, articles: list[Article]) -> Tasks:
     return train, score, save
 
 
-def ours(folder: Path, articles: list[Article]) -> Tasks:
+def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
     config = Config.load(
         {
             "data": {"root_path": str(folder), "max_len": MAX_LEN},
@@ -206,25 +215,28 @@ def ours(folder: Path, articles: list[Article]) -> Tasks:
                 "name": "bigru", "emb_dim": HIDDEN, "use_pretrained_bert": True,
                 "bert_model_name": str(folder / "encoder"), "mlp_dims": [384], "dropout": 0.2,
             },
-            "training": {"lr": 9e-4, "weight_decay": 5e-5, "batch_size": BATCH, "epochs": 50, "device": "cpu"},
+            "training": {"lr": 9e-4, "weight_decay": 5e-5, "batch_size": BATCH, "epochs": 50, "device": device},
         }
     )  # fmt: skip
     data = prepare_data(config)
     accelerator = build_accelerator(config, folder / "unused")
     course = Course(data.train, config, data.tokenizer.pad_id)
     torch.manual_seed(0)
-    network = build_network(config.model, data.vocabulary(MAX_LEN))
+    network = build_network(config.model, data.vocabulary(MAX_LEN)).to(device)
     optimizer = build_optimizer(network, config.training)
     trainee = Trainee(network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator)
+    graphs = step_graphs(trainee, course)
+    if graphs is not None:
+        course = with_graph_widths(course)
     epochs = iter(range(config.training.epochs))
 
     def train() -> None:
-        for _ in train_steps(network, trainee, course, next(epochs)):
+        for _ in train_steps(network, trainee, course, next(epochs), graphs=graphs):
             pass
 
     def score() -> None:
         score_articles(
-            network, data.train, pad_id=course.pad_id, batch_size=scoring_batch("cpu"), accelerator=accelerator
+            network, data.train, pad_id=course.pad_id, batch_size=scoring_batch(device), accelerator=accelerator
         )  # fmt: skip
 
     def save() -> dict[str, float]:

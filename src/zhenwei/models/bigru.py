@@ -27,6 +27,8 @@ class BiGRU(EncodedNetwork):
     the start, it would learn nothing of what the n-grams know already.
     """
 
+    repeatable = True
+
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
         hidden = config.hidden_dim or config.emb_dim

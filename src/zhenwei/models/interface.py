@@ -50,6 +50,10 @@ class DetectorNetwork(nn.Module, ABC):
     needs: frozenset[str] = frozenset()
     """Optional fields that a batch must have: any of "domain", "entities", "emotion"."""
 
+    repeatable: bool = False
+    """Whether training does the same to the tensors of each batch of a shape: whatever `progress` is, without a look at
+    their values, and without `rows` and `lengths`. On a graphics card its steps are then recorded and repeated."""
+
     @abstractmethod
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch.

@@ -1,10 +1,15 @@
 """A bidirectional GRU over padded batches, in which padding never reaches the state."""
 
+import importlib.util
+
 import torch
 from torch import Tensor, nn
 
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction
+
+FIRST_CARDS = (8, 0)  # compute capability from which our kernels for NVIDIA cards run
+LEAST_UNITS = 16  # hidden units come in multiples of this for them
 
 
 class MaskedBiGRU(nn.Module):
@@ -14,7 +19,8 @@ class MaskedBiGRU(nn.Module):
     sequences take about three times as long as padded ones. There, both directions are trained together
     (`BiGRUFunction`, which passes by the hooks of the inner layers); elsewhere, where nothing is trained, and where the
     network is compiled or exported, they are two layers of PyTorch, the second of which reads each row reversed within
-    its own length. Both ways give the same numbers but for rounding.
+    its own length. On an NVIDIA card they are trained together, too, in mixed precision (`BiGRUTriton`). All ways give
+    the same numbers but for rounding.
     """
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
@@ -34,6 +40,8 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
+        if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
+            return self._read_by_kernels(inputs, mask)
         together = inputs.device.type == "cpu" and not is_traced() and self._trains(inputs)
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
@@ -44,6 +52,29 @@ class MaskedBiGRU(nn.Module):
                 outputs = _read_together(layer_inputs, waits, ahead, back)
             else:
                 outputs = _read_apart(layer_inputs, mirror, ahead, back)
+        return outputs
+
+    def _has_kernels(self, inputs: Tensor) -> bool:
+        """Whether there are kernels of ours for the card, the precision and the size: matrix units multiply."""
+        if not torch.is_autocast_enabled("cuda") or importlib.util.find_spec("triton") is None:
+            return False
+        hidden = int(self.forward_layers[0].hidden_size)  # type: ignore[arg-type]
+        countable = 8 * hidden * inputs.shape[0] * inputs.shape[1] < 2**31  # they count in 32 bits
+        able = torch.cuda.get_device_capability(inputs.device) >= FIRST_CARDS
+        return countable and able and hidden % LEAST_UNITS == 0
+
+    def _read_by_kernels(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Read [B, T, D] both ways at once on a graphics card -> [B, T, 2H]."""
+        from zhenwei.models.gru_triton import BiGRUTriton  # noqa: PLC0415  # Triton comes with PyTorch for such cards
+
+        low = torch.get_autocast_dtype("cuda")
+        outputs = inputs
+        for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
+            layer_inputs = self.dropout(outputs) if depth else outputs
+            with torch.autocast("cuda", enabled=False):  # the function knows itself which product may be coarse
+                outputs = BiGRUTriton.apply(  # type: ignore[no-untyped-call]
+                    layer_inputs.to(low), mask, *_stacked_weights(ahead, back)
+                )
         return outputs
 
     def _trains(self, inputs: Tensor) -> bool:
@@ -68,8 +99,7 @@ def _waits(mask: Tensor) -> list[Tensor]:
 def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module) -> Tensor:
     """Read [B, T, D] both ways at once -> [B, T, 2H]."""
     low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
-    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    weights = [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in names]
+    weights = _stacked_weights(ahead, back)
     with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
         in_time = inputs.to(low).transpose(0, 1)  # [T, B, D]
         keep = [wait.to(weights[0].dtype) for wait in waits]
@@ -77,6 +107,12 @@ def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: 
             torch.stack([in_time, in_time.flip(0)]), keep, *weights
         )  # [2, T, B, H]
         return torch.cat([states[0], states[1].flip(0)], dim=-1).transpose(0, 1)
+
+
+def _stacked_weights(ahead: nn.Module, back: nn.Module) -> list[Tensor]:
+    """Return the weights of two layers, one above the other."""
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    return [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in names]
 
 
 def _read_apart(inputs: Tensor, mirror: Tensor, ahead: nn.Module, back: nn.Module) -> Tensor:

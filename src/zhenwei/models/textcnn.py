@@ -14,6 +14,8 @@ class TextCNN(EncodedNetwork):
     After Kim (EMNLP 2014), with the kernels and the head of MDFEND's and ENDEF's CNN extractor.
     """
 
+    repeatable = True
+
     def __init__(self, config: TextCNNConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
         self.extractor = CNNExtractor(config.emb_dim, config.kernels, config.filters)

@@ -23,6 +23,7 @@ from zhenwei.training.loop import Course, train_steps
 from zhenwei.training.preparation import PreparedData
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.run_log import RunLog
+from zhenwei.training.step_graphs import StepGraphs, step_graphs, with_graph_widths
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Epochs:
         self.accelerator, self.on_epoch = trainee.accelerator, on_epoch
         self.stopping = EarlyStopping(config.training.monitor_direction, config.training.early_stop)
         self.frozen: dict[str, FrozenStates] = {}
+        self.graphs: StepGraphs | None = None
         if progress.stopping:
             self.stopping = EarlyStopping(**progress.stopping)
 
@@ -75,6 +77,9 @@ class Epochs:
         config, progress = self.config, self.progress
         self.frozen = keep_frozen_states(self.trainee.network, self.course, self.data.val, self.accelerator)
         self.course = replace(self.course, frozen=self.frozen.get("train"))
+        self.graphs = step_graphs(self.trainee, self.course)
+        if self.graphs is not None:
+            self.course = with_graph_widths(self.course)
         self._start_trackers()
         log = RunLog(
             self.folder.metrics, self.accelerator, config.output.log_interval, total=self.course.total_steps,
@@ -112,7 +117,10 @@ class Epochs:
     def _train_epoch(self, model: nn.Module, log: RunLog, asked: Interruption) -> None:
         """Take the steps of an epoch that are still to be taken."""
         progress, every = self.progress, self.config.output.save_steps
-        for step in train_steps(model, self.trainee, self.course, progress.epoch, first=progress.step_in_epoch):
+        steps = train_steps(
+            model, self.trainee, self.course, progress.epoch, first=progress.step_in_epoch, graphs=self.graphs
+        )
+        for step in steps:
             progress.step += 1
             progress.step_in_epoch += 1
             progress.loss_sum += step.loss * step.n_texts
@@ -122,7 +130,8 @@ class Epochs:
                 return  # the epoch's end saves
             if every and progress.step % every == 0:
                 self._save()
-            self._end_if(asked)
+            if step.is_latest:
+                self._end_if(asked)
 
     def _end_epoch(self, log: RunLog) -> None:
         """Judge val, keep the weights if they are the best so far or the last shall be kept, save the checkpoint."""

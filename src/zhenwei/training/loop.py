@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,11 +34,24 @@ class Step:
         grad_norm: Norm of the gradient before clipping.
         n_texts: Its articles, over all processes.
         width: Tokens in its longest row, padding included.
+        is_latest: Whether the weights are as this step left them: on a graphics card, further steps are taken before
+            the figures of the first are read.
     """
 
     loss: float
     lr: float
     grad_norm: float
+    n_texts: int
+    width: int
+    is_latest: bool = True
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """An optimiser step whose loss and norm of the gradient [2] may still be on their way."""
+
+    figures: Tensor
+    lr: float
     n_texts: int
     width: int
 
@@ -73,6 +87,12 @@ class Course:
         """Optimiser steps from the first epoch to the last."""
         return self.steps_per_epoch * self.config.training.epochs
 
+    def is_read_at(self, step: int) -> bool:
+        """Whether the log or a checkpoint wants to know of a step, counted from 1, or an epoch ends with it."""
+        output = self.config.output
+        saved = output.save_steps and step % output.save_steps == 0
+        return bool(saved) or step % output.log_interval == 0 or step % self.steps_per_epoch == 0
+
     def step_rows(self, epoch: int) -> list[list[Rows]]:
         """Return the epoch's articles: per optimiser step a list of batches, a pure function of seed and epoch."""
         training = self.config.training
@@ -89,8 +109,20 @@ class Course:
         return batch.to(device, non_blocking=True)
 
 
-def train_steps(model: nn.Module, trainee: Trainee, course: Course, epoch: int, first: int = 0) -> Iterator[Step]:
-    """Train through one epoch, from its optimiser step `first` on, yielding after each step.
+class Graphs(Protocol):
+    """Steps that are recorded, and repeated."""
+
+    def gradients(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """Compute a batch's gradients -> its loss, the norm of its gradient; None where it is none that repeats."""
+
+
+def train_steps(
+    model: nn.Module, trainee: Trainee, course: Course, epoch: int, first: int = 0, graphs: Graphs | None = None
+) -> Iterator[Step]:
+    """Train through one epoch, from its optimiser step `first` on, yielding each step.
+
+    On a CPU each step is yielded before the next is taken. A graphics card that waited for the processor to read each
+    loss would stand still: there, steps are read when the log or a checkpoint wants them.
 
     Args:
         model: The network as it is called: wrapped for several processes, or compiled.
@@ -98,28 +130,88 @@ def train_steps(model: nn.Module, trainee: Trainee, course: Course, epoch: int, 
         course: What to train on.
         epoch: Counted from 0.
         first: Steps to skip, those that a resumed run has done already.
+        graphs: Steps that are recorded on a graphics card.
 
     Raises:
         TrainingError: If the loss or the gradient is no longer finite; the weights are as before that step.
     """
     model.train()
     done = epoch * course.steps_per_epoch
+    waits = _can_wait(trainee)
+    taken: list[_Taken] = []
     for number, group in enumerate(course.step_rows(epoch)):
-        if number >= first:
-            yield _take_step(model, trainee, course, group, epoch, progress=(done + number) / course.total_steps)
+        if number < first:
+            continue
+        progress = (done + number) / course.total_steps
+        taken.append(_take_step(model, trainee, course, group, epoch, progress, graphs))
+        if not waits or course.is_read_at(done + number + 1):
+            yield from _read(taken, trainee)
+
+
+def _can_wait(trainee: Trainee) -> bool:
+    """Tell whether steps may be taken before the figures of earlier ones are read.
+
+    AdamW in one pass over the weights can be told, without the processor's knowing, to change nothing any more.
+    """
+    accelerator = trainee.accelerator
+    return accelerator.device.type == "cuda" and accelerator.num_processes == 1 and accelerator.scaler is None
+
+
+def _read(taken: list[_Taken], trainee: Trainee) -> Iterator[Step]:
+    """Yield the steps that were taken, and forget them.
+
+    Raises:
+        TrainingError: If the figures of one are not finite; it and all after it changed nothing.
+    """
+    figures = torch.stack([step.figures for step in taken]).tolist()
+    for number, (step, (loss, norm)) in enumerate(zip(taken, figures, strict=True), start=1):
+        _stop_if_not_finite(loss, norm, trainee.accelerator.scaler is not None)
+        yield Step(loss, step.lr, norm, step.n_texts, step.width, is_latest=number == len(taken))
+    taken.clear()
 
 
 def _take_step(
-    model: nn.Module, trainee: Trainee, course: Course, group: list[Rows], epoch: int, progress: float
-) -> Step:
-    """Accumulate the gradients of a group of batches and step once."""
-    accelerator, optimizer = trainee.accelerator, trainee.optimizer
+    model: nn.Module,
+    trainee: Trainee,
+    course: Course,
+    group: list[Rows],
+    epoch: int,
+    progress: float,
+    graphs: Graphs | None,
+) -> _Taken:
+    """Have the gradients of a group of batches, and step once."""
+    optimizer = trainee.optimizer
     n_texts = sum(len(rows) for rows in group)
+    batches = (_cut_batch(course, rows, epoch, trainee) for rows in group)
+    found = None
+    if graphs is not None:
+        [batch] = batches
+        found, batches = graphs.gradients(batch), (batch for _ in group)
+    if found is None:
+        total, norm, width = _gradients(model, trainee, course, batches, len(group), n_texts, progress)
+    else:
+        (total, norm), width = found, batch.tokens.shape[1]
+    lr = float(optimizer.param_groups[0]["lr"])
+    figures = torch.stack([total, norm.float()])
+    _guard(trainee, figures)
+    stepped = _optimizer_step(trainee)
+    optimizer.zero_grad(set_to_none=True)
+    if stepped:
+        trainee.schedule.step()
+    return _Taken(figures, lr, n_texts, width)
+
+
+def _gradients(
+    model: nn.Module, trainee: Trainee, course: Course, batches: Iterator[Batch], n_batches: int, n_texts: int,
+    progress: float,
+) -> tuple[Tensor, Tensor, int]:  # fmt: skip
+    """Add up the gradients of batches, and clip them -> the loss, the norm before, and the width of the widest."""
+    accelerator = trainee.accelerator
     total = torch.zeros((), device=accelerator.device)
     width = 0
-    for number, rows in enumerate(group):
-        batch = _cut_batch(course, rows, epoch, trainee)
-        last = number == len(group) - 1
+    for number, cut in enumerate(batches):
+        batch = course.on_device(cut, accelerator.device)
+        last = number == n_batches - 1
         with nullcontext() if last else accelerator.no_sync(model):
             with accelerator.autocast():
                 output: Output = model(batch, progress)
@@ -129,16 +221,21 @@ def _take_step(
         width = max(width, batch.tokens.shape[1])
     if accelerator.num_processes > 1:
         total = accelerator.reduce(total, "sum")
-    lr = float(optimizer.param_groups[0]["lr"])
     if accelerator.scaler is not None:
-        accelerator.scaler.unscale_(optimizer)
+        accelerator.scaler.unscale_(trainee.optimizer)
     norm = clip_grad_norm_(trainee.network.parameters(), course.config.training.grad_clip or math.inf)
-    _stop_if_not_finite(total, norm, accelerator.scaler is not None)
-    stepped = _optimizer_step(trainee)
-    optimizer.zero_grad(set_to_none=True)
-    if stepped:
-        trainee.schedule.step()
-    return Step(float(total), lr, float(norm), n_texts, width)
+    return total, norm, width
+
+
+def _guard(trainee: Trainee, figures: Tensor) -> None:
+    """See to it that a step whose loss or gradient [2] is not finite changes no weight, nor any step after it."""
+    if not _can_wait(trainee):
+        loss, norm = figures.tolist()
+        _stop_if_not_finite(loss, norm, trainee.accelerator.scaler is not None)
+        return
+    broken = 1.0 - torch.isfinite(figures).all().float()
+    before = getattr(trainee.optimizer, "found_inf", None)
+    trainee.optimizer.found_inf = broken if before is None else torch.maximum(before, broken)  # type: ignore[attr-defined]
 
 
 def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
@@ -148,14 +245,13 @@ def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
 
 
 def _cut_batch(course: Course, rows: Rows, epoch: int, trainee: Trainee) -> Batch:
-    """Cut this process's share of a batch."""
+    """Cut this process's share of a batch, on the CPU."""
     accelerator = trainee.accelerator
     mine, weights = shard_rows(rows, accelerator.process_index, accelerator.num_processes)
-    batch = collate(
+    return collate(
         course.articles, mine, pad_id=course.pad_id, weights=weights,
         augmentation=course.augmentation, epoch=epoch, widths=course.widths,
     )  # fmt: skip
-    return course.on_device(batch, accelerator.device)
 
 
 def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:
@@ -189,9 +285,9 @@ def _optimizer_step(trainee: Trainee) -> bool:
     return bool(scaler.get_scale() >= before)
 
 
-def _stop_if_not_finite(loss: Tensor, norm: Tensor, scaled: bool) -> None:
+def _stop_if_not_finite(loss: float, norm: float, scaled: bool) -> None:
     """Stop before a step that would destroy the weights; with a scaler, overflowed gradients are its business."""
-    if not bool(torch.isfinite(loss)):
-        raise TrainingError(f"the loss of the next step is {float(loss)}")
-    if not scaled and not bool(torch.isfinite(norm)):
-        raise TrainingError(f"the norm of the next step's gradient is {float(norm)}")
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss of the next step is {loss}")
+    if not scaled and not math.isfinite(norm):
+        raise TrainingError(f"the norm of the next step's gradient is {norm}")

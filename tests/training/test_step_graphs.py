@@ -1,0 +1,195 @@
+"""Steps that are read later than they are taken, and steps that are recorded on an NVIDIA card."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from zhenwei.config import Config
+from zhenwei.errors import TrainingError
+from zhenwei.tokens import Batch
+from zhenwei.training import loop
+from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.loop import Course, Step, train_steps, training_loss
+from zhenwei.training.step_graphs import StepGraphs, graph_widths, step_graphs, with_graph_widths
+
+MakeConfig = Callable[..., Config]
+MakeCourse = Callable[..., Course]
+MakeTrainee = Callable[..., Trainee]
+
+
+def read_at(config: Config, log_interval: int, save_steps: int) -> Config:
+    settings = config.to_dict()
+    settings["output"] |= {"log_interval": log_interval, "save_steps": save_steps}
+    return Config.load(settings)
+
+
+class TestReadLater:
+    @pytest.fixture(autouse=True)
+    def later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Read steps as on a card, on which nothing waits for the processor."""
+        monkeypatch.setattr(loop, "_can_wait", lambda trainee: True)
+
+    def test_the_steps_are_the_same_and_say_when_they_are_up_to_date(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
+        monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[Trainee], dict[str, Any]],
+    ) -> None:  # fmt: skip
+        config = read_at(plain_config(), log_interval=4, save_steps=3)
+        later = make_trainee(config)
+        found = list(train_steps(later.network, later, make_course(config), 0))
+        monkeypatch.setattr(loop, "_can_wait", lambda trainee: False)
+        at_once = make_trainee(config)
+        expected = list(train_steps(at_once.network, at_once, make_course(config), 0))
+        assert [(step.loss, step.grad_norm, step.lr) for step in found] == [
+            (step.loss, step.grad_norm, step.lr) for step in expected
+        ]
+        assert [number for number, step in enumerate(found, 1) if step.is_latest] == [3, 4, 6, 8, 9, 10]
+        assert all(step.is_latest for step in expected)
+        for name, weight in weights_of(later).items():
+            assert np.array_equal(weight, weights_of(at_once)[name])
+
+    def test_whoever_is_told_that_a_step_is_the_latest_finds_its_weights(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        config = read_at(plain_config(), log_interval=4, save_steps=0)
+        trainee = make_trainee(config)
+        for taken, step in enumerate(train_steps(trainee.network, trainee, make_course(config), 0), start=1):
+            if step.is_latest:
+                assert trainee.schedule.last_epoch == taken
+
+    @pytest.mark.parametrize("broken", [1, 3, 6, 10])
+    def test_a_loss_that_is_not_finite_changes_no_weight_nor_does_any_step_after_it(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
+        monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[Trainee], dict[str, Any]], broken: int,
+    ) -> None:  # fmt: skip
+        config = read_at(plain_config(), log_interval=5, save_steps=0)
+        monkeypatch.setattr(loop, "_can_wait", lambda trainee: False)
+        expected = make_trainee(config)
+        untouched = weights_of(expected)
+        for number, _ in enumerate(train_steps(expected.network, expected, make_course(config), 0), start=1):
+            if number == broken - 1:
+                untouched = weights_of(expected)
+        monkeypatch.setattr(loop, "_can_wait", lambda trainee: True)
+        calls = iter(range(1, 100))
+
+        def loss(*args: Any) -> Tensor:
+            return training_loss(*args) * (float("nan") if next(calls) == broken else 1.0)
+
+        trainee, seen = make_trainee(config), []
+        monkeypatch.setattr(loop, "training_loss", loss)
+        with pytest.raises(TrainingError, match="the loss of the next step is nan"):
+            seen.extend(train_steps(trainee.network, trainee, make_course(config), 0))
+        for name, weight in weights_of(trainee).items():
+            assert np.array_equal(weight, untouched[name]), name
+
+
+class Recorder:
+    """Has gradients as graphs have them, by hand; every third batch is none that it knows."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainee, self.batches = trainee, 0
+
+    def gradients(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        self.batches += 1
+        if self.batches % 3 == 0:
+            return None
+        loss = training_loss(self.trainee.network(batch), batch, len(batch))
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), clip_grad_norm_(self.trainee.network.parameters(), 1.0)
+
+
+def test_steps_that_are_recorded_and_those_that_are_not_go_together(
+    plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+) -> None:
+    config = plain_config()
+    plain, recorded = make_trainee(config), make_trainee(config)
+    expected = list(train_steps(plain.network, plain, make_course(config), 0))
+    recorder = Recorder(recorded)
+    found = list(train_steps(recorded.network, recorded, make_course(config), 0, graphs=recorder))
+    assert recorder.batches == len(expected) == 10
+    assert [step.loss for step in found] == pytest.approx([step.loss for step in expected], rel=1e-6)
+    assert [step.width for step in found] == [step.width for step in expected]
+
+
+def test_on_a_cpu_nothing_is_recorded(
+    plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+) -> None:
+    assert step_graphs(make_trainee(plain_config()), make_course(plain_config())) is None
+
+
+@pytest.mark.parametrize(
+    ("max_len", "widths"), [(20, (8, 16, 20)), (16, (8, 16)), (8, (8,)), (5, (5,)), (17, (8, 16, 17))]
+)
+def test_batches_have_few_widths(max_len: int, widths: tuple[int, ...]) -> None:
+    assert graph_widths(max_len) == widths
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card")
+class TestOnACard:
+    @pytest.fixture
+    def on_card(self, make_trainee: MakeTrainee) -> MakeTrainee:
+        """A function that builds a trainee whose network is on the card."""
+
+        def trainee(config: Config, precision: str = "bf16") -> Trainee:
+            made = make_trainee(config)
+            AcceleratorState._reset_state()
+            PartialState._reset_state()
+            accelerator = Accelerator(mixed_precision=precision)
+            made.network.cuda()
+            return Trainee(made.network, made.optimizer, made.schedule, accelerator)
+
+        return trainee
+
+    @pytest.mark.parametrize("precision", ["bf16", "no"])
+    @pytest.mark.parametrize("name", ["bigru", "textcnn"])
+    def test_recorded_steps_are_those_that_are_not(
+        self, make_course: MakeCourse, on_card: MakeTrainee, name: str, precision: str
+    ) -> None:
+        model = {"name": name, "emb_dim": 16, "mlp_dims": [8], "dropout": 0.3, "emb_dropout": 0.2}
+        model |= (
+            {"hidden_dim": 16, "num_layers": 2, "ngram_sizes": [2], "ngram_buckets": 500} if name == "bigru" else {}
+        )
+        config = Config.load({"model": model, "data": {"max_len": 40}, "training": {"batch_size": 8, "lr": 0.01}})
+        losses = []
+        for recorded in (False, True):
+            trainee = on_card(config, precision)
+            course = with_graph_widths(make_course(config))
+            graphs = step_graphs(trainee, course) if recorded else None
+            torch.manual_seed(5)
+            steps: list[Step] = []
+            for epoch in range(4):
+                steps += train_steps(trainee.network, trainee, course, epoch, graphs=graphs)
+            losses.append([step.loss for step in steps])
+            assert graphs is None or (graphs.works and graphs.graphs)
+        assert losses[1] == pytest.approx(losses[0], rel=2e-2)
+        assert losses[0][-1] < losses[0][0]
+
+    def test_a_step_that_cannot_be_recorded_is_computed(
+        self, plain_config: MakeConfig, make_course: MakeCourse, on_card: MakeTrainee,
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    ) -> None:  # fmt: skip
+        config = plain_config(precision="bf16")
+        trainee, course = on_card(config), with_graph_widths(make_course(config))
+        forward = trainee.network.forward
+
+        def looks(batch: Batch, progress: float = 1.0) -> Any:
+            assert float(batch.weights.sum()) > 0  # which the processor has to wait for
+            return forward(batch, progress)
+
+        monkeypatch.setattr(trainee.network, "forward", looks)
+        graphs = step_graphs(trainee, course)
+        assert isinstance(graphs, StepGraphs)
+        with caplog.at_level(logging.WARNING, logger="zhenwei"):
+            steps = [
+                s for epoch in range(3) for s in train_steps(trainee.network, trainee, course, epoch, graphs=graphs)
+            ]
+        assert len(steps) == 30
+        assert not graphs.works
+        assert caplog.text.count("steps cannot be recorded here, going on without") == 1
