@@ -36,6 +36,16 @@ class TestReadLater:
     def later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Read steps as on a card, on which nothing waits for the processor."""
         monkeypatch.setattr(loop, "_can_wait", lambda trainee: True)
+        monkeypatch.setattr(loop, "READ_AFTER", float("inf"))
+
+    def test_steps_that_take_long_are_read_at_once(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(loop, "READ_AFTER", -1.0)
+        config = read_at(plain_config(), log_interval=50, save_steps=0)
+        trainee = make_trainee(config)
+        assert all(step.is_latest for step in train_steps(trainee.network, trainee, make_course(config), 0))
 
     def test_the_steps_are_the_same_and_say_when_they_are_up_to_date(
         self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,

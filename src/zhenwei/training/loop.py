@@ -1,6 +1,7 @@
 """The training loop: a generator of optimiser steps, so that printing, saving and stopping stay outside it."""
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.frozen_states import FrozenStates
 
 Rows = NDArray[np.int64]
+READ_AFTER = 0.5  # seconds that steps wait at most to be read, while the next are taken
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def train_steps(
     """Train through one epoch, from its optimiser step `first` on, yielding each step.
 
     On a CPU each step is yielded before the next is taken. A graphics card that waited for the processor to read each
-    loss would stand still: there, steps are read when the log or a checkpoint wants them.
+    loss would stand still: there, steps are read when the log or a checkpoint wants them, or half a second has passed.
 
     Args:
         model: The network as it is called: wrapped for several processes, or compiled.
@@ -137,15 +139,16 @@ def train_steps(
     """
     model.train()
     done = epoch * course.steps_per_epoch
-    waits = _can_wait(trainee)
+    waits, read = _can_wait(trainee), time.monotonic()
     taken: list[_Taken] = []
     for number, group in enumerate(course.step_rows(epoch)):
         if number < first:
             continue
         progress = (done + number) / course.total_steps
         taken.append(_take_step(model, trainee, course, group, epoch, progress, graphs))
-        if not waits or course.is_read_at(done + number + 1):
+        if not waits or course.is_read_at(done + number + 1) or time.monotonic() - read > READ_AFTER:
             yield from _read(taken, trainee)
+            read = time.monotonic()
 
 
 def _can_wait(trainee: Trainee) -> bool:
