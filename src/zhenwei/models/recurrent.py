@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from zhenwei.models.dropout import Dropout, is_traced
-from zhenwei.models.gru_function import BiGRUFunction
+from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
 
 
 class MaskedBiGRU(nn.Module):
@@ -34,14 +34,15 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
-        together = inputs.device.type == "cpu" and not is_traced() and self._trains(inputs)
+        trains = self._trains(inputs)
+        together = inputs.device.type == "cpu" and not is_traced() and len(inputs) > 0 and (trains or _is_coarse())
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
         outputs = inputs
         for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
             layer_inputs = self.dropout(outputs) if depth else outputs
             if mirror is None:
-                outputs = _read_together(layer_inputs, waits, ahead, back)
+                outputs = _read_together(layer_inputs, waits, ahead, back, trains)
             else:
                 outputs = _read_apart(layer_inputs, mirror, ahead, back)
         return outputs
@@ -49,7 +50,7 @@ class MaskedBiGRU(nn.Module):
     def _trains(self, inputs: Tensor) -> bool:
         """Whether gradients will be asked for."""
         needed = inputs.requires_grad or any(weight.requires_grad for weight in self.parameters())
-        return torch.is_grad_enabled() and needed and len(inputs) > 0
+        return torch.is_grad_enabled() and needed
 
 
 def mirrored_positions(mask: Tensor) -> Tensor:
@@ -59,24 +60,31 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     return torch.where(mask, mirrored, positions)
 
 
+def _is_coarse() -> bool:
+    """Whether products on a CPU are to be taken in autocast's type."""
+    return torch.is_autocast_enabled("cpu")
+
+
 def _waits(mask: Tensor) -> list[Tensor]:
     """Return, for the steps from a batch's end at which some rows are padding, 0 for these and 1 for others [B, 1]."""
     n_steps = mask.shape[1] - int(mask.sum(dim=1).min())
     return list(mask.flip(1)[:, :n_steps].float().t().unsqueeze(-1).unbind(0))
 
 
-def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module) -> Tensor:
+def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module, trains: bool) -> Tensor:
     """Read [B, T, D] both ways at once -> [B, T, 2H]."""
-    low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
+    low = torch.get_autocast_dtype("cpu") if _is_coarse() else inputs.dtype
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    weights = [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in names]
+    weights = [getattr(layer, name) for layer in (ahead, back) for name in names]
     with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
-        in_time = inputs.to(low).transpose(0, 1)  # [T, B, D]
+        in_time = inputs.to(low).transpose(0, 1).contiguous()  # [T, B, D]
         keep = [wait.to(weights[0].dtype) for wait in waits]
-        states: Tensor = BiGRUFunction.apply(  # type: ignore[no-untyped-call]
-            torch.stack([in_time, in_time.flip(0)]), keep, *weights
-        )  # [2, T, B, H]
-        return torch.cat([states[0], states[1].flip(0)], dim=-1).transpose(0, 1)
+        states: Tensor = (
+            BiGRUFunction.apply(in_time, keep, *weights)  # type: ignore[no-untyped-call]
+            if trains
+            else read_both_ways(in_time, keep, weights)
+        )  # [T, B, 2H]
+        return states.transpose(0, 1)
 
 
 def _read_apart(inputs: Tensor, mirror: Tensor, ahead: nn.Module, back: nn.Module) -> Tensor:
