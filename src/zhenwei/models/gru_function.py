@@ -9,6 +9,7 @@ reads from the last token to the first.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class BiGRUFunction(torch.autograd.Function):
     - weights: those of the one direction and then of the other, as `torch.nn.GRU` orders them: [3H, E], [3H, H], [3H]
       twice;
 
-    and returns the states [T, B, 2H]. Products are taken, and what the way back needs is kept, in the type of the
+    and returns the states [B, T, 2H]. Products are taken, and what the way back needs is kept, in the type of the
     inputs; the state itself is held in that of the weights. A graph can be walked back once.
     """
 
@@ -70,14 +71,14 @@ class BiGRUFunction(torch.autograd.Function):
 
 
 def read_both_ways(inputs: Tensor, keep: list[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """Give the states [T, B, 2H] that `BiGRUFunction` gives, keeping nothing for a way back."""
+    """Give the states [B, T, 2H] that `BiGRUFunction` gives, keeping nothing for a way back."""
     return _read(inputs, keep, weights, to_walk_back=False)[0]
 
 
 def _read(
     inputs: Tensor, keep: list[Tensor], weights: Sequence[Tensor], *, to_walk_back: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Read all rows; return the states [T, B, 2H] and, if they are wanted, what the way back needs.
+    """Read all rows; return the states [B, T, 2H] and, if they are wanted, what the way back needs.
 
     That is [2, T, B, ...] each: the gates r, z and n [3H], what the state said to n before the reset [H], and the
     states from which each step began [H].
@@ -87,10 +88,9 @@ def _read(
     hidden = w_hh.shape[-1]
     b_ih[:, : 2 * hidden] += b_hh[:, : 2 * hidden]
     b_n, weight = b_hh[:, None, 2 * hidden :], w_hh.transpose(1, 2)  # [2, 1, H], [2, H, 3H]
-    gates = _entering(inputs, w_ih, b_ih)  # [2, T, B, 3H]; becomes r, z, n in place
-    kept_steps = steps if to_walk_back else 1
-    heard, before = (inputs.new_empty(2, kept_steps, rows, hidden).expand(2, steps, rows, hidden) for _ in range(2))
-    states = weights[0].new_empty(steps, rows, 2 * hidden)
+    gates, heard, before = _room(inputs, hidden, steps if to_walk_back else 1)
+    _enter(inputs, w_ih, b_ih, gates)  # becomes r, z, n in place
+    states = weights[0].new_empty(rows, steps, 2 * hidden)
     state = weights[0].new_zeros(2, rows, hidden)
     state_ahead, state_back = state.unbind(0)
     said = inputs.new_empty(2, rows, 3 * hidden)
@@ -98,7 +98,7 @@ def _read(
     reset_update = _steps(gates[..., : 2 * hidden])
     reset, update, new = (_steps(part) for part in gates.chunk(3, dim=-1))
     kept, begun = _steps(heard), _steps(before)
-    past, future = states[..., :hidden].unbind(0), states[..., hidden:].unbind(0)
+    past, future = states[..., :hidden].unbind(1), states[..., hidden:].unbind(1)
     for t in range(steps):
         torch.bmm(begun[t].copy_(state), weight, out=said)
         reset_update[t].add_(said_rz).sigmoid_()
@@ -123,7 +123,7 @@ def _walk_back(grad: Tensor, gates: Tensor, heard: Tensor, before: Tensor, weigh
     carry, first, second = (torch.empty_like(total) for _ in range(3))  # carry: what a state passes on to that before
     total_ahead, total_back = total.unbind(0)
     step_gates, said_n, begun = _steps(gates), _steps(heard), _steps(before)
-    ahead, back = grad[..., :hidden].unbind(0), grad[..., hidden:].unbind(0)
+    ahead, back = grad[..., :hidden].unbind(1), grad[..., hidden:].unbind(1)
     for t in reversed(range(steps)):
         total_ahead.add_(ahead[t])
         total_back.add_(back[steps - 1 - t])
@@ -161,12 +161,21 @@ def _paired(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
     return pairs
 
 
-def _entering(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return what inputs [T, B, E] say to the gates [2, T, B, 3H], each direction in the order in which it reads."""
-    gates = inputs.new_empty(2, *inputs.shape[:2], weight.shape[1])
+def _room(inputs: Tensor, hidden: int, kept_steps: int) -> list[Tensor]:
+    """Return empty [2, T, B, 3H], [2, T, B, H] and [2, T, B, H], the last two of which hold some steps in turn.
+
+    All in one piece: a large one goes back to the system when it is free, where three would leave gaps.
+    """
+    steps, rows, _ = inputs.shape
+    shapes = [(2, steps, rows, 3 * hidden), (2, kept_steps, rows, hidden), (2, kept_steps, rows, hidden)]
+    pieces = inputs.new_empty(sum(map(prod, shapes))).split([prod(shape) for shape in shapes])
+    return [piece.view(shape).expand(2, steps, -1, -1) for piece, shape in zip(pieces, shapes, strict=True)]
+
+
+def _enter(inputs: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> None:
+    """Put what inputs [T, B, E] say to the gates [2, T, B, 3H], each direction in the order in which it reads."""
     for way, read in enumerate((inputs, inputs.flip(0))):
         torch.addmm(bias[way], read.flatten(0, 1), weight[way].t(), out=gates[way].flatten(0, 1))
-    return gates
 
 
 def _steps(tensor: Tensor) -> tuple[Tensor, ...]:

@@ -79,12 +79,10 @@ def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: 
     with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
         in_time = inputs.to(low).transpose(0, 1).contiguous()  # [T, B, D]
         keep = [wait.to(weights[0].dtype) for wait in waits]
-        states: Tensor = (
-            BiGRUFunction.apply(in_time, keep, *weights)  # type: ignore[no-untyped-call]
-            if trains
-            else read_both_ways(in_time, keep, weights)
-        )  # [T, B, 2H]
-        return states.transpose(0, 1)
+        if not trains:
+            return read_both_ways(in_time, keep, weights)
+        states: Tensor = BiGRUFunction.apply(in_time, keep, *weights)  # type: ignore[no-untyped-call]
+        return states
 
 
 def _read_apart(inputs: Tensor, mirror: Tensor, ahead: nn.Module, back: nn.Module) -> Tensor:
