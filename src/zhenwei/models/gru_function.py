@@ -71,7 +71,7 @@ class BiGRUFunction(torch.autograd.Function):
 
 
 def read_both_ways(inputs: Tensor, keep: list[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """Give the states [B, T, 2H] that `BiGRUFunction` gives, keeping nothing for a way back."""
+    """Give the states [B, T, 2H] that `BiGRUFunction` gives, where no gradient is asked for: one step is kept."""
     return _read(inputs, keep, weights, to_walk_back=False)[0]
 
 
@@ -168,7 +168,8 @@ def _room(inputs: Tensor, hidden: int, kept_steps: int) -> list[Tensor]:
     """
     steps, rows, _ = inputs.shape
     shapes = [(2, steps, rows, 3 * hidden), (2, kept_steps, rows, hidden), (2, kept_steps, rows, hidden)]
-    pieces = inputs.new_empty(sum(map(prod, shapes))).split([prod(shape) for shape in shapes])
+    sizes = [prod(shape) for shape in shapes]
+    pieces = torch.split(inputs.new_empty(sum(sizes)), sizes)
     return [piece.view(shape).expand(2, steps, -1, -1) for piece, shape in zip(pieces, shapes, strict=True)]
 
 

@@ -11,10 +11,11 @@ class MaskedBiGRU(nn.Module):
     """Stacked bidirectional GRU (Cho et al., EMNLP 2014) that reads every row as if it had no padding.
 
     The backward direction waits at padding with a state of zero, so that no packing is needed: on a CPU, packed
-    sequences take about three times as long as padded ones. There, both directions are trained together
-    (`BiGRUFunction`, which passes by the hooks of the inner layers); elsewhere, where nothing is trained, and where the
-    network is compiled or exported, they are two layers of PyTorch, the second of which reads each row reversed within
-    its own length. Both ways give the same numbers but for rounding.
+    sequences take about three times as long as padded ones. There, both directions are read together while training and
+    in mixed precision (`gru_function`, which passes by the hooks of the inner layers); elsewhere, where float32 is
+    scored (there PyTorch is as fast, and faster for one text), and where the network is compiled or exported, they are
+    two layers of PyTorch, the second of which reads each row reversed within its own length. Both ways give the same
+    numbers but for rounding.
     """
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
