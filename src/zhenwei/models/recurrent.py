@@ -35,8 +35,9 @@ class MaskedBiGRU(nn.Module):
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
-        trains = self._trains(inputs)
-        together = inputs.device.type == "cpu" and not is_traced() and len(inputs) > 0 and (trains or _is_coarse())
+        computed = inputs.device.type == "cpu" and not is_traced() and len(inputs) > 0
+        trains = computed and self._trains(inputs)
+        together = trains or (computed and _is_coarse())
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
         outputs = inputs
