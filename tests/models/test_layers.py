@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from zhenwei.models.dropout import Dropout
+from zhenwei.models.gru_function import read_both_ways
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
 from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
 
@@ -172,6 +173,47 @@ class TestMaskedBiGRU:
             assert torch.linalg.vector_norm(weight.grad - expected[name]) < 0.03 * torch.linalg.vector_norm(
                 expected[name]
             )
+
+    @pytest.mark.parametrize("layers", [1, 2])
+    def test_scoring_in_mixed_precision_gives_what_training_gives(self, layers: int) -> None:
+        torch.manual_seed(0)
+        gru, inputs = MaskedBiGRU(16, 8, layers, dropout=0.0), torch.randn(3, 5, 16)
+        with torch.autocast("cpu", torch.bfloat16):
+            trained = gru(inputs, MASK)
+            with torch.inference_mode():
+                judged = gru(inputs, MASK)
+        assert judged.grad_fn is None
+        assert torch.equal(judged, trained)
+
+    def test_scoring_in_mixed_precision_stays_near_torch_in_float32(self) -> None:
+        torch.manual_seed(0)
+        gru = MaskedBiGRU(16, 8, 1, dropout=0.0)
+        theirs, inputs = reference_gru(gru, 16, 8, 1), torch.randn(3, 5, 16)
+        packed = pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+        with torch.inference_mode():
+            expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+            with torch.autocast("cpu", torch.bfloat16):
+                judged = gru(inputs, MASK)
+        torch.testing.assert_close(judged[MASK], expected[MASK], atol=0.02, rtol=0.02)
+
+    def test_scoring_in_mixed_precision_is_blind_to_padding(self) -> None:
+        gru, inputs = MaskedBiGRU(16, 8, 2, dropout=0.0), torch.randn(3, 5, 16)
+        loud = torch.where(MASK.unsqueeze(-1), inputs, torch.tensor(1e3))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(gru(inputs, MASK)[MASK], gru(loud, MASK)[MASK])
+
+    def test_no_rows_at_all_will_do_in_mixed_precision(self) -> None:
+        gru = MaskedBiGRU(4, 3, 1, dropout=0.0)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            assert gru(torch.randn(0, 5, 4), MASK[:0]).shape == (0, 5, 6)
+
+    def test_in_float32_both_directions_at_once_are_torch_to_rounding(self) -> None:
+        torch.manual_seed(0)
+        theirs, inputs = nn.GRU(4, 3, bidirectional=True), torch.randn(5, 3, 4)
+        weights = list(theirs.parameters())  # of the forward direction, and then of the other
+        with torch.no_grad():
+            states = read_both_ways(inputs, [], weights)
+            torch.testing.assert_close(states, theirs(inputs)[0].transpose(0, 1), atol=1e-6, rtol=1e-5)
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
     def test_where_a_graph_is_made_the_same_numbers_come_out(self) -> None:

@@ -52,10 +52,13 @@ class BiGRU(EncodedNetwork):
         embedded = self.embedding(batch.tokens, batch.mask)  # [B, T, E]
         if self.ngrams is not None:
             embedded = embedded + self.ngrams(batch.tokens)
-        states = self.dropout(self.norm(self.gru(embedded, batch.mask)))  # [B, T, 2H]
+        past = None if self.residual is None else self.residual(masked_mean(embedded, batch.mask))  # [B, D]
+        states = self.gru(embedded, batch.mask)  # [B, T, 2H]
+        del embedded  # these are the largest tensors of all: what has been read makes room
+        states = self.dropout(self.norm(states))
         features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]
-        if self.residual is not None:
-            features = features + self.residual(masked_mean(embedded, batch.mask))
+        if past is not None:
+            features = features + past
         logits = self.mlp(features)
         if self.wide is not None and not self.training:
             logits = (1 - self.wide_share) * logits + self.wide_share * self.wide.logits(batch)

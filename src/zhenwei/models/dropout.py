@@ -23,9 +23,14 @@ class Dropout(nn.Dropout):
         dropped = round(self.p * _LEVELS)  # levels of 65,536 at which a value is dropped
         if dropped in (0, _LEVELS):
             return super().forward(inputs)
-        numbers = torch.empty(-(-inputs.numel() // 4), dtype=torch.int64).random_(_INT64.min, _INT64.max)
-        levels = numbers.view(torch.int16)[: inputs.numel()].view(inputs.shape)
-        return (inputs * (levels >= _LOWEST + dropped)).mul_(_LEVELS / (_LEVELS - dropped))
+        return (inputs * _kept(inputs.shape, dropped)).mul_(_LEVELS / (_LEVELS - dropped))
+
+
+def _kept(shape: torch.Size, dropped: int) -> Tensor:
+    """Draw which values to keep; the numbers drawn are forgotten with the function, as they take half as much again."""
+    numbers = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(_INT64.min, _INT64.max)
+    levels = numbers.view(torch.int16)[: shape.numel()].view(shape)
+    return levels >= _LOWEST + dropped
 
 
 def is_traced() -> bool:

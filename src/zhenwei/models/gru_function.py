@@ -8,6 +8,8 @@ In the comments: T tokens, B rows, E features, H hidden units; the directions st
 reads from the last token to the first.
 """
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -21,111 +23,160 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 class BiGRUFunction(torch.autograd.Function):
     """A GRU layer (Cho et al., EMNLP 2014; PyTorch's variant, which resets after the product) in both directions.
 
-    ``apply(inputs, keep, w_ih, w_hh, b_ih, b_hh)`` takes
+    ``apply(inputs, keep, *weights)`` takes
 
-    - inputs: [2, T, B, E], each direction in the order in which it reads;
+    - inputs: [T, B, E];
     - keep: for each of the first steps of the second direction, [B, 1]: 1 where a row has begun and 0 where it still
       reads padding, so that its state stays zero; none for the steps at which all rows have begun;
-    - the weights as `torch.nn.GRU` names them, one direction above the other: [2, 3H, E], [2, 3H, H], [2, 3H] twice;
+    - weights: those of the one direction and then of the other, as `torch.nn.GRU` orders them: [3H, E], [3H, H], [3H]
+      twice;
 
-    and returns the states [2, T, B, H], each direction in the order in which it reads. Products are taken in the type
-    of the inputs, states and gates are held in that of the weights. A graph can be walked back once.
+    and returns the states [B, T, 2H]. Products are taken, and what the way back needs is kept, in the type of the
+    inputs; the state itself is held in that of the weights. A graph can be walked back once.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, inputs: Tensor, keep: list[Tensor], w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, keep: list[Tensor], *weights: Tensor) -> Tensor:
         """Read all rows."""
-        _, steps, rows, _ = inputs.shape
-        hidden, low = w_hh.shape[-1], inputs.dtype
-        gates = _product(inputs, w_ih, b_ih).to(w_hh.dtype)  # [2, T, B, 3H]; becomes r, z, n in place
-        states = gates.new_empty(2, steps + 1, rows, hidden)
-        states[:, 0] = 0
-        heard = gates.new_empty(2, steps, rows, hidden)  # what the state says to n, before the reset
-        weight, bias = w_hh.to(low).transpose(1, 2), b_hh.to(low).unsqueeze(1)  # [2, H, 3H], [2, 1, 3H]
-        said = inputs.new_empty(2, rows, 3 * hidden)
-        said_rz, said_n = said[..., : 2 * hidden], said[..., 2 * hidden :]
-        reset, update, new = (_steps(part) for part in _parts(gates))
-        reset_update, kept, state = _steps(gates[..., : 2 * hidden]), _steps(heard), _steps(states)
-        for t in range(steps):
-            torch.baddbmm(bias, state[t].to(low), weight, out=said)
-            reset_update[t].add_(said_rz).sigmoid_()
-            new[t].addcmul_(reset[t], said_n).tanh_()
-            torch.lerp(new[t], state[t], update[t], out=state[t + 1])
-            if t < len(keep):
-                state[t + 1][1].mul_(keep[t])
-            kept[t].copy_(said_n)
-        ctx.save_for_backward(inputs, w_ih, w_hh, gates, heard, states)
+        states, gates, heard, before = _read(inputs, keep, weights, to_walk_back=True)
+        ctx.save_for_backward(inputs, *weights, gates, heard, before)
         ctx.keep = keep
-        return states[:, 1:]
+        return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Walk back from the last step of each direction; the gates' memory becomes that of their gradients."""
-        inputs, w_ih, w_hh, gates, heard, states = ctx.saved_tensors
-        hidden, low = w_hh.shape[-1], inputs.dtype
-        _walk_back(grad, gates, heard, states, w_hh.to(low), ctx.keep)
-        # From here on: `gates` holds the gradients of what enters r, z and n; `heard` that of what the state says to n.
-        before = states[:, :-1].to(low).flatten(1, 2)  # [2, T * B, H]
-        entered = gates.to(low).flatten(1, 2)  # [2, T * B, 3H]
-        said_n = heard.to(low).flatten(1, 2)  # [2, T * B, H]
-        grad_hh = w_hh.new_empty(w_hh.shape, dtype=low)
-        torch.bmm(entered[..., : 2 * hidden].transpose(1, 2), before, out=grad_hh[:, : 2 * hidden])
-        torch.bmm(said_n.transpose(1, 2), before, out=grad_hh[:, 2 * hidden :])
-        grad_ih = torch.bmm(entered.transpose(1, 2), inputs.flatten(1, 2))
-        bias_ih = gates.sum(dim=(1, 2))
-        bias_hh = torch.cat([bias_ih[:, : 2 * hidden], heard.sum(dim=(1, 2))], dim=1)
+        inputs, *weights, gates, heard, before = ctx.saved_tensors
+        w_ih, w_hh, _, _ = _paired(weights, inputs.dtype)
+        hidden = w_hh.shape[-1]
+        _walk_back(grad, gates, heard, before, w_hh, ctx.keep)
+        # From here on: `gates` holds the gradients of what the state says to r, z and n; `heard` that of what enters n.
+        bias_hh = gates.sum(dim=(1, 2))  # [2, 3H]
+        bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=(1, 2))], dim=1)
+        grad_hh = torch.bmm(gates.flatten(1, 2).transpose(1, 2), before.flatten(1, 2))
+        gates[..., 2 * hidden :] = heard  # now what enters r, z and n
+        entered = gates.flatten(1, 2)  # [2, T * B, 3H]
+        read = (inputs.flatten(0, 1), inputs.flip(0).flatten(0, 1))  # [T * B, E] each
+        grads = [
+            each
+            for way in (0, 1)
+            for each in (entered[way].t() @ read[way], grad_hh[way], bias_ih[way], bias_hh[way])
+        ]  # fmt: skip
         grad_inputs = None
         if ctx.needs_input_grad[0]:
-            grad_inputs = torch.bmm(entered, w_ih.to(low)).view(inputs.shape)
-        return grad_inputs, None, grad_ih.to(w_ih.dtype), grad_hh.to(w_hh.dtype), bias_ih, bias_hh
+            ahead, back = torch.bmm(entered, w_ih).view(2, *inputs.shape)
+            grad_inputs = ahead.add_(back.flip(0))
+        return grad_inputs, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
 
 
-def _walk_back(grad: Tensor, gates: Tensor, heard: Tensor, states: Tensor, weight: Tensor, keep: list[Tensor]) -> None:
-    """Turn gates [2, T, B, 3H] and what n heard [2, T, B, H] into their gradients, in place, from the last step on.
+def read_both_ways(inputs: Tensor, keep: list[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """Give the states [B, T, 2H] that `BiGRUFunction` gives, where no gradient is asked for: one step is kept."""
+    return _read(inputs, keep, weights, to_walk_back=False)[0]
 
-    With h = n + z (h' - n), n = tanh(x_n + r s), r and z sigmoids of x + s: the chain rule, gate by gate.
+
+def _read(
+    inputs: Tensor, keep: list[Tensor], weights: Sequence[Tensor], *, to_walk_back: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Read all rows; return the states [B, T, 2H] and, if they are wanted, what the way back needs.
+
+    That is [2, T, B, ...] each: the gates r, z and n [3H], what the state said to n before the reset [H], and the
+    states from which each step began [H].
+    """
+    steps, rows, _ = inputs.shape
+    w_ih, w_hh, b_ih, b_hh = _paired(weights, inputs.dtype)
+    hidden = w_hh.shape[-1]
+    b_ih[:, : 2 * hidden] += b_hh[:, : 2 * hidden]
+    b_n, weight = b_hh[:, None, 2 * hidden :], w_hh.transpose(1, 2)  # [2, 1, H], [2, H, 3H]
+    gates, heard, before = _room(inputs, hidden, steps if to_walk_back else 1)
+    _enter(inputs, w_ih, b_ih, gates)  # becomes r, z, n in place
+    states = weights[0].new_empty(rows, steps, 2 * hidden)
+    state = weights[0].new_zeros(2, rows, hidden)
+    state_ahead, state_back = state.unbind(0)
+    said = inputs.new_empty(2, rows, 3 * hidden)
+    said_rz, said_n = said[..., : 2 * hidden], said[..., 2 * hidden :]
+    reset_update = _steps(gates[..., : 2 * hidden])
+    reset, update, new = (_steps(part) for part in gates.chunk(3, dim=-1))
+    kept, begun = _steps(heard), _steps(before)
+    past, future = states[..., :hidden].unbind(1), states[..., hidden:].unbind(1)
+    for t in range(steps):
+        torch.bmm(begun[t].copy_(state), weight, out=said)
+        reset_update[t].add_(said_rz).sigmoid_()
+        torch.add(said_n, b_n, out=kept[t])
+        new[t].addcmul_(reset[t], kept[t]).tanh_()
+        torch.lerp(new[t].to(state.dtype), state, update[t].to(state.dtype), out=state)
+        if t < len(keep):
+            state_back.mul_(keep[t])
+        past[t].copy_(state_ahead)
+        future[steps - 1 - t].copy_(state_back)
+    return states, gates, heard, before
+
+
+def _walk_back(grad: Tensor, gates: Tensor, heard: Tensor, before: Tensor, weight: Tensor, keep: list[Tensor]) -> None:
+    """Turn what `_read` kept into gradients, in place, from the last step on.
+
+    With h = n + z (h' - n), n = tanh(x_n + r s), r and z sigmoids of x + s: the chain rule, gate by gate. Of the gates,
+    n becomes the gradient of s; what the state said to n becomes that of x_n.
     """
     _, steps, rows, hidden = heard.shape
-    low = weight.dtype
-    reset, update, new = (_steps(part) for part in _parts(gates))
-    reset_update, said_n, state, grads = _steps(gates[..., : 2 * hidden]), _steps(heard), _steps(states), _steps(grad)
-    weight_rz, weight_n = weight[:, : 2 * hidden], weight[:, 2 * hidden :]
-    total, first, second = (gates.new_empty(2, rows, hidden) for _ in range(3))
-    carry = gates.new_zeros(2, rows, hidden)  # what a state owes to the steps after it
+    total = grad.new_zeros(2, rows, hidden)
+    carry, first, second = (torch.empty_like(total) for _ in range(3))  # carry: what a state passes on to that before
+    total_ahead, total_back = total.unbind(0)
+    step_gates, said_n, begun = _steps(gates), _steps(heard), _steps(before)
+    ahead, back = grad[..., :hidden].unbind(1), grad[..., hidden:].unbind(1)
     for t in reversed(range(steps)):
-        torch.add(carry, grads[t], out=total)
+        total_ahead.add_(ahead[t])
+        total_back.add_(back[steps - 1 - t])
         if t < len(keep):
-            total[1].mul_(keep[t])
-        torch.mul(total, update[t], out=carry)
-        torch.sub(state[t], new[t], out=second).mul_(total)
+            total_back.mul_(keep[t])
+        whole, said = step_gates[t].to(grad.dtype), said_n[t].to(grad.dtype)
+        reset, update, new = whole.chunk(3, dim=-1)
+        torch.mul(total, update, out=carry)
+        torch.sub(begun[t].to(grad.dtype), new, out=second).mul_(total)
         torch.sub(total, carry, out=first)
-        _tanh_backward(first, new[t], grad_input=new[t])
-        _sigmoid_backward(second, update[t], grad_input=update[t])
-        torch.mul(new[t], said_n[t], out=first)
-        torch.mul(new[t], reset[t], out=said_n[t])
-        _sigmoid_backward(first, reset[t], grad_input=reset[t])
-        if not t:
-            break
-        if low == carry.dtype:
-            carry.baddbmm_(reset_update[t], weight_rz).baddbmm_(said_n[t], weight_n)
-        else:
-            carry += torch.bmm(reset_update[t].to(low), weight_rz)
-            carry += torch.bmm(said_n[t].to(low), weight_n)
+        _tanh_backward(first, new, grad_input=first)
+        _sigmoid_backward(second, update, grad_input=update)
+        torch.mul(first, reset, out=new)
+        said.mul_(first)
+        _sigmoid_backward(said, reset, grad_input=reset)
+        said_n[t].copy_(first)
+        step_gates[t].copy_(whole)
+        if t:
+            _add_product(carry, step_gates[t], weight, total)
 
 
-def _product(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return what inputs [2, T, B, E] say to the gates [2, T, B, 3H], in the type of the inputs."""
-    low = inputs.dtype
-    product = torch.baddbmm(bias.to(low).unsqueeze(1), inputs.flatten(1, 2), weight.to(low).transpose(1, 2))
-    return product.view(*inputs.shape[:-1], -1)
+def _add_product(start: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
+    """Put start + left @ right into `out`; the product's type may be coarser."""
+    if start.dtype == left.dtype:
+        torch.baddbmm(start, left, right, out=out)
+    else:
+        torch.add(start, torch.bmm(left, right), out=out)
 
 
-def _parts(gates: Tensor) -> tuple[Tensor, ...]:
-    """Return r, z and n [2, T, B, H] of gates [2, T, B, 3H]."""
-    return gates.view(*gates.shape[:-1], 3, -1).unbind(-2)
+def _paired(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """Lay the weights of the two directions above each other, in the type of the products."""
+    pairs = [weight.new_empty(2, *weight.shape, dtype=dtype) for weight in weights[:4]]
+    for number, weight in enumerate(weights):
+        pairs[number % 4][number // 4] = weight
+    return pairs
+
+
+def _room(inputs: Tensor, hidden: int, kept_steps: int) -> list[Tensor]:
+    """Return empty [2, T, B, 3H], [2, T, B, H] and [2, T, B, H], the last two of which hold some steps in turn.
+
+    All in one piece: a large one goes back to the system when it is free, where three would leave gaps.
+    """
+    steps, rows, _ = inputs.shape
+    shapes = [(2, steps, rows, 3 * hidden), (2, kept_steps, rows, hidden), (2, kept_steps, rows, hidden)]
+    sizes = [prod(shape) for shape in shapes]
+    pieces = torch.split(inputs.new_empty(sum(sizes)), sizes)
+    return [piece.view(shape).expand(2, steps, -1, -1) for piece, shape in zip(pieces, shapes, strict=True)]
+
+
+def _enter(inputs: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> None:
+    """Put what inputs [T, B, E] say to the gates [2, T, B, 3H], each direction in the order in which it reads."""
+    for way, read in enumerate((inputs, inputs.flip(0))):
+        torch.addmm(bias[way], read.flatten(0, 1), weight[way].t(), out=gates[way].flatten(0, 1))
 
 
 def _steps(tensor: Tensor) -> tuple[Tensor, ...]:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from zhenwei.models.dropout import Dropout, is_traced
-from zhenwei.models.gru_function import BiGRUFunction
+from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
 
+WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer of PyTorch
 FIRST_CARDS = (8, 0)  # compute capability from which our kernels for NVIDIA cards run
 LEAST_UNITS = 16  # hidden units come in multiples of this for them
 
@@ -16,11 +17,11 @@ class MaskedBiGRU(nn.Module):
     """Stacked bidirectional GRU (Cho et al., EMNLP 2014) that reads every row as if it had no padding.
 
     The backward direction waits at padding with a state of zero, so that no packing is needed: on a CPU, packed
-    sequences take about three times as long as padded ones. There, both directions are trained together
-    (`BiGRUFunction`, which passes by the hooks of the inner layers); elsewhere, where nothing is trained, and where the
-    network is compiled or exported, they are two layers of PyTorch, the second of which reads each row reversed within
-    its own length. On an NVIDIA card they are trained together, too, in mixed precision (`BiGRUTriton`). All ways give
-    the same numbers but for rounding.
+    sequences take about three times as long as padded ones. There, both directions are read together while training and
+    in mixed precision (`gru_function`, which passes by the hooks of the inner layers); elsewhere, where float32 is
+    scored (there PyTorch is as fast, and faster for one text), and where the network is compiled or exported, they are
+    two layers of PyTorch, the second of which reads each row reversed within its own length. On an NVIDIA card they are
+    trained together, too, in mixed precision (`BiGRUTriton`). All ways give the same numbers but for rounding.
     """
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
@@ -42,14 +43,16 @@ class MaskedBiGRU(nn.Module):
         """
         if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
             return self._read_by_kernels(inputs, mask)
-        together = inputs.device.type == "cpu" and not is_traced() and self._trains(inputs)
+        computed = inputs.device.type == "cpu" and not is_traced() and len(inputs) > 0
+        trains = computed and self._trains(inputs)
+        together = trains or (computed and _is_coarse())
         waits = _waits(mask) if together else []
         mirror = None if together else mirrored_positions(mask)
         outputs = inputs
         for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
             layer_inputs = self.dropout(outputs) if depth else outputs
             if mirror is None:
-                outputs = _read_together(layer_inputs, waits, ahead, back)
+                outputs = _read_together(layer_inputs, waits, ahead, back, trains)
             else:
                 outputs = _read_apart(layer_inputs, mirror, ahead, back)
         return outputs
@@ -80,7 +83,7 @@ class MaskedBiGRU(nn.Module):
     def _trains(self, inputs: Tensor) -> bool:
         """Whether gradients will be asked for."""
         needed = inputs.requires_grad or any(weight.requires_grad for weight in self.parameters())
-        return torch.is_grad_enabled() and needed and len(inputs) > 0
+        return torch.is_grad_enabled() and needed
 
 
 def mirrored_positions(mask: Tensor) -> Tensor:
@@ -90,29 +93,33 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     return torch.where(mask, mirrored, positions)
 
 
+def _is_coarse() -> bool:
+    """Whether products on a CPU are to be taken in autocast's type."""
+    return torch.is_autocast_enabled("cpu")
+
+
 def _waits(mask: Tensor) -> list[Tensor]:
     """Return, for the steps from a batch's end at which some rows are padding, 0 for these and 1 for others [B, 1]."""
     n_steps = mask.shape[1] - int(mask.sum(dim=1).min())
     return list(mask.flip(1)[:, :n_steps].float().t().unsqueeze(-1).unbind(0))
 
 
-def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module) -> Tensor:
+def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module, trains: bool) -> Tensor:
     """Read [B, T, D] both ways at once -> [B, T, 2H]."""
-    low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
-    weights = _stacked_weights(ahead, back)
+    low = torch.get_autocast_dtype("cpu") if _is_coarse() else inputs.dtype
+    weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
     with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
-        in_time = inputs.to(low).transpose(0, 1)  # [T, B, D]
+        in_time = inputs.to(low).transpose(0, 1).contiguous()  # [T, B, D]
         keep = [wait.to(weights[0].dtype) for wait in waits]
-        states: Tensor = BiGRUFunction.apply(  # type: ignore[no-untyped-call]
-            torch.stack([in_time, in_time.flip(0)]), keep, *weights
-        )  # [2, T, B, H]
-        return torch.cat([states[0], states[1].flip(0)], dim=-1).transpose(0, 1)
+        if not trains:
+            return read_both_ways(in_time, keep, weights)
+        states: Tensor = BiGRUFunction.apply(in_time, keep, *weights)  # type: ignore[no-untyped-call]
+        return states
 
 
 def _stacked_weights(ahead: nn.Module, back: nn.Module) -> list[Tensor]:
     """Return the weights of two layers, one above the other."""
-    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    return [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in names]
+    return [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in WEIGHTS]
 
 
 def _read_apart(inputs: Tensor, mirror: Tensor, ahead: nn.Module, back: nn.Module) -> Tensor:
