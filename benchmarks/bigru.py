@@ -146,7 +146,7 @@ def work(way: str, folder: Path, device: str) -> None:
 def seconds(task: Callable[[], None]) -> float:
     begun = time.perf_counter()
     task()
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter() - begun
 

@@ -82,8 +82,8 @@ class TrainingConfig(Section):
     """Compile the network with `torch.compile`; where that cannot work, a warning, and on without."""
 
     cuda_graphs: bool = True
-    """On one NVIDIA card, record the steps of `bigru` and `textcnn` once for each width of batch, and repeat them;
-    where that cannot work, a warning, and on without."""
+    """On one NVIDIA card, record the steps of `bigru` and `textcnn` once for each width of batch, and repeat them. A
+    step that cannot be recorded ends the training, which goes on from its checkpoint without."""
 
     frozen_cache_gib: NotNegative = 8.0
     """What the frozen layers of an encoder make of each article is computed once and kept on the disk: the most that is

@@ -1,7 +1,7 @@
 """One bidirectional GRU layer on a graphics card: one kernel for each step of both directions, forward and backward.
 
 cuDNN's layer launches some four kernels for each token and direction, which takes a processor longer than they take the
-card. Here the product with the state, the gates and the new state are one kernel; in a CUDA graph (`GraphedSteps`) a
+card. Here the product with the state, the gates and the new state are one kernel; in a CUDA graph (`StepGraphs`) a
 step of a layer of 768 units takes 7 microseconds.
 
 In the comments: B rows, T tokens, 2 directions, E features, H hidden units. Direction 0 reads from the first token to
@@ -10,6 +10,8 @@ kept of a token and a direction are 4H numbers: what n hears of the state, r, z 
 weight for the state, the rows of n come first in the same way.
 """
 
+import logging
+from functools import cache
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+logger = logging.getLogger(__name__)
 
 # Rows and units of a tile, and how deep its product goes at a time; the fastest on an H200, for 64 rows of 768 units.
 FORWARD_TILE = {"ROWS": 64, "UNITS": 16, "DEPTH": 64, "num_warps": 4, "num_stages": 4}
@@ -184,6 +188,7 @@ class BiGRUTriton(torch.autograd.Function):
             _launch(
                 _backward_step, BACKWARD_TILE, hidden, grad, kept, states, carried, recurrent, numbers, t, steps, rows
             )
+        torch.autograd.graph.increment_version(kept)  # whoever walks back twice is told
         by_direction = kept.permute(1, 2, 0)  # [2, 4H, B * T]
         grad_hh = torch.bmm(by_direction[:, : 3 * hidden], _states_before(states)).roll(-hidden, dims=1)
         grad_ih = torch.bmm(by_direction[:, hidden:], flat.expand(2, -1, -1))
@@ -195,6 +200,22 @@ class BiGRUTriton(torch.autograd.Function):
             each = torch.bmm(kept[..., hidden:].transpose(0, 1), w_ih.to(flat.dtype))  # [2, B * T, E]
             grad_inputs = each.sum(dim=0).view(rows, steps, -1)
         return grad_inputs, None, grad_ih.to(w_ih.dtype), grad_hh.to(w_ih.dtype), bias_ih, bias_hh
+
+
+@cache
+def works_on(device: torch.device) -> bool:
+    """Try a tiny layer on a card; where Triton cannot compile, as without a C compiler, warn once and say no."""
+    ones = [torch.ones(2, 48, 16), torch.ones(2, 48, 16), torch.ones(2, 48), torch.ones(2, 48)]
+    weights = [weight.to(device).requires_grad_() for weight in ones]
+    inputs, mask = torch.ones(1, 2, 16, dtype=torch.bfloat16, device=device), torch.ones(1, 2, device=device).bool()
+    try:
+        with torch.enable_grad(), torch.autocast("cuda", enabled=False):
+            BiGRUTriton.apply(inputs, mask, *weights).sum().backward()  # type: ignore[no-untyped-call]
+    except Exception as error:  # a missing compiler, an unknown card: anything may come out of a compiler
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        logger.warning("kernels for the GRU cannot be made on '%s', going on with cuDNN's: %s", device, reason)
+        return False
+    return True
 
 
 def _launch(kernel: Any, tile: dict[str, int], hidden: int, *arguments: Any) -> None:

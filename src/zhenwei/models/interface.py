@@ -52,7 +52,8 @@ class DetectorNetwork(nn.Module, ABC):
 
     repeatable: bool = False
     """Whether training does the same to the tensors of each batch of a shape: whatever `progress` is, without a look at
-    their values, and without `rows` and `lengths`. On a graphics card its steps are then recorded and repeated."""
+    their values, without `rows` and `lengths`, and with a gradient for each weight that trains. On an NVIDIA card its
+    steps are then recorded and repeated."""
 
     @abstractmethod
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:

@@ -59,12 +59,17 @@ class MaskedBiGRU(nn.Module):
 
     def _has_kernels(self, inputs: Tensor) -> bool:
         """Whether there are kernels of ours for the card, the precision and the size: matrix units multiply."""
-        if not torch.is_autocast_enabled("cuda") or importlib.util.find_spec("triton") is None:
-            return False
         hidden = int(self.forward_layers[0].hidden_size)  # type: ignore[arg-type]
         countable = 8 * hidden * inputs.shape[0] * inputs.shape[1] < 2**31  # they count in 32 bits
-        able = torch.cuda.get_device_capability(inputs.device) >= FIRST_CARDS
-        return countable and able and hidden % LEAST_UNITS == 0
+        if not (torch.is_autocast_enabled("cuda") and countable and hidden % LEAST_UNITS == 0):
+            return False
+        if torch.version.hip is not None or torch.cuda.get_device_capability(inputs.device) < FIRST_CARDS:
+            return False
+        if importlib.util.find_spec("triton") is None:
+            return False
+        from zhenwei.models.gru_triton import works_on  # noqa: PLC0415  # Triton comes with PyTorch for such cards
+
+        return works_on(inputs.device)
 
     def _read_by_kernels(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Read [B, T, D] both ways at once on a graphics card -> [B, T, 2H]."""

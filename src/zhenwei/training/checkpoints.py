@@ -33,7 +33,7 @@ FROZEN = "frozen.safetensors"  # weights that never train: written once, and tak
 # No weight depends on these; a calibration is made, and can be made again, when training has ended.
 FREE_TO_CHANGE = frozenset(
     {
-        "output", "training.device", "training.frozen_cache_dir",
+        "output", "training.device", "training.frozen_cache_dir", "training.cuda_graphs",
         "data.root_path", "data.train", "data.val", "data.test",
         "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_goal",
     }

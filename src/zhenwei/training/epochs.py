@@ -180,7 +180,8 @@ class Epochs:
 
     def _why_stopped(self, error: TrainingError) -> str:
         """Say at which step and rate a training stopped, where its last good weights are, and what may help."""
-        rate = self.trainee.schedule.get_last_lr()[0]
+        schedule = self.trainee.schedule  # on a card it may have gone on
+        rate = schedule.base_lrs[0] * schedule.lr_lambdas[0](min(self.progress.step, schedule.last_epoch))
         kept = f"the last good checkpoint is '{self.folder.last}'" if self.folder.last.exists() else "none is saved"
         return (
             f"training stopped after step {self.progress.step} (learning rate {rate:.3g}): {error}; {kept}. "

@@ -140,6 +140,7 @@ def train_steps(
     model.train()
     done = epoch * course.steps_per_epoch
     waits, read = _can_wait(trainee), time.monotonic()
+    trainee.optimizer.found_inf = None  # type: ignore[attr-defined]  # all earlier steps have been read
     taken: list[_Taken] = []
     for number, group in enumerate(course.step_rows(epoch)):
         if number < first:
@@ -237,7 +238,7 @@ def _guard(trainee: Trainee, figures: Tensor) -> None:
         _stop_if_not_finite(loss, norm, trainee.accelerator.scaler is not None)
         return
     broken = 1.0 - torch.isfinite(figures).all().float()
-    before = getattr(trainee.optimizer, "found_inf", None)
+    before: Tensor | None = trainee.optimizer.found_inf  # type: ignore[attr-defined]
     trainee.optimizer.found_inf = broken if before is None else torch.maximum(before, broken)  # type: ignore[attr-defined]
 
 

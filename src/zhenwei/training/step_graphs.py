@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from zhenwei.errors import ConfigError
 from zhenwei.tokens import Batch
 from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.loop import Course, training_loss
@@ -27,6 +28,7 @@ def step_graphs(trainee: Trainee, course: Course) -> "StepGraphs | None":
     repeatable = (
         training.cuda_graphs
         and accelerator.device.type == "cuda"
+        and torch.version.hip is None
         and accelerator.num_processes == 1
         and accelerator.scaler is None
         and training.accumulation_steps == 1
@@ -58,7 +60,6 @@ class StepGraphs:
         self.pool = torch.cuda.graph_pool_handle()
         self.met: set[int] = set()
         self.graphs: dict[int, _Graph] = {}
-        self.works = True
 
     def gradients(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Compute a batch's gradients, clipped, where it is of a kind that comes again and was met before.
@@ -68,30 +69,32 @@ class StepGraphs:
 
         Returns:
             Its loss, and the norm of its gradient before clipping; None: nothing was done.
+
+        Raises:
+            ConfigError: If the step cannot be recorded.
         """
         width = batch.tokens.shape[1]
-        if not self.works or len(batch) != self.rows or batch.entity_tokens is not None:
+        if len(batch) != self.rows or batch.entity_tokens is not None:
             return None
         if width not in self.met:  # libraries and kernels are loaded on the first time, which no graph can do
             self.met.add(width)
             return None
         if width not in self.graphs:
             self._record(batch, width)
-        if not self.works:
-            return None
         for weight, grad in zip(self.weights, self.grads, strict=True):
             weight.grad = grad
         return self.graphs[width].replay(batch)
 
     def _record(self, batch: Batch, width: int) -> None:
-        """Record the step of batches of a width; where that cannot be, say so, and never try again."""
+        """Record the step of batches of a width."""
         try:
             self.graphs[width] = _Graph(self, batch.to(self.trainee.accelerator.device))
-        except RuntimeError as error:  # what a layer does may need the processor in the middle of a step
-            self.works = False
+        except RuntimeError as error:  # what a layer does may need the processor, or the card has no more memory
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            logger.warning("training.cuda_graphs: steps cannot be recorded here, going on without: %s", reason)
-            return
+            raise ConfigError(
+                f"training.cuda_graphs: found true, but a step of {width} tokens cannot be recorded here ({reason}); "
+                "set it to false, and go on with --resume"
+            ) from None  # not without graphs: a card's random numbers are of no use after a recording that failed
         if len(self.graphs) == 1:
             logger.info("steps are recorded as CUDA graphs, for each width of batch once")
 
