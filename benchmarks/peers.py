@@ -97,7 +97,7 @@ def linear(articles: list[Article]) -> dict[str, dict[str, float]]:
     texts, n_posts = [article.content for article in articles], len(articles)
     labels = [int(article.label == "fake") for article in articles]
     theirs = make_pipeline(
-        TfidfVectorizer(analyzer="char", ngram_range=model.ngram_range, min_df=model.min_df),
+        TfidfVectorizer(analyzer="char", ngram_range=tuple(model.ngram_range), min_df=model.min_df),
         LogisticRegression(C=model.C, solver="liblinear", max_iter=1000),
     )
     fitted: dict[str, Any] = {}
