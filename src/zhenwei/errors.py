@@ -44,3 +44,8 @@ class CheckpointError(ZhenweiError):
 
 class TrainingError(ZhenweiError):
     """Training cannot go on: the loss is no longer a finite number."""
+
+
+def first_line(error: BaseException) -> str:
+    """Say in one line why a library refused: the first of its words, its name where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

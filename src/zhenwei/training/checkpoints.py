@@ -29,7 +29,7 @@ FROZEN = "frozen.safetensors"  # weights that never train: written once, and tak
 
 # Settings that may differ when a run goes on. Those of `output` and the paths change nothing that is computed (the
 # articles themselves are compared); another device may be all that is left, but it draws other units to drop and adds
-# in another order, so that the run no longer ends bit for bit as the undisturbed one.
+# in another order, so that the run no longer ends bit for bit as the undisturbed one; so do a card's CUDA graphs.
 # No weight depends on these; a calibration is made, and can be made again, when training has ended.
 FREE_TO_CHANGE = frozenset(
     {

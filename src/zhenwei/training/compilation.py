@@ -5,6 +5,7 @@ import logging
 import torch
 from torch import nn
 
+from zhenwei.errors import first_line
 from zhenwei.tokens import collate
 from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.loop import Course, training_loss
@@ -28,8 +29,7 @@ def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.
         with torch.random.fork_rng(_generators_of(batch.tokens.device)), trainee.accelerator.autocast():
             training_loss(compiled(batch, 0.0), batch, len(rows)).backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # a missing compiler, an unsupported layer: anything may come out of a compiler
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        logger.warning("training.compile: torch.compile cannot work here, going on without it: %s", reason)
+        logger.warning("training.compile: torch.compile cannot work here, going on without it: %s", first_line(error))
         torch._dynamo.reset()
         return model
     finally:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from zhenwei.errors import ConfigError
+from zhenwei.errors import ConfigError, first_line
 from zhenwei.tokens import Batch
 from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.loop import Course, training_loss
@@ -79,10 +79,10 @@ class StepGraphs:
         if width not in self.met:  # libraries and kernels are loaded on the first time, which no graph can do
             self.met.add(width)
             return None
-        if width not in self.graphs:
-            self._record(batch, width)
         for weight, grad in zip(self.weights, self.grads, strict=True):
             weight.grad = grad
+        if width not in self.graphs:
+            self._record(batch, width)
         return self.graphs[width].replay(batch)
 
     def _record(self, batch: Batch, width: int) -> None:
@@ -90,10 +90,9 @@ class StepGraphs:
         try:
             self.graphs[width] = _Graph(self, batch.to(self.trainee.accelerator.device))
         except RuntimeError as error:  # what a layer does may need the processor, or the card has no more memory
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise ConfigError(
-                f"training.cuda_graphs: found true, but a step of {width} tokens cannot be recorded here ({reason}); "
-                "set it to false, and go on with --resume"
+                f"training.cuda_graphs: found true, but a step of {width} tokens cannot be recorded here "
+                f"({first_line(error)}); set it to false, and go on with --resume"
             ) from None  # not without graphs: a card's random numbers are of no use after a recording that failed
         if len(self.graphs) == 1:
             logger.info("steps are recorded as CUDA graphs, for each width of batch once")
@@ -103,12 +102,10 @@ class _Graph:
     """The step of batches of one shape."""
 
     def __init__(self, graphs: StepGraphs, batch: Batch) -> None:
-        """Record it; the batch's memory becomes that of all later ones."""
+        """Record it, into the gradients that the weights have; the batch's memory becomes that of all later ones."""
         self.batch = batch
         self.graph = torch.cuda.CUDAGraph()
         trainee = graphs.trainee
-        for weight, grad in zip(graphs.weights, graphs.grads, strict=True):
-            weight.grad = grad
         torch.cuda.synchronize()
         with torch.cuda.graph(self.graph, pool=graphs.pool):
             torch._foreach_zero_(graphs.grads)
