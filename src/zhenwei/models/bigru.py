@@ -14,6 +14,7 @@ from zhenwei.models.ngram_embedding import NgramEmbedding
 from zhenwei.models.ngram_regression import NgramRegression
 from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
+from zhenwei.models.token_rows import TokenRows
 from zhenwei.tokens import Batch, EncodedArticles
 
 
@@ -49,12 +50,18 @@ class BiGRU(EncodedNetwork):
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to this network. While training, the wide path is silent."""
-        embedded = self.embedding(batch.tokens, batch.mask)  # [B, T, E]
-        if self.ngrams is not None:
-            embedded = embedded + self.ngrams(batch.tokens)
-        past = None if self.residual is None else self.residual(masked_mean(embedded, batch.mask))  # [B, D]
-        states = self.gru(embedded, batch.mask)  # [B, T, 2H]
-        del embedded  # these are the largest tensors of all: what has been read makes room
+        shared = self._shared_embeddings(batch.tokens)
+        past = None
+        if shared is None:
+            embedded = self.embedding(batch.tokens, batch.mask)  # [B, T, E]
+            if self.ngrams is not None:
+                embedded = embedded + self.ngrams(batch.tokens)
+            if self.residual is not None:
+                past = self.residual(masked_mean(embedded, batch.mask))  # [B, D]
+            states = self.gru(embedded, batch.mask)  # [B, T, 2H]
+            del embedded  # these are the largest tensors of all: what has been read makes room
+        else:
+            states = self.gru(shared, batch.mask)
         states = self.dropout(self.norm(states))
         features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]
         if past is not None:
@@ -79,6 +86,12 @@ class BiGRU(EncodedNetwork):
         if self.wide is not None:
             self.wide.fit(articles, seed)
             self.wide.requires_grad_(False)
+
+    def _shared_embeddings(self, tokens: Tensor) -> TokenRows | None:
+        """Return what the embeddings of [B, T] have in common, where nothing but the GRU reads them and it wants that."""
+        if self.ngrams is not None or self.residual is not None or not self.gru.shares_tokens(tokens):
+            return None
+        return self.embedding.shared(tokens)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
         """Make one vector of the states [B, T, 2H] of each article: [B, D]; with the attention [B, T], or None."""

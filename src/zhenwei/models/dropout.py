@@ -16,6 +16,10 @@ class Dropout(nn.Dropout):
     rate that is. The numbers come from PyTorch's generator, whose state checkpoints hold.
     """
 
+    def acts(self) -> bool:
+        """Whether values are dropped at present."""
+        return self.training and self.p > 0
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Set a share of the values to zero, and scale up the others, while training; any shape."""
         if not self.training or not 0 < self.p < 1 or inputs.device.type != "cpu" or is_traced():

@@ -11,6 +11,7 @@ from zhenwei.models.dropout import Dropout
 from zhenwei.models.interface import TokenEncoder
 from zhenwei.models.pretrained import check_fit, check_positions, empty_encoder, load_encoder
 from zhenwei.models.registry import Vocabulary
+from zhenwei.models.token_rows import TokenRows
 
 
 class ScratchEmbedding(TokenEncoder):
@@ -30,6 +31,13 @@ class ScratchEmbedding(TokenEncoder):
         embedded: Tensor = self.dropout(self.table(tokens))
         return embedded
 
+    def shared(self, tokens: Tensor) -> TokenRows | None:
+        """Return the distinct rows of the table, unless dropout makes each token of [B, T] differ."""
+        if self.dropout.acts():
+            return None
+        distinct, index = tokens.unique(return_inverse=True)
+        return TokenRows(self.table(distinct), index)
+
 
 class PretrainedEmbedding(TokenEncoder):
     """The embedding layer of a pretrained encoder (words, positions, types, norm), without the encoder.
@@ -44,6 +52,7 @@ class PretrainedEmbedding(TokenEncoder):
         self.encoder = encoder  # the encoder's own configuration: a bundle rebuilds the layer from it
         self.finetune = finetune
         self.dropout = Dropout(dropout)
+        self._adds_up: bool | None = None  # not yet known
         layer.requires_grad_(finetune)
         self.train(self.training)
 
@@ -58,6 +67,22 @@ class PretrainedEmbedding(TokenEncoder):
         """Embed token ids [B, T] -> [B, T, D]; each by itself, so that the mask makes no difference."""
         embedded: Tensor = self.dropout(self.layer(tokens))
         return embedded
+
+    def shared(self, tokens: Tensor) -> TokenRows | None:
+        """Return the rows and places of a frozen layer of BERT's kind, unless dropout makes each token of [B, T] differ.
+
+        The norm of a token's sum of word, position and type is known by theirs and their products: of all that enters
+        it, the mean can be taken off before, so that the norm only scales.
+        """
+        if self.dropout.acts() or self.finetune or not self._is_shared():
+            return None
+        return _shared(self.layer, tokens)
+
+    def _is_shared(self) -> bool:
+        """Whether the layer does what `_shared` takes it to do; found once, on a few tokens."""
+        if self._adds_up is None:
+            self._adds_up = _adds_up(self.layer)
+        return self._adds_up
 
 
 def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchEmbedding | PretrainedEmbedding:
@@ -93,3 +118,34 @@ def _embedding_layer(model: nn.Module, name: str) -> nn.Module:
             "expected an encoder such as BERT, RoBERTa, ELECTRA or ERNIE"
         )
     return layer
+
+
+@torch.no_grad()
+def _shared(layer: Any, tokens: Tensor) -> TokenRows:
+    """Take apart what a layer of BERT's kind makes of token ids [B, T]."""
+    distinct, index = tokens.unique(return_inverse=True)
+    norm, positions = layer.LayerNorm, layer.position_embeddings
+    first = 0 if positions.padding_idx is None else positions.padding_idx + 1  # RoBERTa counts from there
+    words = _centred(layer.word_embeddings(distinct))  # [U, D]
+    places = _centred(positions.weight[first : first + tokens.shape[1]] + layer.token_type_embeddings.weight[0])  # [T, D]
+    products = (words @ places.t())[index, torch.arange(tokens.shape[1])]  # [B, T]
+    squares = words.square().sum(dim=1)[index] + places.square().sum(dim=1) + 2 * products
+    scale = (squares / words.shape[1] + norm.eps).rsqrt()
+    return TokenRows(words * norm.weight, index, places * norm.weight, scale, norm.bias)
+
+
+def _centred(vectors: Tensor) -> Tensor:
+    """Take their mean off vectors [N, D]."""
+    return vectors - vectors.mean(dim=1, keepdim=True)
+
+
+@torch.no_grad()
+def _adds_up(layer: nn.Module) -> bool:
+    """Try whether `_shared` gives what a layer gives, on each of a few tokens at the second place and the third."""
+    words: nn.Embedding = layer.get_submodule("word_embeddings")  # type: ignore[assignment]
+    real = [token for token in range(words.num_embeddings) if token != words.padding_idx][-9:]
+    tokens = torch.tensor([real, real[::-1]])
+    try:
+        return torch.allclose(_shared(layer, tokens).dense(), layer(tokens), rtol=1e-3, atol=1e-5)
+    except (AttributeError, IndexError, RuntimeError, TypeError):  # another kind of layer
+        return False

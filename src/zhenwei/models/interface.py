@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from zhenwei.models.token_rows import TokenRows
 from zhenwei.tokens import Batch, EncodedArticles
 
 Rows = NDArray[np.int64]
@@ -42,6 +43,10 @@ class TokenEncoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode token ids [B, T], of which mask [B, T] says which are real (all, unless given) -> [B, T, features]."""
+
+    def shared(self, tokens: Tensor) -> TokenRows | None:  # noqa: ARG002  # most know of nothing
+        """Return what the vectors of token ids [B, T] have in common, where `forward` gives that; None: nothing."""
+        return None
 
 
 class DetectorNetwork(nn.Module, ABC):

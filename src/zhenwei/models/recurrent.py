@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
+from zhenwei.models.gru_inputs import EachToken, Inputs, SharedTokens
+from zhenwei.models.token_rows import TokenRows
 
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer of PyTorch
 FIRST_CARDS = (8, 0)  # compute capability from which our kernels for NVIDIA cards run
@@ -31,30 +33,50 @@ class MaskedBiGRU(nn.Module):
         self.backward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.dropout = Dropout(dropout)
 
-    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor | TokenRows, mask: Tensor) -> Tensor:
         """Read each row both ways.
 
         Args:
-            inputs: [B, T, D].
+            inputs: [B, T, D], or where `shares_tokens` has said so, what these have in common.
             mask: [B, T] bool, True at real tokens, which stand at the start of each row.
 
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
+        if isinstance(inputs, TokenRows) or (inputs.device.type == "cpu" and self._reads_together(inputs)):
+            return self._read_together(inputs, mask)
         if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
             return self._read_by_kernels(inputs, mask)
-        computed = inputs.device.type == "cpu" and not is_traced() and len(inputs) > 0
-        trains = computed and self._trains(inputs)
-        together = trains or (computed and _is_coarse())
-        waits = _waits(mask) if together else []
-        mirror = None if together else mirrored_positions(mask)
+        mirror = mirrored_positions(mask)
         outputs = inputs
         for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
-            layer_inputs = self.dropout(outputs) if depth else outputs
-            if mirror is None:
-                outputs = _read_together(layer_inputs, waits, ahead, back, trains)
-            else:
-                outputs = _read_apart(layer_inputs, mirror, ahead, back)
+            outputs = _read_apart(self.dropout(outputs) if depth else outputs, mirror, ahead, back)
+        return outputs
+
+    def shares_tokens(self, tokens: Tensor) -> bool:
+        """Whether token ids [B, T] had better come as what their vectors have in common."""
+        return tokens.device.type == "cpu" and self._reads_together(tokens)
+
+    def _reads_together(self, inputs: Tensor) -> bool:
+        """Whether both directions are read together on a CPU."""
+        return not is_traced() and len(inputs) > 0 and (self._trains(inputs) or torch.is_autocast_enabled("cpu"))
+
+    def _read_together(self, inputs: Tensor | TokenRows, mask: Tensor) -> Tensor:
+        """Read both ways at once on a CPU -> [B, T, 2H]."""
+        exact = self.forward_layers[0].weight_hh_l0.dtype  # type: ignore[union-attr]
+        low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else exact
+        keep = _waits(mask, exact)
+        read: TokenRows | Tensor = inputs
+        with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
+            for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
+                if depth:
+                    read = self.dropout(outputs)
+                vectors, source = _gru_inputs(read, low)
+                weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
+                if self._trains(vectors):
+                    outputs = BiGRUFunction.apply(vectors, source, keep, *weights)  # type: ignore[no-untyped-call]
+                else:
+                    outputs = read_both_ways(vectors, source, keep, weights)
         return outputs
 
     def _has_kernels(self, inputs: Tensor) -> bool:
@@ -98,28 +120,18 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     return torch.where(mask, mirrored, positions)
 
 
-def _is_coarse() -> bool:
-    """Whether products on a CPU are to be taken in autocast's type."""
-    return torch.is_autocast_enabled("cpu")
-
-
-def _waits(mask: Tensor) -> list[Tensor]:
+def _waits(mask: Tensor, dtype: torch.dtype) -> list[Tensor]:
     """Return, for the steps from a batch's end at which some rows are padding, 0 for these and 1 for others [B, 1]."""
     n_steps = mask.shape[1] - int(mask.sum(dim=1).min())
-    return list(mask.flip(1)[:, :n_steps].float().t().unsqueeze(-1).unbind(0))
+    return list(mask.flip(1)[:, :n_steps].to(dtype).t().unsqueeze(-1).unbind(0))
 
 
-def _read_together(inputs: Tensor, waits: list[Tensor], ahead: nn.Module, back: nn.Module, trains: bool) -> Tensor:
-    """Read [B, T, D] both ways at once -> [B, T, 2H]."""
-    low = torch.get_autocast_dtype("cpu") if _is_coarse() else inputs.dtype
-    weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
-    with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
-        in_time = inputs.to(low).transpose(0, 1).contiguous()  # [T, B, D]
-        keep = [wait.to(weights[0].dtype) for wait in waits]
-        if not trains:
-            return read_both_ways(in_time, keep, weights)
-        states: Tensor = BiGRUFunction.apply(in_time, keep, *weights)  # type: ignore[no-untyped-call]
-        return states
+def _gru_inputs(inputs: Tensor | TokenRows, dtype: torch.dtype) -> tuple[Tensor, Inputs]:
+    """Give what `BiGRUFunction` reads: vectors in a type, and how it reads them."""
+    if isinstance(inputs, TokenRows):
+        return SharedTokens.vectors(inputs).to(dtype), SharedTokens(inputs, dtype)
+    rows, steps, _ = inputs.shape
+    return inputs.to(dtype).transpose(0, 1).flatten(0, 1), EachToken(steps, rows)
 
 
 def _stacked_weights(ahead: nn.Module, back: nn.Module) -> list[Tensor]:
