@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zhenwei.config import BiGRUConfig
-from zhenwei.models.dropout import Dropout
+from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.encoders import EncodedNetwork
 from zhenwei.models.interface import Output, Rows
 from zhenwei.models.layers import MLP, MaskAttention, masked_max, masked_mean
@@ -14,6 +14,7 @@ from zhenwei.models.ngram_embedding import NgramEmbedding
 from zhenwei.models.ngram_regression import NgramRegression
 from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
+from zhenwei.models.row_chunks import LARGE, pool_in_chunks
 from zhenwei.models.token_rows import TokenRows
 from zhenwei.tokens import Batch, EncodedArticles
 
@@ -62,8 +63,10 @@ class BiGRU(EncodedNetwork):
             del embedded  # these are the largest tensors of all: what has been read makes room
         else:
             states = self.gru(shared, batch.mask)
-        states = self.dropout(self.norm(states))
-        features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]
+        if self.training and _is_large(states):
+            features, attention = pool_in_chunks(self._pool, states, batch.mask, self._pooling_weights())
+        else:
+            features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]
         if past is not None:
             features = features + past
         logits = self.mlp(features)
@@ -94,7 +97,8 @@ class BiGRU(EncodedNetwork):
         return self.embedding.shared(tokens)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Make one vector of the states [B, T, 2H] of each article: [B, D]; with the attention [B, T], or None."""
+        """Make one vector of the GRU's states [B, T, 2H] of each article: [B, D]; with the attention [B, T], or None."""
+        states = self.dropout(self.norm(states))
         pooled, attention = [], None
         for kind in self.pooling:
             if kind == "attention":
@@ -104,6 +108,15 @@ class BiGRU(EncodedNetwork):
                 found = masked_max(states, mask) if kind == "max" else masked_mean(states, mask)
             pooled.append(found)
         return torch.cat(pooled, dim=1), attention
+
+    def _pooling_weights(self) -> list[Tensor]:
+        """Return what `_pool` trains."""
+        return [*self.norm.parameters(), *(() if self.attention is None else self.attention.parameters())]
+
+
+def _is_large(states: Tensor) -> bool:
+    """Whether what becomes of the states [B, T, 2H] would take much of a computer's memory while training."""
+    return states.device.type == "cpu" and states.requires_grad and states.numel() >= LARGE and not is_traced()
 
 
 def _ngram_embedding(config: BiGRUConfig) -> NgramEmbedding:
