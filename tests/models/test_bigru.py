@@ -135,6 +135,17 @@ class TestSwitches:
         network.eval()
         assert torch.equal(network(BATCH).logits, network(BATCH).logits)
 
+    def test_a_table_learns_by_distinct_tokens_as_by_each(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        network = build(dropout=0.0).train()
+        batch = batch_of([3, 4, 3, 3], [4, 8], [3])
+        network(batch).logits.square().sum().backward()
+        table = network.get_submodule("embedding.table").weight
+        found, table.grad = table.grad, None
+        monkeypatch.setattr(type(network.embedding), "shared", lambda _self, _tokens: None)
+        network(batch).logits.square().sum().backward()
+        assert found.any()
+        torch.testing.assert_close(found, table.grad, atol=1e-7, rtol=1e-4)
+
     def test_padding_is_embedded_as_zeros(self) -> None:
         assert (build().embedding.table.weight[0] == 0).all()
 

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.gru_function import read_both_ways
+from zhenwei.models.gru_inputs import EachToken
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
 from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
 
@@ -157,7 +158,7 @@ class TestMaskedBiGRU:
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             states.backward()
 
-    def test_mixed_precision_holds_states_in_float32_and_stays_near(self) -> None:
+    def test_mixed_precision_gives_states_in_its_type_and_stays_near(self) -> None:
         torch.manual_seed(0)
         gru, inputs = MaskedBiGRU(16, 8, 2, dropout=0.0), torch.randn(3, 5, 16)
         whole = gru(inputs, MASK)
@@ -166,13 +167,27 @@ class TestMaskedBiGRU:
         gru.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             coarse = gru(inputs, MASK)
-        coarse[MASK].square().sum().backward()
-        assert coarse.dtype == torch.float32
-        torch.testing.assert_close(coarse[MASK], whole[MASK], atol=0.02, rtol=0.02)
+        coarse[MASK].float().square().sum().backward()
+        assert coarse.dtype == torch.bfloat16
+        torch.testing.assert_close(coarse[MASK].float(), whole[MASK], atol=0.02, rtol=0.02)
         for name, weight in gru.named_parameters():
             assert torch.linalg.vector_norm(weight.grad - expected[name]) < 0.03 * torch.linalg.vector_norm(
                 expected[name]
             )
+
+    def test_mixed_precision_holds_what_a_long_text_adds_up(self) -> None:
+        """A gate that lets a thousandth through at each token: bf16 would round each of these steps away."""
+        gru = MaskedBiGRU(1, 2, 1, dropout=0.0)
+        for weight in gru.parameters():
+            weight.data.zero_()
+        for layer in (gru.forward_layers[0], gru.backward_layers[0]):
+            layer.bias_ih_l0.data[2:4] = 6.9  # z
+            layer.bias_ih_l0.data[4:6] = 2.0  # n
+        inputs, mask = torch.zeros(1, 600, 1), torch.ones(1, 600, dtype=torch.bool)
+        with torch.autocast("cpu", torch.bfloat16):
+            states = gru(inputs, mask)
+        through = 1 - torch.tensor(6.9).bfloat16().sigmoid().bfloat16().item()
+        assert states[0, -1, 0].item() == pytest.approx(0.964 * (1 - (1 - through) ** 600), rel=0.02)
 
     @pytest.mark.parametrize("layers", [1, 2])
     def test_scoring_in_mixed_precision_gives_what_training_gives(self, layers: int) -> None:
@@ -194,7 +209,7 @@ class TestMaskedBiGRU:
             expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
             with torch.autocast("cpu", torch.bfloat16):
                 judged = gru(inputs, MASK)
-        torch.testing.assert_close(judged[MASK], expected[MASK], atol=0.02, rtol=0.02)
+        torch.testing.assert_close(judged[MASK].float(), expected[MASK], atol=0.02, rtol=0.02)
 
     def test_scoring_in_mixed_precision_is_blind_to_padding(self) -> None:
         gru, inputs = MaskedBiGRU(16, 8, 2, dropout=0.0), torch.randn(3, 5, 16)
@@ -212,7 +227,7 @@ class TestMaskedBiGRU:
         theirs, inputs = nn.GRU(4, 3, bidirectional=True), torch.randn(5, 3, 4)
         weights = list(theirs.parameters())  # of the forward direction, and then of the other
         with torch.no_grad():
-            states = read_both_ways(inputs, [], weights)
+            states = read_both_ways(inputs.flatten(0, 1), EachToken(5, 3), [], weights)
             torch.testing.assert_close(states, theirs(inputs)[0].transpose(0, 1), atol=1e-6, rtol=1e-5)
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")

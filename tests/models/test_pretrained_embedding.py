@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.models.test_bigru import batch_of
+from torch import Tensor
 from transformers import BertModel, GPT2Config, GPT2Model, RobertaConfig, RobertaModel
 
 from zhenwei.config import BiGRUConfig, Config
@@ -16,7 +18,7 @@ from zhenwei.errors import PretrainedModelError
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.models.bigru import BiGRU
 from zhenwei.models.embeddings import PretrainedEmbedding
-from zhenwei.tokens import load_pretrained_tokenizer
+from zhenwei.tokens import Batch, load_pretrained_tokenizer
 from zhenwei.training import Bundle, load_bundle, save_bundle
 
 TOKENS = torch.tensor([[2, 6, 7, 8, 3], [2, 9, 3, 0, 0]])
@@ -81,6 +83,80 @@ class TestLayer:
         assert torch.equal(network.embedding(tokens), whole.embeddings(tokens))
         with pytest.raises(PretrainedModelError, match=r"data\.max_len: found 33; .* knows only 32 positions"):
             build(tmp_path, max_len=33)
+
+
+def roberta(folder: Path) -> BiGRU:
+    config = RobertaConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=34
+    )
+    RobertaModel(config).save_pretrained(folder)
+    return build(folder, max_len=32)
+
+
+def randomised(network: BiGRU) -> BiGRU:
+    """Give a new layer the norm of a trained one, whose weights are not all 1 and whose biases are not all 0."""
+    norm = layer_of(network).layer.get_submodule("LayerNorm")
+    for weight in norm.parameters():
+        torch.nn.init.uniform_(weight.data, -1, 1)
+    return network
+
+
+class TestShared:
+    """What the vectors of tokens have in common."""
+
+    @pytest.mark.parametrize("kind", ["bert", "roberta"])
+    @pytest.mark.parametrize("mixed", [False, True])
+    def test_it_is_what_the_layer_gives(self, kind: str, mixed: bool, tiny_bert: Path, tmp_path: Path) -> None:
+        embedding = layer_of(randomised(build(tiny_bert) if kind == "bert" else roberta(tmp_path)).eval())
+        tokens = torch.tensor([[2, 6, 7, 8, 3], [2, 9, 3, 6, 6]])
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            shared = embedding.shared(tokens)
+        assert shared is not None
+        assert shared.rows.shape == (6, 16)
+        torch.testing.assert_close(shared.dense(), embedding(tokens), atol=1e-5, rtol=1e-4)
+
+    def test_a_roberta_with_padding_before_a_token_shares_nothing(self, tmp_path: Path) -> None:
+        """It counts positions by the tokens that are no padding."""
+        embedding = layer_of(roberta(tmp_path).eval())
+        assert embedding.shared(torch.tensor([[0, 5, 2, 1, 1]])) is not None
+        assert embedding.shared(torch.tensor([[0, 1, 5, 2, 1]])) is None
+
+    def test_a_layer_that_adds_something_else_shares_nothing(self, tiny_bert: Path) -> None:
+        embedding = layer_of(build(tiny_bert).eval())
+        embedding.layer.register_forward_hook(lambda _layer, _inputs, outputs: outputs + 0.1)
+        assert embedding.shared(TOKENS) is None
+
+    def test_a_layer_without_a_norm_shares_nothing(self, tiny_bert: Path) -> None:
+        embedding = layer_of(build(tiny_bert).eval())
+        embedding.layer.LayerNorm = torch.nn.Identity()
+        assert embedding.shared(TOKENS) is None
+
+    def test_where_each_token_differs_nothing_is_shared(self, tiny_bert: Path) -> None:
+        assert layer_of(build(tiny_bert, finetune_bert=True).eval()).shared(TOKENS) is None
+        dropped = layer_of(build(tiny_bert, emb_dropout=0.5).train())
+        assert dropped.shared(TOKENS) is None
+        assert dropped.eval().shared(TOKENS) is not None
+
+    def test_a_network_judges_and_learns_by_it_as_by_the_vectors(
+        self, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        network = randomised(build(tiny_bert, dropout=0.0)).train()
+        batch = batch_of([2, 6, 7, 8, 3], [2, 9, 3])
+        logits, grads = gradients_of(network, batch)
+        monkeypatch.setattr(PretrainedEmbedding, "shared", lambda _self, _tokens: None)
+        expected_logits, expected = gradients_of(network, batch)
+        torch.testing.assert_close(logits, expected_logits, atol=1e-6, rtol=1e-5)
+        for name, grad in grads.items():
+            torch.testing.assert_close(grad, expected[name], atol=1e-6, rtol=1e-4, msg=name)
+
+
+def gradients_of(network: BiGRU, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    network.zero_grad()
+    logits = network(batch).logits
+    logits.square().sum().backward()
+    return logits.detach(), {
+        name: weight.grad.clone() for name, weight in network.named_parameters() if weight.grad is not None
+    }
 
 
 class TestFrozen:

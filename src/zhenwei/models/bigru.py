@@ -91,13 +91,13 @@ class BiGRU(EncodedNetwork):
             self.wide.requires_grad_(False)
 
     def _shared_embeddings(self, tokens: Tensor) -> TokenRows | None:
-        """Return what the embeddings of [B, T] have in common, where nothing but the GRU reads them and it wants that."""
+        """Return what the embeddings of [B, T] have in common, where the GRU alone reads them, and rather that."""
         if self.ngrams is not None or self.residual is not None or not self.gru.shares_tokens(tokens):
             return None
         return self.embedding.shared(tokens)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Make one vector of the GRU's states [B, T, 2H] of each article: [B, D]; with the attention [B, T], or None."""
+        """Make one vector of an article's states [B, T, 2H]: [B, D]; with the attention [B, T], or None."""
         states = self.dropout(self.norm(states))
         pooled, attention = [], None
         for kind in self.pooling:

@@ -35,7 +35,7 @@ class ScratchEmbedding(TokenEncoder):
         """Return the distinct rows of the table, unless dropout makes each token of [B, T] differ."""
         if self.dropout.acts():
             return None
-        distinct, index = tokens.unique(return_inverse=True)
+        distinct, index = torch.unique(tokens, return_inverse=True)
         return TokenRows(self.table(distinct), index)
 
 
@@ -52,7 +52,7 @@ class PretrainedEmbedding(TokenEncoder):
         self.encoder = encoder  # the encoder's own configuration: a bundle rebuilds the layer from it
         self.finetune = finetune
         self.dropout = Dropout(dropout)
-        self._adds_up: bool | None = None  # not yet known
+        self._is_shared: bool | None = None  # whether it is of BERT's kind: not yet known
         layer.requires_grad_(finetune)
         self.train(self.training)
 
@@ -69,20 +69,12 @@ class PretrainedEmbedding(TokenEncoder):
         return embedded
 
     def shared(self, tokens: Tensor) -> TokenRows | None:
-        """Return the rows and places of a frozen layer of BERT's kind, unless dropout makes each token of [B, T] differ.
-
-        The norm of a token's sum of word, position and type is known by theirs and their products: of all that enters
-        it, the mean can be taken off before, so that the norm only scales.
-        """
-        if self.dropout.acts() or self.finetune or not self._is_shared():
+        """Return the rows and places of a frozen layer of BERT's kind; None where dropout tells tokens [B, T] apart."""
+        if self.dropout.acts() or self.finetune:
             return None
-        return _shared(self.layer, tokens)
-
-    def _is_shared(self) -> bool:
-        """Whether the layer does what `_shared` takes it to do; found once, on a few tokens."""
-        if self._adds_up is None:
-            self._adds_up = _adds_up(self.layer)
-        return self._adds_up
+        if self._is_shared is None:
+            self._is_shared = _is_of_berts_kind(self.layer)
+        return _taken_apart(self.layer, tokens) if self._is_shared else None
 
 
 def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchEmbedding | PretrainedEmbedding:
@@ -121,17 +113,26 @@ def _embedding_layer(model: nn.Module, name: str) -> nn.Module:
 
 
 @torch.no_grad()
-def _shared(layer: Any, tokens: Tensor) -> TokenRows:
-    """Take apart what a layer of BERT's kind makes of token ids [B, T]."""
-    distinct, index = tokens.unique(return_inverse=True)
-    norm, positions = layer.LayerNorm, layer.position_embeddings
-    first = 0 if positions.padding_idx is None else positions.padding_idx + 1  # RoBERTa counts from there
-    words = _centred(layer.word_embeddings(distinct))  # [U, D]
-    places = _centred(positions.weight[first : first + tokens.shape[1]] + layer.token_type_embeddings.weight[0])  # [T, D]
-    products = (words @ places.t())[index, torch.arange(tokens.shape[1])]  # [B, T]
-    squares = words.square().sum(dim=1)[index] + places.square().sum(dim=1) + 2 * products
-    scale = (squares / words.shape[1] + norm.eps).rsqrt()
-    return TokenRows(words * norm.weight, index, places * norm.weight, scale, norm.bias)
+def _taken_apart(layer: Any, tokens: Tensor) -> TokenRows | None:
+    """Take apart what a layer of BERT's kind makes of token ids [B, T]; None where padding stands before a token.
+
+    Such a layer norms the sum of a token's word, its place and a type. Once the mean is taken off each of them, that
+    only scales, by what the words, the places and their products tell.
+    """
+    positions, pad = layer.position_embeddings, layer.word_embeddings.padding_idx
+    first = 0 if positions.padding_idx is None else positions.padding_idx + 1  # RoBERTa counts from there,
+    if first and ((tokens[:, :-1] == pad) & (tokens[:, 1:] != pad)).any():  # and leaves padding out
+        return None
+    distinct, index = torch.unique(tokens, return_inverse=True)
+    places = torch.arange(tokens.shape[1], device=tokens.device)  # [T]
+    with torch.autocast(tokens.device.type, enabled=False):
+        words = _centred(layer.word_embeddings(distinct))  # [U, D]
+        around = _centred(positions(first + places) + layer.token_type_embeddings.weight[0])  # [T, D]
+        products = (words @ around.t())[index, places]  # [B, T]
+        squares = words.square().sum(dim=1)[index] + 2 * products + around.square().sum(dim=1)
+        norm = layer.LayerNorm
+        scale = (squares / words.shape[1] + norm.eps).rsqrt()
+        return TokenRows(words * norm.weight, index, around * norm.weight, scale, norm.bias)
 
 
 def _centred(vectors: Tensor) -> Tensor:
@@ -140,12 +141,13 @@ def _centred(vectors: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _adds_up(layer: nn.Module) -> bool:
-    """Try whether `_shared` gives what a layer gives, on each of a few tokens at the second place and the third."""
+def _is_of_berts_kind(layer: nn.Module) -> bool:
+    """Try whether a layer does what `_taken_apart` takes it to do, on a few tokens, each at several places."""
     words: nn.Embedding = layer.get_submodule("word_embeddings")  # type: ignore[assignment]
     real = [token for token in range(words.num_embeddings) if token != words.padding_idx][-9:]
-    tokens = torch.tensor([real, real[::-1]])
+    tokens = torch.tensor([real, real[::-1]], device=words.weight.device)
     try:
-        return torch.allclose(_shared(layer, tokens).dense(), layer(tokens), rtol=1e-3, atol=1e-5)
-    except (AttributeError, IndexError, RuntimeError, TypeError):  # another kind of layer
+        parts = _taken_apart(layer, tokens)
+        return parts is not None and torch.allclose(parts.dense(), layer(tokens), rtol=1e-3, atol=1e-5)
+    except (AttributeError, IndexError, RuntimeError, TypeError):  # a layer of other parts, or of other sizes
         return False

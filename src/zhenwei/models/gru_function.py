@@ -60,9 +60,7 @@ class BiGRUFunction(torch.autograd.Function):
         bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=(1, 2))], dim=1)
         grad_hh = torch.bmm(gates.flatten(1, 2).transpose(1, 2), before[:, :-1].flatten(1, 2))
         gates[..., 2 * hidden :] = heard  # now what enters r, z and n
-        grad_ih, grad_vectors = ctx.inputs.gradients(
-            vectors, w_ih, gates, bias_ih, of_vectors=ctx.needs_input_grad[0]
-        )
+        grad_ih, grad_vectors = ctx.inputs.gradients(vectors, w_ih, gates, bias_ih, of_vectors=ctx.needs_input_grad[0])
         grads = [each[way] for way in (0, 1) for each in (grad_ih, grad_hh, bias_ih, bias_hh)]
         return grad_vectors, None, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
 
@@ -90,33 +88,34 @@ def _read(
     states = vectors.new_empty(rows, steps, 2 * hidden)
     said = vectors.new_empty(2, rows, 3 * hidden)
     said_rz, said_n = said[..., : 2 * hidden], said[..., 2 * hidden :]
-    step_gates, reset_update, update_new = (_steps(each) for each in (gates, gates[..., : 2 * hidden], gates[..., hidden:]))
+    step_gates = _steps(gates)
+    reset_update, update_new = _steps(gates[..., : 2 * hidden]), _steps(gates[..., hidden:])
     reset, update, new = (_steps(part) for part in gates.chunk(3, dim=-1))
     kept, begun = _steps(heard), _steps(before)
     past, future = states[..., :hidden].unbind(1), states[..., hidden:].unbind(1)
-    state = weights[0].new_zeros(2, rows, hidden)
-    exact = state.new_empty(2, rows, 2 * hidden)
-    exact_update, exact_new = exact.chunk(2, dim=-1)
     begun[0].zero_()
+    state = begun[0].to(weights[0].dtype)
+    mixed = state.dtype != vectors.dtype
+    exact = state.new_empty(2, rows, 2 * hidden if mixed else 0)  # z and n, in the type of the state
+    exact_update, exact_new = exact.chunk(2, dim=-1)
     for t in range(steps):
         inputs.say(t, step_gates[t])
         torch.bmm(begun[t], weight, out=said)
         reset_update[t].add_(said_rz).sigmoid_()
         torch.add(said_n, b_n, out=kept[t])
         new[t].addcmul_(reset[t], kept[t]).tanh_()
-        now = begun[t + 1]
-        if now.dtype == state.dtype:
-            torch.lerp(new[t], begun[t], update[t], out=now)
-            if t < len(keep):
-                now[1].mul_(keep[t])
-        else:
+        if mixed:
             exact.copy_(update_new[t])
             torch.lerp(exact_new, state, exact_update, out=state)
-            if t < len(keep):
-                state[1].mul_(keep[t])
-            now.copy_(state)
-        past[t].copy_(now[0])
-        future[steps - 1 - t].copy_(now[1])
+        else:
+            state = torch.lerp(new[t], begun[t], update[t], out=begun[t + 1])
+        if t < len(keep):
+            state[1].mul_(keep[t])
+        if mixed:
+            begun[t + 1].copy_(state)
+        ahead, back = begun[t + 1]
+        past[t].copy_(ahead)
+        future[steps - 1 - t].copy_(back)
     return states, gates, heard, before
 
 

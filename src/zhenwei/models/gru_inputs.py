@@ -106,7 +106,7 @@ class SharedTokens:
     def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> None:
         """Take the products, and make what each step picks ready."""
         said = vectors @ weight.flatten(0, 1).t()  # [N, 6H]
-        of_tokens, of_places, of_shift = said.split([self.n_shared, self.n_places, int(self.shifts)])
+        of_tokens, of_places, of_shift = torch.split(said, [self.n_shared, self.n_places, int(self.shifts)])
         constant = bias.flatten() + of_shift.sum(dim=0)  # [6H]
         if self.scale is None:
             of_tokens += constant
@@ -147,11 +147,9 @@ class SharedTokens:
 
     def _of_places(self, entered: Tensor) -> Tensor:
         """Sum [2, T, B, 3H] by where tokens stand: [T, 6H]."""
-        if self.scale is None:
-            sums = entered.sum(dim=2)
-        else:
-            sums = torch.matmul(self.scale.unsqueeze(2), entered).squeeze(2)  # [2, T, 3H]
-        return torch.cat([sums[0], sums[1].flip(0)], dim=1)
+        scaled = entered.sum(dim=2) if self.scale is None else (self.scale.unsqueeze(2) @ entered).squeeze(2)
+        ahead, back = scaled  # [T, 3H] each
+        return torch.cat([ahead, back.flip(0)], dim=1)
 
 
 def _by_step(of_places: Tensor) -> list[Tensor]:

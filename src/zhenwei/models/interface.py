@@ -44,7 +44,7 @@ class TokenEncoder(nn.Module, ABC):
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode token ids [B, T], of which mask [B, T] says which are real (all, unless given) -> [B, T, features]."""
 
-    def shared(self, tokens: Tensor) -> TokenRows | None:  # noqa: ARG002  # most know of nothing
+    def shared(self, tokens: Tensor) -> TokenRows | None:  # most know of nothing
         """Return what the vectors of token ids [B, T] have in common, where `forward` gives that; None: nothing."""
         return None
 

@@ -12,6 +12,7 @@ from zhenwei.models.token_rows import TokenRows
 
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer of PyTorch
 FIRST_CARDS = (8, 0)  # compute capability from which our kernels for NVIDIA cards run
+SEVERAL_ROWS = 8  # from which on float32 is scored faster by distinct tokens than by PyTorch's layers
 LEAST_UNITS = 16  # hidden units come in multiples of this for them
 
 
@@ -19,11 +20,12 @@ class MaskedBiGRU(nn.Module):
     """Stacked bidirectional GRU (Cho et al., EMNLP 2014) that reads every row as if it had no padding.
 
     The backward direction waits at padding with a state of zero, so that no packing is needed: on a CPU, packed
-    sequences take about three times as long as padded ones. There, both directions are read together while training and
-    in mixed precision (`gru_function`, which passes by the hooks of the inner layers); elsewhere, where float32 is
-    scored (there PyTorch is as fast, and faster for one text), and where the network is compiled or exported, they are
-    two layers of PyTorch, the second of which reads each row reversed within its own length. On an NVIDIA card they are
-    trained together, too, in mixed precision (`BiGRUTriton`). All ways give the same numbers but for rounding.
+    sequences take about three times as long as padded ones. There, both directions are read together while training, in
+    mixed precision, and by what the tokens share (`gru_function`, which passes by the hooks of the inner layers);
+    elsewhere, where float32 is scored by the tokens' vectors (there PyTorch is as fast, and faster for one text), and
+    where the network is compiled or exported, they are two layers of PyTorch, the second of which reads each row
+    reversed within its own length. On an NVIDIA card they are trained together, too, in mixed precision
+    (`BiGRUTriton`). All ways give the same numbers but for rounding.
     """
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
@@ -54,8 +56,9 @@ class MaskedBiGRU(nn.Module):
         return outputs
 
     def shares_tokens(self, tokens: Tensor) -> bool:
-        """Whether token ids [B, T] had better come as what their vectors have in common."""
-        return tokens.device.type == "cpu" and self._reads_together(tokens)
+        """Whether token ids [B, T] had better come as what their vectors have in common: always but for a few texts."""
+        several = len(tokens) >= SEVERAL_ROWS and not is_traced()
+        return tokens.device.type == "cpu" and (several or self._reads_together(tokens))
 
     def _reads_together(self, inputs: Tensor) -> bool:
         """Whether both directions are read together on a CPU."""
@@ -63,20 +66,19 @@ class MaskedBiGRU(nn.Module):
 
     def _read_together(self, inputs: Tensor | TokenRows, mask: Tensor) -> Tensor:
         """Read both ways at once on a CPU -> [B, T, 2H]."""
-        exact = self.forward_layers[0].weight_hh_l0.dtype  # type: ignore[union-attr]
+        exact = next(self.parameters()).dtype
         low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else exact
         keep = _waits(mask, exact)
-        read: TokenRows | Tensor = inputs
+        outputs: Tensor | TokenRows = inputs
         with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
             for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
-                if depth:
-                    read = self.dropout(outputs)
-                vectors, source = _gru_inputs(read, low)
+                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, low)
                 weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
                 if self._trains(vectors):
                     outputs = BiGRUFunction.apply(vectors, source, keep, *weights)  # type: ignore[no-untyped-call]
                 else:
                     outputs = read_both_ways(vectors, source, keep, weights)
+        assert isinstance(outputs, Tensor)  # there is one layer at least
         return outputs
 
     def _has_kernels(self, inputs: Tensor) -> bool:

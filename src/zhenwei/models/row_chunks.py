@@ -67,4 +67,4 @@ class _Chunks(torch.autograd.Function):
 def _split(inputs: Tensor, mask: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Cut inputs [B, T, E] and mask [B, T] into chunks of rows."""
     n_rows = max(1, CHUNK // max(1, inputs[0].numel()))
-    return list(zip(inputs.split(n_rows), mask.split(n_rows), strict=True))
+    return list(zip(torch.split(inputs, n_rows), torch.split(mask, n_rows), strict=True))
