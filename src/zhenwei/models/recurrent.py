@@ -57,8 +57,9 @@ class MaskedBiGRU(nn.Module):
 
     def shares_tokens(self, tokens: Tensor) -> bool:
         """Whether token ids [B, T] had better come as what their vectors have in common: always but for a few texts."""
-        several = len(tokens) >= SEVERAL_ROWS and not is_traced()
-        return tokens.device.type == "cpu" and (several or self._reads_together(tokens))
+        if tokens.device.type != "cpu" or is_traced():  # first of all: a graph would remember how many rows there were
+            return False
+        return len(tokens) >= SEVERAL_ROWS or self._reads_together(tokens)
 
     def _reads_together(self, inputs: Tensor) -> bool:
         """Whether both directions are read together on a CPU."""
