@@ -77,8 +77,7 @@ class EachToken:
 class SharedTokens:
     """Tokens share their vectors, as `TokenRows` has it: vectors [U, E] of the distinct ones, then places and shift.
 
-    The product is taken for each distinct token and place, and put together at each step: that of 64 Chinese posts is
-    thus some five times smaller.
+    The product is taken for each distinct token and place, of which a batch has few, and put together at each step.
     """
 
     all_at_once = False
