@@ -22,7 +22,7 @@ def hashed_ngrams(texts: Sequence[str], size: int) -> tuple[Rows, NDArray[np.uin
     rows = np.repeat(np.arange(len(texts)), counts)
     starts = np.concatenate([[0], np.cumsum(lengths + size)])[:-1]
     places = starts[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    grams = np.full(len(rows), size, np.uint64)
+    grams = np.minimum(lengths, size)[rows].astype(np.uint64)  # else a short text would be the same with NULs behind it
     for step in range(size):
         grams = _mixed(grams ^ points[places + step].astype(np.uint64))
     return rows, grams
