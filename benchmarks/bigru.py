@@ -15,8 +15,8 @@ batches of 64. Each way does the same work in a process of its own:
 
 A round is an epoch, and a scoring of the same posts; an epoch more comes before and is not counted. The ways take turns
 round by round, so that whatever else the machine does meets both; each one's fastest round counts.
-Beside the posts per second stands the share of the ceiling (a large product of matrices) that is reached, by the products
-that the published network takes for a post without padding; what is spared of them counts as done.
+Beside the posts per second stands the share of the ceiling (a large product of matrices) that is reached,
+by the products that the published network takes for a post without padding; what is spared of them counts as done.
 """
 
 import argparse
