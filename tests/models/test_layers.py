@@ -11,6 +11,7 @@ from zhenwei.models.dropout import Dropout
 from zhenwei.models.gru_function import read_both_ways
 from zhenwei.models.gru_inputs import EachToken
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
+from zhenwei.models.packing import Packing
 from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
 
 Floats = NDArray[np.float64]
@@ -176,7 +177,7 @@ class TestMaskedBiGRU:
             )
 
     def test_mixed_precision_holds_what_a_long_text_adds_up(self) -> None:
-        """A gate that lets a thousandth through at each token: bf16 would round each of these steps away."""
+        """A gate that lets a thousandth through at each token: in bf16 the gate would be shut, and each step rounded away."""
         gru = MaskedBiGRU(1, 2, 1, dropout=0.0)
         for weight in gru.parameters():
             weight.data.zero_()
@@ -186,7 +187,7 @@ class TestMaskedBiGRU:
         inputs, mask = torch.zeros(1, 600, 1), torch.ones(1, 600, dtype=torch.bool)
         with torch.autocast("cpu", torch.bfloat16):
             states = gru(inputs, mask)
-        through = 1 - torch.tensor(6.9).bfloat16().sigmoid().bfloat16().item()
+        through = 1 - torch.tensor(6.9).bfloat16().float().sigmoid().item()
         assert states[0, -1, 0].item() == pytest.approx(0.964 * (1 - (1 - through) ** 600), rel=0.02)
 
     @pytest.mark.parametrize("layers", [1, 2])
@@ -227,7 +228,8 @@ class TestMaskedBiGRU:
         theirs, inputs = nn.GRU(4, 3, bidirectional=True), torch.randn(5, 3, 4)
         weights = list(theirs.parameters())  # of the forward direction, and then of the other
         with torch.no_grad():
-            states = read_both_ways(inputs.flatten(0, 1), EachToken(5, 3), [], weights)
+            packing = Packing.of(torch.ones(3, 5, dtype=torch.bool))
+            states = read_both_ways(inputs.transpose(0, 1).flatten(0, 1), EachToken(packing), weights)
             torch.testing.assert_close(states, theirs(inputs)[0].transpose(0, 1), atol=1e-6, rtol=1e-5)
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")

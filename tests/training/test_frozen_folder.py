@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zhenwei.training.frozen_folder import StoreFolder, cache_folder
+from zhenwei.caches import cache_folder
+from zhenwei.training.frozen_folder import StoreFolder
 from zhenwei.training.frozen_store import BLOCK_ROWS, STATES, FrozenStore
 
 SIZE = 8
@@ -132,11 +133,11 @@ class TestAgain:
 class TestPlace:
     def test_the_environment_names_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZHENWEI_CACHE", str(tmp_path))
-        assert cache_folder() == tmp_path / "frozen"
+        assert cache_folder("frozen") == tmp_path / "frozen"
 
     def test_else_it_is_in_the_users_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("ZHENWEI_CACHE", raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert cache_folder() == tmp_path / "zhenwei" / "frozen"
+        assert cache_folder("frozen") == tmp_path / "zhenwei" / "frozen"
         monkeypatch.delenv("XDG_CACHE_HOME")
-        assert cache_folder() == Path.home() / ".cache" / "zhenwei" / "frozen"
+        assert cache_folder("frozen") == Path.home() / ".cache" / "zhenwei" / "frozen"

@@ -2,10 +2,10 @@
 
 PyTorch's own layer on a CPU reads one direction after the other, records some fifteen operations for each token, and
 adds up the gradient of the weights token by token. Here both directions take each step in one product, nothing is
-recorded, and the gradient of each weight is one product over all tokens.
+recorded, padding is not read, and the gradient of each weight is one product over all tokens.
 
-In the comments: T tokens, B rows, E features, H hidden units; the directions stand first, [2, ...], and the second one
-reads from the last token to the first.
+In the comments: N tokens, as `Packing` has them, B rows, T tokens of the longest, E features, H hidden units; the
+directions stand first, [2, ...], and the second one reads each row from its end.
 """
 
 from collections.abc import Sequence
@@ -17,34 +17,32 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from zhenwei.models.gru_inputs import Inputs
-
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+from zhenwei.models.gru_kernels import reading, walking_back
+from zhenwei.models.gru_steps import Room
+from zhenwei.models.two_products import TwoProducts
 
 
 class BiGRUFunction(torch.autograd.Function):
     """A GRU layer (Cho et al., EMNLP 2014; PyTorch's variant, which resets after the product) in both directions.
 
-    ``apply(vectors, inputs, keep, *weights)`` takes
+    ``apply(vectors, inputs, *weights)`` takes
 
-    - vectors: [N, E], from which
+    - vectors, from which
     - inputs: make what the gates hear;
-    - keep: for each of the first steps of the second direction, [B, 1]: 1 where a row has begun and 0 where it still
-      reads padding, so that its state stays zero; none for the steps at which all rows have begun;
     - weights: those of the one direction and then of the other, as `torch.nn.GRU` orders them: [3H, E], [3H, H], [3H]
       twice;
 
-    and returns the states [B, T, 2H]. Products are taken, and what the way back needs is kept, in the type of the
-    vectors, which is also that of the states; from step to step, a state is held in that of the weights. A graph can be
-    walked back once.
+    and returns the states [B, T, 2H], zeros at padding. Products are taken, and what the way back needs is kept, in the
+    type of the vectors, which is also that of the states; from step to step, a state is held in that of the weights. A
+    graph can be walked back once.
     """
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor, inputs: Inputs, keep: list[Tensor], *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, vectors: Tensor, inputs: Inputs, *weights: Tensor) -> Tensor:
         """Read all rows."""
-        states, gates, heard, before = _read(vectors, inputs, keep, weights, to_walk_back=True)
-        ctx.save_for_backward(vectors, *weights, gates, heard, before)
-        ctx.inputs, ctx.keep = inputs, keep
+        states, room = _read(vectors, inputs, weights, to_walk_back=True)
+        ctx.save_for_backward(vectors, *weights, room.gates, room.heard, room.before)
+        ctx.inputs = inputs
         return states
 
     @staticmethod
@@ -52,114 +50,64 @@ class BiGRUFunction(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Walk back from the last step of each direction; the gates' memory becomes that of their gradients."""
         vectors, *weights, gates, heard, before = ctx.saved_tensors
-        w_ih, w_hh, _, _ = _paired(weights, vectors.dtype)
+        inputs: Inputs = ctx.inputs
+        w_ih, w_hh, _, b_hh = _paired(weights, vectors.dtype)
         hidden = w_hh.shape[-1]
-        _walk_back(grad, gates, heard, before, w_hh, weights[0].dtype, ctx.keep)
+        room = Room(
+            inputs.packing, gates, heard, before, b_hh[:, 2 * hidden :], None, keeps=True, exact=weights[0].dtype
+        )  # fmt: skip
+        _walk_back(grad, room, w_hh)
         # From here on: `gates` holds the gradients of what the state says to r, z and n; `heard` that of what enters n.
-        bias_hh = gates.sum(dim=(1, 2))  # [2, 3H]
-        bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=(1, 2))], dim=1)
-        grad_hh = torch.bmm(gates.flatten(1, 2).transpose(1, 2), before[:, :-1].flatten(1, 2))
+        bias_hh = gates.sum(dim=1)  # [2, 3H]
+        bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=1)], dim=1)
+        begun = sum(inputs.packing.batch_sizes[:1])  # the first step began with nothing
+        grad_hh = torch.bmm(gates[:, begun:].transpose(1, 2), before[:, begun:])
         gates[..., 2 * hidden :] = heard  # now what enters r, z and n
-        grad_ih, grad_vectors = ctx.inputs.gradients(vectors, w_ih, gates, bias_ih, of_vectors=ctx.needs_input_grad[0])
+        grad_ih, grad_vectors = inputs.gradients(vectors, w_ih, gates, bias_ih, of_vectors=ctx.needs_input_grad[0])
         grads = [each[way] for way in (0, 1) for each in (grad_ih, grad_hh, bias_ih, bias_hh)]
-        return grad_vectors, None, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
+        return grad_vectors, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
 
 
-def read_both_ways(vectors: Tensor, inputs: Inputs, keep: list[Tensor], weights: Sequence[Tensor]) -> Tensor:
+def read_both_ways(vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor]) -> Tensor:
     """Give the states [B, T, 2H] that `BiGRUFunction` gives, where no gradient is asked for: one step is kept."""
-    return _read(vectors, inputs, keep, weights, to_walk_back=False)[0]
+    return _read(vectors, inputs, weights, to_walk_back=False)[0]
 
 
 def _read(
-    vectors: Tensor, inputs: Inputs, keep: list[Tensor], weights: Sequence[Tensor], *, to_walk_back: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Read all rows; return the states [B, T, 2H] and, if they are wanted, what the way back needs.
-
-    That is [2, T, B, ...] each: the gates r, z and n [3H], what the state said to n before the reset [H], and the
-    states from which each step began, and the last ones, [2, T + 1, B, H].
-    """
-    steps, rows = inputs.steps, inputs.rows
+    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], *, to_walk_back: bool
+) -> tuple[Tensor, Room]:  # fmt: skip
+    """Read all rows; return the states [B, T, 2H] and what the way back needs, if it is wanted."""
+    packing = inputs.packing
     w_ih, w_hh, b_ih, b_hh = _paired(weights, vectors.dtype)
     hidden = w_hh.shape[-1]
     b_ih[:, : 2 * hidden] += b_hh[:, : 2 * hidden]
-    b_n, weight = b_hh[:, None, 2 * hidden :], w_hh.transpose(1, 2)  # [2, 1, H], [2, H, 3H]
-    gates, heard, before = _room(vectors, inputs, hidden, to_walk_back)
-    inputs.begin(vectors, w_ih, b_ih, gates)
-    states = vectors.new_empty(rows, steps, 2 * hidden)
-    said = vectors.new_empty(2, rows, 3 * hidden)
-    said_rz, said_n = said[..., : 2 * hidden], said[..., 2 * hidden :]
-    step_gates = _steps(gates)
-    reset_update, update_new = _steps(gates[..., : 2 * hidden]), _steps(gates[..., hidden:])
-    reset, update, new = (_steps(part) for part in gates.chunk(3, dim=-1))
-    kept, begun = _steps(heard), _steps(before)
-    past, future = states[..., :hidden].unbind(1), states[..., hidden:].unbind(1)
+    gates, heard, before = _empty(vectors, inputs, hidden, to_walk_back)
+    spoken = inputs.begin(vectors, w_ih, b_ih, gates)
+    b_n = b_hh[:, 2 * hidden :].contiguous()
+    room = Room(packing, gates, heard, before, b_n, spoken, keeps=to_walk_back, exact=weights[0].dtype)
+    states = vectors.new_zeros(packing.rows, packing.width, 2 * hidden)
+    if not packing.batch_sizes:
+        return states, room
+    begun, product = room.by_step(before), TwoProducts(w_hh, packing.rows)
     begun[0].zero_()
-    state = begun[0].to(weights[0].dtype)
-    mixed = state.dtype != vectors.dtype
-    exact = state.new_empty(2, rows, 2 * hidden if mixed else 0)  # z and n, in the type of the state
-    exact_update, exact_new = exact.chunk(2, dim=-1)
-    for t in range(steps):
-        inputs.say(t, step_gates[t])
-        torch.bmm(begun[t], weight, out=said)
-        reset_update[t].add_(said_rz).sigmoid_()
-        torch.add(said_n, b_n, out=kept[t])
-        new[t].addcmul_(reset[t], kept[t]).tanh_()
-        if mixed:
-            exact.copy_(update_new[t])
-            torch.lerp(exact_new, state, exact_update, out=state)
-        else:
-            state = torch.lerp(new[t], begun[t], update[t], out=begun[t + 1])
-        if t < len(keep):
-            state[1].mul_(keep[t])
-        if mixed:
-            begun[t + 1].copy_(state)
-        ahead, back = begun[t + 1]
-        past[t].copy_(ahead)
-        future[steps - 1 - t].copy_(back)
-    return states, gates, heard, before
+    said = [vectors.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
+    steps = reading(room, states.view(-1, hidden))
+    for number in range(len(begun)):
+        steps.step(number, product(begun[number]) if number else said)
+    return states, room
 
 
-def _walk_back(
-    grad: Tensor, gates: Tensor, heard: Tensor, before: Tensor, weight: Tensor, exact: torch.dtype, keep: list[Tensor]
-) -> None:
-    """Turn what `_read` kept into gradients, in place, from the last step on.
-
-    With h = n + z (h' - n), n = tanh(x_n + r s), r and z sigmoids of x + s: the chain rule, gate by gate. Of the gates,
-    n becomes the gradient of s; what the state said to n becomes that of x_n. The gradient of the state is held in the
-    type `exact`.
-    """
-    _, steps, rows, hidden = heard.shape
-    total = grad.new_zeros(2, rows, hidden, dtype=exact)
-    first, second = (heard.new_empty(2, rows, hidden) for _ in range(2))
-    total_ahead, total_back = total.unbind(0)
-    step_gates, said_n, begun = _steps(gates), _steps(heard), _steps(before)
-    reset_steps, update_steps, new_steps = (_steps(part) for part in gates.chunk(3, dim=-1))
-    ahead, back = grad[..., :hidden].unbind(1), grad[..., hidden:].unbind(1)
-    for t in reversed(range(steps)):
-        reset, update, new, said = reset_steps[t], update_steps[t], new_steps[t], said_n[t]
-        total_ahead.add_(ahead[t])
-        total_back.add_(back[steps - 1 - t])
-        if t < len(keep):
-            total_back.mul_(keep[t])
-        coarse = total.to(gates.dtype)
-        torch.addcmul(coarse, coarse, update, value=-1, out=first)
-        _tanh_backward(first, new, grad_input=first)
-        torch.sub(begun[t], new, out=second).mul_(coarse)
-        total.mul_(update)  # what a state passes on to that before
-        _sigmoid_backward(second, update, grad_input=update)
-        torch.mul(first, reset, out=new)
-        _sigmoid_backward(said.mul_(first), reset, grad_input=reset)
-        said.copy_(first)
-        if t:
-            _add_product(total, step_gates[t], weight)
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add left @ right to `total`; the product's type may be coarser."""
-    if total.dtype == left.dtype:
-        total.baddbmm_(left, right)
-    else:
-        total.add_(torch.bmm(left, right))
+def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
+    """Turn what `_read` kept into gradients, in place, from the last step on."""
+    if not room.packing.batch_sizes:
+        return
+    hidden = weight.shape[-1]
+    gates, product = room.by_step(room.gates), TwoProducts(weight.transpose(1, 2), room.packing.rows)
+    sent = [grad.new_zeros(0, hidden)] * 2
+    steps = walking_back(room, grad.contiguous().view(-1, hidden))
+    for number in reversed(range(len(gates))):
+        steps.step(number, sent)
+        sent = product(gates[number]) if number else []
 
 
 def _paired(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
@@ -170,24 +118,16 @@ def _paired(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
     return pairs
 
 
-def _room(vectors: Tensor, inputs: Inputs, hidden: int, to_walk_back: bool) -> list[Tensor]:
-    """Return empty [2, T, B, 3H], [2, T, B, H] and [2, T + 1, B, H]; what need not be kept shares the room of one step.
+def _empty(vectors: Tensor, inputs: Inputs, hidden: int, to_walk_back: bool) -> list[Tensor]:
+    """Return empty [2, N, 3H], [2, N, H] and [2, N, H]; what need not be kept has room for one step, [2, B, ...].
 
     All in one piece: a large one goes back to the system when it is free, where three would leave gaps.
     """
-    steps, rows = inputs.steps, inputs.rows
-    sizes = [3 * hidden, hidden, hidden]
-    wanted = [steps, steps, steps + 1]
-    kept = wanted if to_walk_back else [steps if inputs.all_at_once else 1, 1, 1]
-    shapes = [(2, n_kept, rows, size) for n_kept, size in zip(kept, sizes, strict=True)]
+    packing = inputs.packing
+    kept, not_kept = packing.n_tokens, packing.rows
+    of_gates = kept if to_walk_back or inputs.all_at_once else not_kept
+    others = kept if to_walk_back else not_kept
+    shapes = [(2, of_gates, 3 * hidden), (2, others, hidden), (2, others, hidden)]
     numbers = [prod(shape) for shape in shapes]
     pieces = torch.split(vectors.new_empty(sum(numbers)), numbers)
-    return [
-        piece.view(shape).expand(2, n_steps, -1, -1)
-        for piece, shape, n_steps in zip(pieces, shapes, wanted, strict=True)
-    ]  # fmt: skip
-
-
-def _steps(tensor: Tensor) -> tuple[Tensor, ...]:
-    """Return the steps [2, B, ...] of [2, T, B, ...], all at once: one by one they would take as long as the sums."""
-    return tensor.unbind(1)
+    return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]

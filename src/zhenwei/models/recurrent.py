@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
 from zhenwei.models.gru_inputs import EachToken, Inputs, SharedTokens
+from zhenwei.models.packing import Packing
 from zhenwei.models.token_rows import TokenRows
 
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer of PyTorch
@@ -69,16 +70,16 @@ class MaskedBiGRU(nn.Module):
         """Read both ways at once on a CPU -> [B, T, 2H]."""
         exact = next(self.parameters()).dtype
         low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else exact
-        keep = _waits(mask, exact)
+        packing = Packing.of(mask)
         outputs: Tensor | TokenRows = inputs
         with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
             for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
-                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, low)
+                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, packing, low)
                 weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
                 if self._trains(vectors):
-                    outputs = BiGRUFunction.apply(vectors, source, keep, *weights)  # type: ignore[no-untyped-call]
+                    outputs = BiGRUFunction.apply(vectors, source, *weights)  # type: ignore[no-untyped-call]
                 else:
-                    outputs = read_both_ways(vectors, source, keep, weights)
+                    outputs = read_both_ways(vectors, source, weights)
         assert isinstance(outputs, Tensor)  # there is one layer at least
         return outputs
 
@@ -123,18 +124,11 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     return torch.where(mask, mirrored, positions)
 
 
-def _waits(mask: Tensor, dtype: torch.dtype) -> list[Tensor]:
-    """Return, for the steps from a batch's end at which some rows are padding, 0 for these and 1 for others [B, 1]."""
-    n_steps = mask.shape[1] - int(mask.sum(dim=1).min())
-    return list(mask.flip(1)[:, :n_steps].to(dtype).t().unsqueeze(-1).unbind(0))
-
-
-def _gru_inputs(inputs: Tensor | TokenRows, dtype: torch.dtype) -> tuple[Tensor, Inputs]:
+def _gru_inputs(inputs: Tensor | TokenRows, packing: Packing, dtype: torch.dtype) -> tuple[Tensor, Inputs]:
     """Give what `BiGRUFunction` reads: vectors in a type, and how it reads them."""
     if isinstance(inputs, TokenRows):
-        return SharedTokens.vectors(inputs).to(dtype), SharedTokens(inputs, dtype)
-    rows, steps, _ = inputs.shape
-    return inputs.to(dtype).transpose(0, 1).flatten(0, 1), EachToken(steps, rows)
+        return SharedTokens.vectors(inputs).to(dtype), SharedTokens(inputs, packing, dtype)
+    return inputs.to(dtype).flatten(0, 1), EachToken(packing)
 
 
 def _stacked_weights(ahead: nn.Module, back: nn.Module) -> list[Tensor]:

@@ -1,6 +1,5 @@
 """The folder of all stores of frozen states, kept within a bound: what was not used for longest goes first."""
 
-import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -13,16 +12,6 @@ from numpy.typing import NDArray
 from zhenwei.training.frozen_store import ABOUT, STATES, FrozenStore, Layout, kept_layout
 
 SPARE = 2**30  # bytes of a disk that are left to others
-
-
-def cache_folder() -> Path:
-    """Return where stores are kept unless the settings say otherwise: below ZHENWEI_CACHE, else the user's cache.
-
-    Raises:
-        RuntimeError: If that would be the user's home, and there is none.
-    """
-    caches = os.environ.get("ZHENWEI_CACHE") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/zhenwei"
-    return Path(caches).expanduser() / "frozen"
 
 
 class StoreFolder:

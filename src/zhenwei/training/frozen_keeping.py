@@ -17,11 +17,12 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 
+from zhenwei.caches import cache_folder
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.encoders import PretrainedEncoder
 from zhenwei.tokens import EncodedArticles, collate
 from zhenwei.training.device import processes_here
-from zhenwei.training.frozen_folder import StoreFolder, cache_folder
+from zhenwei.training.frozen_folder import StoreFolder
 from zhenwei.training.frozen_states import FrozenStates, unchanged_share
 from zhenwei.training.frozen_store import FrozenStore
 from zhenwei.training.loop import Course
@@ -64,7 +65,7 @@ def keep_frozen_states(
         logger.info("the outputs of the encoder's frozen layers are not kept: %s", problem)
         return {}
     try:
-        path = Path(training.frozen_cache_dir).expanduser() if training.frozen_cache_dir else cache_folder()
+        path = Path(training.frozen_cache_dir).expanduser() if training.frozen_cache_dir else cache_folder("frozen")
     except RuntimeError as error:  # a user without a home, as in some containers
         logger.warning("frozen layers: nothing is kept: %s set training.frozen_cache_dir or ZHENWEI_CACHE", error)
         return {}

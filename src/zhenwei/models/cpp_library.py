@@ -1,0 +1,75 @@
+"""C++ of ours, compiled by the compiler of the machine it runs on, for its processor; where there is none, without."""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from zhenwei.caches import cache_folder
+
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
+COMPILERS = ("c++", "g++", "clang++")
+LONGEST = 60  # seconds that a compiler may take: it needs one
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def load_library(source: Path) -> ctypes.CDLL | None:
+    """Compile a file of C++, or take what was compiled before, and load it; None where that cannot be done.
+
+    What is compiled is kept in the folder of caches, by the source, the compiler and the processor. `CXX` names another
+    compiler, and ``ZHENWEI_KERNELS=0`` does without any. PyTorch has to be loaded, whose threads are used (OpenMP).
+    """
+    if sys.platform != "linux" or os.environ.get("ZHENWEI_KERNELS") == "0":
+        return None
+    compiler = _compiler()
+    if compiler is None:
+        logger.info("%s: there is no C++ compiler here; PyTorch's operations do it, more slowly", source.stem)
+        return None
+    try:
+        return ctypes.CDLL(str(_compiled(source, compiler)))
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        why = getattr(error, "stderr", None) or str(error)
+        logger.warning("%s cannot be compiled; PyTorch's operations do it, more slowly: %s", source.name, why.strip())
+        return None
+
+
+def _compiler() -> str | None:
+    names = (os.environ["CXX"],) if os.environ.get("CXX") else COMPILERS
+    return next((found for found in map(shutil.which, names) if found), None)
+
+
+def _compiled(source: Path, compiler: str) -> Path:
+    """Return the library's file, which is made where there is none."""
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=LONGEST, check=True)
+    marks = (source.read_text(encoding="utf-8"), compiler, version.stdout, *FLAGS, _processor())
+    key = hashlib.sha256("\0".join(marks).encode()).hexdigest()
+    library = cache_folder("kernels") / f"{source.stem}-{key[:24]}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=library.parent) as folder:  # of others that compile it at once, each makes its own
+            made = Path(folder) / library.name
+            command = [compiler, *FLAGS, str(source), "-o", str(made)]
+            subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=True)
+            made.replace(library)
+    return library
+
+
+def _processor() -> str:
+    """Return what tells processors apart: a home may be shared by computers whose instructions differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    told = sorted({line for line in lines if line.lower().startswith(("model name", "flags", "features", "cpu part"))})
+    return "\n".join([platform.machine(), torch.backends.cpu.get_cpu_capability(), *told])
