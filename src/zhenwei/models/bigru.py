@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zhenwei.config import BiGRUConfig
+from zhenwei.models.attention_pooling import has_kernel, normed_attention
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.encoders import EncodedNetwork
 from zhenwei.models.interface import Output, Rows
@@ -63,7 +64,9 @@ class BiGRU(EncodedNetwork):
             del embedded  # these are the largest tensors of all: what has been read makes room
         else:
             states = self.gru(shared, batch.mask)
-        if self.training and _is_large(states):
+        if self.pooling == ("attention",) and self.attention is not None and has_kernel(states, self.norm):
+            features, attention = normed_attention(states, batch.mask, self.norm, self.dropout, self.attention)
+        elif self.training and _is_large(states):
             features, attention = pool_in_chunks(self._pool, states, batch.mask, self._pooling_weights())
         else:
             features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]

@@ -52,7 +52,8 @@ def _compiler() -> str | None:
 def _compiled(source: Path, compiler: str) -> Path:
     """Return the library's file, which is made where there is none."""
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=LONGEST, check=True)
-    marks = (source.read_text(encoding="utf-8"), compiler, version.stdout, *FLAGS, _processor())
+    sources = [file.read_text(encoding="utf-8") for file in (*sorted(source.parent.glob("*.h")), source)]
+    marks = (*sources, compiler, version.stdout, *FLAGS, _processor())
     key = hashlib.sha256("\0".join(marks).encode()).hexdigest()
     library = cache_folder("kernels") / f"{source.stem}-{key[:24]}.so"
     if not library.exists():

@@ -61,7 +61,7 @@ class BiGRUFunction(torch.autograd.Function):
         bias_hh = gates.sum(dim=1)  # [2, 3H]
         bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=1)], dim=1)
         begun = sum(inputs.packing.batch_sizes[:1])  # the first step began with nothing
-        grad_hh = torch.bmm(gates[:, begun:].transpose(1, 2), before[:, begun:])
+        grad_hh = [told.t() @ held for told, held in zip(gates[:, begun:], before[:, begun:], strict=True)]
         gates[..., 2 * hidden :] = heard  # now what enters r, z and n
         grad_ih, grad_vectors = inputs.gradients(vectors, w_ih, gates, bias_ih, of_vectors=ctx.needs_input_grad[0])
         grads = [each[way] for way in (0, 1) for each in (grad_ih, grad_hh, bias_ih, bias_hh)]

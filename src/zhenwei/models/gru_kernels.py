@@ -1,4 +1,4 @@
-"""The steps of `gru_steps`, each in one pass over memory, by `gru_kernels.cpp`; PyTorch's operations where it cannot be.
+"""The steps of `gru_steps`, each in one pass over memory, by `cpp/gru.cpp`; PyTorch's operations where it cannot be.
 
 A step of the published BiGRU is a dozen operations on half a megabyte each, beside its two matrix products; of a small
 one, a dozen calls that take longer than the sums.
@@ -15,7 +15,7 @@ from torch import Tensor
 from zhenwei.models.cpp_library import load_library
 from zhenwei.models.gru_steps import Reading, Room, WalkingBack
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCE = Path(__file__).parent / "cpp" / "gru.cpp"
 KINDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 

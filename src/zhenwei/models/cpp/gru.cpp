@@ -1,13 +1,13 @@
 // The gates of a bidirectional GRU at one step, forward and backward: all that stands between two matrix products, in
-// one pass over memory. `gru_kernels.py` compiles this and says what each field holds; `gru_steps.py` does the same with
-// PyTorch's operations. Values are float, or bfloat16 as its 16 bits; sums are always taken in float.
+// one pass over memory. `gru_kernels.py` calls it; `gru_steps.py` says what is computed, and does the same with
+// PyTorch's operations.
 
 #include <cstdint>
 #include <cstring>
 
-namespace {
+#include "values.h"
 
-using bf16 = std::uint16_t;
+namespace {
 
 struct Room {
     std::int64_t hidden, n_tokens, n_rows, threads, keeps;
@@ -25,26 +25,6 @@ struct Room {
     const void *grad;                // [B * T, 2, H]
     float *passed;                   // [2, B, H], what the step after this one sends back past the weight
 };
-
-inline float widen(float value) { return value; }
-
-inline float widen(bf16 value) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(value) << 16;
-    float wide;
-    std::memcpy(&wide, &bits, sizeof wide);
-    return wide;
-}
-
-template <class T> T narrow(float value);
-
-template <> inline float narrow<float>(float value) { return value; }
-
-template <> inline bf16 narrow<bf16>(float value) {  // to the nearest, ties to even; no number stays no number
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return static_cast<bf16>(value == value ? rounded : 0x7fc0);
-}
 
 // A quotient of polynomials that is tanh to a few units in the last place (the coefficients are those of Eigen).
 inline float tanh_of(float value) {
