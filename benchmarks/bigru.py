@@ -235,9 +235,8 @@ def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
             pass
 
     def score() -> None:
-        score_articles(
-            network, data.train, pad_id=course.pad_id, batch_size=scoring_batch(device), accelerator=accelerator
-        )  # fmt: skip
+        size = scoring_batch(network, device)
+        score_articles(network, data.train, pad_id=course.pad_id, batch_size=size, accelerator=accelerator)
 
     def save() -> dict[str, float]:
         save_bundle(trained_bundle(config, data, network, {"epoch": 1, "val": {}}), folder / "bundle")

@@ -111,7 +111,13 @@ def linear(articles: list[Article]) -> dict[str, dict[str, float]]:
 
     def score() -> None:
         encoded = fitted["reader"].encode(articles)
-        score_alone(fitted["network"], encoded, pad_id=fitted["pad_id"], batch_size=scoring_batch("cpu"), device="cpu")
+        score_alone(
+            fitted["network"],
+            encoded,
+            pad_id=fitted["pad_id"],
+            batch_size=scoring_batch(fitted["network"], "cpu"),
+            device="cpu",
+        )
 
     tasks = {
         "fit": (lambda: theirs.fit(texts, labels), fit),

@@ -1,5 +1,7 @@
 """The published formulas, each written as slowly and plainly as can be: numpy, float64, one article at a time."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from zhenwei.models.cpp_library import COMPILERS
 from zhenwei.tokens import Batch
 
 Floats = NDArray[np.float64]
@@ -153,6 +156,15 @@ def make_batch() -> Callable[..., Batch]:
         )
 
     return batch
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """What needs a C++ compiler is skipped without one, except where one is asked for."""
+    if not any(map(shutil.which, COMPILERS)):
+        if os.environ.get("ZHENWEI_REQUIRE_SERVICES"):
+            pytest.fail("no C++ compiler is installed, and ZHENWEI_REQUIRE_SERVICES asks for it")
+        pytest.skip("no C++ compiler is installed")
 
 
 @pytest.fixture(autouse=True)

@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.models.test_gru_inputs import MASK, tokens
 
 from zhenwei.config import BiGRUConfig, ModelConfig
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.models import Vocabulary, build_network, register_network
+from zhenwei.models import Vocabulary, bigru, build_network, register_network
 from zhenwei.models.bigru import BiGRU
 from zhenwei.models.endef import ENDEF
 from zhenwei.models.ngram_embedding import _FACTORS as FACTORS
 from zhenwei.models.ngram_embedding import _PRIME as PRIME
 from zhenwei.models.ngram_embedding import NgramEmbedding
+from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.tokens import Batch, EncodedArticles
 from zhenwei.tokens.ragged import RaggedInts
 
@@ -256,3 +258,36 @@ class TestRegistry:
 
         register_network("test-only", factory)
         assert isinstance(build_network(ModelConfig(name="test-only"), VOCABULARY), BiGRU)
+
+
+class TestScoringInParts:
+    @pytest.mark.parametrize(
+        "settings", [{}, {"pooling": ["max", "mean"]}, {"use_residual": True, "ngram_sizes": [2]}, {"num_layers": 2}]
+    )
+    def test_many_articles_are_judged_as_each_is_alone(
+        self, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        chance = np.random.default_rng(0)
+        rows = [chance.integers(1, 20, size).tolist() for size in chance.integers(1, 11, 40)]
+        network, batch = build(**settings).eval(), batch_of(*rows)
+        with torch.inference_mode():
+            whole = network(batch)
+            monkeypatch.setattr(bigru, "PART", 16)
+            parts = network(batch)
+            alone = torch.cat([network(batch_of(row)).logits for row in rows])
+        torch.testing.assert_close(parts.logits, alone, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(parts.features, whole.features, atol=1e-5, rtol=1e-5)
+        if whole.attention is None:
+            assert parts.attention is None
+        else:
+            torch.testing.assert_close(parts.attention, whole.attention, atol=1e-6, rtol=1e-5)
+
+    def test_places_are_shared_too(self) -> None:
+        parts = tokens(placed=True, scaled=True, shifted=True)
+        gru = MaskedBiGRU(16, 8, 1, dropout=0.0)
+        with torch.inference_mode():
+            expected, heard = gru(parts, MASK), gru.hear(parts)
+            for part in (torch.tensor([0, 3, 7]), torch.tensor([2, 4, 5, 1])):
+                width = int(MASK[part].sum(dim=1).max())
+                found = gru(parts.of(part, width), MASK[part, :width], heard)
+                torch.testing.assert_close(found, expected[part, :width], atol=1e-6, rtol=1e-5)

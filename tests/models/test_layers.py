@@ -177,7 +177,7 @@ class TestMaskedBiGRU:
             )
 
     def test_mixed_precision_holds_what_a_long_text_adds_up(self) -> None:
-        """A gate that lets a thousandth through at each token: in bf16 the gate would be shut, and each step rounded away."""
+        """A gate that lets a thousandth through at each token: in bf16 it would be shut."""
         gru = MaskedBiGRU(1, 2, 1, dropout=0.0)
         for weight in gru.parameters():
             weight.data.zero_()

@@ -98,7 +98,7 @@ def judge_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "auto
     place = to_device(bundle, device)
     file = Path(path)
     encoded = bundle.reader().encode_file(file)
-    logits = bundle.calibrated(judge_articles(bundle, encoded, place, scoring_batch(place)))
+    logits = bundle.calibrated(judge_articles(bundle, encoded, place, scoring_batch(bundle.network, place)))
     lost = int((~np.isfinite(logits)).sum())
     if lost:
         raise CheckpointError(

@@ -30,6 +30,6 @@ def evaluate_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "a
     """
     place = to_device(bundle, device)
     encoded = bundle.reader().encode_file(Path(path))
-    logits = judge_articles(bundle, encoded, place, scoring_batch(place))
+    logits = judge_articles(bundle, encoded, place, scoring_batch(bundle.network, place))
     scores = metrics_of_logits(encoded.labels.astype(np.int64), bundle.calibrated(logits), bundle.threshold)
     return {**scores, "threshold": bundle.threshold}

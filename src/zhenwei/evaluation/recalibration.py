@@ -188,4 +188,4 @@ def _judged(bundle: Bundle, file: Path, described: str, device: str) -> Judgemen
 
 def _logits(bundle: Bundle, encoded: EncodedArticles, device: str) -> Floats:
     place = to_device(bundle, device)
-    return judge_articles(bundle, encoded, place, scoring_batch(place))
+    return judge_articles(bundle, encoded, place, scoring_batch(bundle.network, place))

@@ -110,7 +110,9 @@ def _in_int8(bundle: Bundle, network: DetectorNetwork, graph: Path, target: Path
         labels = encoded.labels.astype(np.int64)
         found = []
         for one in (network, quantised):
-            logits = judge_articles(replace(bundle, network=one), encoded, torch.device("cpu"), scoring_batch("cpu"))
+            logits = judge_articles(
+                replace(bundle, network=one), encoded, torch.device("cpu"), scoring_batch(one, "cpu")
+            )
             found.append(metrics_of_logits(labels, bundle.calibrated(logits), bundle.threshold)["macro_f1"])
         scores = {"n": len(encoded), "macro_f1": found[0], "macro_f1_int8": found[1]}
     return replace(done, precision="int8", size=target.stat().st_size, int8_parity=parity, val=scores)

@@ -76,10 +76,8 @@ class _NormedAttention(torch.autograd.Function):
         states, mask = states.contiguous(), mask.contiguous()
         rows, width, size = states.shape
         found = {
-            name: torch.empty(shape)
-            for name, shape in (
-                ("mean", (rows, width)), ("inverse", (rows, width)), ("weights", (rows, width)), ("pooled", (rows, size)),
-            )
+            name: torch.empty(rows, n)
+            for name, n in (("mean", width), ("inverse", width), ("weights", width), ("pooled", size))
         }  # fmt: skip
         _call("pool", states, mask, weights, rest, found)
         ctx.save_for_backward(states, mask, *weights, *found.values())
@@ -110,8 +108,9 @@ class _Fields(ctypes.Structure):
 
     SIZES = ("rows", "width", "size", "threads")
     TENSORS = (
-        "mask", "states", "norm_weight", "norm_bias", "score_weight", "score_bias", "mean", "inverse", "weights", "pooled",
-        "grad", "of_norm_weight", "of_norm_bias", "of_score_weight", "of_score_bias",
+        "mask", "states", "norm_weight", "norm_bias", "score_weight", "score_bias",
+        "mean", "inverse", "weights", "pooled", "grad",
+        "of_norm_weight", "of_norm_bias", "of_score_weight", "of_score_bias",
     )  # fmt: skip
     _fields_ = (
         [(name, ctypes.c_int64) for name in SIZES]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from zhenwei.config import BiGRUConfig
 from zhenwei.models.attention_pooling import has_kernel, normed_attention
@@ -19,6 +20,8 @@ from zhenwei.models.row_chunks import LARGE, pool_in_chunks
 from zhenwei.models.token_rows import TokenRows
 from zhenwei.tokens import Batch, EncodedArticles
 
+PART = 128  # articles that are read at once when many are scored on a CPU: the states of all would take much memory
+
 
 class BiGRU(EncodedNetwork):
     """Embeddings -> bidirectional GRU -> LayerNorm -> Dropout -> masked attention -> MLP.
@@ -31,6 +34,7 @@ class BiGRU(EncodedNetwork):
     """
 
     repeatable = True
+    scored_at_once = 4 * PART
 
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
@@ -52,26 +56,8 @@ class BiGRU(EncodedNetwork):
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch; `progress` makes no difference to this network. While training, the wide path is silent."""
-        shared = self._shared_embeddings(batch.tokens)
-        past = None
-        if shared is None:
-            embedded = self.embedding(batch.tokens, batch.mask)  # [B, T, E]
-            if self.ngrams is not None:
-                embedded = embedded + self.ngrams(batch.tokens)
-            if self.residual is not None:
-                past = self.residual(masked_mean(embedded, batch.mask))  # [B, D]
-            states = self.gru(embedded, batch.mask)  # [B, T, 2H]
-            del embedded  # these are the largest tensors of all: what has been read makes room
-        else:
-            states = self.gru(shared, batch.mask)
-        if self.pooling == ("attention",) and self.attention is not None and has_kernel(states, self.norm):
-            features, attention = normed_attention(states, batch.mask, self.norm, self.dropout, self.attention)
-        elif self.training and _is_large(states):
-            features, attention = pool_in_chunks(self._pool, states, batch.mask, self._pooling_weights())
-        else:
-            features, attention = self._pool(states, batch.mask)  # [B, D], [B, T]
-        if past is not None:
-            features = features + past
+        read = self._read_in_parts if self._has_parts(batch.tokens) else self._read
+        features, attention = read(batch.tokens, batch.mask)  # [B, D], [B, T]
         logits = self.mlp(features)
         if self.wide is not None and not self.training:
             logits = (1 - self.wide_share) * logits + self.wide_share * self.wide.logits(batch)
@@ -93,6 +79,43 @@ class BiGRU(EncodedNetwork):
             self.wide.fit(articles, seed)
             self.wide.requires_grad_(False)
 
+    def _read(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Make one vector of each article of tokens [B, T]: [B, D]; with the attention [B, T], or None."""
+        shared = self._shared_embeddings(tokens)
+        if shared is not None:
+            return self._pool(self.gru(shared, mask), mask)
+        embedded = self.embedding(tokens, mask)  # [B, T, E]
+        if self.ngrams is not None:
+            embedded = embedded + self.ngrams(tokens)
+        past = None if self.residual is None else self.residual(masked_mean(embedded, mask))  # [B, D]
+        states = self.gru(embedded, mask)  # [B, T, 2H]
+        del embedded  # these are the largest tensors of all: what has been read makes room
+        features, attention = self._pool(states, mask)
+        return features if past is None else features + past, attention
+
+    def _has_parts(self, tokens: Tensor) -> bool:
+        """Whether articles are to be read some at a time."""
+        return not self.training and tokens.device.type == "cpu" and not is_traced() and len(tokens) > PART
+
+    def _read_in_parts(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Do as `_read` does, articles of like length together, while what their tokens share is computed once."""
+        shared = self._shared_embeddings(tokens)
+        heard = None if shared is None else self.gru.hear(shared)
+        lengths = mask.sum(dim=1)
+        order = lengths.argsort(descending=True)
+        found = []
+        for part in torch.split(order, PART):
+            width = max(1, int(lengths[part[0]]))
+            real = mask[part, :width]
+            if shared is None:
+                found.append(self._read(tokens[part, :width], real))
+            else:
+                found.append(self._pool(self.gru(shared.of(part, width), real, heard), real))
+        back = order.argsort()
+        features = torch.cat([features for features, _ in found])[back]
+        weights = [pad(weights, (0, mask.shape[1] - weights.shape[1])) for _, weights in found if weights is not None]
+        return features, torch.cat(weights)[back] if weights else None
+
     def _shared_embeddings(self, tokens: Tensor) -> TokenRows | None:
         """Return what the embeddings of [B, T] have in common, where the GRU alone reads them, and rather that."""
         if self.ngrams is not None or self.residual is not None or not self.gru.shares_tokens(tokens):
@@ -101,6 +124,14 @@ class BiGRU(EncodedNetwork):
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
         """Make one vector of an article's states [B, T, 2H]: [B, D]; with the attention [B, T], or None."""
+        if self.pooling == ("attention",) and self.attention is not None and has_kernel(states, self.norm):
+            return normed_attention(states, mask, self.norm, self.dropout, self.attention)
+        if self.training and _is_large(states):
+            return pool_in_chunks(self._pool_by_operations, states, mask, self._pooling_weights())
+        return self._pool_by_operations(states, mask)
+
+    def _pool_by_operations(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Pool, one operation after the other."""
         states = self.dropout(self.norm(states))
         pooled, attention = [], None
         for kind in self.pooling:
@@ -113,7 +144,7 @@ class BiGRU(EncodedNetwork):
         return torch.cat(pooled, dim=1), attention
 
     def _pooling_weights(self) -> list[Tensor]:
-        """Return what `_pool` trains."""
+        """Return what pooling trains."""
         return [*self.norm.parameters(), *(() if self.attention is None else self.attention.parameters())]
 
 

@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,8 +38,8 @@ def load_library(source: Path) -> ctypes.CDLL | None:
         logger.info("%s: there is no C++ compiler here; PyTorch's operations do it, more slowly", source.stem)
         return None
     try:
-        return ctypes.CDLL(str(_compiled(source, compiler)))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return _loaded(source, compiler)
+    except (OSError, subprocess.SubprocessError) as error:
         why = getattr(error, "stderr", None) or str(error)
         logger.warning("%s cannot be compiled; PyTorch's operations do it, more slowly: %s", source.name, why.strip())
         return None
@@ -49,21 +50,34 @@ def _compiler() -> str | None:
     return next((found for found in map(shutil.which, names) if found), None)
 
 
-def _compiled(source: Path, compiler: str) -> Path:
-    """Return the library's file, which is made where there is none."""
+def _loaded(source: Path, compiler: str) -> ctypes.CDLL:
+    """Load what is kept, or else compile it and keep it, if there is a place for it."""
+    kept = _place(source, compiler)
+    if kept is not None and kept.exists():
+        with suppress(OSError):  # a damaged file is made anew
+            return ctypes.CDLL(str(kept))
+    with TemporaryDirectory(dir=None if kept is None else kept.parent) as folder:  # each process makes its own
+        made = Path(folder) / f"{source.stem}.so"
+        command = [compiler, *FLAGS, str(source), "-o", str(made)]
+        subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=True)
+        library = ctypes.CDLL(str(made))
+        if kept is not None:
+            made.replace(kept)
+        return library
+
+
+def _place(source: Path, compiler: str) -> Path | None:
+    """Return where the library is kept; None where nothing can be."""
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=LONGEST, check=True)
     sources = [file.read_text(encoding="utf-8") for file in (*sorted(source.parent.glob("*.h")), source)]
     marks = (*sources, compiler, version.stdout, *FLAGS, _processor())
     key = hashlib.sha256("\0".join(marks).encode()).hexdigest()
-    library = cache_folder("kernels") / f"{source.stem}-{key[:24]}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=library.parent) as folder:  # of others that compile it at once, each makes its own
-            made = Path(folder) / library.name
-            command = [compiler, *FLAGS, str(source), "-o", str(made)]
-            subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=True)
-            made.replace(library)
-    return library
+    try:
+        folder = cache_folder("kernels")
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # a disk that cannot be written, or a user without a home
+        return None
+    return folder / f"{source.stem}-{key[:24]}.so" if os.access(folder, os.W_OK) else None
 
 
 def _processor() -> str:

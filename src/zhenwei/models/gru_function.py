@@ -90,7 +90,7 @@ def _read(
         return states, room
     begun, product = room.by_step(before), TwoProducts(w_hh, packing.rows)
     begun[0].zero_()
-    said = [vectors.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
+    said: Sequence[Tensor] = [vectors.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
     steps = reading(room, states.view(-1, hidden))
     for number in range(len(begun)):
         steps.step(number, product(begun[number]) if number else said)
@@ -103,7 +103,7 @@ def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
         return
     hidden = weight.shape[-1]
     gates, product = room.by_step(room.gates), TwoProducts(weight.transpose(1, 2), room.packing.rows)
-    sent = [grad.new_zeros(0, hidden)] * 2
+    sent: Sequence[Tensor] = [grad.new_zeros(0, hidden)] * 2
     steps = walking_back(room, grad.contiguous().view(-1, hidden))
     for number in reversed(range(len(gates))):
         steps.step(number, sent)

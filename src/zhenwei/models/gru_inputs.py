@@ -111,16 +111,19 @@ class SharedTokens:
         self.scale = None if tokens.scale is None else packing.both_ways(tokens.scale.to(dtype))
 
     @staticmethod
-    def vectors(tokens: TokenRows) -> Tensor:
-        """Lay all that tokens share above each other: [U + T + 1, E], without what there is not."""
+    def vectors(tokens: TokenRows, dtype: torch.dtype) -> Tensor:
+        """Lay all that tokens share above each other, in a type: [U + T + 1, E], without what there is not."""
         shift = None if tokens.shift is None else tokens.shift.unsqueeze(0)
-        return torch.cat([part for part in (tokens.rows, tokens.places, shift) if part is not None])
+        return torch.cat([part.to(dtype) for part in (tokens.rows, tokens.places, shift) if part is not None])
 
     def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> Spoken | None:
         """Take the product."""
-        said = vectors @ weight.flatten(0, 1).t()  # [U + T + 1, 6H]
+        return self._spoken(vectors @ weight.flatten(0, 1).t(), bias)
+
+    def _spoken(self, said: Tensor, bias: Tensor) -> Spoken:
+        """Say what came out of the product, [U + T + 1, 6H]."""
+        size = bias.shape[1]
         of_tokens, of_places, of_shift = torch.split(said, [self.n_shared, self.n_places, int(self.shifts)])
-        size = weight.shape[1]
         return Spoken(
             of_tokens.view(-1, size),
             self.index,
@@ -150,6 +153,17 @@ class SharedTokens:
         weights = None if self.scale is None else self.scale.flatten()[order]
         sums = embedding_bag(order, entered.flatten(0, 1), first, mode="sum", per_sample_weights=weights)
         return sums.view(size, -1)
+
+
+class HeardTokens(SharedTokens):
+    """Shared tokens of which the product has been taken before: vectors are what came out of it, [U + T + 1, 6H].
+
+    For scoring alone, where parts of a batch share it.
+    """
+
+    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> Spoken | None:
+        """Say what is known."""
+        return self._spoken(vectors, bias)
 
 
 def _of_direction(index: Tensor) -> Tensor:

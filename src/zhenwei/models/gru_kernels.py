@@ -7,7 +7,7 @@ one, a dozen calls that take longer than the sums.
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor

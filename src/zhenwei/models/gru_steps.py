@@ -47,7 +47,7 @@ class Room:
         """Return the steps [2, n, ...] of one of these, all at once: one by one they would take as long as the sums."""
         sizes = self.packing.batch_sizes
         if tensor.shape[1] == self.packing.n_tokens:
-            return tensor.split(sizes, dim=1)
+            return torch.split(tensor, sizes, dim=1)
         return [tensor[:, :size] for size in sizes]
 
     def slots(self, size: int, dtype: torch.dtype) -> Tensor:
@@ -69,7 +69,7 @@ class Reading:
         hidden = room.heard.shape[-1]
         self._gates, self._heard, self._before = (room.by_step(each) for each in (room.gates, room.heard, room.before))
         self._state = room.slots(hidden, room.exact).zero_()
-        self._places = (2 * room.packing.places + torch.arange(2).unsqueeze(1)).split(room.packing.batch_sizes, dim=1)
+        self._places = _state_places(room.packing)
         self._spoken = None if room.spoken is None else _SpokenByStep(room.spoken, room.packing)
 
     def step(self, number: int, said: Sequence[Tensor]) -> None:
@@ -78,7 +78,9 @@ class Reading:
         hidden = kept.shape[-1]
         if self._spoken is not None:
             self._spoken.say(number, gates)
-        exact = gates.to(self.room.exact)  # a gate that lets next to nothing through must not be rounded to one that is shut
+        exact = gates.to(
+            self.room.exact
+        )  # a gate that lets next to nothing through must not be rounded to one that is shut
         reset, update, new = exact.chunk(3, dim=-1)
         told = torch.stack(list(said))
         exact[..., : 2 * hidden].add_(told[..., : 2 * hidden]).sigmoid_()
@@ -104,14 +106,13 @@ class WalkingBack:
             room: What `Reading` kept.
             grad: [B * T * 2, H], the gradient of the states.
         """
-        sizes = room.packing.batch_sizes
         self._gates, self._heard, self._before = (room.by_step(each) for each in (room.gates, room.heard, room.before))
         self._total = room.slots(room.heard.shape[-1], room.exact).zero_()
-        self._places = (2 * room.packing.places + torch.arange(2).unsqueeze(1)).split(sizes, dim=1)
+        self._places = _state_places(room.packing)
         self._grad = grad
 
     def step(self, number: int, sent: Sequence[Tensor]) -> None:
-        """Take a step back, where the products of the step after it, of its gradients and the weight, are [n, H] twice."""
+        """Take a step back, given the products of the next step's gradients and the weights, [n, H] twice."""
         gates, said, begun = (each[number] for each in (self._gates, self._heard, self._before))
         total = self._total[:, : said.shape[1]]
         for before, more in zip(total, sent, strict=True):
@@ -129,14 +130,19 @@ class WalkingBack:
         said.copy_(first)
 
 
+def _state_places(packing: Packing) -> Sequence[Tensor]:
+    """Return where each step's states [2, n] stand among B * T * 2."""
+    return torch.split(2 * packing.places + torch.arange(2).unsqueeze(1), packing.batch_sizes, dim=1)
+
+
 class _SpokenByStep:
     def __init__(self, spoken: Spoken, packing: Packing) -> None:
         self._tokens, self._spots = spoken.tokens, spoken.spots
         self._constant = spoken.constant.unsqueeze(1)
         sizes = packing.batch_sizes
-        self._index = spoken.index.split(sizes, dim=1)
-        self._places = None if spoken.places is None else spoken.places.split(sizes, dim=1)
-        self._scale = None if spoken.scale is None else spoken.scale.unsqueeze(-1).split(sizes, dim=1)
+        self._index = torch.split(spoken.index, sizes, dim=1)
+        self._places = None if spoken.places is None else torch.split(spoken.places, sizes, dim=1)
+        self._scale = None if spoken.scale is None else torch.split(spoken.scale.unsqueeze(-1), sizes, dim=1)
 
     def say(self, number: int, gates: Tensor) -> None:
         """Put together what a step's tokens say: [2, n, 3H]."""

@@ -60,6 +60,9 @@ class DetectorNetwork(nn.Module, ABC):
     their values, without `rows` and `lengths`, and with a gradient for each weight that trains. On an NVIDIA card its
     steps are then recorded and repeated."""
 
+    scored_at_once: int = 64
+    """How many articles are best scored at once on a CPU: few, where more of them only mean more padding."""
+
     @abstractmethod
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
-from zhenwei.models.gru_inputs import EachToken, Inputs, SharedTokens
+from zhenwei.models.gru_inputs import EachToken, HeardTokens, Inputs, SharedTokens
 from zhenwei.models.packing import Packing
 from zhenwei.models.token_rows import TokenRows
 
@@ -36,18 +36,19 @@ class MaskedBiGRU(nn.Module):
         self.backward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.dropout = Dropout(dropout)
 
-    def forward(self, inputs: Tensor | TokenRows, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None = None) -> Tensor:
         """Read each row both ways.
 
         Args:
             inputs: [B, T, D], or where `shares_tokens` has said so, what these have in common.
             mask: [B, T] bool, True at real tokens, which stand at the start of each row.
+            heard: What `hear` has given for the rows that the inputs have in common, if it was asked.
 
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
         if isinstance(inputs, TokenRows) or (inputs.device.type == "cpu" and self._reads_together(inputs)):
-            return self._read_together(inputs, mask)
+            return self._read_together(inputs, mask, heard)
         if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
             return self._read_by_kernels(inputs, mask)
         mirror = mirrored_positions(mask)
@@ -62,19 +63,30 @@ class MaskedBiGRU(nn.Module):
             return False
         return len(tokens) >= SEVERAL_ROWS or self._reads_together(tokens)
 
+    def hear(self, tokens: TokenRows) -> Tensor:
+        """Return what tokens say to the gates of the first layer [U + T + 1, 6H]: parts of a batch share it."""
+        ways = (self.forward_layers[0], self.backward_layers[0])
+        weight = torch.cat([way.get_parameter("weight_ih_l0") for way in ways])
+        low = self._coarse_type()
+        with torch.autocast("cpu", enabled=False):
+            return SharedTokens.vectors(tokens, low) @ weight.to(low).t()
+
+    def _coarse_type(self) -> torch.dtype:
+        """Return the type of products on a CPU."""
+        return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else next(self.parameters()).dtype
+
     def _reads_together(self, inputs: Tensor) -> bool:
         """Whether both directions are read together on a CPU."""
         return not is_traced() and len(inputs) > 0 and (self._trains(inputs) or torch.is_autocast_enabled("cpu"))
 
-    def _read_together(self, inputs: Tensor | TokenRows, mask: Tensor) -> Tensor:
+    def _read_together(self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None) -> Tensor:
         """Read both ways at once on a CPU -> [B, T, 2H]."""
-        exact = next(self.parameters()).dtype
-        low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else exact
+        low = self._coarse_type()
         packing = Packing.of(mask)
         outputs: Tensor | TokenRows = inputs
         with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
             for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
-                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, packing, low)
+                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, packing, low, heard)
                 weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
                 if self._trains(vectors):
                     outputs = BiGRUFunction.apply(vectors, source, *weights)  # type: ignore[no-untyped-call]
@@ -124,10 +136,14 @@ def mirrored_positions(mask: Tensor) -> Tensor:
     return torch.where(mask, mirrored, positions)
 
 
-def _gru_inputs(inputs: Tensor | TokenRows, packing: Packing, dtype: torch.dtype) -> tuple[Tensor, Inputs]:
+def _gru_inputs(
+    inputs: Tensor | TokenRows, packing: Packing, dtype: torch.dtype, heard: Tensor | None
+) -> tuple[Tensor, Inputs]:
     """Give what `BiGRUFunction` reads: vectors in a type, and how it reads them."""
+    if isinstance(inputs, TokenRows) and heard is not None:
+        return heard, HeardTokens(inputs, packing, dtype)
     if isinstance(inputs, TokenRows):
-        return SharedTokens.vectors(inputs).to(dtype), SharedTokens(inputs, packing, dtype)
+        return SharedTokens.vectors(inputs, dtype), SharedTokens(inputs, packing, dtype)
     return inputs.to(dtype).flatten(0, 1), EachToken(packing)
 
 

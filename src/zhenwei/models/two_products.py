@@ -36,6 +36,6 @@ class TwoProducts:
 
 def _can_pack() -> bool:
     """Whether this PyTorch has what it takes."""
-    return torch.backends.mkldnn.is_available() and all(
+    return bool(torch.backends.mkldnn.enabled) and all(
         hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise")
     )

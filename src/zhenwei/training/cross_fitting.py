@@ -85,7 +85,9 @@ def _train_and_judge(
     bundle.network.to(device)
     encoded = bundle.reader().encode_file(work / "held.json")
     pad_id = bundle.tokenizer.pad_id
-    return score_alone(bundle.network, encoded, pad_id=pad_id, batch_size=scoring_batch(device), device=device)
+    return score_alone(
+        bundle.network, encoded, pad_id=pad_id, batch_size=scoring_batch(bundle.network, device), device=device
+    )
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def finite_logits(
     Raises:
         TrainingError: If a logit is not finite.
     """
-    batch_size = scoring_batch(accelerator.device)
+    batch_size = scoring_batch(network, accelerator.device)
     logits = score_articles(
         network, articles, pad_id=pad_id, batch_size=batch_size, accelerator=accelerator, mixed=mixed, frozen=frozen
     )

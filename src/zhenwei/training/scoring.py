@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from zhenwei.training.frozen_states import FrozenStates
 
 
-def scoring_batch(device: torch.device | str) -> int:
-    """Return how many articles to judge at once: few on a CPU, where more of them only mean more padding."""
-    return 64 if torch.device(device).type == "cpu" else 256
+def scoring_batch(network: DetectorNetwork, device: torch.device | str) -> int:
+    """Return how many articles a network had better judge at once on a device."""
+    return network.scored_at_once if torch.device(device).type == "cpu" else 256
 
 
 def score_articles(

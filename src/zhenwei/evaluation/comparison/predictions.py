@@ -90,7 +90,7 @@ def predict_files(bundle_folder: Path, files: dict[str, tuple[Path, str]], devic
     bundle = load_bundle(bundle_folder)
     place, reader = to_device(bundle, device), bundle.reader()
     logits = {
-        part: judge_articles(bundle, reader.encode_file(path), place, scoring_batch(place))
+        part: judge_articles(bundle, reader.encode_file(path), place, scoring_batch(bundle.network, place))
         for part, (path, _) in files.items()
     }
     return Predictions(

@@ -1,0 +1,29 @@
+"""Products with weights that are laid out once."""
+
+import pytest
+import torch
+
+from zhenwei.models import two_products
+from zhenwei.models.two_products import TwoProducts
+
+
+@pytest.mark.parametrize("packs", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_each_direction_is_multiplied_by_its_own_weight(
+    packs: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not packs:
+        monkeypatch.setattr(two_products, "_can_pack", lambda: False)
+    torch.manual_seed(0)
+    weights, inputs = torch.randn(2, 24, 8).to(dtype), torch.randn(2, 50, 8).to(dtype)
+    product = TwoProducts(weights, rows=6)
+    for size in (6, 3, 1):
+        for way, found in enumerate(product(inputs[:, 10 : 10 + size])):
+            expected = inputs[way, 10 : 10 + size].float() @ weights[way].float().t()
+            torch.testing.assert_close(found.float(), expected, rtol=0.01, atol=0.05)
+
+
+def test_weights_may_be_turned_round() -> None:
+    weights, inputs = torch.randn(2, 8, 24).bfloat16(), torch.randn(2, 3, 8).bfloat16()
+    for way, found in enumerate(TwoProducts(weights.transpose(1, 2), rows=3)(inputs)):
+        torch.testing.assert_close(found, inputs[way] @ weights[way], rtol=0.02, atol=0.05)
