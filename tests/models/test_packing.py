@@ -18,6 +18,7 @@ def test_tokens_stand_as_pytorch_packs_them() -> None:
     assert packing.batch_sizes == theirs.batch_sizes.tolist() == [4, 4, 3, 2, 2]
     assert packing.ends == [4, 8, 11, 13, 15]
     assert packing.n_tokens == 15
+    assert NUMBERS.flatten()[packing.padding].tolist() == NUMBERS[~MASK].tolist()
     assert packing.both_ways(NUMBERS)[0].tolist() == theirs.data.tolist()
 
 

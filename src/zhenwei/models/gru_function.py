@@ -85,7 +85,8 @@ def _read(
     spoken = inputs.begin(vectors, w_ih, b_ih, gates)
     b_n = b_hh[:, 2 * hidden :].contiguous()
     room = Room(packing, gates, heard, before, b_n, spoken, keeps=to_walk_back, exact=weights[0].dtype)
-    states = vectors.new_zeros(packing.rows, packing.width, 2 * hidden)
+    states = vectors.new_empty(packing.rows, packing.width, 2 * hidden)
+    states.flatten(0, 1).index_fill_(0, packing.padding, 0)
     if not packing.batch_sizes:
         return states, room
     begun, product = room.by_step(before), TwoProducts(w_hh, packing.rows)

@@ -19,6 +19,7 @@ class Packing:
         width: T.
         batch_sizes: How many rows are read at each step; none that is 0.
         places: [2, N] int64, for both directions: which of the B * T tokens is read.
+        padding: [B * T - N] int64, which tokens are not read.
         mirror: [N] int64, where a token that the one direction reads stands in the order of the other.
     """
 
@@ -26,6 +27,7 @@ class Packing:
     width: int
     batch_sizes: list[int]
     places: Tensor
+    padding: Tensor
     mirror: Tensor
 
     @classmethod
@@ -38,7 +40,8 @@ class Packing:
         sizes = in_order.sum(dim=1)  # [T]
         mirror = (sizes.cumsum(0) - sizes)[lengths[rank] - 1 - step] + rank
         places = order[rank] * width + step
-        return cls(rows, width, sizes[sizes > 0].tolist(), torch.stack([places, places[mirror]]), mirror)
+        padding = (~mask).flatten().nonzero().squeeze(1)
+        return cls(rows, width, sizes[sizes > 0].tolist(), torch.stack([places, places[mirror]]), padding, mirror)
 
     @property
     def n_tokens(self) -> int:

@@ -21,17 +21,16 @@ class TwoProducts:
             weights: [2, M, K], as those of `torch.nn.Linear`, but without gradients.
             rows: How many rows are multiplied at a time, about.
         """
-        self._weights = weights.unbind(0)
-        self._packed = weights.dtype == torch.bfloat16 and _can_pack()
-        if self._packed:
-            self._weights = tuple(torch.ops.mkldnn._reorder_linear_weight(each, rows) for each in self._weights)
+        self._weights: Tensor | list[Tensor] = weights.transpose(1, 2)
+        if weights.dtype == torch.bfloat16 and _can_pack():
+            self._weights = [torch.ops.mkldnn._reorder_linear_weight(each, rows) for each in weights]
 
     def __call__(self, inputs: Tensor) -> Sequence[Tensor]:
         """Multiply inputs [2, n, K], each by its weight: [n, M] twice."""
+        if isinstance(self._weights, Tensor):
+            return torch.bmm(inputs, self._weights).unbind(0)
         pairs = zip(inputs.unbind(0), self._weights, strict=True)
-        if self._packed:
-            return [torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "") for left, right in pairs]
-        return [left @ right.t() for left, right in pairs]
+        return [torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "") for left, right in pairs]
 
 
 def _can_pack() -> bool:
