@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from zhenwei.models.cpp_library import load_library
+from zhenwei.models.cpp_library import KINDS, load_library
 from zhenwei.models.dropout import is_traced
 from zhenwei.models.layers import MaskAttention
 
 SOURCE = Path(__file__).parent / "cpp" / "attention.cpp"
-KINDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 _LEVELS = 2**32  # a value is dropped by a random number of 32 bits
 _SEEDS = 2**63 - 1
 

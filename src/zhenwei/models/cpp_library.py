@@ -19,6 +19,7 @@ from zhenwei.caches import cache_folder
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
 COMPILERS = ("c++", "g++", "clang++")
+KINDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}  # of values, by which functions are named
 LONGEST = 60  # seconds that a compiler may take: it needs one
 
 logger = logging.getLogger(__name__)

@@ -12,11 +12,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zhenwei.models.cpp_library import load_library
+from zhenwei.models.cpp_library import KINDS, load_library
 from zhenwei.models.gru_steps import Reading, Room, WalkingBack
 
 SOURCE = Path(__file__).parent / "cpp" / "gru.cpp"
-KINDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 class Steps(Protocol):

@@ -78,9 +78,8 @@ class Reading:
         hidden = kept.shape[-1]
         if self._spoken is not None:
             self._spoken.say(number, gates)
-        exact = gates.to(
-            self.room.exact
-        )  # a gate that lets next to nothing through must not be rounded to one that is shut
+        # A gate that lets next to nothing through must not be rounded to one that is shut.
+        exact = gates.to(self.room.exact)
         reset, update, new = exact.chunk(3, dim=-1)
         told = torch.stack(list(said))
         exact[..., : 2 * hidden].add_(told[..., : 2 * hidden]).sigmoid_()
