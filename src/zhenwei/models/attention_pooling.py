@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from zhenwei.models.cpp_library import KINDS, load_library
 from zhenwei.models.dropout import is_traced
 from zhenwei.models.layers import MaskAttention
+from zhenwei.models.recurrent import SEVERAL_ROWS
 
 SOURCE = Path(__file__).parent / "cpp" / "attention.cpp"
 _LEVELS = 2**32  # a value is dropped by a random number of 32 bits
@@ -23,10 +24,13 @@ _SEEDS = 2**63 - 1
 
 
 def has_kernel(states: Tensor, norm: nn.LayerNorm) -> bool:
-    """Whether `normed_attention` can pool states [B, T, D]."""
-    if states.device.type != "cpu" or is_traced() or states.dtype not in KINDS or norm.weight.dtype != torch.float32:
+    """Whether `normed_attention` had better pool states [B, T, D]: for a few texts no library is loaded."""
+    if is_traced() or states.device.type != "cpu":  # first of all: a graph would remember how many rows there were
         return False
-    return load_library(SOURCE) is not None
+    if states.dtype not in KINDS or norm.weight.dtype != torch.float32:
+        return False
+    several = states.requires_grad or len(states) >= SEVERAL_ROWS
+    return several and load_library(SOURCE) is not None
 
 
 def normed_attention(

@@ -14,7 +14,7 @@ from zhenwei.models.interface import Output, Rows
 from zhenwei.models.layers import MLP, MaskAttention, masked_max, masked_mean
 from zhenwei.models.ngram_embedding import NgramEmbedding
 from zhenwei.models.ngram_regression import NgramRegression
-from zhenwei.models.recurrent import SEVERAL_ROWS, MaskedBiGRU
+from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
 from zhenwei.models.row_chunks import LARGE, pool_in_chunks
 from zhenwei.models.token_rows import TokenRows
@@ -124,8 +124,7 @@ class BiGRU(EncodedNetwork):
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
         """Make one vector of an article's states [B, T, 2H]: [B, D]; with the attention [B, T], or None."""
-        several = states.requires_grad or len(states) >= SEVERAL_ROWS  # for a few texts no library is loaded
-        if several and self.pooling == ("attention",) and self.attention is not None and has_kernel(states, self.norm):
+        if self.pooling == ("attention",) and self.attention is not None and has_kernel(states, self.norm):
             return normed_attention(states, mask, self.norm, self.dropout, self.attention)
         if self.training and _is_large(states):
             return pool_in_chunks(self._pool_by_operations, states, mask, self._pooling_weights())
