@@ -103,6 +103,8 @@ class BiGRU(EncodedNetwork):
         heard = None if shared is None else self.gru.hear(shared)
         lengths = mask.sum(dim=1)
         order = lengths.argsort(descending=True)
+        numbers = PART * int(lengths.max()) * 2 * self.gru.hidden
+        memory = None if heard is None else heard.new_empty(numbers)  # for the states of one part after the other
         found = []
         for part in torch.split(order, PART):
             width = max(1, int(lengths[part[0]]))
@@ -110,7 +112,7 @@ class BiGRU(EncodedNetwork):
             if shared is None:
                 found.append(self._read(tokens[part, :width], real))
             else:
-                found.append(self._pool(self.gru(shared.of(part, width), real, heard), real))
+                found.append(self._pool(self.gru(shared.of(part, width), real, heard, memory), real))
         back = order.argsort()
         features = torch.cat([features for features, _ in found])[back]
         weights = [pad(weights, (0, mask.shape[1] - weights.shape[1])) for _, weights in found if weights is not None]

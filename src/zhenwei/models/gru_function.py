@@ -20,6 +20,9 @@ from zhenwei.models.gru_inputs import Inputs
 from zhenwei.models.gru_kernels import reading, walking_back
 from zhenwei.models.gru_steps import Room
 from zhenwei.models.two_products import TwoProducts
+from zhenwei.models.workspace import Workspace
+
+W_IH, W_HH, B_IH, B_HH = range(4)  # the weights of a direction, as `torch.nn.GRU` orders them
 
 
 class BiGRUFunction(torch.autograd.Function):
@@ -29,6 +32,7 @@ class BiGRUFunction(torch.autograd.Function):
 
     - vectors, from which
     - inputs: make what the gates hear;
+    - workspace: has memory for what the way back needs;
     - weights: those of the one direction and then of the other, as `torch.nn.GRU` orders them: [3H, E], [3H, H], [3H]
       twice;
 
@@ -38,11 +42,11 @@ class BiGRUFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor, inputs: Inputs, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, vectors: Tensor, inputs: Inputs, workspace: Workspace, *weights: Tensor) -> Tensor:
         """Read all rows."""
-        states, room = _read(vectors, inputs, weights, to_walk_back=True)
+        states, room, memory = _read(vectors, inputs, weights, workspace=workspace)
         ctx.save_for_backward(vectors, *weights, room.gates, room.heard, room.before)
-        ctx.inputs = inputs
+        ctx.inputs, ctx.workspace, ctx.memory = inputs, workspace, memory
         return states
 
     @staticmethod
@@ -51,51 +55,68 @@ class BiGRUFunction(torch.autograd.Function):
         """Walk back from the last step of each direction; the gates' memory becomes that of their gradients."""
         vectors, *weights, gates, heard, before = ctx.saved_tensors
         inputs: Inputs = ctx.inputs
-        w_ih, w_hh, _, b_hh = _paired(weights, vectors.dtype)
-        hidden = w_hh.shape[-1]
+        hidden, low = heard.shape[-1], vectors.dtype
+        b_hh = _pair(weights, B_HH, low)
         room = Room(
             inputs.packing, gates, heard, before, b_hh[:, 2 * hidden :], None, keeps=True, exact=weights[0].dtype
         )  # fmt: skip
-        _walk_back(grad, room, w_hh)
+        _walk_back(grad, room, _pair(weights, W_HH, low))
         # From here on: `gates` holds the gradients of what the state says to r, z and n; `heard` that of what enters n.
         bias_hh = gates.sum(dim=1)  # [2, 3H]
         bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=1)], dim=1)
         begun = sum(inputs.packing.batch_sizes[:1])  # the first step began with nothing
-        grad_hh = [told.t() @ held for told, held in zip(gates[:, begun:], before[:, begun:], strict=True)]
+        grad_hh = [
+            (told.t() @ held).to(weight.dtype)
+            for told, held, weight in zip(gates[:, begun:], before[:, begun:], weights[W_HH::4], strict=True)
+        ]
         gates[..., 2 * hidden :] = heard  # now what enters r, z and n
-        grad_ih, grad_vectors = inputs.gradients(vectors, w_ih, gates, bias_ih, of_vectors=ctx.needs_input_grad[0])
+        grad_ih, grad_vectors = inputs.gradients(
+            vectors, _pair(weights, W_IH, low), gates, bias_ih, before.view(-1), of_vectors=ctx.needs_input_grad[0]
+        )
+        ctx.workspace.put(ctx.memory)
         grads = [each[way] for way in (0, 1) for each in (grad_ih, grad_hh, bias_ih, bias_hh)]
-        return grad_vectors, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
+        return grad_vectors, None, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
 
 
-def read_both_ways(vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor]) -> Tensor:
-    """Give the states [B, T, 2H] that `BiGRUFunction` gives, where no gradient is asked for: one step is kept."""
-    return _read(vectors, inputs, weights, to_walk_back=False)[0]
+def read_both_ways(vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], into: Tensor | None = None) -> Tensor:
+    """Give the states [B, T, 2H] that `BiGRUFunction` gives, where no gradient is asked for: one step is kept.
+
+    Args:
+        vectors: As there.
+        inputs: As there.
+        weights: As there.
+        into: Memory for the states, of their type, [B * T * 2H] or more; None: new memory.
+    """
+    return _read(vectors, inputs, weights, into=into)[0]
 
 
 def _read(
-    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], *, to_walk_back: bool
-) -> tuple[Tensor, Room]:  # fmt: skip
-    """Read all rows; return the states [B, T, 2H] and what the way back needs, if it is wanted."""
+    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], *, workspace: Workspace | None = None,
+    into: Tensor | None = None,
+) -> tuple[Tensor, Room, Tensor]:  # fmt: skip
+    """Read all rows; return the states [B, T, 2H], and what the way back needs if there is a workspace for it."""
     packing = inputs.packing
-    w_ih, w_hh, b_ih, b_hh = _paired(weights, vectors.dtype)
-    hidden = w_hh.shape[-1]
+    to_walk_back = workspace is not None
+    low, hidden = vectors.dtype, weights[W_HH].shape[-1]
+    b_ih, b_hh = _pair(weights, B_IH, low), _pair(weights, B_HH, low)
     b_ih[:, : 2 * hidden] += b_hh[:, : 2 * hidden]
-    gates, heard, before = _empty(vectors, inputs, hidden, to_walk_back)
-    spoken = inputs.begin(vectors, w_ih, b_ih, gates)
+    memory, (gates, heard, before) = _memory(vectors, inputs, hidden, workspace)
+    spoken = inputs.begin(vectors, _pair(weights, W_IH, low), b_ih, gates)
     b_n = b_hh[:, 2 * hidden :].contiguous()
     room = Room(packing, gates, heard, before, b_n, spoken, keeps=to_walk_back, exact=weights[0].dtype)
-    states = vectors.new_empty(packing.rows, packing.width, 2 * hidden)
+    shape = (packing.rows, packing.width, 2 * hidden)
+    states = vectors.new_empty(shape) if into is None else into[: prod(shape)].view(shape)
     states.flatten(0, 1).index_fill_(0, packing.padding, 0)
     if not packing.batch_sizes:
-        return states, room
-    begun, product = room.by_step(before), TwoProducts(w_hh, packing.rows)
-    begun[0].zero_()
+        return states, room, memory
+    product = TwoProducts(_pair(weights, W_HH, low), packing.rows)
+    before[:, : packing.batch_sizes[0]].zero_()
     said: Sequence[Tensor] = [vectors.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
     steps = reading(room, states.view(-1, hidden))
-    for number in range(len(begun)):
-        steps.step(number, product(begun[number]) if number else said)
-    return states, room
+    ends = packing.ends
+    for number, rows in enumerate(packing.batch_sizes):
+        steps.step(number, product(before, ends[number - 1] if to_walk_back else 0, rows) if number else said)
+    return states, room, memory
 
 
 def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
@@ -103,32 +124,37 @@ def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
     if not room.packing.batch_sizes:
         return
     hidden = weight.shape[-1]
-    gates, product = room.by_step(room.gates), TwoProducts(weight.transpose(1, 2), room.packing.rows)
+    product = TwoProducts(weight.transpose(1, 2), room.packing.rows)
     sent: Sequence[Tensor] = [grad.new_zeros(0, hidden)] * 2
     steps = walking_back(room, grad.contiguous().view(-1, hidden))
-    for number in reversed(range(len(gates))):
+    sizes, ends = room.packing.batch_sizes, room.packing.ends
+    for number in reversed(range(len(sizes))):
         steps.step(number, sent)
-        sent = product(gates[number]) if number else []
+        sent = product(room.gates, ends[number] - sizes[number], sizes[number]) if number else []
 
 
-def _paired(weights: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
-    """Lay the weights of the two directions above each other, in the type of the products."""
-    pairs = [weight.new_empty(2, *weight.shape, dtype=dtype) for weight in weights[:4]]
-    for number, weight in enumerate(weights):
-        pairs[number % 4][number // 4] = weight
-    return pairs
+def _pair(weights: Sequence[Tensor], number: int, dtype: torch.dtype) -> Tensor:
+    """Lay a weight of the two directions above each other [2, ...], in the type of the products."""
+    ahead, back = weights[number::4]
+    pair = ahead.new_empty(2, *ahead.shape, dtype=dtype)
+    pair[0], pair[1] = ahead, back
+    return pair
 
 
-def _empty(vectors: Tensor, inputs: Inputs, hidden: int, to_walk_back: bool) -> list[Tensor]:
-    """Return empty [2, N, 3H], [2, N, H] and [2, N, H]; what need not be kept has room for one step, [2, B, ...].
+def _memory(
+    vectors: Tensor, inputs: Inputs, hidden: int, workspace: Workspace | None
+) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
+    """Return memory, and as parts of it [2, N, 3H], [2, N, H] and [2, N, H]: one step, [2, B, ...], if not to be kept.
 
     All in one piece: a large one goes back to the system when it is free, where three would leave gaps.
     """
-    packing = inputs.packing
+    packing, to_walk_back = inputs.packing, workspace is not None
     kept, not_kept = packing.n_tokens, packing.rows
     of_gates = kept if to_walk_back or inputs.all_at_once else not_kept
     others = kept if to_walk_back else not_kept
     shapes = [(2, of_gates, 3 * hidden), (2, others, hidden), (2, others, hidden)]
     numbers = [prod(shape) for shape in shapes]
-    pieces = torch.split(vectors.new_empty(sum(numbers)), numbers)
-    return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    total = sum(numbers)
+    memory = vectors.new_empty(total) if workspace is None else workspace.take(total, vectors)
+    pieces = torch.split(memory[:total], numbers)
+    return memory, [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]

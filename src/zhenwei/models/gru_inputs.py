@@ -4,6 +4,7 @@ In the comments: N tokens, as `Packing` has them, E features, H hidden units; th
 the second one reads each row from its end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,7 +48,7 @@ class Inputs(Protocol):
         """Take the product with weight [2, 3H, E]; say it into gates [2, N, 3H], or return what is to be said."""
 
     def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, *, of_vectors: bool
+        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the gradients of the weight [2, 3H, E] and, if asked for, of the vectors.
 
@@ -56,6 +57,7 @@ class Inputs(Protocol):
             weight: [2, 3H, E].
             entered: [2, N, 3H], the gradient of what was said to the gates.
             bias: [2, 3H], its sum over all tokens.
+            spare: [2 * N * H], of the type of the vectors: memory that may be written.
             of_vectors: Whether these are asked for.
         """
 
@@ -75,7 +77,7 @@ class EachToken:
         return None
 
     def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, *, of_vectors: bool
+        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Go back through the product of each direction."""
         of_weight = torch.stack([told.t() @ read for told, read in zip(entered, self._both_ways(vectors), strict=True)])
@@ -123,7 +125,7 @@ class SharedTokens:
     def _spoken(self, said: Tensor, bias: Tensor) -> Spoken:
         """Say what came out of the product, [U + T + 1, 6H]."""
         size = bias.shape[1]
-        of_tokens, of_places, of_shift = torch.split(said, [self.n_shared, self.n_places, int(self.shifts)])
+        of_tokens, of_places, of_shift = self._parts(said)
         return Spoken(
             of_tokens.view(-1, size),
             self.index,
@@ -134,17 +136,24 @@ class SharedTokens:
         )
 
     def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, *, of_vectors: bool
+        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Add up the gradients of what is shared, and go back through the product of that."""
-        parts = [self._summed(entered, self.index, self.n_shared)]  # [U, 6H]
+        size = 2 * entered.shape[-1]
+        numbers = len(vectors) * size
+        memory = spare[:numbers] if numbers <= len(spare) else spare.new_empty(numbers)
+        told = memory.view(-1, size)  # [U + T + 1, 6H]
+        of_tokens, of_places, of_shift = self._parts(told)
+        of_tokens.copy_(self._summed(entered, self.index, self.n_shared))
         if self.places is not None:
-            parts.append(self._summed(entered, self.places, self.n_places))
-        if self.shifts:
-            parts.append(bias.view(1, -1))
-        told = torch.cat(parts)  # [U + T + 1, 6H]
+            of_places.copy_(self._summed(entered, self.places, self.n_places))
+        of_shift.copy_(bias.view(1, -1))
         of_weight = (told.t() @ vectors).view_as(weight)
         return of_weight, told @ weight.flatten(0, 1) if of_vectors else None
+
+    def _parts(self, shared: Tensor) -> Sequence[Tensor]:
+        """Tell the tokens, the places and the shift apart in [U + T + 1, ...]: there may be none of one kind."""
+        return torch.split(shared, [self.n_shared, self.n_places, int(self.shifts)])
 
     def _summed(self, entered: Tensor, index: Tensor, size: int) -> Tensor:
         """Sum [2, N, 3H] by an index [2, N] below 2 * size: [size, 6H]."""

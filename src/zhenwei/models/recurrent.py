@@ -10,6 +10,7 @@ from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
 from zhenwei.models.gru_inputs import EachToken, HeardTokens, Inputs, SharedTokens
 from zhenwei.models.packing import Packing
 from zhenwei.models.token_rows import TokenRows
+from zhenwei.models.workspace import Workspace
 
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer of PyTorch
 FIRST_CARDS = (8, 0)  # compute capability from which our kernels for NVIDIA cards run
@@ -31,24 +32,36 @@ class MaskedBiGRU(nn.Module):
 
     def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
         super().__init__()
+        self.hidden = hidden
         sizes = [features] + [2 * hidden] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.backward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.dropout = Dropout(dropout)
+        self.workspaces = [Workspace() for _ in sizes]  # of each layer
 
-    def forward(self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None = None) -> Tensor:
+    def train(self, mode: bool = True) -> "MaskedBiGRU":
+        """Switch to training or back; what the other one computed in is let go."""
+        super().train(mode)
+        for workspace in self.workspaces:
+            workspace.clear()
+        return self
+
+    def forward(
+        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None = None, into: Tensor | None = None
+    ) -> Tensor:
         """Read each row both ways.
 
         Args:
             inputs: [B, T, D], or where `shares_tokens` has said so, what these have in common.
             mask: [B, T] bool, True at real tokens, which stand at the start of each row.
             heard: What `hear` has given for the rows that the inputs have in common, if it was asked.
+            into: With it, and no gradients: memory for the states, of its type, [B * T * 2 * hidden] or more.
 
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
         if isinstance(inputs, TokenRows) or (inputs.device.type == "cpu" and self._reads_together(inputs)):
-            return self._read_together(inputs, mask, heard)
+            return self._read_together(inputs, mask, heard, into)
         if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
             return self._read_by_kernels(inputs, mask)
         mirror = mirrored_positions(mask)
@@ -79,7 +92,9 @@ class MaskedBiGRU(nn.Module):
         """Whether both directions are read together on a CPU."""
         return not is_traced() and len(inputs) > 0 and (self._trains(inputs) or torch.is_autocast_enabled("cpu"))
 
-    def _read_together(self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None) -> Tensor:
+    def _read_together(
+        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None, into: Tensor | None
+    ) -> Tensor:
         """Read both ways at once on a CPU -> [B, T, 2H]."""
         low = self._coarse_type()
         packing = Packing.of(mask)
@@ -89,17 +104,19 @@ class MaskedBiGRU(nn.Module):
                 vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, packing, low, heard)
                 weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
                 if self._trains(vectors):
-                    outputs = BiGRUFunction.apply(vectors, source, *weights)  # type: ignore[no-untyped-call]
+                    outputs = BiGRUFunction.apply(  # type: ignore[no-untyped-call]
+                        vectors, source, self.workspaces[depth], *weights
+                    )
                 else:
-                    outputs = read_both_ways(vectors, source, weights)
+                    is_last = depth == len(self.forward_layers) - 1
+                    outputs = read_both_ways(vectors, source, weights, into if is_last else None)
         assert isinstance(outputs, Tensor)  # there is one layer at least
         return outputs
 
     def _has_kernels(self, inputs: Tensor) -> bool:
         """Whether there are kernels of ours for the card, the precision and the size: matrix units multiply."""
-        hidden = int(self.forward_layers[0].hidden_size)  # type: ignore[arg-type]
-        countable = 8 * hidden * inputs.shape[0] * inputs.shape[1] < 2**31  # they count in 32 bits
-        if not (torch.is_autocast_enabled("cuda") and countable and hidden % LEAST_UNITS == 0):
+        countable = 8 * self.hidden * inputs.shape[0] * inputs.shape[1] < 2**31  # they count in 32 bits
+        if not (torch.is_autocast_enabled("cuda") and countable and self.hidden % LEAST_UNITS == 0):
             return False
         if torch.version.hip is not None or torch.cuda.get_device_capability(inputs.device) < FIRST_CARDS:
             return False

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 
 
+ROUNDED = 8  # rows: oneDNN compiles a product for each number of rows, and keeps half a megabyte for each
+
+
 class TwoProducts:
     """Multiply by two weights, time after time, on a CPU.
 
@@ -25,12 +28,14 @@ class TwoProducts:
         if weights.dtype == torch.bfloat16 and _can_pack():
             self._weights = [torch.ops.mkldnn._reorder_linear_weight(each, rows) for each in weights]
 
-    def __call__(self, inputs: Tensor) -> Sequence[Tensor]:
-        """Multiply inputs [2, n, K], each by its weight: [n, M] twice."""
+    def __call__(self, inputs: Tensor, first: int, rows: int) -> Sequence[Tensor]:
+        """Multiply some rows of inputs [2, N, K], from the first on, each by its weight: [rows, M] twice."""
         if isinstance(self._weights, Tensor):
-            return torch.bmm(inputs, self._weights).unbind(0)
-        pairs = zip(inputs.unbind(0), self._weights, strict=True)
-        return [torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "") for left, right in pairs]
+            return torch.bmm(inputs[:, first : first + rows], self._weights).unbind(0)
+        rounded = inputs[:, first : first - (-rows // ROUNDED) * ROUNDED]  # what comes of rows behind is thrown away
+        pairs = zip(rounded.unbind(0), self._weights, strict=True)
+        linear = torch.ops.mkldnn._linear_pointwise
+        return [linear(left, right, None, "none", [], "")[:rows] for left, right in pairs]
 
 
 def _can_pack() -> bool:
