@@ -24,7 +24,7 @@ class BertEmo(EncodedNetwork):
         super().__init__(config, vocabulary)
         size = self.embedding.features
         hidden = config.hidden_dim or size
-        self.gru = MaskedBiGRU(size, hidden, config.num_layers, config.dropout)
+        self.gru = MaskedBiGRU(size, hidden, config.num_layers, config.dropout, states_stay=False)
         self.attention = MaskAttention(2 * hidden)
         self.mlp = MLP(2 * hidden + vocabulary.emotion_size, config.mlp_hidden_dims, config.dropout)
 

@@ -40,7 +40,7 @@ class BiGRU(EncodedNetwork):
         super().__init__(config, vocabulary)
         hidden = config.hidden_dim or config.emb_dim
         self.ngrams = _ngram_embedding(config) if config.ngram_sizes else None
-        self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout)
+        self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout, states_stay=False)
         self.norm = nn.LayerNorm(2 * hidden)
         self.dropout = Dropout(config.dropout)
         self.pooling = tuple(config.pooling)

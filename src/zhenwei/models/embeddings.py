@@ -132,12 +132,12 @@ def _taken_apart(layer: Any, tokens: Tensor) -> TokenRows | None:
         squares = words.square().sum(dim=1)[index] + 2 * products + around.square().sum(dim=1)
         norm = layer.LayerNorm
         scale = (squares / words.shape[1] + norm.eps).rsqrt()
-        return TokenRows(words * norm.weight, index, around * norm.weight, scale, norm.bias)
+        return TokenRows(words.mul_(norm.weight), index, around.mul_(norm.weight), scale, norm.bias)
 
 
 def _centred(vectors: Tensor) -> Tensor:
-    """Take their mean off vectors [N, D]."""
-    return vectors - vectors.mean(dim=1, keepdim=True)
+    """Take their mean off vectors [N, D], in place."""
+    return vectors.sub_(vectors.mean(dim=1, keepdim=True))
 
 
 @torch.no_grad()

@@ -33,6 +33,7 @@ class BiGRUFunction(torch.autograd.Function):
     - vectors, from which
     - inputs: make what the gates hear;
     - workspace: has memory for what the way back needs;
+    - states_stay: False: it has memory for the states, too, in which a batch after the way back may compute;
     - weights: those of the one direction and then of the other, as `torch.nn.GRU` orders them: [3H, E], [3H, H], [3H]
       twice;
 
@@ -42,11 +43,18 @@ class BiGRUFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor, inputs: Inputs, workspace: Workspace, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, vectors: Tensor, inputs: Inputs, workspace: Workspace, states_stay: bool, *weights: Tensor
+    ) -> Tensor:
         """Read all rows."""
-        states, room, memory = _read(vectors, inputs, weights, workspace=workspace)
+        taken, hidden = {}, weights[W_HH].shape[-1]
+        taken["room"] = workspace.take("room", _room_numbers(inputs, hidden, to_walk_back=True), vectors)
+        if not states_stay:
+            numbers = inputs.packing.rows * inputs.packing.width * 2 * hidden
+            taken["states"] = workspace.take("states", numbers, vectors)
+        states, room = _read(vectors, inputs, weights, taken["room"], taken.get("states"), to_walk_back=True)
         ctx.save_for_backward(vectors, *weights, room.gates, room.heard, room.before)
-        ctx.inputs, ctx.workspace, ctx.memory = inputs, workspace, memory
+        ctx.inputs, ctx.workspace, ctx.taken = inputs, workspace, taken
         return states
 
     @staticmethod
@@ -73,9 +81,10 @@ class BiGRUFunction(torch.autograd.Function):
         grad_ih, grad_vectors = inputs.gradients(
             vectors, _pair(weights, W_IH, low), gates, bias_ih, before.view(-1), of_vectors=ctx.needs_input_grad[0]
         )
-        ctx.workspace.put(ctx.memory)
+        for name, memory in ctx.taken.items():
+            ctx.workspace.put(name, memory)
         grads = [each[way] for way in (0, 1) for each in (grad_ih, grad_hh, bias_ih, bias_hh)]
-        return grad_vectors, None, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
+        return grad_vectors, None, None, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
 
 
 def read_both_ways(vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], into: Tensor | None = None) -> Tensor:
@@ -87,28 +96,29 @@ def read_both_ways(vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], i
         weights: As there.
         into: Memory for the states, of their type, [B * T * 2H] or more; None: new memory.
     """
-    return _read(vectors, inputs, weights, into=into)[0]
+    hidden = weights[W_HH].shape[-1]
+    memory = vectors.new_empty(_room_numbers(inputs, hidden, to_walk_back=False))
+    return _read(vectors, inputs, weights, memory, into, to_walk_back=False)[0]
 
 
 def _read(
-    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], *, workspace: Workspace | None = None,
-    into: Tensor | None = None,
-) -> tuple[Tensor, Room, Tensor]:  # fmt: skip
-    """Read all rows; return the states [B, T, 2H], and what the way back needs if there is a workspace for it."""
+    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], memory: Tensor, into: Tensor | None, *,
+    to_walk_back: bool,
+) -> tuple[Tensor, Room]:  # fmt: skip
+    """Read all rows, in memory; return the states [B, T, 2H], and what the way back needs, if it is wanted."""
     packing = inputs.packing
-    to_walk_back = workspace is not None
     low, hidden = vectors.dtype, weights[W_HH].shape[-1]
     b_ih, b_hh = _pair(weights, B_IH, low), _pair(weights, B_HH, low)
     b_ih[:, : 2 * hidden] += b_hh[:, : 2 * hidden]
-    memory, (gates, heard, before) = _memory(vectors, inputs, hidden, workspace)
-    spoken = inputs.begin(vectors, _pair(weights, W_IH, low), b_ih, gates)
+    gates, heard, before, told = _room(memory, inputs, hidden, to_walk_back=to_walk_back)
+    spoken = inputs.begin(vectors, _pair(weights, W_IH, low), b_ih, gates, told)
     b_n = b_hh[:, 2 * hidden :].contiguous()
     room = Room(packing, gates, heard, before, b_n, spoken, keeps=to_walk_back, exact=weights[0].dtype)
     shape = (packing.rows, packing.width, 2 * hidden)
     states = vectors.new_empty(shape) if into is None else into[: prod(shape)].view(shape)
     states.flatten(0, 1).index_fill_(0, packing.padding, 0)
     if not packing.batch_sizes:
-        return states, room, memory
+        return states, room
     product = TwoProducts(_pair(weights, W_HH, low), packing.rows)
     before[:, : packing.batch_sizes[0]].zero_()
     said: Sequence[Tensor] = [vectors.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
@@ -116,7 +126,7 @@ def _read(
     ends = packing.ends
     for number, rows in enumerate(packing.batch_sizes):
         steps.step(number, product(before, ends[number - 1] if to_walk_back else 0, rows) if number else said)
-    return states, room, memory
+    return states, room
 
 
 def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
@@ -141,20 +151,26 @@ def _pair(weights: Sequence[Tensor], number: int, dtype: torch.dtype) -> Tensor:
     return pair
 
 
-def _memory(
-    vectors: Tensor, inputs: Inputs, hidden: int, workspace: Workspace | None
-) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
-    """Return memory, and as parts of it [2, N, 3H], [2, N, H] and [2, N, H]: one step, [2, B, ...], if not to be kept.
+def _room_shapes(inputs: Inputs, hidden: int, *, to_walk_back: bool) -> list[tuple[int, ...]]:
+    """Return the shapes of what `_read` computes in: [2, N, 3H], [2, N, H] and [2, N, H]; and [M, 6H].
 
-    All in one piece: a large one goes back to the system when it is free, where three would leave gaps.
+    What need not be kept has room for one step, [2, B, ...].
     """
-    packing, to_walk_back = inputs.packing, workspace is not None
+    packing = inputs.packing
     kept, not_kept = packing.n_tokens, packing.rows
     of_gates = kept if to_walk_back or inputs.all_at_once else not_kept
     others = kept if to_walk_back else not_kept
-    shapes = [(2, of_gates, 3 * hidden), (2, others, hidden), (2, others, hidden)]
+    return [(2, of_gates, 3 * hidden), (2, others, hidden), (2, others, hidden), (inputs.n_said, 6 * hidden)]
+
+
+def _room_numbers(inputs: Inputs, hidden: int, *, to_walk_back: bool) -> int:
+    """Return how many numbers that is."""
+    return sum(map(prod, _room_shapes(inputs, hidden, to_walk_back=to_walk_back)))
+
+
+def _room(memory: Tensor, inputs: Inputs, hidden: int, *, to_walk_back: bool) -> list[Tensor]:
+    """Cut memory into these."""
+    shapes = _room_shapes(inputs, hidden, to_walk_back=to_walk_back)
     numbers = [prod(shape) for shape in shapes]
-    total = sum(numbers)
-    memory = vectors.new_empty(total) if workspace is None else workspace.take(total, vectors)
-    pieces = torch.split(memory[:total], numbers)
-    return memory, [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    pieces = torch.split(memory[: sum(numbers)], numbers)
+    return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]

@@ -43,9 +43,14 @@ class Inputs(Protocol):
     packing: Packing
     all_at_once: bool
     """Whether the gates hear all tokens before the first step, rather than each at its step."""
+    n_said: int
+    """How many rows the product has, M, where it is held until each is said; or 0."""
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> Spoken | None:
-        """Take the product with weight [2, 3H, E]; say it into gates [2, N, 3H], or return what is to be said."""
+    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
+        """Take the product with weight [2, 3H, E].
+
+        It is said into gates [2, N, 3H]; or it is held in said [M, 6H], and what is to be said is returned.
+        """
 
     def gradients(
         self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
@@ -66,11 +71,12 @@ class EachToken:
     """Each token of each row has a vector of its own: vectors [B * T, E], with those of padding."""
 
     all_at_once = True
+    n_said = 0
 
     def __init__(self, packing: Packing) -> None:
         self.packing = packing
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> Spoken | None:
+    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
         """Say everything."""
         for way, read in enumerate(self._both_ways(vectors)):
             torch.addmm(bias[way], read, weight[way].t(), out=gates[way])
@@ -107,6 +113,7 @@ class SharedTokens:
         self.n_shared = len(tokens.rows)
         self.n_places = 0 if tokens.places is None else len(tokens.places)
         self.shifts = tokens.shift is not None
+        self.n_said = self.n_shared + self.n_places + int(self.shifts)
         # Of what is said of a token or place, the two directions stand one after the other.
         self.index = _of_direction(packing.both_ways(tokens.index))
         self.places = _of_direction(packing.places % packing.width) if self.n_places else None
@@ -118,9 +125,9 @@ class SharedTokens:
         shift = None if tokens.shift is None else tokens.shift.unsqueeze(0)
         return torch.cat([part.to(dtype) for part in (tokens.rows, tokens.places, shift) if part is not None])
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> Spoken | None:
+    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
         """Take the product."""
-        return self._spoken(vectors @ weight.flatten(0, 1).t(), bias)
+        return self._spoken(torch.mm(vectors, weight.flatten(0, 1).t(), out=said), bias)
 
     def _spoken(self, said: Tensor, bias: Tensor) -> Spoken:
         """Say what came out of the product, [U + T + 1, 6H]."""
@@ -170,7 +177,11 @@ class HeardTokens(SharedTokens):
     For scoring alone, where parts of a batch share it.
     """
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor) -> Spoken | None:
+    def __init__(self, tokens: TokenRows, packing: Packing, dtype: torch.dtype) -> None:
+        super().__init__(tokens, packing, dtype)
+        self.n_said = 0
+
+    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
         """Say what is known."""
         return self._spoken(vectors, bias)
 

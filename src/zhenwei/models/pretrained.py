@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from zhenwei.errors import CheckpointError, PretrainedModelError
+from zhenwei.models.bert_embeddings import KIND, empty_bert_embeddings, load_bert_embeddings
 from zhenwei.tokens.pretrained import load_pretrained
 
 _EXPECTED = "expected an encoder such as BERT, RoBERTa or ELECTRA"
@@ -57,10 +58,14 @@ def empty_encoder(settings: dict[str, Any], *, layers: bool) -> tuple[nn.Module,
     Raises:
         CheckpointError: If the configuration describes nothing that can be built.
     """
-    from transformers import AutoConfig, AutoModel  # noqa: PLC0415
+    from transformers import AutoConfig  # noqa: PLC0415
 
     try:
         config = AutoConfig.for_model(**settings)
+        if not layers and config.model_type == KIND:
+            return empty_bert_embeddings(config), settings
+        from transformers import AutoModel  # noqa: PLC0415  # seconds to import
+
         model = _with_attention(
             layers,
             lambda kind: AutoModel.from_config(  # type: ignore[no-untyped-call]
@@ -106,6 +111,10 @@ def check_positions(positions: object, max_len: int, name: str) -> None:
 
 def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:
     """Load an encoder's weights; return it with the names of weights that were not there, or of another shape."""
+    alone = None if layers else load_bert_embeddings(name, local_only=local_only)
+    if alone is not None:
+        return alone, set()
+
     from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
 
     fewer = {} if layers else {"num_hidden_layers": 0}

@@ -28,10 +28,18 @@ class MaskedBiGRU(nn.Module):
     where the network is compiled or exported, they are two layers of PyTorch, the second of which reads each row
     reversed within its own length. On an NVIDIA card they are trained together, too, in mixed precision
     (`BiGRUTriton`). All ways give the same numbers but for rounding.
+
+    Args:
+        features: D.
+        hidden: Units of one direction.
+        num_layers: How many layers there are.
+        dropout: Between layers.
+        states_stay: False: states whose gradients have been walked back may be overwritten by the next batch.
     """
 
-    def __init__(self, features: int, hidden: int, num_layers: int, dropout: float) -> None:
+    def __init__(self, features: int, hidden: int, num_layers: int, dropout: float, *, states_stay: bool = True) -> None:
         super().__init__()
+        self.states_stay = states_stay
         self.hidden = hidden
         sizes = [features] + [2 * hidden] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
@@ -105,7 +113,7 @@ class MaskedBiGRU(nn.Module):
                 weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
                 if self._trains(vectors):
                     outputs = BiGRUFunction.apply(  # type: ignore[no-untyped-call]
-                        vectors, source, self.workspaces[depth], *weights
+                        vectors, source, self.workspaces[depth], self.states_stay, *weights
                     )
                 else:
                     is_last = depth == len(self.forward_layers) - 1

@@ -1,33 +1,38 @@
 """Memory that one batch after another computes in."""
 
-from torch import Tensor
+from torch import Tensor, is_inference_mode_enabled
 
 
 class Workspace:
-    """Keeps the memory of the largest batch so far: from the system it would come page by page, each to be zeroed.
+    """Keeps memory of the largest batch so far: from the system it would come page by page, each to be zeroed.
 
     Who takes it has it alone until it is put back; meanwhile, and where it is too small, there is new memory. A copy of
-    it, as of the network that it belongs to, is empty.
+    a workspace, as of the network that it belongs to, is empty. It is for one thread.
     """
 
     def __init__(self) -> None:
-        self._memory: Tensor | None = None
+        self._kept: dict[str, Tensor] = {}
 
-    def take(self, numbers: int, like: Tensor) -> Tensor:
-        """Give memory for so many numbers, at least, of the type and on the device of a tensor: [numbers or more]."""
-        memory, self._memory = self._memory, None
-        if memory is None or len(memory) < numbers or memory.dtype != like.dtype:
+    def take(self, name: str, numbers: int, like: Tensor) -> Tensor:
+        """Give the memory of a name for so many numbers of a tensor's type, on its device: [numbers or more]."""
+        memory = self._kept.pop(name, None)
+        if (
+            memory is None
+            or len(memory) < numbers
+            or (memory.dtype, memory.device) != (like.dtype, like.device)
+            or memory.is_inference() != is_inference_mode_enabled()  # autograd takes no tensor of that mode
+        ):
             del memory  # before there is more
             return like.new_empty(numbers)
         return memory
 
-    def put(self, memory: Tensor) -> None:
+    def put(self, name: str, memory: Tensor) -> None:
         """Take memory back."""
-        self._memory = memory
+        self._kept[name] = memory
 
     def clear(self) -> None:
-        """Let the memory go."""
-        self._memory = None
+        """Let all memory go."""
+        self._kept.clear()
 
     def __reduce__(self) -> tuple[type["Workspace"], tuple[()]]:
         return type(self), ()
