@@ -34,7 +34,6 @@ from frozen_encoder import posts, save_encoder
 from machine import ceilings, describe, peak_memory_mb
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
-from transformers import AutoTokenizer, BertModel
 
 from zhenwei import Article, Config, read_articles
 from zhenwei.cli.figures import print_rows, write_json
@@ -159,6 +158,8 @@ class PlainBiGRU(nn.Module):
 
     def __init__(self, encoder: Path) -> None:
         super().__init__()
+        from transformers import BertModel  # noqa: PLC0415  # ours does without, which its memory is to show
+
         self.bert = BertModel.from_pretrained(encoder).requires_grad_(False)
         self.rnn = nn.GRU(HIDDEN, HIDDEN, batch_first=True, bidirectional=True)
         self.attention = MaskAttention(2 * HIDDEN)
@@ -171,6 +172,8 @@ class PlainBiGRU(nn.Module):
 
 
 def plain(folder: Path, articles: list[Article], device: str) -> Tasks:
+    from transformers import AutoTokenizer  # noqa: PLC0415  # as before
+
     torch.manual_seed(0)
     network = PlainBiGRU(folder / "encoder").to(device)
     tokenizer = AutoTokenizer.from_pretrained(folder / "encoder")

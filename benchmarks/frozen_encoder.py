@@ -29,7 +29,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertModel
 
 from zhenwei import Config
 from zhenwei.cli.figures import print_rows
@@ -98,6 +97,8 @@ def posts(options: argparse.Namespace, folder: Path) -> list[Article]:
 
 def save_encoder(folder: Path, articles: list[Article]) -> None:
     """Write a BERT of base size with random weights, and a vocabulary of the posts' characters, filled up to 21,128."""
+    from transformers import BertConfig, BertModel  # noqa: PLC0415  # who takes no more than `posts` does without
+
     characters = sorted({character for article in articles for character in article.content if character.strip()})
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
     vocabulary += [f"[unused{number}]" for number in range(21128 - len(vocabulary))]

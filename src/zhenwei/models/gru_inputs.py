@@ -10,9 +10,9 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from zhenwei.models.packing import Packing
+from zhenwei.models.row_sums import sum_rows
 from zhenwei.models.token_rows import TokenRows
 
 
@@ -151,9 +151,11 @@ class SharedTokens:
         memory = spare[:numbers] if numbers <= len(spare) else spare.new_empty(numbers)
         told = memory.view(-1, size)  # [U + T + 1, 6H]
         of_tokens, of_places, of_shift = self._parts(told)
-        of_tokens.copy_(self._summed(entered, self.index, self.n_shared))
+        scale = None if self.scale is None else self.scale.flatten()
+        width = entered.shape[-1]
+        sum_rows(entered.flatten(0, 1), self.index.flatten(), scale, of_tokens.view(-1, width))
         if self.places is not None:
-            of_places.copy_(self._summed(entered, self.places, self.n_places))
+            sum_rows(entered.flatten(0, 1), self.places.flatten(), scale, of_places.view(-1, width))
         of_shift.copy_(bias.view(1, -1))
         of_weight = (told.t() @ vectors).view_as(weight)
         return of_weight, told @ weight.flatten(0, 1) if of_vectors else None
@@ -161,14 +163,6 @@ class SharedTokens:
     def _parts(self, shared: Tensor) -> Sequence[Tensor]:
         """Tell the tokens, the places and the shift apart in [U + T + 1, ...]: there may be none of one kind."""
         return torch.split(shared, [self.n_shared, self.n_places, int(self.shifts)])
-
-    def _summed(self, entered: Tensor, index: Tensor, size: int) -> Tensor:
-        """Sum [2, N, 3H] by an index [2, N] below 2 * size: [size, 6H]."""
-        which, order = index.flatten().sort()
-        first = torch.searchsorted(which, torch.arange(2 * size))
-        weights = None if self.scale is None else self.scale.flatten()[order]
-        sums = embedding_bag(order, entered.flatten(0, 1), first, mode="sum", per_sample_weights=weights)
-        return sums.view(size, -1)
 
 
 class HeardTokens(SharedTokens):

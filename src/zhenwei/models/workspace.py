@@ -2,6 +2,8 @@
 
 from torch import Tensor, is_inference_mode_enabled
 
+GRAIN = 2**25  # numbers come by so many: what is never written takes no memory, and what is large stays out of the heap
+
 
 class Workspace:
     """Keeps memory of the largest batch so far: from the system it would come page by page, each to be zeroed.
@@ -23,7 +25,7 @@ class Workspace:
             or memory.is_inference() != is_inference_mode_enabled()  # autograd takes no tensor of that mode
         ):
             del memory  # before there is more
-            return like.new_empty(numbers)
+            return like.new_empty(-(-numbers // GRAIN) * GRAIN)
         return memory
 
     def put(self, name: str, memory: Tensor) -> None:

@@ -13,6 +13,7 @@ from accelerate.utils import ProjectConfiguration, gather_object
 from zhenwei.config import Config
 from zhenwei.errors import ConfigError, ZhenweiError
 from zhenwei.training.device import available_device, available_precision
+from zhenwei.training.memory import keep_few_products
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
     precision = available_precision(config.training.precision, device)
     if torch.device(device).index is not None:
         torch.cuda.set_device(device)
+    keep_few_products()
     _forget_earlier_trainings()
     return Accelerator(
         cpu=device == "cpu",

@@ -21,6 +21,7 @@ from zhenwei.tokens import Augmentation, Batch, EncodedArticles, batch_order, co
 from zhenwei.tokens.batches import shard_rows
 from zhenwei.training.checkpoints import Trainee
 from zhenwei.training.frozen_states import FrozenStates
+from zhenwei.training.memory import MemoryTrimmer
 
 Rows = NDArray[np.int64]
 READ_AFTER = 0.5  # seconds that steps wait at most to be read, while the next are taken
@@ -142,9 +143,12 @@ def train_steps(
     waits, read = _can_wait(trainee), time.monotonic()
     trainee.optimizer.found_inf = None  # type: ignore[attr-defined]  # all earlier steps have been read
     taken: list[_Taken] = []
+    trim = MemoryTrimmer() if trainee.accelerator.device.type == "cpu" else None
     for number, group in enumerate(course.step_rows(epoch)):
         if number < first:
             continue
+        if trim is not None:
+            trim()
         progress = (done + number) / course.total_steps
         taken.append(_take_step(model, trainee, course, group, epoch, progress, graphs))
         if not waits or course.is_read_at(done + number + 1) or time.monotonic() - read > READ_AFTER:

@@ -1,0 +1,41 @@
+"""How a long training on a CPU is kept from holding ever more memory that it has no use for.
+
+Batches are of ever new sizes. glibc keeps what they leave behind, in pieces that larger ones do not fit into; and
+oneDNN, which multiplies in bf16, compiles each product for its sizes, and keeps up to 1,024 of half a megabyte each.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+
+PRODUCTS = 256  # compiled ones that oneDNN keeps
+TRIM_EVERY = 5.0  # seconds; it takes some milliseconds
+
+
+def keep_few_products() -> None:
+    """Have oneDNN keep fewer compiled products, unless the environment says how many, or it has begun already."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRODUCTS))
+
+
+class MemoryTrimmer:
+    """Gives what is free back to the system, when it was last done some seconds ago; nothing where there is no glibc."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        """Give it back, if it is time."""
+        trim = _malloc_trim()
+        if trim is not None and time.monotonic() >= self._due:
+            trim(0)
+            self._due = time.monotonic() + TRIM_EVERY
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library; TypeError: Windows
+        return None
