@@ -12,6 +12,7 @@ from zhenwei.models.gru_function import read_both_ways
 from zhenwei.models.gru_inputs import EachToken
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
 from zhenwei.models.packing import Packing
+from zhenwei.models.workspace import Workspace
 from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
 
 Floats = NDArray[np.float64]
@@ -229,7 +230,7 @@ class TestMaskedBiGRU:
         weights = list(theirs.parameters())  # of the forward direction, and then of the other
         with torch.no_grad():
             packing = Packing.of(torch.ones(3, 5, dtype=torch.bool))
-            states = read_both_ways(inputs.transpose(0, 1).flatten(0, 1), EachToken(packing), weights)
+            states = read_both_ways(inputs.transpose(0, 1).flatten(0, 1), EachToken(packing), weights, Workspace())
             torch.testing.assert_close(states, theirs(inputs)[0].transpose(0, 1), atol=1e-6, rtol=1e-5)
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")

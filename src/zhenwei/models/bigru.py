@@ -18,6 +18,7 @@ from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
 from zhenwei.models.row_chunks import LARGE, pool_in_chunks
 from zhenwei.models.token_rows import TokenRows
+from zhenwei.models.workspace import Workspace
 from zhenwei.tokens import Batch, EncodedArticles
 
 PART = 128  # articles that are read at once when many are scored on a CPU: the states of all would take much memory
@@ -103,16 +104,14 @@ class BiGRU(EncodedNetwork):
         heard = None if shared is None else self.gru.hear(shared)
         lengths = mask.sum(dim=1)
         order = lengths.argsort(descending=True)
-        numbers = PART * int(lengths.max()) * 2 * self.gru.hidden
-        memory = None if heard is None else heard.new_empty(numbers)  # for the states of one part after the other
-        found = []
+        workspace, found = Workspace(), []
         for part in torch.split(order, PART):
             width = max(1, int(lengths[part[0]]))
             real = mask[part, :width]
             if shared is None:
                 found.append(self._read(tokens[part, :width], real))
             else:
-                found.append(self._pool(self.gru(shared.of(part, width), real, heard, memory), real))
+                found.append(self._pool(self.gru(shared.of(part, width), real, heard, workspace), real))
         back = order.argsort()
         features = torch.cat([features for features, _ in found])[back]
         weights = [pad(weights, (0, mask.shape[1] - weights.shape[1])) for _, weights in found if weights is not None]

@@ -8,7 +8,8 @@ In the comments: N tokens, as `Packing` has them, B rows, T tokens of the longes
 directions stand first, [2, ...], and the second one reads each row from its end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -47,86 +48,105 @@ class BiGRUFunction(torch.autograd.Function):
         ctx: Any, vectors: Tensor, inputs: Inputs, workspace: Workspace, states_stay: bool, *weights: Tensor
     ) -> Tensor:
         """Read all rows."""
-        taken, hidden = {}, weights[W_HH].shape[-1]
-        taken["room"] = workspace.take("room", _room_numbers(inputs, hidden, to_walk_back=True), vectors)
-        if not states_stay:
-            numbers = inputs.packing.rows * inputs.packing.width * 2 * hidden
-            taken["states"] = workspace.take("states", numbers, vectors)
-        states, room = _read(vectors, inputs, weights, taken["room"], taken.get("states"), to_walk_back=True)
-        ctx.save_for_backward(vectors, *weights, room.gates, room.heard, room.before)
-        ctx.inputs, ctx.workspace, ctx.taken = inputs, workspace, taken
+        states, parts, ctx.taken = _read(vectors, inputs, weights, workspace, states_stay, to_walk_back=True)
+        ctx.save_for_backward(vectors, *weights, *parts)
+        ctx.inputs, ctx.workspace = inputs, workspace
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Walk back from the last step of each direction; the gates' memory becomes that of their gradients."""
-        vectors, *weights, gates, heard, before = ctx.saved_tensors
+        vectors, *weights, gates, heard, before, told = ctx.saved_tensors
         inputs: Inputs = ctx.inputs
-        hidden, low = heard.shape[-1], vectors.dtype
-        b_hh = _pair(weights, B_HH, low)
-        room = Room(
-            inputs.packing, gates, heard, before, b_hh[:, 2 * hidden :], None, keeps=True, exact=weights[0].dtype
-        )  # fmt: skip
-        _walk_back(grad, room, _pair(weights, W_HH, low))
+        hidden = heard.shape[-1]
+        with _paired(weights, W_HH, vectors, ctx.workspace) as w_hh:
+            bias = w_hh.new_empty(2, hidden)  # of no use on the way back
+            room = Room(inputs.packing, gates, heard, before, bias, None, keeps=True, exact=weights[0].dtype)
+            _walk_back(grad, room, w_hh)
         # From here on: `gates` holds the gradients of what the state says to r, z and n; `heard` that of what enters n.
         bias_hh = gates.sum(dim=1)  # [2, 3H]
         bias_ih = torch.cat([bias_hh[:, : 2 * hidden], heard.sum(dim=1)], dim=1)
         begun = sum(inputs.packing.batch_sizes[:1])  # the first step began with nothing
         grad_hh = [
-            (told.t() @ held).to(weight.dtype)
-            for told, held, weight in zip(gates[:, begun:], before[:, begun:], weights[W_HH::4], strict=True)
+            (to_gates.t() @ held).to(weight.dtype)
+            for to_gates, held, weight in zip(gates[:, begun:], before[:, begun:], weights[W_HH::4], strict=True)
         ]
         gates[..., 2 * hidden :] = heard  # now what enters r, z and n
-        grad_ih, grad_vectors = inputs.gradients(
-            vectors, _pair(weights, W_IH, low), gates, bias_ih, before.view(-1), of_vectors=ctx.needs_input_grad[0]
-        )
+        turned = vectors.dtype != weights[W_IH].dtype  # else the gradient itself is given away, and needs memory of its own
+        spare = before.view(-1) if turned else before.new_empty(0)
+        with _paired(weights, W_IH, vectors, ctx.workspace) as w_ih:
+            grad_ih, grad_vectors = inputs.gradients(
+                vectors, w_ih, gates, bias_ih, told, spare, of_vectors=ctx.needs_input_grad[0]
+            )
+        grads = [
+            each[way].to(weights[number].dtype)
+            for way in (0, 1)
+            for number, each in enumerate((grad_ih, grad_hh, bias_ih, bias_hh))
+        ]  # fmt: skip
         for name, memory in ctx.taken.items():
             ctx.workspace.put(name, memory)
-        grads = [each[way] for way in (0, 1) for each in (grad_ih, grad_hh, bias_ih, bias_hh)]
-        return grad_vectors, None, None, None, *(each.to(weight.dtype) for each, weight in zip(grads, weights, strict=True))
+        return grad_vectors, None, None, None, *grads
 
 
-def read_both_ways(vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], into: Tensor | None = None) -> Tensor:
+def read_both_ways(
+    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], workspace: Workspace, *, states_stay: bool = True
+) -> Tensor:
     """Give the states [B, T, 2H] that `BiGRUFunction` gives, where no gradient is asked for: one step is kept.
 
     Args:
         vectors: As there.
         inputs: As there.
         weights: As there.
-        into: Memory for the states, of their type, [B * T * 2H] or more; None: new memory.
+        workspace: As there.
+        states_stay: False: whoever uses the workspace next overwrites them.
     """
-    hidden = weights[W_HH].shape[-1]
-    memory = vectors.new_empty(_room_numbers(inputs, hidden, to_walk_back=False))
-    return _read(vectors, inputs, weights, memory, into, to_walk_back=False)[0]
+    states, _, taken = _read(vectors, inputs, weights, workspace, states_stay, to_walk_back=False)
+    for name, memory in taken.items():
+        workspace.put(name, memory)
+    return states
 
 
 def _read(
-    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], memory: Tensor, into: Tensor | None, *,
+    vectors: Tensor, inputs: Inputs, weights: Sequence[Tensor], workspace: Workspace, states_stay: bool, *,
     to_walk_back: bool,
-) -> tuple[Tensor, Room]:  # fmt: skip
-    """Read all rows, in memory; return the states [B, T, 2H], and what the way back needs, if it is wanted."""
-    packing = inputs.packing
-    low, hidden = vectors.dtype, weights[W_HH].shape[-1]
-    b_ih, b_hh = _pair(weights, B_IH, low), _pair(weights, B_HH, low)
+) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:  # fmt: skip
+    """Read all rows; return the states [B, T, 2H], the parts of the room, and what was taken of the workspace."""
+    packing, hidden = inputs.packing, weights[W_HH].shape[-1]
+    shapes = _room_shapes(inputs, hidden, to_walk_back=to_walk_back)
+    numbers = [prod(shape) for shape in shapes]
+    taken = {"room": workspace.take("room", sum(numbers), vectors)}
+    pieces = torch.split(taken["room"][: sum(numbers)], numbers)
+    parts = [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    shape = (packing.rows, packing.width, 2 * hidden)
+    if not states_stay:
+        taken["states"] = workspace.take("states", prod(shape), vectors)
+    states = vectors.new_empty(shape) if states_stay else taken["states"][: prod(shape)].view(shape)
+    states.flatten(0, 1).index_fill_(0, packing.padding, 0)
+    gates, heard, before, told = parts
+    b_ih, b_hh = (_pair(weights, number, vectors.new_empty(2, 3 * hidden)) for number in (B_IH, B_HH))
     b_ih[:, : 2 * hidden] += b_hh[:, : 2 * hidden]
-    gates, heard, before, told = _room(memory, inputs, hidden, to_walk_back=to_walk_back)
-    spoken = inputs.begin(vectors, _pair(weights, W_IH, low), b_ih, gates, told)
+    with _paired(weights, W_IH, vectors, workspace) as w_ih:
+        spoken = inputs.begin(vectors, w_ih, b_ih, gates, told)
     b_n = b_hh[:, 2 * hidden :].contiguous()
     room = Room(packing, gates, heard, before, b_n, spoken, keeps=to_walk_back, exact=weights[0].dtype)
-    shape = (packing.rows, packing.width, 2 * hidden)
-    states = vectors.new_empty(shape) if into is None else into[: prod(shape)].view(shape)
-    states.flatten(0, 1).index_fill_(0, packing.padding, 0)
+    with _paired(weights, W_HH, vectors, workspace) as w_hh:
+        _read_steps(room, states, w_hh)
+    return states, parts, taken
+
+
+def _read_steps(room: Room, states: Tensor, weight: Tensor) -> None:
+    """Take all steps."""
+    packing, before, hidden = room.packing, room.before, weight.shape[-1]
     if not packing.batch_sizes:
-        return states, room
-    product = TwoProducts(_pair(weights, W_HH, low), packing.rows)
+        return
+    product = TwoProducts(weight, packing.rows)
     before[:, : packing.batch_sizes[0]].zero_()
-    said: Sequence[Tensor] = [vectors.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
+    said: Sequence[Tensor] = [before.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
     steps = reading(room, states.view(-1, hidden))
     ends = packing.ends
     for number, rows in enumerate(packing.batch_sizes):
-        steps.step(number, product(before, ends[number - 1] if to_walk_back else 0, rows) if number else said)
-    return states, room
+        steps.step(number, product(before, ends[number - 1] if room.keeps else 0, rows) if number else said)
 
 
 def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
@@ -143,12 +163,17 @@ def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
         sent = product(room.gates, ends[number] - sizes[number], sizes[number]) if number else []
 
 
-def _pair(weights: Sequence[Tensor], number: int, dtype: torch.dtype) -> Tensor:
+def _pair(weights: Sequence[Tensor], number: int, into: Tensor) -> Tensor:
     """Lay a weight of the two directions above each other [2, ...], in the type of the products."""
-    ahead, back = weights[number::4]
-    pair = ahead.new_empty(2, *ahead.shape, dtype=dtype)
-    pair[0], pair[1] = ahead, back
-    return pair
+    into[0], into[1] = weights[number::4]
+    return into
+
+
+@contextmanager
+def _paired(weights: Sequence[Tensor], number: int, like: Tensor, workspace: Workspace) -> Iterator[Tensor]:
+    """Do so in memory of the workspace."""
+    with workspace.lent(f"weight {number}", (2, *weights[number].shape), like) as memory:
+        yield _pair(weights, number, memory)
 
 
 def _room_shapes(inputs: Inputs, hidden: int, *, to_walk_back: bool) -> list[tuple[int, ...]]:
@@ -161,16 +186,3 @@ def _room_shapes(inputs: Inputs, hidden: int, *, to_walk_back: bool) -> list[tup
     of_gates = kept if to_walk_back or inputs.all_at_once else not_kept
     others = kept if to_walk_back else not_kept
     return [(2, of_gates, 3 * hidden), (2, others, hidden), (2, others, hidden), (inputs.n_said, 6 * hidden)]
-
-
-def _room_numbers(inputs: Inputs, hidden: int, *, to_walk_back: bool) -> int:
-    """Return how many numbers that is."""
-    return sum(map(prod, _room_shapes(inputs, hidden, to_walk_back=to_walk_back)))
-
-
-def _room(memory: Tensor, inputs: Inputs, hidden: int, *, to_walk_back: bool) -> list[Tensor]:
-    """Cut memory into these."""
-    shapes = _room_shapes(inputs, hidden, to_walk_back=to_walk_back)
-    numbers = [prod(shape) for shape in shapes]
-    pieces = torch.split(memory[: sum(numbers)], numbers)
-    return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]

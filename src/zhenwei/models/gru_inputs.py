@@ -53,8 +53,9 @@ class Inputs(Protocol):
         """
 
     def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
-    ) -> tuple[Tensor, Tensor | None]:
+        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, said: Tensor, spare: Tensor, *,
+        of_vectors: bool,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Return the gradients of the weight [2, 3H, E] and, if asked for, of the vectors.
 
         Args:
@@ -62,7 +63,8 @@ class Inputs(Protocol):
             weight: [2, 3H, E].
             entered: [2, N, 3H], the gradient of what was said to the gates.
             bias: [2, 3H], its sum over all tokens.
-            spare: [2 * N * H], of the type of the vectors: memory that may be written.
+            said: As `begin` had it; it may be written.
+            spare: [any number], of the type of the vectors: memory that may be written, and returned.
             of_vectors: Whether these are asked for.
         """
 
@@ -83,8 +85,9 @@ class EachToken:
         return None
 
     def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
-    ) -> tuple[Tensor, Tensor | None]:
+        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, said: Tensor, spare: Tensor, *,
+        of_vectors: bool,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Go back through the product of each direction."""
         of_weight = torch.stack([told.t() @ read for told, read in zip(entered, self._both_ways(vectors), strict=True)])
         if not of_vectors:
@@ -143,22 +146,20 @@ class SharedTokens:
         )
 
     def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, spare: Tensor, *, of_vectors: bool
-    ) -> tuple[Tensor, Tensor | None]:
+        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, said: Tensor, spare: Tensor, *,
+        of_vectors: bool,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Add up the gradients of what is shared, and go back through the product of that."""
-        size = 2 * entered.shape[-1]
-        numbers = len(vectors) * size
-        memory = spare[:numbers] if numbers <= len(spare) else spare.new_empty(numbers)
-        told = memory.view(-1, size)  # [U + T + 1, 6H]
-        of_tokens, of_places, of_shift = self._parts(told)
+        of_tokens, of_places, of_shift = self._parts(said)
         scale = None if self.scale is None else self.scale.flatten()
         width = entered.shape[-1]
         sum_rows(entered.flatten(0, 1), self.index.flatten(), scale, of_tokens.view(-1, width))
         if self.places is not None:
             sum_rows(entered.flatten(0, 1), self.places.flatten(), scale, of_places.view(-1, width))
         of_shift.copy_(bias.view(1, -1))
-        of_weight = (told.t() @ vectors).view_as(weight)
-        return of_weight, told @ weight.flatten(0, 1) if of_vectors else None
+        memory = spare[: weight.numel()] if weight.numel() <= len(spare) else torch.empty_like(weight)
+        of_weight = torch.mm(said.t(), vectors, out=memory.view(-1, weight.shape[-1]))
+        return of_weight.view_as(weight), said @ weight.flatten(0, 1) if of_vectors else None
 
     def _parts(self, shared: Tensor) -> Sequence[Tensor]:
         """Tell the tokens, the places and the shift apart in [U + T + 1, ...]: there may be none of one kind."""

@@ -55,21 +55,22 @@ class MaskedBiGRU(nn.Module):
         return self
 
     def forward(
-        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None = None, into: Tensor | None = None
-    ) -> Tensor:
+        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None = None,
+        workspace: Workspace | None = None,
+    ) -> Tensor:  # fmt: skip
         """Read each row both ways.
 
         Args:
             inputs: [B, T, D], or where `shares_tokens` has said so, what these have in common.
             mask: [B, T] bool, True at real tokens, which stand at the start of each row.
             heard: What `hear` has given for the rows that the inputs have in common, if it was asked.
-            into: With it, and no gradients: memory for the states, of its type, [B * T * 2 * hidden] or more.
+            workspace: Where no gradients are asked for: what to compute in; who uses it next overwrites the states.
 
         Returns:
             [B, T, 2 * hidden]; what stands at padding has no meaning.
         """
         if isinstance(inputs, TokenRows) or (inputs.device.type == "cpu" and self._reads_together(inputs)):
-            return self._read_together(inputs, mask, heard, into)
+            return self._read_together(inputs, mask, heard, workspace)
         if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
             return self._read_by_kernels(inputs, mask)
         mirror = mirrored_positions(mask)
@@ -101,7 +102,7 @@ class MaskedBiGRU(nn.Module):
         return not is_traced() and len(inputs) > 0 and (self._trains(inputs) or torch.is_autocast_enabled("cpu"))
 
     def _read_together(
-        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None, into: Tensor | None
+        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None, workspace: Workspace | None
     ) -> Tensor:
         """Read both ways at once on a CPU -> [B, T, 2H]."""
         low = self._coarse_type()
@@ -116,8 +117,8 @@ class MaskedBiGRU(nn.Module):
                         vectors, source, self.workspaces[depth], self.states_stay, *weights
                     )
                 else:
-                    is_last = depth == len(self.forward_layers) - 1
-                    outputs = read_both_ways(vectors, source, weights, into if is_last else None)
+                    stays = workspace is None or depth < len(self.forward_layers) - 1
+                    outputs = read_both_ways(vectors, source, weights, workspace or Workspace(), states_stay=stays)
         assert isinstance(outputs, Tensor)  # there is one layer at least
         return outputs
 

@@ -1,5 +1,9 @@
 """Memory that one batch after another computes in."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+
 from torch import Tensor, is_inference_mode_enabled
 
 GRAIN = 2**25  # numbers come by so many: what is never written takes no memory, and what is large stays out of the heap
@@ -31,6 +35,16 @@ class Workspace:
     def put(self, name: str, memory: Tensor) -> None:
         """Take memory back."""
         self._kept[name] = memory
+
+    @contextmanager
+    def lent(self, name: str, shape: Sequence[int], like: Tensor) -> Iterator[Tensor]:
+        """Lend memory of a shape for a while."""
+        numbers = prod(shape)
+        memory = self.take(name, numbers, like)
+        try:
+            yield memory[:numbers].view(shape)
+        finally:
+            self.put(name, memory)
 
     def clear(self) -> None:
         """Let all memory go."""

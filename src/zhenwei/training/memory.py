@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-PRODUCTS = 256  # compiled ones that oneDNN keeps
+PRODUCTS = 64  # compiled ones that oneDNN keeps
 TRIM_EVERY = 5.0  # seconds; it takes some milliseconds
 
 
