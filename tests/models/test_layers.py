@@ -12,8 +12,8 @@ from zhenwei.models.gru_function import read_both_ways
 from zhenwei.models.gru_inputs import EachToken
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
 from zhenwei.models.packing import Packing
-from zhenwei.models.workspace import Workspace
 from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
+from zhenwei.models.workspace import Workspace
 
 Floats = NDArray[np.float64]
 

@@ -24,11 +24,9 @@ class BertEmbeddings(nn.Module):
 
     def __init__(self, config: Any, weights: dict[str, Tensor]) -> None:
         super().__init__()
-        table = nn.Embedding.from_pretrained
-        pad = config.pad_token_id
-        self.word_embeddings = table(weights["word_embeddings.weight"], freeze=False, padding_idx=pad)
-        self.position_embeddings = table(weights["position_embeddings.weight"], freeze=False)
-        self.token_type_embeddings = table(weights["token_type_embeddings.weight"], freeze=False)
+        self.word_embeddings = _table(weights["word_embeddings.weight"], config.pad_token_id)
+        self.position_embeddings = _table(weights["position_embeddings.weight"])
+        self.token_type_embeddings = _table(weights["token_type_embeddings.weight"])
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.LayerNorm.weight = nn.Parameter(weights["LayerNorm.weight"])
         self.LayerNorm.bias = nn.Parameter(weights["LayerNorm.bias"])
@@ -63,7 +61,7 @@ def load_bert_embeddings(name: str, *, local_only: bool) -> BertWithoutLayers | 
     """
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415
     from transformers import AutoConfig  # noqa: PLC0415
-    from transformers.utils import cached_file  # noqa: PLC0415
+    from transformers.utils.hub import cached_file  # noqa: PLC0415
 
     options: dict[str, Any] = {"local_files_only": local_only}
     try:
@@ -97,6 +95,12 @@ def embedding_shapes(config: Any) -> dict[str, list[int]]:
         "LayerNorm.weight": [size],
         "LayerNorm.bias": [size],
     }
+
+
+def _table(weights: Tensor, padding: int | None = None) -> nn.Embedding:
+    """Make a table that trains of its weights; built as usual, it would draw random ones first."""
+    table: nn.Embedding = nn.Embedding.from_pretrained(weights, freeze=False, padding_idx=padding)  # type: ignore[no-untyped-call]
+    return table
 
 
 def _found_weights(config: Any, file: Any) -> dict[str, Tensor] | None:

@@ -73,8 +73,8 @@ class BiGRUFunction(torch.autograd.Function):
             for to_gates, held, weight in zip(gates[:, begun:], before[:, begun:], weights[W_HH::4], strict=True)
         ]
         gates[..., 2 * hidden :] = heard  # now what enters r, z and n
-        turned = vectors.dtype != weights[W_IH].dtype  # else the gradient itself is given away, and needs memory of its own
-        spare = before.view(-1) if turned else before.new_empty(0)
+        # A gradient that need not be turned into another type is given away as it is: in memory of its own.
+        spare = before.view(-1) if vectors.dtype != weights[W_IH].dtype else before.new_empty(0)
         with _paired(weights, W_IH, vectors, ctx.workspace) as w_ih:
             grad_ih, grad_vectors = inputs.gradients(
                 vectors, w_ih, gates, bias_ih, told, spare, of_vectors=ctx.needs_input_grad[0]

@@ -37,7 +37,9 @@ class MaskedBiGRU(nn.Module):
         states_stay: False: states whose gradients have been walked back may be overwritten by the next batch.
     """
 
-    def __init__(self, features: int, hidden: int, num_layers: int, dropout: float, *, states_stay: bool = True) -> None:
+    def __init__(
+        self, features: int, hidden: int, num_layers: int, dropout: float, *, states_stay: bool = True
+    ) -> None:  # fmt: skip
         super().__init__()
         self.states_stay = states_stay
         self.hidden = hidden

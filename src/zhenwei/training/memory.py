@@ -20,7 +20,7 @@ def keep_few_products() -> None:
 
 
 class MemoryTrimmer:
-    """Gives what is free back to the system, when it was last done some seconds ago; nothing where there is no glibc."""
+    """Gives what is free back to the system, unless it was done a moment ago; nothing where there is no glibc."""
 
     def __init__(self) -> None:
         self._due = 0.0

@@ -1,0 +1,40 @@
+"""What keeps a long training from holding ever more memory."""
+
+import pytest
+
+from zhenwei.training import memory
+from zhenwei.training.memory import TRIM_EVERY, MemoryTrimmer, keep_few_products
+
+VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+
+
+def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, calls = [100.0], []
+    monkeypatch.setattr(memory, "_malloc_trim", lambda: calls.append)
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    trim = MemoryTrimmer()
+    for seconds in (0.0, TRIM_EVERY / 2, TRIM_EVERY / 2, 1.0):
+        now[0] += seconds
+        trim()
+    assert calls == [0, 0]
+
+
+def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_malloc_trim", lambda: None)
+    MemoryTrimmer()()
+
+
+def test_a_library_without_such_a_function_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory._malloc_trim.cache_clear()
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _name: object())
+    assert memory._malloc_trim() is None
+    memory._malloc_trim.cache_clear()
+
+
+def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "7")
+    keep_few_products()
+    assert memory.os.environ[VARIABLE] == "7"
+    monkeypatch.delenv(VARIABLE)
+    keep_few_products()
+    assert memory.os.environ[VARIABLE] == str(memory.PRODUCTS)
