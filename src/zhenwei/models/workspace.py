@@ -6,14 +6,15 @@ from math import prod
 
 from torch import Tensor, is_inference_mode_enabled
 
-GRAIN = 2**25  # numbers come by so many: what is never written takes no memory, and what is large stays out of the heap
+SMALL = 2**20  # numbers; what has more is made so large at once that it need not grow, and stays out of the heap:
+LARGE = 2**25  # what is never written takes no memory
 
 
 class Workspace:
     """Keeps memory of the largest batch so far: from the system it would come page by page, each to be zeroed.
 
     Who takes it has it alone until it is put back; meanwhile, and where it is too small, there is new memory. A copy of
-    a workspace, as of the network that it belongs to, is empty. It is for one thread.
+    a workspace, as of the network that it belongs to, is empty. Threads may share one.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Workspace:
             or memory.is_inference() != is_inference_mode_enabled()  # autograd takes no tensor of that mode
         ):
             del memory  # before there is more
-            return like.new_empty(-(-numbers // GRAIN) * GRAIN)
+            return like.new_empty(numbers if numbers <= SMALL else -(-numbers // LARGE) * LARGE)
         return memory
 
     def put(self, name: str, memory: Tensor) -> None:
