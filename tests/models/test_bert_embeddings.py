@@ -108,10 +108,22 @@ class TestLeftToTransformers:
             (own_bert / "config.json").unlink()
         assert load_bert_embeddings(str(own_bert), local_only=True) is None
 
-    def test_numbers_that_stand_for_others(self, own_bert: Path) -> None:
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
+            {"is_decoder": True},
+            {"transformers_weights": "other.safetensors"},
+        ],
+    )
+    def test_settings_that_ask_for_more(self, own_bert: Path, setting: dict[str, object]) -> None:
         config = json.loads((own_bert / "config.json").read_text())
-        config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
-        (own_bert / "config.json").write_text(json.dumps(config))
+        (own_bert / "config.json").write_text(json.dumps(config | setting))
+        assert load_bert_embeddings(str(own_bert), local_only=True) is None
+
+    def test_weights_that_are_there_twice(self, own_bert: Path) -> None:
+        weights = load_file(own_bert / "model.safetensors")
+        rewrite(own_bert, weights | {f"bert.{name}": 2 * tensor for name, tensor in weights.items()})
         assert load_bert_embeddings(str(own_bert), local_only=True) is None
 
 

@@ -282,6 +282,12 @@ class TestScoringInParts:
         else:
             torch.testing.assert_close(parts.attention, whole.attention, atol=1e-6, rtol=1e-5)
 
+    def test_with_gradients_they_are_judged_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bigru, "PART", 16)
+        network = build().eval()
+        network(batch_of(*([3, 4, 5] for _ in range(40)))).logits.sum().backward()
+        assert all(weight.grad is not None for weight in network.gru.parameters())
+
     def test_places_are_shared_too(self) -> None:
         parts = tokens(placed=True, scaled=True, shifted=True)
         gru = MaskedBiGRU(16, 8, 1, dropout=0.0)

@@ -7,56 +7,64 @@ import pytest
 import torch
 from tests.models.test_gru_inputs import MASK, gradients, gru, tokens
 
+from zhenwei.models import workspace
 from zhenwei.models.recurrent import MaskedBiGRU
-from zhenwei.models.workspace import Workspace
+from zhenwei.models.workspace import SMALL, Workspace
 
 LIKE = torch.zeros(1)
 
 
 class TestWorkspace:
     def test_what_was_put_back_is_taken_again(self) -> None:
-        workspace = Workspace()
-        memory = workspace.take("states", 10, LIKE)
+        own = Workspace()
+        memory = own.take("states", 10, LIKE)
         assert len(memory) >= 10
-        workspace.put("states", memory)
-        assert workspace.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
+        own.put("states", memory)
+        assert own.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
 
     def test_while_it_is_away_there_is_other_memory(self) -> None:
-        workspace = Workspace()
-        one, other = (workspace.take("states", 10, LIKE) for _ in range(2))
+        own = Workspace()
+        one, other = (own.take("states", 10, LIKE) for _ in range(2))
         assert one.data_ptr() != other.data_ptr()
 
     def test_memory_of_another_name_type_or_size_is_other_memory(self) -> None:
-        workspace = Workspace()
-        with workspace.lent("states", (2, 5), LIKE) as memory:
+        own = Workspace()
+        with own.lent("states", (2, 5), LIKE) as memory:
             assert memory.shape == (2, 5)
-        more = workspace.take("states", 10**8, LIKE)
+        more = own.take("states", 10**8, LIKE)
         assert len(more) >= 10**8
-        with workspace.lent("states", (2, 5), LIKE):
+        with own.lent("states", (2, 5), LIKE):
             pass
-        assert workspace.take("states", 10, LIKE.half()).dtype == torch.float16
-        assert workspace.take("room", 10, LIKE).dtype == torch.float32
+        assert own.take("states", 10, LIKE.half()).dtype == torch.float16
+        assert own.take("room", 10, LIKE).dtype == torch.float32
 
     def test_inference_lends_autograd_nothing(self) -> None:
-        workspace = Workspace()
-        with torch.inference_mode(), workspace.lent("states", (10,), LIKE):
+        own = Workspace()
+        with torch.inference_mode(), own.lent("states", (10,), LIKE):
             pass
-        assert not workspace.take("states", 10, LIKE).is_inference()
+        assert not own.take("states", 10, LIKE).is_inference()
+
+    def test_where_all_memory_is_filled_there_is_no_more_of_it_than_needed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:  # fmt: skip
+        assert len(Workspace().take("states", SMALL + 1, LIKE)) > SMALL + 1
+        monkeypatch.setattr(workspace, "are_deterministic_algorithms_enabled", lambda: True)
+        assert len(Workspace().take("states", SMALL + 1, LIKE)) == SMALL + 1
 
     def test_memory_comes_back_after_an_error(self) -> None:
-        workspace = Workspace()
-        with pytest.raises(ValueError, match="no"), workspace.lent("states", (10,), LIKE) as memory:
+        own = Workspace()
+        with pytest.raises(ValueError, match="no"), own.lent("states", (10,), LIKE) as memory:
             raise ValueError("no")
-        assert workspace.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
+        assert own.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
 
     @pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
     def test_a_copy_is_empty(self, copied: object) -> None:
-        workspace = Workspace()
-        with workspace.lent("states", (10,), LIKE) as memory:
+        own = Workspace()
+        with own.lent("states", (10,), LIKE) as memory:
             pass
-        other = copied(workspace)  # type: ignore[operator]
+        other = copied(own)  # type: ignore[operator]
         assert other.take("states", 10, LIKE).data_ptr() != memory.data_ptr()
-        assert workspace.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
+        assert own.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
 
 
 def passing_gru(layers: int = 1) -> MaskedBiGRU:
@@ -92,6 +100,12 @@ class TestInAGRU:
         first, again = (gradients(network, parts) for _ in range(2))
         assert torch.equal(first[0], again[0])
         assert all(torch.equal(grad, again[1][name]) for name, grad in first[1].items())
+
+    def test_who_keeps_the_graph_keeps_no_memory(self) -> None:
+        parts, network = tokens(placed=True, scaled=True, shifted=True), passing_gru()
+        states = network(parts, MASK)
+        states.sum().backward()
+        assert not states.grad_fn.taken
 
     def test_states_stay_unless_they_were_promised(self) -> None:
         parts, network = tokens(placed=True, scaled=True, shifted=True), gru()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 KIND = "bert"  # as configurations name it; RoBERTa, ELECTRA and ERNIE are of other kinds, and left to transformers
 FILE = "model.safetensors"
+_SPECIAL = ("is_decoder", "is_encoder_decoder", "quantization_config", "transformers_weights")  # settings
 _OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}  # of the first BERTs
 
 
@@ -68,7 +69,7 @@ def load_bert_embeddings(name: str, *, local_only: bool) -> BertWithoutLayers | 
         config = AutoConfig.from_pretrained(
             name, trust_remote_code=False, num_hidden_layers=0, dtype=torch.float32, **options
         )
-        if config.model_type != KIND or getattr(config, "quantization_config", None) is not None:
+        if config.model_type != KIND or any(getattr(config, name, None) for name in _SPECIAL):
             return None
         found = cached_file(name, FILE, **options)
         if found is None:
@@ -104,18 +105,14 @@ def _table(weights: Tensor, padding: int | None = None) -> nn.Embedding:
 
 
 def _found_weights(config: Any, file: Any) -> dict[str, Tensor] | None:
-    """Pick the weights from an open file; None where one is missing, or of another shape."""
+    """Pick the weights from an open file; None where one is missing, of another shape, or there twice."""
     there, found = set(file.keys()), {}
     for name, shape in embedding_shapes(config).items():
-        names = [
-            f"{prefix}embeddings.{known}"
-            for prefix in ("", "bert.")
-            for known in (name, _OLD_NAMES.get(name, name))
-        ]  # fmt: skip
-        key = next((each for each in names if each in there), None)
-        if key is None or file.get_slice(key).get_shape() != shape:
+        known = {name, _OLD_NAMES.get(name, name)}
+        keys = there & {f"{prefix}embeddings.{each}" for prefix in ("", "bert.") for each in known}
+        if len(keys) != 1 or file.get_slice(*keys).get_shape() != shape:
             return None
-        tensor = file.get_tensor(key)
+        tensor = file.get_tensor(*keys)
         if not tensor.is_floating_point():
             return None
         found[name] = tensor.float()

@@ -96,7 +96,9 @@ class BiGRU(EncodedNetwork):
 
     def _has_parts(self, tokens: Tensor) -> bool:
         """Whether articles are to be read some at a time."""
-        return not self.training and tokens.device.type == "cpu" and not is_traced() and len(tokens) > PART
+        if self.training or torch.is_grad_enabled() or is_traced():
+            return False
+        return tokens.device.type == "cpu" and len(tokens) > PART
 
     def _read_in_parts(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
         """Do as `_read` does, articles of like length together, while what their tokens share is computed once."""

@@ -84,8 +84,8 @@ class BiGRUFunction(torch.autograd.Function):
             for way in (0, 1)
             for number, each in enumerate((grad_ih, grad_hh, bias_ih, bias_hh))
         ]  # fmt: skip
-        for name, memory in ctx.taken.items():
-            ctx.workspace.put(name, memory)
+        while ctx.taken:  # who keeps the graph keeps no memory
+            ctx.workspace.put(*ctx.taken.popitem())
         return grad_vectors, None, None, None, *grads
 
 

@@ -111,9 +111,11 @@ def check_positions(positions: object, max_len: int, name: str) -> None:
 
 def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:
     """Load an encoder's weights; return it with the names of weights that were not there, or of another shape."""
-    alone = None if layers else load_bert_embeddings(name, local_only=local_only)
-    if alone is not None:
-        return alone, set()
+    if not layers:
+        with _quiet_transformers():
+            alone = load_bert_embeddings(name, local_only=local_only)
+        if alone is not None:
+            return alone, set()
 
     from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
 

@@ -34,7 +34,8 @@ class MaskedBiGRU(nn.Module):
         hidden: Units of one direction.
         num_layers: How many layers there are.
         dropout: Between layers.
-        states_stay: False: states whose gradients have been walked back may be overwritten by the next batch.
+        states_stay: False: states whose gradients have been walked back may be overwritten by the next batch, and may
+            not be changed in place.
     """
 
     def __init__(

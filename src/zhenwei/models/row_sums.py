@@ -28,8 +28,10 @@ def sum_rows(rows: Tensor, index: Tensor, scale: Tensor | None, into: Tensor) ->
         weights = None if scale is None else scale[order]
         into.copy_(embedding_bag(order, rows, firsts[:-1], mode="sum", per_sample_weights=weights))
         return
-    held = {"rows": rows.contiguous(), "scale": scale, "order": order, "firsts": firsts, "into": into}
-    pointers = {name: tensor.data_ptr() for name, tensor in held.items() if tensor is not None}
+    held = {"rows": rows.contiguous(), "order": order, "firsts": firsts, "into": into}
+    if scale is not None:
+        held["scale"] = scale.contiguous()
+    pointers = {name: tensor.data_ptr() for name, tensor in held.items()}
     function = getattr(library, f"sum_{KINDS[rows.dtype]}")
     function.argtypes, function.restype = (ctypes.c_void_p,), None
     function(ctypes.byref(_Fields(*into.shape, torch.get_num_threads(), **pointers)))

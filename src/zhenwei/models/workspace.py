@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 
-from torch import Tensor, is_inference_mode_enabled
+from torch import Tensor, are_deterministic_algorithms_enabled, is_inference_mode_enabled
 
 SMALL = 2**20  # numbers; what has more is made so large at once that it need not grow, and stays out of the heap:
 LARGE = 2**25  # what is never written takes no memory
@@ -30,7 +30,8 @@ class Workspace:
             or memory.is_inference() != is_inference_mode_enabled()  # autograd takes no tensor of that mode
         ):
             del memory  # before there is more
-            return like.new_empty(numbers if numbers <= SMALL else -(-numbers // LARGE) * LARGE)
+            is_exact = numbers <= SMALL or are_deterministic_algorithms_enabled()  # those fill all memory with NaN
+            return like.new_empty(numbers if is_exact else -(-numbers // LARGE) * LARGE)
         return memory
 
     def put(self, name: str, memory: Tensor) -> None:
