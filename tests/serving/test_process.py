@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,18 @@ def test_an_end_under_load_loses_no_accepted_request(
         load.wait_for(20)  # while it drains, it serves
         assert service.process.wait(60) == 0
     assert load.outcomes.keys() == {"200"}
+
+
+def test_who_connected_before_the_end_has_time_to_ask(own_bundle: Path, start: Callable[..., Process]) -> None:
+    service = start(own_bundle, "--drain-seconds", "0")
+    address = httpx.URL(service.url)
+    with socket.create_connection((address.host, address.port), timeout=60) as client:
+        time.sleep(0.2)  # to be accepted
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(2)  # longer than connections stay that have asked before
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    assert service.process.wait(60) == 0
 
 
 def _draining(probe: httpx.Client) -> bool:

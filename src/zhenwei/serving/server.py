@@ -21,7 +21,8 @@ from zhenwei.serving.settings import ServingSettings
 logger = logging.getLogger(__name__)
 
 ACCEPT = 0.05  # seconds to accept those who connected just before nobody was let in any more
-LINGER = 1.0  # seconds for those to send their requests
+LINGER = 1.0  # seconds for all who are connected to send their requests
+NEWCOMERS = 5.0  # seconds for those of them who have sent none yet: where the computer is busy, they may be slow
 BACKLOG = 2048
 SO_ATTACH_FILTER = 26  # Linux, asm-generic/socket.h; the socket module does not name it
 DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # one BPF instruction: return 0, keep nothing of the packet
@@ -128,8 +129,13 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         await self._until(lambda: not self.server_state.connections, LINGER)
+        await self._until(lambda: not self._newcomers(), NEWCOMERS - LINGER)
         await super().shutdown(sockets)
         logger.info("drained")
+
+    def _newcomers(self) -> bool:
+        """Whether somebody is connected who has not asked anything yet; uvicorn has a `cycle` for each request."""
+        return any(getattr(connection, "cycle", None) is None for connection in self.server_state.connections)
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         loop = asyncio.get_running_loop()
