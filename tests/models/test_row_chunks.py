@@ -79,5 +79,5 @@ def test_random_numbers_go_on_as_if_nothing_was_computed_again() -> None:
 def test_a_graph_is_walked_back_once() -> None:
     logits = build(hidden_dim=4).train()(batch_of(*ROWS)).logits.sum()
     logits.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="modified (by an inplace operation|inplace)"):
+    with pytest.raises(RuntimeError, match=r"modified (by an inplace operation|inplace)"):
         logits.backward()
