@@ -171,8 +171,8 @@ def _pair(weights: Sequence[Tensor], number: int, into: Tensor) -> Tensor:
 
 @contextmanager
 def _paired(weights: Sequence[Tensor], number: int, like: Tensor, workspace: Workspace) -> Iterator[Tensor]:
-    """Do so in memory of the workspace."""
-    with workspace.lent(f"weight {number}", (2, *weights[number].shape), like) as memory:
+    """Do so in memory of the workspace, which is that of whichever weight is in use."""
+    with workspace.lent("weight", (2, *weights[number].shape), like) as memory:
         yield _pair(weights, number, memory)
 
 

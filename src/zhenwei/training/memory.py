@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 
 PRODUCTS = 64  # compiled ones that oneDNN keeps
-TRIM_EVERY = 5.0  # seconds; it takes some milliseconds
+TRIM_EVERY = 2.0  # seconds; it takes some milliseconds
 
 
 def keep_few_products() -> None:
