@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from zhenwei.models.cpp_library import KINDS, load_library
+from zhenwei.models.cpp_library import KINDS, call_kernel, load_library
 from zhenwei.models.dropout import is_traced
 from zhenwei.models.layers import MaskAttention
 from zhenwei.models.recurrent import SEVERAL_ROWS
@@ -133,6 +133,4 @@ def _call(
     held = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     pointers = {name: tensor.data_ptr() for name, tensor in held.items()}
     fields = _Fields(*states.shape, torch.get_num_threads(), **pointers, **rest.numbers)
-    function = getattr(library, f"{name}_{KINDS[states.dtype]}")
-    function.argtypes, function.restype = (ctypes.c_void_p,), None
-    function(ctypes.byref(fields))
+    call_kernel(library, name, states.dtype, fields)

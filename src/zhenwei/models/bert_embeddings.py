@@ -1,7 +1,7 @@
 """The embedding layer of BERT by itself.
 
-transformers' own comes with all of its BERT, whose import takes three seconds and 130 MB, PyTorch's compiler included;
-and a detector that uses nothing but this layer would pay that whenever it starts to predict.
+transformers' own comes with all of its BERT, whose import takes seconds, and brings PyTorch's compiler with it; a
+detector that uses nothing but this layer would pay for that whenever it starts to predict.
 """
 
 from typing import Any

@@ -46,6 +46,13 @@ def load_library(source: Path) -> ctypes.CDLL | None:
         return None
 
 
+def call_kernel(library: ctypes.CDLL, name: str, dtype: torch.dtype, fields: ctypes.Structure) -> None:
+    """Call a function of a library, in its version for a type of values, with its one struct."""
+    function = getattr(library, f"{name}_{KINDS[dtype]}")
+    function.argtypes, function.restype = (ctypes.c_void_p,), None
+    function(ctypes.byref(fields))
+
+
 def _compiler() -> str | None:
     names = (os.environ["CXX"],) if os.environ.get("CXX") else COMPILERS
     return next((found for found in map(shutil.which, names) if found), None)

@@ -61,8 +61,7 @@ class BiGRUFunction(torch.autograd.Function):
         inputs: Inputs = ctx.inputs
         hidden = heard.shape[-1]
         with _paired(weights, W_HH, vectors, ctx.workspace) as w_hh:
-            bias = w_hh.new_empty(2, hidden)  # of no use on the way back
-            room = Room(inputs.packing, gates, heard, before, bias, None, keeps=True, exact=weights[0].dtype)
+            room = Room(inputs.packing, gates, heard, before, None, None, keeps=True, exact=weights[0].dtype)
             _walk_back(grad, room, w_hh)
         # From here on: `gates` holds the gradients of what the state says to r, z and n; `heard` that of what enters n.
         bias_hh = gates.sum(dim=1)  # [2, 3H]

@@ -28,7 +28,7 @@ class Room:
         heard: What the state said to n before the reset, [2, N, H] or [2, B, H]. On the way back: the gradient of what
             enters n.
         before: The states from which each step began, [2, N, H] or [2, B, H].
-        bias: [2, H], what the state says to n in any case.
+        bias: [2, H], what the state says to n in any case; None on the way back, which has no use for it.
         spoken: What the tokens say, if they share it.
         keeps: Whether all is kept.
         exact: The type of the state from step to step.
@@ -38,7 +38,7 @@ class Room:
     gates: Tensor
     heard: Tensor
     before: Tensor
-    bias: Tensor
+    bias: Tensor | None
     spoken: Spoken | None
     keeps: bool
     exact: torch.dtype
@@ -82,6 +82,7 @@ class Reading:
         exact = gates.to(self.room.exact)
         reset, update, new = exact.chunk(3, dim=-1)
         told = torch.stack(list(said))
+        assert self.room.bias is not None
         exact[..., : 2 * hidden].add_(told[..., : 2 * hidden]).sigmoid_()
         torch.add(told[..., 2 * hidden :], self.room.bias.unsqueeze(1), out=kept)
         new.addcmul_(reset, kept.to(exact.dtype)).tanh_()

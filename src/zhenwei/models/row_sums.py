@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from zhenwei.models.cpp_library import KINDS, load_library
+from zhenwei.models.cpp_library import KINDS, call_kernel, load_library
 
 SOURCE = Path(__file__).parent / "cpp" / "row_sums.cpp"
 
@@ -32,9 +32,7 @@ def sum_rows(rows: Tensor, index: Tensor, scale: Tensor | None, into: Tensor) ->
     if scale is not None:
         held["scale"] = scale.contiguous()
     pointers = {name: tensor.data_ptr() for name, tensor in held.items()}
-    function = getattr(library, f"sum_{KINDS[rows.dtype]}")
-    function.argtypes, function.restype = (ctypes.c_void_p,), None
-    function(ctypes.byref(_Fields(*into.shape, torch.get_num_threads(), **pointers)))
+    call_kernel(library, "sum", rows.dtype, _Fields(*into.shape, torch.get_num_threads(), **pointers))
 
 
 class _Fields(ctypes.Structure):

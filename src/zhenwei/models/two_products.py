@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-ROUNDED = 8  # rows: oneDNN compiles a product for each number of rows, and keeps half a megabyte for each
+ROUNDED = 8  # rows: oneDNN compiles a product for each number of rows, and keeps it
 
 
 class TwoProducts:

@@ -1,7 +1,7 @@
 """How a long training on a CPU is kept from holding ever more memory that it has no use for.
 
 Batches are of ever new sizes. glibc keeps what they leave behind, in pieces that larger ones do not fit into; and
-oneDNN, which multiplies in bf16, compiles each product for its sizes, and keeps up to 1,024 of half a megabyte each.
+oneDNN, which multiplies in bf16, compiles each product for its sizes, and keeps up to 1,024 of them.
 """
 
 import ctypes

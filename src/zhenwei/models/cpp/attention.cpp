@@ -173,8 +173,6 @@ template <class T> void walk_back(const Pooling &pooling, std::int64_t row) {
     }
 }
 
-constexpr std::int64_t ALONE = 1 << 14;  // values up to which threads cost more than they save
-
 void each_row(void (*work)(const Pooling &, std::int64_t), const Pooling &pooling) {
     const bool shared = pooling.threads > 1 && pooling.rows * pooling.width * pooling.size > ALONE;
 #pragma omp parallel for schedule(dynamic) num_threads(pooling.threads) if (shared)

@@ -142,8 +142,6 @@ template <class T> void walk_back_row(const Room &room, const Row<T> &at, const 
     }
 }
 
-constexpr std::int64_t ALONE = 1 << 14;  // values up to which threads cost more than they save
-
 template <class T> using Work = void (*)(const Room &, const Row<T> &, const T *);
 
 template <class T> void each_row(Work<T> work, const Room &room, std::int64_t step, const void *ahead, const void *back) {

@@ -36,8 +36,6 @@ template <class T> void sum_up(const RowSums &given, std::int64_t number) {
     }
 }
 
-constexpr std::int64_t ALONE = 1 << 14;  // values up to which threads cost more than they save
-
 template <class T> void sum_all(const RowSums &given) {
     const bool shared = given.threads > 1 && given.firsts[given.sums] * given.width > ALONE;
 #pragma omp parallel for schedule(dynamic, 16) num_threads(given.threads) if (shared)

@@ -9,6 +9,8 @@ namespace {
 
 using bf16 = std::uint16_t;
 
+constexpr std::int64_t ALONE = 1 << 14;  // values up to which threads cost more than they save
+
 inline float widen(float value) { return value; }
 
 inline float widen(bf16 value) {
