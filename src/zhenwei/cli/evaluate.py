@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from zhenwei.cli.figures import JsonTarget, write_json
-from zhenwei.cli.run import Run, folder_of
+from zhenwei.cli.run import Precision, Run, folder_of
 from zhenwei.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def evaluate(
     rounds: int = typer.Option(1000, min=100, max=100_000, help="Resamples for the 95% intervals."),
     seed: int = typer.Option(0, min=0, help="Of the resamples."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
+    precision: str = Precision,
     html: Path | None = typer.Option(
         None, metavar="FILE", callback=_checked_file, help="Write all that was found as one page that opens offline."
     ),
@@ -57,7 +58,7 @@ def evaluate(
     from zhenwei.inference.backends import load_for_use
 
     bundle = load_for_use(folder_of(run))
-    judged = judge_file(bundle, file, device)
+    judged = judge_file(bundle, file, device, precision)
     kept = max(mistakes, MISTAKES if html or json else 0)
     found = assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=kept, words=words)
     if csv is not None:
@@ -68,7 +69,8 @@ def evaluate(
         write_assessment_page(found, html)
     if json is not None:
         write_json(found.to_dict(), json)
-    print_assessment(found, f"{run} on {file}", mistakes, slices, stderr=json == "-")
+    title = f"{run} on {file}" + ("" if precision == "float32" else f", in precision '{precision}'")
+    print_assessment(found, title, mistakes, slices, stderr=json == "-")
 
 
 def write_verdicts(judged: "JudgedFile", path: Path) -> None:

@@ -5,13 +5,16 @@ from contextlib import redirect_stdout
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
 from zhenwei.cli.figures import JsonTarget, print_rows, write_json
-from zhenwei.cli.run import Run, folder_of
+from zhenwei.cli.run import Precision, Run, folder_of
+
+if TYPE_CHECKING:
+    from zhenwei.inference import Detector
 
 EXIT_INTERRUPTED = 130  # as the shell has it for a command that Ctrl-C ended
 AT_SCALE = "Files of any size, with --out"
@@ -72,6 +75,7 @@ def predict(
         "quotes.",
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
+    precision: str = Precision,
     json: str | None = JsonTarget,
     out: Path | None = typer.Option(None, help="Score files into this folder, each into a shard of its own."),
     engine: Engine = typer.Option(Engine.LOCAL, help="This machine alone, or Ray Data.", rich_help_panel=AT_SCALE),
@@ -108,7 +112,7 @@ def predict(
             raise DataError("--out: is for files; expected --file FILE with it")
         settings: dict[str, Any] = {
             "engine": engine.value, "workers": workers, "address": address, "device": device,
-            "on_error": on_error.value, "format": format and format.value, "with_text": with_text,
+            "precision": precision, "on_error": on_error.value, "format": format and format.value, "with_text": with_text,
             "overwrite": overwrite,
         }  # fmt: skip
         _score_files(run, file, out, settings, json)
@@ -119,14 +123,14 @@ def predict(
             raise DataError(f"--{name.replace('_', '-')} is for files that are scored into a folder; add --out FOLDER")
     if file and len(file) > 1:
         raise DataError(f"--file: found {len(file)} files; expected one, or a folder to score them into: --out FOLDER")
-    _judge(run, texts, Path(file[0]) if file else None, device, json)
-
-
-def _judge(run: str, texts: list[str], file: Path | None, device: str, json: str | None) -> None:
     from zhenwei.inference import Detector
+
+    _judge(Detector.load(folder_of(run), device, precision), run, texts, Path(file[0]) if file else None, json)
+
+
+def _judge(detector: "Detector", run: str, texts: list[str], file: Path | None, json: str | None) -> None:
     from zhenwei.news import iter_articles
 
-    detector = Detector.load(folder_of(run), device)
     found = detector.predict(texts) if file is None else list(detector.predict_articles(iter_articles(file)))
     if json is not None:
         write_json([prediction.to_dict() for prediction in found], json)

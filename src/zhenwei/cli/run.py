@@ -1,4 +1,4 @@
-"""The argument RUN of commands that only read a detector: a folder, or a name on the hub."""
+"""What commands that only read a detector are told: RUN, a folder or a name on the hub, and the precision."""
 
 from pathlib import Path
 
@@ -7,6 +7,9 @@ import typer
 HUB = "hf://"
 
 Run = typer.Argument(help="A run's folder, a bundle, an exported detector, hf://USER/NAME or hf://USER/NAME@REVISION.")
+Precision = typer.Option(
+    "float32", help="float32; auto: the fastest that the device has, with probabilities some thousandths off."
+)
 
 
 def folder_of(run: str) -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.assessment import Assessment, Interval, Overlap
 from zhenwei.evaluation.intervals import FEWEST_GROUPS, ROUNDS, bootstrap_intervals
-from zhenwei.evaluation.judging import judge_articles, to_device
+from zhenwei.evaluation.judging import checked_precision, judge_articles, to_device
 from zhenwei.evaluation.mistakes import with_words, worst_mistakes
 from zhenwei.evaluation.overlap import TrainingArticles, resemblance, training_articles
 from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability_bins
@@ -93,12 +93,18 @@ def assess_file(
     return assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=mistakes, words=words)
 
 
-def judge_file(bundle: Bundle, path: str | os.PathLike[str], device: str = "auto") -> JudgedFile:
-    """Judge a labelled file and keep its articles; see `assess_file`."""
-    place = to_device(bundle, device)
+def judge_file(
+    bundle: Bundle, path: str | os.PathLike[str], device: str = "auto", precision: str = "float32"
+) -> JudgedFile:
+    """Judge a labelled file and keep its articles; see `assess_file`.
+
+    The precision is `float32`, or `auto`, the fastest that the device has.
+    """
+    precision, place = checked_precision(precision), to_device(bundle, device)
     file = Path(path)
     encoded = bundle.reader().encode_file(file)
-    logits = bundle.calibrated(judge_articles(bundle, encoded, place, scoring_batch(bundle.network, place)))
+    size = scoring_batch(bundle.network, place)
+    logits = bundle.calibrated(judge_articles(bundle, encoded, place, size, precision))
     lost = int((~np.isfinite(logits)).sum())
     if lost:
         raise CheckpointError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation import judge_articles
+from zhenwei.evaluation import checked_precision, judge_articles
 from zhenwei.inference.backends import load_for_use, place
 from zhenwei.inference.explanation import Explanation, explained
 from zhenwei.inference.given_texts import article_of, articles_of, check_count
@@ -18,9 +18,9 @@ from zhenwei.news.scripts import chinese_share
 from zhenwei.news.similar import Similar
 from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle, find_bundle, save_bundle
+from zhenwei.training.scoring import scoring_batch
 
 CHUNK = 1024  # texts that are held at once
-BATCH = 64  # texts that are judged at once
 UNKNOWN_SHARE = 0.5  # a text of which more than this is unknown gets a warning
 MOSTLY, HARDLY = 0.6, 0.1  # shares of Chinese letters
 
@@ -28,37 +28,43 @@ MOSTLY, HARDLY = 0.6, 0.1  # shares of Chinese letters
 class Detector:
     """A trained detector. Predicting changes nothing in it, so threads may share one."""
 
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+    def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "float32") -> None:
         """Take a bundle into use.
 
         Args:
             bundle: The trained detector.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+            precision: `float32`; or `auto`: the fastest that the device has, with probabilities that are some
+                thousandths off. An exported detector computes as it was exported.
 
         Raises:
-            ConfigError: If no device is so called.
+            ConfigError: If no device or precision is so called.
         """
+        self.precision = checked_precision(precision)
         self.bundle = bundle
         self.folder: Path | None = None  # that it was loaded from
         self.device = place(bundle, device)
         bundle.network.eval()  # PyTorch's switch: verdicts are made without dropout
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Detector":
+    def load(cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "float32") -> "Detector":
         """Load a detector from a run's folder, from a bundle, or from what `zhenwei export` wrote.
+
+        Device and precision are as for a `Detector`.
 
         Raises:
             CheckpointError: If there is none, or it is damaged or foreign.
-            ConfigError: If no device is so called, or an exported detector's onnxruntime is not installed.
+            ConfigError: If no device or precision is so called, or an exported detector's onnxruntime is not installed.
         """
-        detector = cls(load_for_use(Path(path)), device)
+        detector = cls(load_for_use(Path(path)), device, precision)
         detector.folder = find_bundle(Path(path))
         return detector
 
     @classmethod
     def from_hub(
-        cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None, device: str = "auto"
-    ) -> "Detector":
+        cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None, device: str = "auto",
+        precision: str = "float32",
+    ) -> "Detector":  # fmt: skip
         """Load a detector from the Hugging Face hub, downloading what is not in the hub's cache yet.
 
         Args:
@@ -66,13 +72,14 @@ class Detector:
             revision: Branch, tag or commit; None: the main branch.
             token: Of the hub, for private repositories; None: the one that the user is logged in with.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+            precision: `float32` or `auto`, as for a `Detector`.
 
         Raises:
             CheckpointError: If there is no such detector, it is damaged or foreign, its owners do not let this user in,
                 or the hub cannot be reached and it was not downloaded before.
-            ConfigError: If the name can be no repository's, or no device is so called.
+            ConfigError: If the name can be no repository's, or no device or precision is so called.
         """
-        return cls.load(fetch(repo_id, revision=revision, token=token), device)
+        return cls.load(fetch(repo_id, revision=revision, token=token), device, precision)
 
     def push_to_hub(
         self,
@@ -187,7 +194,8 @@ class Detector:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
         encoded = bundle.reader().encode(articles, first_row)
-        logits = judge_articles(bundle, encoded, self.device, BATCH)
+        size = scoring_batch(bundle.network, self.device)
+        logits = judge_articles(bundle, encoded, self.device, size, self.precision)
         for row, (article, probability) in enumerate(zip(articles, bundle.probabilities(logits), strict=True)):
             yield Prediction(
                 text=article.content,

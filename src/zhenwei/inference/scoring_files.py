@@ -12,6 +12,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from zhenwei.errors import ConfigError, DataError
+from zhenwei.evaluation import checked_precision
 from zhenwei.inference.local_engine import score_locally
 from zhenwei.inference.ray_engine import LOCAL, score_on_ray
 from zhenwei.inference.scoring_summary import (
@@ -59,6 +60,7 @@ def score_files(
     workers: int | None = None,
     address: str | None = None,
     device: str = "auto",
+    precision: str = "float32",
     on_error: OnError = "skip",
     format: ShardFormat | None = None,
     with_text: bool = False,
@@ -79,6 +81,7 @@ def score_files(
             GPUs or CPUs. A file is scored by one of them: more workers than files are of no use.
         address: Of the Ray cluster, or `auto`; None: a Ray of our own on this machine.
         device: As `Detector` takes it.
+        precision: As `Detector` takes it.
         on_error: `skip`: bad rows are left out and listed beside the shard, and a file that cannot be read does not
             stop the others; `fail`: the first file with a bad row ends it.
         format: Of the shards; None: each like its input, JSON as JSON lines.
@@ -97,6 +100,7 @@ def score_files(
         InterruptedScoringError: Ctrl-C.
     """
     _check(engine, workers, address, on_error, format)
+    checked_precision(precision)
     place, version = Path(folder), bundle_version(Path(run))
     shards = plan_shards(find_files(files), place, format)
     summary = ScoringSummary(str(place), version, engine)
@@ -106,14 +110,15 @@ def score_files(
             report = ShardReport(str(shard.source), str(shard.path))
             summary.shards.append(report)
             record = kept_record(
-                shard, bundle=version, with_text=with_text, without_bad_rows=on_error == "fail", overwrite=overwrite
-            )
+                shard, bundle=version, with_text=with_text, precision=precision, without_bad_rows=on_error == "fail",
+                overwrite=overwrite,
+            )  # fmt: skip
             if record is None:
                 todo[shard.path.stem] = (shard, report)
             else:
                 _fill(report, shard, "kept", record.rows, record.bad_rows, record.fake)
         if todo:
-            scorer = ShardScorer(Path(run), version, device, with_text, on_error)
+            scorer = ShardScorer(Path(run), version, device, with_text, on_error, precision)
             _carry_out(scorer, todo, summary, engine, workers, address or LOCAL, progress)
     conclude(summary)
     return summary

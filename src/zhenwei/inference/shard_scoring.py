@@ -59,6 +59,7 @@ class ShardScorer:
         device: As `Detector` takes it.
         with_text: Whether the shards hold the texts.
         on_error: Whether a bad row is left out and listed (`skip`), or its file has no shard (`fail`).
+        precision: As `Detector` takes it.
         threads: Threads that PyTorch may use; None: its own choice.
     """
 
@@ -67,6 +68,7 @@ class ShardScorer:
     device: str = "auto"
     with_text: bool = False
     on_error: OnError = "skip"
+    precision: str = "float32"
     threads: int | None = None
 
     @cached_property
@@ -80,7 +82,7 @@ class ShardScorer:
             import torch  # noqa: PLC0415 - the process that only hands out the work does without
 
             torch.set_num_threads(self.threads)
-        detector = Detector.load(self.run, self.device)
+        detector = Detector.load(self.run, self.device, self.precision)
         if bundle_version(self.run) != self.bundle:
             raise CheckpointError(f"{self.run}: the bundle has changed since the scoring began; start it again")
         return detector
@@ -123,7 +125,7 @@ class ShardScorer:
                 raise DataError(f"{shard.source}: was changed while it was being scored; start again")
             record = ShardRecord(
                 shard.path.name, file_digest(neighbour), shard.source.name, input_sha256, self.bundle, self.with_text,
-                written, bad_rows, fake,
+                self.precision, written, bad_rows, fake,
             )  # fmt: skip
             with replacing(shard.record) as beside:
                 beside.write_text(record.to_json(), encoding="utf-8")

@@ -63,6 +63,7 @@ class ShardRecord:
         input_sha256: Its digest when it was scored.
         bundle: The version of the bundle that scored it; see `bundle_version`.
         with_text: Whether the shard holds the texts.
+        precision: In which it was scored, as `Detector` takes it.
         rows: Rows in the shard.
         bad_rows: Rows of the input that could not be used.
         fake: Rows in the shard that were called fake.
@@ -75,6 +76,7 @@ class ShardRecord:
     input_sha256: str
     bundle: str
     with_text: bool
+    precision: str
     rows: int
     bad_rows: int
     fake: int
@@ -88,7 +90,7 @@ class ShardRecord:
 def read_record(shard: Shard) -> ShardRecord | None:
     """Return a shard's record, or None where there is none that can be read."""
     try:
-        values = json.loads(shard.record.read_text(encoding="utf-8"))
+        values = {"precision": "float32"} | json.loads(shard.record.read_text(encoding="utf-8"))  # there was no other
         if set(values) != {field.name for field in fields(ShardRecord)}:
             return None
         return ShardRecord(**values)
@@ -137,7 +139,7 @@ def plan_shards(sources: Sequence[Path], folder: Path, format: ShardFormat | Non
 
 
 def kept_record(
-    shard: Shard, *, bundle: str, with_text: bool, without_bad_rows: bool, overwrite: bool
+    shard: Shard, *, bundle: str, with_text: bool, precision: str, without_bad_rows: bool, overwrite: bool
 ) -> ShardRecord | None:
     """Say whether a shard is there already, whole and as it would be made now.
 
@@ -145,6 +147,7 @@ def kept_record(
         shard: The shard.
         bundle: Version of the bundle that would score it.
         with_text: Whether the texts are wanted in it.
+        precision: In which it would be scored.
         without_bad_rows: Whether one whose input had bad rows does not count.
         overwrite: Whether one that is of something else may be replaced.
 
@@ -161,7 +164,7 @@ def kept_record(
                 f"{shard.path}: is there, but was not written by this command; choose another folder, or --overwrite"
             )
         return None
-    difference = _difference(shard, record, bundle, with_text)
+    difference = _difference(shard, record, bundle, with_text, precision)
     if difference is not None:
         if overwrite:
             return None
@@ -174,7 +177,7 @@ def kept_record(
     return record
 
 
-def _difference(shard: Shard, record: ShardRecord, bundle: str, with_text: bool) -> str | None:
+def _difference(shard: Shard, record: ShardRecord, bundle: str, with_text: bool, precision: str) -> str | None:
     """What tells the shard that is there from the one that is wanted, in words."""
     if record.bundle != bundle:
         return f"was scored by another bundle ({record.bundle[:12]}, this one is {bundle[:12]})"
@@ -182,6 +185,8 @@ def _difference(shard: Shard, record: ShardRecord, bundle: str, with_text: bool)
         return f"is the shard of {record.input} already, in another format"
     if record.with_text != with_text:
         return f"was written {'with' if record.with_text else 'without'} the texts"
+    if record.precision != precision:
+        return f"was scored in precision '{record.precision}', not '{precision}'"
     if record.input_sha256 != file_digest(shard.source):
         return f"was scored from another content of {record.input} than that of {shard.source}"
     return None

@@ -1,5 +1,6 @@
 """The detectors' networks: one per file, their shared layers, and the registry."""
 
+from zhenwei.models.coarse import int8_states
 from zhenwei.models.interface import DetectorNetwork, FittedNetwork, Output, TokenEncoder
 from zhenwei.models.registry import (
     Vocabulary,
@@ -17,6 +18,7 @@ __all__ = [
     "TokenEncoder",
     "Vocabulary",
     "build_network",
+    "int8_states",
     "network_is_fitted",
     "network_needs",
     "register_detector",

@@ -27,7 +27,7 @@ class Steps(Protocol):
 
 def reading(room: Room, states: Tensor) -> Steps:
     """Give `Reading`, by a kernel where there is one."""
-    library = _library(room)
+    library = load_library(SOURCE) if has_types(room) else None
     if library is None:
         return Reading(room, states)
     state = room.slots(room.heard.shape[-1], torch.float32).zero_()
@@ -36,7 +36,7 @@ def reading(room: Room, states: Tensor) -> Steps:
 
 def walking_back(room: Room, grad: Tensor) -> Steps:
     """Give `WalkingBack`, by a kernel where there is one."""
-    library = _library(room)
+    library = load_library(SOURCE) if has_types(room) else None
     if library is None:
         return WalkingBack(room, grad)
     passed = room.slots(room.heard.shape[-1], torch.float32)
@@ -45,7 +45,7 @@ def walking_back(room: Room, grad: Tensor) -> Steps:
 
 class _KernelSteps:
     def __init__(self, library: ctypes.CDLL, name: str, room: Room, **tensors: Tensor) -> None:
-        self._tensors, self._fields = _fields(room, tensors)
+        self._tensors, self._fields = room_fields(room, tensors)
         self._step = getattr(library, f"{name}_{KINDS[room.gates.dtype]}")
         self._step.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
         self._step.restype = None
@@ -57,7 +57,7 @@ class _KernelSteps:
         self._step(self._room, number, ahead.data_ptr(), back.data_ptr())
 
 
-class _Fields(ctypes.Structure):
+class RoomFields(ctypes.Structure):
     """`struct Room` of the C++: sizes, and where tensors begin."""
 
     SIZES = ("hidden", "n_tokens", "n_rows", "threads", "keeps")
@@ -68,7 +68,7 @@ class _Fields(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in SIZES] + [(name, ctypes.c_void_p) for name in TENSORS]
 
 
-def _fields(room: Room, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], _Fields]:
+def room_fields(room: Room, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], RoomFields]:
     """Fill in the fields; the tensors have to be held as long as they are used."""
     packing, spoken = room.packing, room.spoken
     ends = packing.ends
@@ -89,11 +89,9 @@ def _fields(room: Room, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], _F
     held = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
     sizes = (room.heard.shape[-1], packing.n_tokens, packing.rows, torch.get_num_threads(), int(room.keeps))
     pointers = {name: tensor.data_ptr() for name, tensor in held.items()}
-    return held, _Fields(*sizes, **pointers)
+    return held, RoomFields(*sizes, **pointers)
 
 
-def _library(room: Room) -> ctypes.CDLL | None:
-    """Return the kernels for the types of a room, if there are any."""
-    if room.gates.dtype not in KINDS or room.exact != torch.float32:
-        return None
-    return load_library(SOURCE)
+def has_types(room: Room) -> bool:
+    """Whether there are kernels for the types of a room, where they can be compiled."""
+    return room.gates.dtype in KINDS and room.exact == torch.float32

@@ -5,6 +5,7 @@ import importlib.util
 import torch
 from torch import Tensor, nn
 
+from zhenwei.models.coarse import allows_int8_states
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
 from zhenwei.models.gru_inputs import EachToken, HeardTokens, Inputs, SharedTokens
@@ -102,7 +103,8 @@ class MaskedBiGRU(nn.Module):
 
     def _reads_together(self, inputs: Tensor) -> bool:
         """Whether both directions are read together on a CPU."""
-        return not is_traced() and len(inputs) > 0 and (self._trains(inputs) or torch.is_autocast_enabled("cpu"))
+        coarse = torch.is_autocast_enabled("cpu") or allows_int8_states()
+        return not is_traced() and len(inputs) > 0 and (coarse or self._trains(inputs))
 
     def _read_together(
         self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None, workspace: Workspace | None
