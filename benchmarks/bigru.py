@@ -11,10 +11,13 @@ batches of 64. Each way does the same work in a process of its own:
 - plain: as the published code does it. Texts are tokenised one by one and padded to 170 in a loader that is built anew
   for each epoch and each scoring, batches are drawn regardless of length, all is float32, the whole BERT is in memory
   and in the file that is saved;
-- ours: what `zhenwei train` and `zhenwei evaluate` do, with the precision that they choose for this device.
+- ours: what `zhenwei train` does, with the precision that it chooses for this device, and scoring as `zhenwei predict
+  --precision auto` does it.
 
 A round is an epoch, and a scoring of the same posts; an epoch more comes before and is not counted. The ways take turns
-round by round, so that whatever else the machine does meets both; each one's fastest round counts.
+round by round, so that whatever else the machine does meets both; each one's fastest round counts. After
+the last one, and after the memory was read, ours scores the posts twice in float32, as `zhenwei predict` does unless
+told otherwise; how far apart the probabilities of the two precisions are is told, too.
 Beside the posts per second stands the share of the ceiling (a large product of matrices) that is reached,
 by the products that the published network takes for a post without padding; what is spared of them counts as done.
 """
@@ -25,13 +28,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from frozen_encoder import posts, save_encoder
 from machine import ceilings, describe, peak_memory_mb
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -47,7 +53,7 @@ from zhenwei.training.epochs import trained_bundle
 from zhenwei.training.loop import Course, train_steps
 from zhenwei.training.optimisation import build_optimizer, build_schedule
 from zhenwei.training.preparation import prepare_data
-from zhenwei.training.scoring import score_articles, scoring_batch
+from zhenwei.training.scoring import score_alone, scoring_batch, sigmoid
 from zhenwei.training.step_graphs import step_graphs, with_graph_widths
 
 MAX_LEN, BATCH, HIDDEN = 170, 64, 768
@@ -106,13 +112,9 @@ def in_turns(folder: Path, rounds: int, device: str) -> dict[str, dict[str, floa
     for worker in workers.values():
         worker.communicate()
     return {
-        way: {
-            "training": max(each["training"] for each in found[way]),
-            "scoring": max(each["scoring"] for each in found[way]),
-            **ends[way],
-        }
+        way: {name: max(each[name] for each in found[way]) for name in found[way][0]} | ends[way]
         for way in WAYS
-    }
+    }  # fmt: skip
 
 
 def told(worker: "subprocess.Popen[str]", word: str) -> dict[str, float]:
@@ -131,11 +133,11 @@ def told(worker: "subprocess.Popen[str]", word: str) -> dict[str, float]:
 def work(way: str, folder: Path, device: str) -> None:
     """Answer each word on standard input: a round's posts per second, and at the end memory and size."""
     articles = read_articles(folder / "train.json", require_label=True)
-    train, score, save = (plain if way == "plain" else ours)(folder, articles, device)
-    train()  # what is only done once, as is the first touch of memory, does not count
+    tasks, save = (plain if way == "plain" else ours)(folder, articles, device)
+    tasks["training"]()  # what is only done once, as is the first touch of memory, does not count
     for line in sys.stdin:
         if line.strip() == "round":
-            answer = {"training": len(articles) / seconds(train), "scoring": len(articles) / seconds(score)}
+            answer = {name: len(articles) / seconds(task) for name, task in tasks.items()}
         else:
             peak = peak_memory_mb(device)
             answer = {"memory_mb": peak, **save()}
@@ -150,7 +152,7 @@ def seconds(task: Callable[[], None]) -> float:
     return time.perf_counter() - begun
 
 
-Tasks = tuple[Callable[[], None], Callable[[], None], Callable[[], dict[str, float]]]
+Tasks = tuple[dict[str, Callable[[], object]], Callable[[], dict[str, float]]]
 
 
 class PlainBiGRU(nn.Module):
@@ -207,7 +209,7 @@ def plain(folder: Path, articles: list[Article], device: str) -> Tasks:
     def save() -> dict[str, float]:
         return {"saved_mb": sum(each.numel() * each.element_size() for each in network.state_dict().values()) / 1e6}
 
-    return train, score, save
+    return {"training": train, "scoring": score}, save
 
 
 def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
@@ -237,16 +239,28 @@ def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
         for _ in train_steps(network, trainee, course, next(epochs), graphs=graphs):
             pass
 
-    def score() -> None:
+    def probabilities(precision: str) -> NDArray[np.float64]:
         size = scoring_batch(network, device)
-        score_articles(network, data.train, pad_id=course.pad_id, batch_size=size, accelerator=accelerator)
+        return sigmoid(
+            score_alone(
+                network, data.train, pad_id=course.pad_id, batch_size=size, device=device, precision=precision
+            )
+        )  # fmt: skip
 
     def save() -> dict[str, float]:
+        in_float32 = min(seconds(partial(probabilities, "float32")) for _ in range(2))
+        apart = np.abs(probabilities("auto") - probabilities("float32"))
         save_bundle(trained_bundle(config, data, network, {"epoch": 1, "val": {}}), folder / "bundle")
         size = sum(file.stat().st_size for file in (folder / "bundle").iterdir())
-        return {"saved_mb": size / 1e6, "mean_tokens": float(data.train.lengths.mean())}
+        return {
+            "saved_mb": size / 1e6,
+            "scoring in float32": len(articles) / in_float32,
+            "mean_tokens": float(data.train.lengths.mean()),
+            "mean_apart": float(apart.mean()),
+            "most_apart": float(apart.max()),
+        }
 
-    return train, score, save
+    return {"training": train, "scoring": partial(probabilities, "auto")}, save
 
 
 def show(report: dict[str, Any]) -> None:
@@ -255,9 +269,11 @@ def show(report: dict[str, Any]) -> None:
     lines = (
         ("training", "posts/s", TRAINING_PRODUCTS),
         ("scoring", "posts/s", 1.0),
+        ("scoring in float32", "posts/s", 1.0),
         ("memory", "peak MB", None),
         ("saved", "MB", None),
     )
+    plain["scoring in float32"] = plain["scoring"]  # which is what it is
     rows = []
     for name, unit, products in lines:
         key = name if products else f"{name}_mb"
@@ -271,6 +287,10 @@ def show(report: dict[str, Any]) -> None:
     print_rows(("", "plain", "ours", "times better", "of the ceiling"), rows, title)
     found = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in report["ceilings"].items())
     print(f"{report['machine']}; {report['threads']} threads; ceilings: {found}")
+    print(
+        f"scoring, and scoring in float32: probabilities {ours['mean_apart']:.1g} apart in the mean, "
+        f"{ours['most_apart']:.1g} at most"
+    )
 
 
 if __name__ == "__main__":

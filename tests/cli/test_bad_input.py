@@ -201,6 +201,13 @@ class TestDetectors:
         assert told in zhenwei("predict", tiny_run, "大蒜", "--device", "gpu").error
         assert told in zhenwei("evaluate", tiny_run, data_folder / "test.json", "--device", "gpu").error
 
+    def test_the_precision_is_none(self, zhenwei: Command, tiny_run: Path, data_folder: Path, tmp_path: Path) -> None:
+        told, given = "precision: found 'fast'; expected float32 or auto", ("--precision", "fast")
+        assert told in zhenwei("predict", tiny_run, "大蒜", *given).error
+        assert told in zhenwei("evaluate", tiny_run, data_folder / "test.json", *given).error
+        scored = zhenwei("predict", tiny_run, "--file", data_folder / "test.json", "--out", tmp_path / "out", *given)
+        assert told in scored.error
+
     def test_a_text_is_blank(self, zhenwei: Command, tiny_run: Path) -> None:
         assert "text 2: found ' '; expected a text that is not blank" in zhenwei("predict", tiny_run, "大蒜", " ").error
 

@@ -32,6 +32,11 @@ def test_people_see_intervals_slices_and_mistakes(zhenwei: Callable[..., Any], t
     assert told.stdout.count("probability of fake") == 2
 
 
+def test_the_precision_is_told(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
+    assert "in precision 'auto'" in zhenwei("evaluate", tiny_run, hard_file, "--precision", "auto").stdout
+    assert "precision '" not in zhenwei("evaluate", tiny_run, hard_file).stdout
+
+
 def test_they_can_be_left_out(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
     told = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--mistakes", 0, "--no-slices")
     assert "worst mistakes" not in told.stdout

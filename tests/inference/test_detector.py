@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from zhenwei import Article, Detector
 from zhenwei.errors import CheckpointError, ConfigError, DataError
+from zhenwei.models.coarse import allows_int8_states
+from zhenwei.training.device import cpu_computes_bf16
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 REAL = "据东河通报，食盐检测合格，供应恢复正常。"
@@ -51,6 +53,36 @@ class TestLoading:
     ) -> None:
         Detector.load(tiny_run, device="cuda:99")
         assert caplog.messages == ["device is 'cuda:99', but this machine has no such device: going on with the CPU"]
+
+    def test_a_precision_that_is_none_is_refused(self, tiny_run: Path) -> None:
+        with pytest.raises(ConfigError, match="precision: found 'int4'; expected float32 or auto"):
+            Detector.load(tiny_run, precision="int4")
+
+
+class TestPrecision:
+    def test_probabilities_are_close_to_those_in_float32(self, tiny_run: Path, detector: Detector) -> None:
+        texts = [FAKE, REAL] * 8
+        found = Detector.load(tiny_run, device="cpu", precision="auto").predict(texts)
+        expected = [prediction.probability for prediction in detector.predict(texts)]
+        assert [prediction.probability for prediction in found] == pytest.approx(expected, abs=0.02)
+
+    def test_it_judges_in_what_was_asked_for_and_explains_in_float32(
+        self, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[tuple[bool, bool]] = []
+        detector = Detector.load(tiny_run, device="cpu", precision="auto")
+        network = detector.bundle.network
+        forward = network.forward
+
+        def spy(*given: Any) -> Any:
+            seen.append((torch.is_autocast_enabled("cpu"), allows_int8_states()))
+            return forward(*given)
+
+        monkeypatch.setattr(network, "forward", spy)
+        detector.predict(FAKE)
+        assert seen == [(cpu_computes_bf16(), True)]
+        detector.explain(FAKE)
+        assert set(seen[1:]) == {(False, False)}
 
 
 class TestPrediction:

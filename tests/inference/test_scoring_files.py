@@ -282,6 +282,23 @@ class TestGoingOn:
         with pytest.raises(DataError, match="was written without the texts"):
             score(with_text=True)
 
+    def test_shards_in_two_precisions_do_not_mix(self, score: Any, scored: Path) -> None:
+        score()
+        for record in (scored / "_account").glob("?.json"):  # as it was written before there were two
+            facts = json.loads(record.read_text(encoding="utf-8"))
+            assert facts.pop("precision") == "float32"
+            record.write_text(json.dumps(facts), encoding="utf-8")
+        assert states(score()) == ["kept"] * 3
+        with pytest.raises(DataError, match=r"a\.jsonl: was scored in precision 'float32', not 'auto'; choose another"):
+            score(precision="auto")
+        assert states(score(precision="auto", overwrite=True)) == ["scored"] * 3
+        assert states(score(precision="auto", workers=2)) == ["kept"] * 3
+
+    def test_a_precision_that_is_none_is_refused_before_anything_is_written(self, score: Any, scored: Path) -> None:
+        with pytest.raises(ConfigError, match="precision: found 'fast'; expected float32 or auto"):
+            score(precision="fast")
+        assert not scored.exists()
+
 
 class TestRefusals:
     def test_a_file_of_somebody_else_is_not_replaced(self, score: Any, scored: Path) -> None:

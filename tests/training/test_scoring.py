@@ -11,11 +11,13 @@ from torch import nn
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork, Output
+from zhenwei.models.coarse import allows_int8_states
 from zhenwei.tokens import Batch
 from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.device import cpu_computes_bf16
 from zhenwei.training.loop import Course
 from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.scoring import mean_cross_entropy, score_articles, sigmoid
+from zhenwei.training.scoring import mean_cross_entropy, score_alone, score_articles, scoring_precision, sigmoid
 
 
 class RowNumbers(DetectorNetwork):
@@ -68,6 +70,27 @@ def test_scoring_in_float32_ignores_the_precision_of_training(
             trainee.network, course.articles, pad_id=0, batch_size=64, accelerator=trainee.accelerator, mixed=False
         )
     np.testing.assert_array_equal(found["no"], found["bf16"])
+
+
+def test_the_fastest_precision_moves_probabilities_by_thousandths(
+    plain_config: Callable[..., Config], make_course: Callable[..., Course], make_trainee: Callable[..., Trainee]
+) -> None:
+    course, network = make_course(plain_config()), make_trainee(plain_config()).network
+    exact, fast = (
+        score_alone(network, course.articles, pad_id=0, batch_size=16, device="cpu", precision=precision)
+        for precision in ("float32", "auto")
+    )
+    assert np.abs(sigmoid(fast) - sigmoid(exact)).max() < 0.005 < np.ptp(sigmoid(exact))
+
+
+@pytest.mark.parametrize(("name", "coarse"), [("float32", False), ("auto", True)])
+def test_a_precision_ends_with_its_context(name: str, coarse: bool) -> None:
+    def state() -> tuple[bool, bool]:
+        return torch.is_autocast_enabled("cpu"), allows_int8_states()
+
+    with scoring_precision(name, "cpu"):
+        assert state() == (coarse and cpu_computes_bf16(), coarse)
+    assert state() == (False, False)
 
 
 def test_large_logits_neither_overflow_nor_lose_the_loss() -> None:

@@ -112,8 +112,8 @@ def predict(
             raise DataError("--out: is for files; expected --file FILE with it")
         settings: dict[str, Any] = {
             "engine": engine.value, "workers": workers, "address": address, "device": device,
-            "precision": precision, "on_error": on_error.value, "format": format and format.value, "with_text": with_text,
-            "overwrite": overwrite,
+            "precision": precision, "on_error": on_error.value, "format": format and format.value,
+            "with_text": with_text, "overwrite": overwrite,
         }  # fmt: skip
         _score_files(run, file, out, settings, json)
         return

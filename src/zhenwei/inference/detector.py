@@ -163,17 +163,17 @@ class Detector:
         """
         stream, first_row = iter(articles), 1
         while chunk := list(islice(stream, CHUNK)):
-            yield from self._judge(chunk, first_row)
+            yield from self._judge(chunk, first_row, self.precision)
             first_row += len(chunk)
 
     def explain(self, text: str | Article) -> Explanation:
-        """Judge a text, and find the words that swayed the verdict.
+        """Judge a text, and find the words that swayed the verdict; in float32, whatever the precision of the others.
 
         Raises:
             DataError: If the text is blank or is no text.
         """
         article = text if isinstance(text, Article) else article_of(text)
-        [prediction] = self._judge([article], 1)
+        [prediction] = self._judge([article], 1, "float32")
         return explained(self.bundle, article, prediction, self.device)
 
     def neighbours(self, text: str, k: int = 5) -> list[Similar]:
@@ -190,12 +190,12 @@ class Detector:
             raise CheckpointError("this detector was not shipped with known articles; add them with: zhenwei index RUN")
         return self.bundle.similar.nearest(article.content, k)
 
-    def _judge(self, articles: list[Article], first_row: int) -> Iterator[Prediction]:
+    def _judge(self, articles: list[Article], first_row: int, precision: str) -> Iterator[Prediction]:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
         encoded = bundle.reader().encode(articles, first_row)
         size = scoring_batch(bundle.network, self.device)
-        logits = judge_articles(bundle, encoded, self.device, size, self.precision)
+        logits = judge_articles(bundle, encoded, self.device, size, precision)
         for row, (article, probability) in enumerate(zip(articles, bundle.probabilities(logits), strict=True)):
             yield Prediction(
                 text=article.content,
