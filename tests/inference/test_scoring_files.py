@@ -19,6 +19,7 @@ from zhenwei.inference import Prediction
 from zhenwei.inference.scoring_files import UnfinishedScoringError, find_files, score_files
 from zhenwei.inference.shard_writers import shard_writer
 from zhenwei.news import iter_articles, write_articles
+from zhenwei.training.device import cpu_computes_bf16
 
 Rows = list[dict[str, Any]]
 COLUMNS = ["id", "row", "verdict", "probability", "threshold", "warnings"]
@@ -292,7 +293,21 @@ class TestGoingOn:
         with pytest.raises(DataError, match=r"a\.jsonl: was scored in precision 'float32', not 'auto'; choose another"):
             score(precision="auto")
         assert states(score(precision="auto", overwrite=True)) == ["scored"] * 3
-        assert states(score(precision="auto", workers=2)) == ["kept"] * 3
+        assert states(score(precision="auto")) == ["kept"] * 3
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_each_process_judges_in_the_precision_asked_for(
+        self, score: Any, scored: Path, tiny_run: Path, posts: Path, workers: int
+    ) -> None:
+        score(precision="auto", workers=workers)
+        articles = list(iter_articles(posts / "a.jsonl"))
+        fast, exact = (
+            [found.probability for found in Detector.load(tiny_run, "cpu", precision).predict_articles(articles)]
+            for precision in ("auto", "float32")
+        )
+        assert [row["probability"] for row in lines(scored / "a.jsonl")] == pytest.approx(fast, abs=1e-7)
+        if cpu_computes_bf16():
+            assert fast != pytest.approx(exact, abs=1e-7)
 
     def test_a_precision_that_is_none_is_refused_before_anything_is_written(self, score: Any, scored: Path) -> None:
         with pytest.raises(ConfigError, match="precision: found 'fast'; expected float32 or auto"):

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models.test_bigru import batch_of, build
 from tests.models.test_gru_inputs import tokens
 from torch import Tensor
 
-from zhenwei.models import gru_int8
+from zhenwei.models import bigru, gru_function, gru_int8
 from zhenwei.models.coarse import allows_int8_states, int8_states
+from zhenwei.models.gru_int8 import multiplies_int8, read_in_int8
 from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.token_rows import TokenRows
+from zhenwei.training.scoring import scoring_precision
 
 FEATURES = 16
 MASK = torch.arange(6) < torch.tensor([6, 1, 3, 6, 0, 4, 5, 6, 1])[:, None]
@@ -31,9 +34,8 @@ def judged(gru: MaskedBiGRU, inputs: Tensor | TokenRows, *, mixed: bool = False)
 
 
 def whole(values: Tensor, unit: Tensor | float) -> Tensor:
-    """Round to whole numbers of units, halves away from zero as C++ does."""
-    counted = values / unit
-    return torch.where(counted < 0, -torch.floor(0.5 - counted), torch.floor(counted + 0.5)) * unit
+    """Round to whole numbers of units."""
+    return torch.round(values / unit) * unit
 
 
 def read_slowly(vectors: Tensor, gru: MaskedBiGRU) -> Tensor:
@@ -58,19 +60,22 @@ def read_slowly(vectors: Tensor, gru: MaskedBiGRU) -> Tensor:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of hidden units of the layers that were read in 8 bits."""
     made: list[int] = []
-    read_all = gru_int8._read_all
 
-    def spy(library: Any, room: Any, weights: Any, states: Tensor) -> None:
-        made.append(states.shape[-1])
-        read_all(library, room, weights, states)
+    def spy(room: Any, weights: Any, states: Tensor) -> bool:
+        done = read_in_int8(room, weights, states)
+        if done:
+            made.append(states.shape[-1])
+        return done
 
-    monkeypatch.setattr(gru_int8, "_read_all", spy)
+    monkeypatch.setattr(gru_function, "read_in_int8", spy)
     return made
 
 
 @pytest.fixture
 def processor() -> None:
-    if gru_int8._library() is None:
+    with int8_states():
+        there = multiplies_int8(256)
+    if not there:
         pytest.skip("needs a C++ compiler, and a processor with AVX-512 VNNI")
 
 
@@ -144,6 +149,19 @@ class TestStates:
 
 @pytest.mark.usefixtures("compiler", "processor")
 class TestWhereItIs:
+    def test_many_articles_are_scored_so_in_parts(self, calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bigru, "PART", 4)
+        torch.manual_seed(0)
+        judge = build(emb_dim=16, hidden_dim=256, dropout=0.0).eval()
+        batch = batch_of(*(torch.randint(1, 7, (length,)).tolist() for length in (5, 2, 9, 1, 7, 7, 3, 12, 4)))
+        with torch.inference_mode():
+            expected = judge(batch).logits
+            with scoring_precision("auto", "cpu"):
+                found = judge(batch).logits
+        assert calls == [256] * 3
+        assert found.dtype == torch.float32  # the head is not computed in bf16
+        assert 0 < (found - expected).abs().max() < 0.01
+
     def test_it_has_to_be_allowed(self, calls: list[int]) -> None:
         gru, vectors = network(256), torch.randn(*MASK.shape, FEATURES)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -168,7 +186,7 @@ class TestWhereItIs:
 
 
 def test_without_the_instructions_it_is_read_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gru_int8, "load_library", lambda _source: type("Old", (), {"multiplies_int8": lambda: 0}))
+    monkeypatch.setattr(gru_int8, "load_library", lambda _source: type("Old", (), {"rows_at_once": lambda _hidden: 0}))
     gru, vectors = network(256), torch.randn(*MASK.shape, FEATURES)
     with torch.inference_mode():
         torch.testing.assert_close(judged(gru, vectors), gru(vectors, MASK)[MASK], atol=1e-5, rtol=0)
@@ -176,7 +194,14 @@ def test_without_the_instructions_it_is_read_as_ever(monkeypatch: pytest.MonkeyP
 
 def test_a_batch_of_padding_alone_has_states_of_zero() -> None:
     with torch.inference_mode(), int8_states():
-        assert network(256)(torch.randn(2, 3, FEATURES), torch.zeros(2, 3, dtype=torch.bool)).isfinite().all()
+        assert not network(256)(torch.randn(2, 3, FEATURES), torch.zeros(2, 3, dtype=torch.bool)).any()
+
+
+def test_a_graph_of_it_can_still_be_made() -> None:
+    given = torch.randn(*MASK.shape, FEATURES), MASK
+    with torch.no_grad():
+        graph = torch.export.export(network(8), given, strict=True)
+        torch.testing.assert_close(graph.module()(*given)[MASK], network(8)(*given)[MASK], atol=1e-5, rtol=0)
 
 
 def test_it_is_allowed_within_the_context_alone() -> None:

@@ -56,7 +56,9 @@ def evaluate(
     from zhenwei.evaluation import assess, judge_file
     from zhenwei.evaluation.assess import MISTAKES
     from zhenwei.inference.backends import load_for_use
+    from zhenwei.training.device import check_scoring_precision
 
+    check_scoring_precision(precision)
     bundle = load_for_use(folder_of(run))
     judged = judge_file(bundle, file, device, precision)
     kept = max(mistakes, MISTAKES if html or json else 0)
@@ -69,8 +71,7 @@ def evaluate(
         write_assessment_page(found, html)
     if json is not None:
         write_json(found.to_dict(), json)
-    title = f"{run} on {file}" + ("" if precision == "float32" else f", in precision '{precision}'")
-    print_assessment(found, title, mistakes, slices, stderr=json == "-")
+    print_assessment(found, f"{run} on {file}", mistakes, slices, stderr=json == "-")
 
 
 def write_verdicts(judged: "JudgedFile", path: Path) -> None:

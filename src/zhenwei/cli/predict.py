@@ -97,7 +97,10 @@ def predict(
     ),
     with_text: bool = typer.Option(False, "--with-text", help="Write the texts, too.", rich_help_panel=AT_SCALE),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Replace shards of another bundle, input or format.", rich_help_panel=AT_SCALE
+        False,
+        "--overwrite",
+        help="Replace shards of another bundle, input, precision or format.",
+        rich_help_panel=AT_SCALE,
     ),
 ) -> None:
     """Judge TEXTS, or the articles of a file, with the detector in RUN; with --out, score files of any size."""

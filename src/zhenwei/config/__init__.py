@@ -27,13 +27,7 @@ from zhenwei.config.model import (
 )
 from zhenwei.config.output import OutputConfig
 from zhenwei.config.starting_file import settings_guide, starting_config
-from zhenwei.config.training import (
-    CalibrationMethod,
-    CalibrationSource,
-    TrainingConfig,
-    check_device,
-    check_scoring_precision,
-)
+from zhenwei.config.training import CalibrationMethod, CalibrationSource, TrainingConfig, check_device
 
 __all__ = [
     "BertConfig",
@@ -61,7 +55,6 @@ __all__ = [
     "TrainingConfig",
     "check_device",
     "check_goal",
-    "check_scoring_precision",
     "detector_names",
     "parse_goal",
     "register_model_config",

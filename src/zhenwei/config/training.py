@@ -20,7 +20,6 @@ Monitor = Literal[
 ]  # fmt: skip
 CalibrationSource = Literal["none", "val", "train", "train+val"]
 CalibrationMethod = Literal["temperature", "platt", "isotonic"]
-SCORING_PRECISIONS = ("float32", "auto")  # auto: the fastest that the device has
 LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
 
 
@@ -41,17 +40,6 @@ def check_device(name: str) -> str:
     """
     if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", name) is None:
         raise ValueError(f"found {name!r}; expected auto, cpu, cuda, cuda:N or mps")
-    return name
-
-
-def check_scoring_precision(name: str) -> str:
-    """Return the name of a precision in which a trained detector judges as it is.
-
-    Raises:
-        ValueError: If no such precision is so called.
-    """
-    if name not in SCORING_PRECISIONS:
-        raise ValueError(f"found {name!r}; expected {' or '.join(SCORING_PRECISIONS)}")
     return name
 
 

@@ -3,13 +3,12 @@
 from zhenwei.evaluation.assess import assess, assess_file, judge_file
 from zhenwei.evaluation.assessment import Assessment
 from zhenwei.evaluation.evaluate import evaluate_file
-from zhenwei.evaluation.judging import checked_precision, judge_articles, to_device
+from zhenwei.evaluation.judging import judge_articles, to_device
 
 __all__ = [
     "Assessment",
     "assess",
     "assess_file",
-    "checked_precision",
     "evaluate_file",
     "judge_articles",
     "judge_file",

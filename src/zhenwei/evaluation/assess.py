@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.assessment import Assessment, Interval, Overlap
 from zhenwei.evaluation.intervals import FEWEST_GROUPS, ROUNDS, bootstrap_intervals
-from zhenwei.evaluation.judging import checked_precision, judge_articles, to_device
+from zhenwei.evaluation.judging import judge_articles, to_device
 from zhenwei.evaluation.mistakes import with_words, worst_mistakes
 from zhenwei.evaluation.overlap import TrainingArticles, resemblance, training_articles
 from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability_bins
@@ -22,6 +22,7 @@ from zhenwei.evaluation.slices import slices_of
 from zhenwei.news import Article, iter_articles
 from zhenwei.news.digests import file_digest
 from zhenwei.training import Bundle
+from zhenwei.training.device import check_scoring_precision
 from zhenwei.training.metrics import Scores, metrics_of_logits
 from zhenwei.training.scoring import scoring_batch, sigmoid
 
@@ -45,6 +46,7 @@ class JudgedFile:
         logits: [N] log odds of the detector's probabilities of fake.
         threshold: The detector's.
         device: Where its network is.
+        precision: In which it judged.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class JudgedFile:
     logits: Floats
     threshold: float
     device: torch.device
+    precision: str = "float32"
 
     @property
     def probabilities(self) -> Floats:
@@ -66,6 +69,7 @@ def assess_file(
     *,
     train: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    precision: str = "float32",
     rounds: int = ROUNDS,
     seed: int = 0,
     mistakes: int = MISTAKES,
@@ -78,6 +82,7 @@ def assess_file(
         path: The file of articles; each needs a label. All of them are held in memory.
         train: The file that the detector was trained on; None: as its bundle remembers it, if it is still there.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: `float32`, or `auto`: the fastest that the device has, of which a warning tells.
         rounds: Resamples for the intervals.
         seed: Of the resamples.
         mistakes: The most mistakes to show.
@@ -85,11 +90,11 @@ def assess_file(
 
     Raises:
         CheckpointError: If the detector gives logits that are no numbers.
-        ConfigError: If no device is so called.
+        ConfigError: If no device or precision is so called.
         DataError: If the file, or the training file that was named, is missing or has bad rows, a missing label
             included.
     """
-    judged = judge_file(bundle, path, device)
+    judged = judge_file(bundle, path, device, precision)
     return assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=mistakes, words=words)
 
 
@@ -100,7 +105,8 @@ def judge_file(
 
     The precision is `float32`, or `auto`, the fastest that the device has.
     """
-    precision, place = checked_precision(precision), to_device(bundle, device)
+    check_scoring_precision(precision)
+    place = to_device(bundle, device)
     file = Path(path)
     encoded = bundle.reader().encode_file(file)
     size = scoring_batch(bundle.network, place)
@@ -111,7 +117,7 @@ def judge_file(
             f"{lost} of the {len(logits)} articles of {file} have no finite logit: the weights are bad"
         )
     articles = list(iter_articles(file, require_label=True, report_repeats=False))
-    return JudgedFile(file, articles, encoded.labels.astype(np.int64), logits, bundle.threshold, place)
+    return JudgedFile(file, articles, encoded.labels.astype(np.int64), logits, bundle.threshold, place, precision)
 
 
 def assess(
@@ -200,6 +206,11 @@ def _warnings(
     if groups < min(n, FEWEST_GROUPS):
         found.append(
             f"The {n} articles are near-duplicates of each other, {groups} groups of them: too few to tell more."
+        )
+    if judged.precision != "float32":
+        found.append(
+            f"Judged in precision '{judged.precision}', the fastest that this device has: in float32, which is what "
+            "verdicts are made in unless told otherwise, probabilities are a little different."
         )
     return found
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zhenwei.config import check_device, check_scoring_precision
+from zhenwei.config import check_device
 from zhenwei.errors import ConfigError
 from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle
@@ -30,18 +30,6 @@ def to_device(bundle: Bundle, device: str) -> torch.device:
     return place
 
 
-def checked_precision(name: str) -> str:
-    """Return a precision to judge in as it is: `float32`, or `auto`, the fastest that the device has.
-
-    Raises:
-        ConfigError: If no precision is so called.
-    """
-    try:
-        return check_scoring_precision(name)
-    except ValueError as error:
-        raise ConfigError(f"precision: {error}") from None
-
-
 def judge_articles(
     bundle: Bundle, encoded: EncodedArticles, device: torch.device, batch_size: int, precision: str = "float32"
 ) -> NDArray[np.float64]:
@@ -52,7 +40,7 @@ def judge_articles(
         encoded: N articles.
         device: Where the network is.
         batch_size: Articles that are judged at once.
-        precision: `float32` or `auto`.
+        precision: `float32`, or `auto`: the fastest that the device has.
 
     Returns:
         Logits of fake [N], in the order of the articles.

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation import checked_precision, judge_articles
+from zhenwei.evaluation import judge_articles
 from zhenwei.inference.backends import load_for_use, place
 from zhenwei.inference.explanation import Explanation, explained
 from zhenwei.inference.given_texts import article_of, articles_of, check_count
@@ -18,6 +18,7 @@ from zhenwei.news.scripts import chinese_share
 from zhenwei.news.similar import Similar
 from zhenwei.tokens import EncodedArticles
 from zhenwei.training import Bundle, find_bundle, save_bundle
+from zhenwei.training.device import check_scoring_precision
 from zhenwei.training.scoring import scoring_batch
 
 CHUNK = 1024  # texts that are held at once
@@ -40,7 +41,7 @@ class Detector:
         Raises:
             ConfigError: If no device or precision is so called.
         """
-        self.precision = checked_precision(precision)
+        self.precision = check_scoring_precision(precision)
         self.bundle = bundle
         self.folder: Path | None = None  # that it was loaded from
         self.device = place(bundle, device)
@@ -56,6 +57,7 @@ class Detector:
             CheckpointError: If there is none, or it is damaged or foreign.
             ConfigError: If no device or precision is so called, or an exported detector's onnxruntime is not installed.
         """
+        check_scoring_precision(precision)  # before anything is read
         detector = cls(load_for_use(Path(path)), device, precision)
         detector.folder = find_bundle(Path(path))
         return detector
@@ -79,6 +81,7 @@ class Detector:
                 or the hub cannot be reached and it was not downloaded before.
             ConfigError: If the name can be no repository's, or no device or precision is so called.
         """
+        check_scoring_precision(precision)
         return cls.load(fetch(repo_id, revision=revision, token=token), device, precision)
 
     def push_to_hub(

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.evaluation import checked_precision
 from zhenwei.inference.local_engine import score_locally
 from zhenwei.inference.ray_engine import LOCAL, score_on_ray
 from zhenwei.inference.scoring_summary import (
@@ -27,6 +26,7 @@ from zhenwei.inference.shard_scoring import OnError, OnRows, ShardOutcome, Shard
 from zhenwei.inference.shard_writers import SHARD_FORMATS, ShardFormat
 from zhenwei.inference.shards import Shard, bundle_version, held_folder, kept_record, plan_shards
 from zhenwei.news.files import check_article_file
+from zhenwei.training.device import check_scoring_precision
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def score_files(
             stop the others; `fail`: the first file with a bad row ends it.
         format: Of the shards; None: each like its input, JSON as JSON lines.
         with_text: Whether the shards hold the texts, too.
-        overwrite: Whether shards of another bundle, input or format may be replaced.
+        overwrite: Whether shards of another bundle, input, precision or format may be replaced.
         progress: Whether to show a progress bar, where standard error is a terminal.
 
     Returns:
@@ -100,7 +100,7 @@ def score_files(
         InterruptedScoringError: Ctrl-C.
     """
     _check(engine, workers, address, on_error, format)
-    checked_precision(precision)
+    check_scoring_precision(precision)
     place, version = Path(folder), bundle_version(Path(run))
     shards = plan_shards(find_files(files), place, format)
     summary = ScoringSummary(str(place), version, engine)

@@ -21,6 +21,7 @@ from zhenwei.models.token_rows import TokenRows
 from zhenwei.models.workspace import Workspace
 from zhenwei.tokens import Batch, EncodedArticles
 
+TRAINED = 6 * 2**20  # states of one direction that are trained at once: what the way back needs takes much memory
 PART = 128  # articles that are read at once when many are scored on a CPU: the states of all would take much memory
 
 
@@ -40,6 +41,7 @@ class BiGRU(EncodedNetwork):
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
         hidden = config.hidden_dim or config.emb_dim
+        self.trained_at_once = TRAINED // hidden
         self.ngrams = _ngram_embedding(config) if config.ngram_sizes else None
         self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout, states_stay=False)
         self.norm = nn.LayerNorm(2 * hidden)

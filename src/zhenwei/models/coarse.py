@@ -18,5 +18,5 @@ def int8_states() -> Iterator[None]:
 
 
 def allows_int8_states() -> bool:
-    """Whether this thread is within `int8_states`."""
+    """Whether that is so here."""
     return _ALLOWED.get()

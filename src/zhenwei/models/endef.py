@@ -36,6 +36,7 @@ class ENDEF(DetectorNetwork):
                 "share; leave it out, or return one from the network's token_encoder()"
             )
         self.needs = base.needs | {"entities"}
+        self.trained_at_once = base.trained_at_once
         self.base = base
         self.base_weight, self.entity_weight = config.endef_base_weight, config.endef_entity_weight
         self.loss_weight = config.endef_loss_weight

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from zhenwei.models.gru_inputs import Inputs
-from zhenwei.models.gru_int8 import int8_reading
+from zhenwei.models.gru_int8 import read_in_int8
 from zhenwei.models.gru_kernels import reading, walking_back
 from zhenwei.models.gru_steps import Room
 from zhenwei.models.two_products import TwoProducts
@@ -130,12 +130,9 @@ def _read(
         spoken = inputs.begin(vectors, w_ih, b_ih, gates, told)
     b_n = b_hh[:, 2 * hidden :].contiguous()
     room = Room(packing, gates, heard, before, b_n, spoken, keeps=to_walk_back, exact=weights[0].dtype)
-    int8 = None if to_walk_back else int8_reading(room)
-    if int8 is not None:
-        int8(weights[W_HH::4], states.view(-1, hidden))
-        return states, parts, taken
-    with _paired(weights, W_HH, vectors, workspace) as w_hh:
-        _read_steps(room, states, w_hh)
+    if to_walk_back or not read_in_int8(room, weights[W_HH::4], states.view(-1, hidden)):
+        with _paired(weights, W_HH, vectors, workspace) as w_hh:
+            _read_steps(room, states, w_hh)
     return states, parts, taken
 
 

@@ -7,7 +7,7 @@ many products as those for bf16.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,55 +20,52 @@ from zhenwei.models.gru_steps import Room
 
 SOURCE = Path(__file__).parent / "cpp" / "gru_int8.cpp"
 FEWEST_UNITS = 256  # hidden ones, below which nothing is gained
-LANES = 16  # they come in multiples of this
-ROWS = 6  # that are computed at a time
 
 
-def int8_reading(room: Room) -> Callable[[Sequence[Tensor], Tensor], None] | None:
-    """Give what takes all steps in a room, called with the weights and with where the states go.
+def multiplies_int8(hidden: int) -> bool:
+    """Whether states of so many units may be multiplied so (`int8_states`), can be, and are the faster for it."""
+    return allows_int8_states() and hidden >= FEWEST_UNITS and _rows_at_once(hidden) > 0
 
-    The weights are [3H, H] float32 of each direction, the states [B * T * 2, H] in the type of the room.
+
+def read_in_int8(room: Room, weights: Sequence[Tensor], states: Tensor) -> bool:
+    """Take all steps in a room, if `multiplies_int8` says so, and the room's types are float32 or bf16.
+
+    Args:
+        room: Where to read, and what.
+        weights: [3H, H] float32 of each direction.
+        states: [B * T * 2, H], where the states go, in the type of the room.
 
     Returns:
-        None where that is not allowed (`int8_states`), of no use, or cannot be: for want of a compiler or of the
-        instructions, for other types than float32 and bf16, or where H is no multiple of 16.
+        Whether that was done.
     """
-    hidden = room.heard.shape[-1]
-    if hidden < FEWEST_UNITS or hidden % LANES or not (allows_int8_states() and has_types(room)):
-        return None
-    library = _library()
-    if library is None or not room.packing.batch_sizes:
-        return None
-    return lambda weights, states: _read_all(library, room, weights, states)
-
-
-class _Quantised(ctypes.Structure):
-    """`struct Quantised` of the C++."""
-
-    _fields_ = [
-        ("steps", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("weights", "units", "offsets", "held", "ahead", "back")),
-    ]  # fmt: skip
-
-
-def _library() -> ctypes.CDLL | None:
-    library = load_library(SOURCE)
-    return library if library is not None and library.multiplies_int8() else None
-
-
-def _read_all(library: ctypes.CDLL, room: Room, weights: Sequence[Tensor], states: Tensor) -> None:
-    """Turn the weights into whole numbers, and take all steps."""
-    hidden = states.shape[-1]
+    hidden, library = states.shape[-1], load_library(SOURCE) if multiplies_int8(states.shape[-1]) else None
+    if library is None or not has_types(room) or not room.packing.batch_sizes:
+        return False
     state = room.slots(hidden, torch.float32).zero_()
     tensors, fields = room_fields(room, {"states": states, "state": state})
     ahead, back = (weight.contiguous() for weight in weights)
-    whole = torch.empty(2, 3 * hidden, hidden, dtype=torch.int8)
-    units, offsets = torch.empty(2, 2, 3 * hidden)
-    held = torch.empty(2, 2, -(-room.packing.rows // ROWS) * ROWS, hidden, dtype=torch.uint8)
-    memory = [each.data_ptr() for each in (whole, units, offsets, held, ahead, back)]
+    new, at_once = room.gates.new_empty, _rows_at_once(hidden)
+    whole = new(2, 3 * hidden, hidden, dtype=torch.int8)
+    nothing, units = new(2, 3 * hidden, dtype=torch.int32), new(2, 3 * hidden, dtype=torch.float32)
+    held = new(2, 2, -(-room.packing.rows // at_once) * at_once, hidden, dtype=torch.uint8)
+    memory = [each.data_ptr() for each in (whole, nothing, units, held, ahead, back)]
     quantised = _Quantised(len(room.packing.batch_sizes), *memory)
     for name in ("quantise", f"read_all_{KINDS[room.gates.dtype]}"):
         function = getattr(library, name)
         function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_void_p), None
         function(ctypes.byref(fields), ctypes.byref(quantised))
     del tensors  # held until here: the fields only point to them
+    return True
+
+
+class _Quantised(ctypes.Structure):
+    """`struct Quantised` of the C++."""
+
+    POINTERS = ("weights", "nothing", "units", "held", "ahead", "back")
+    _fields_ = [("steps", ctypes.c_int64), *((name, ctypes.c_void_p) for name in POINTERS)]
+
+
+def _rows_at_once(hidden: int) -> int:
+    """Return how many rows are computed at a time; 0 without a compiler or the instructions, or for such a size."""
+    library = load_library(SOURCE)
+    return 0 if library is None else int(library.rows_at_once(ctypes.c_int64(hidden)))

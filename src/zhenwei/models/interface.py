@@ -63,6 +63,10 @@ class DetectorNetwork(nn.Module, ABC):
     scored_at_once: int = 64
     """How many articles are best scored at once on a CPU: few, where more of them only mean more padding."""
 
+    trained_at_once: int | None = None
+    """How many tokens, padding included, are trained at once on a CPU at most: a batch of more is taken in parts, whose
+    gradients are added up. None: any number."""
+
     @abstractmethod
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
         """Judge a batch.

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zhenwei.models.dropout import Dropout
+from zhenwei.models.dropout import Dropout, is_traced
 
 PUBLISHED_KERNELS, PUBLISHED_FILTERS = (1, 2, 3, 5, 10), 64
 
@@ -51,8 +51,16 @@ class MLP(nn.Module):
         self.outputs = outputs
 
     def forward(self, features: Tensor) -> Tensor:
-        """Turn features [B, D] into logits [B], or [B, outputs] where there are several."""
-        logits: Tensor = self.layers(features)
+        """Turn features [B, D] into logits [B], or [B, outputs] where there are several.
+
+        When judging, that is done in the type of the weights, mixed precision or not: it costs next to nothing, and
+        logits in bf16 would have but 8 bits.
+        """
+        if self.training or is_traced() or not torch.is_autocast_enabled(features.device.type):
+            logits: Tensor = self.layers(features)
+        else:
+            with torch.autocast(features.device.type, enabled=False):
+                logits = self.layers(features.to(next(self.parameters()).dtype))
         return logits.squeeze(-1) if self.outputs == 1 else logits
 
 

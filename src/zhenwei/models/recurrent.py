@@ -5,10 +5,10 @@ import importlib.util
 import torch
 from torch import Tensor, nn
 
-from zhenwei.models.coarse import allows_int8_states
 from zhenwei.models.dropout import Dropout, is_traced
 from zhenwei.models.gru_function import BiGRUFunction, read_both_ways
 from zhenwei.models.gru_inputs import EachToken, HeardTokens, Inputs, SharedTokens
+from zhenwei.models.gru_int8 import multiplies_int8
 from zhenwei.models.packing import Packing
 from zhenwei.models.token_rows import TokenRows
 from zhenwei.models.workspace import Workspace
@@ -28,7 +28,8 @@ class MaskedBiGRU(nn.Module):
     elsewhere, where float32 is scored by the tokens' vectors (there PyTorch is as fast, and faster for one text), and
     where the network is compiled or exported, they are two layers of PyTorch, the second of which reads each row
     reversed within its own length. On an NVIDIA card they are trained together, too, in mixed precision
-    (`BiGRUTriton`). All ways give the same numbers but for rounding.
+    (`BiGRUTriton`). All ways give the same numbers but for rounding; within
+    `int8_states`, where the processor can, those of states that are multiplied in 8 bits.
 
     Args:
         features: D.
@@ -103,8 +104,13 @@ class MaskedBiGRU(nn.Module):
 
     def _reads_together(self, inputs: Tensor) -> bool:
         """Whether both directions are read together on a CPU."""
-        coarse = torch.is_autocast_enabled("cpu") or allows_int8_states()
-        return not is_traced() and len(inputs) > 0 and (coarse or self._trains(inputs))
+        if is_traced() or len(inputs) == 0:
+            return False
+        return self._trains(inputs) or torch.is_autocast_enabled("cpu") or self._multiplies_int8()
+
+    def _multiplies_int8(self) -> bool:
+        """Whether states may be multiplied in 8 bits, and can be."""
+        return multiplies_int8(self.hidden) and next(self.parameters()).dtype == torch.float32
 
     def _read_together(
         self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None, workspace: Workspace | None

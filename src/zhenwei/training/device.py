@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from zhenwei.errors import ConfigError
+
 logger = logging.getLogger(__name__)
 
 
@@ -20,6 +22,17 @@ def available_device(setting: str, name: str = "training.device") -> str:
         return setting
     logger.warning("%s is '%s', but this machine has no such device: going on with the CPU", name, setting)
     return "cpu"
+
+
+def check_scoring_precision(name: str) -> str:
+    """Return the name of a precision in which a trained detector judges as it is.
+
+    Raises:
+        ConfigError: If it is neither `float32` nor `auto`, the fastest that the device has.
+    """
+    if name not in ("float32", "auto"):
+        raise ConfigError(f"precision: found {name!r}; expected float32 or auto")
+    return name
 
 
 def available_precision(setting: str, device: str) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -190,6 +190,9 @@ def _take_step(
     """Have the gradients of a group of batches, and step once."""
     optimizer = trainee.optimizer
     n_texts = sum(len(rows) for rows in group)
+    if trainee.accelerator.device.type == "cpu" and trainee.network.trained_at_once is not None:
+        most = trainee.network.trained_at_once * trainee.accelerator.num_processes
+        group = [part for rows in group for part in _parts(rows, course.articles.lengths, most)]
     batches = (_cut_batch(course, rows, epoch, trainee) for rows in group)
     found = None
     if graphs is not None:
@@ -207,6 +210,14 @@ def _take_step(
     if stepped:
         trainee.schedule.step()
     return _Taken(figures, lr, n_texts, width)
+
+
+def _parts(rows: Rows, lengths: NDArray[np.integer[Any]], most: int) -> list[Rows]:
+    """Cut a batch into parts of like length that have so many tokens at most, padding included."""
+    if len(rows) == 1 or len(rows) * int(lengths[rows].max()) <= most:
+        return [rows]
+    in_order, half = rows[np.argsort(lengths[rows], kind="stable")], len(rows) // 2
+    return [*_parts(in_order[:half], lengths, most), *_parts(in_order[half:], lengths, most)]
 
 
 def _gradients(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zhenwei.models import DetectorNetwork, int8_states
 from zhenwei.tokens import EncodedArticles, batch_order, collate
-from zhenwei.training.device import available_precision
+from zhenwei.training.device import available_precision, check_scoring_precision
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -72,7 +72,11 @@ def scoring_precision(name: str, device: torch.device | str) -> Iterator[None]:
         name: `float32`, or `auto`: the fastest that the device has. That is mixed precision (bf16, on older graphics
             cards fp16), and on a CPU with AVX-512 VNNI also states of recurrent layers in 8 bits.
         device: Where they are.
+
+    Raises:
+        ConfigError: If no precision is so called.
     """
+    check_scoring_precision(name)
     with ExitStack() as within:
         if name == "auto":
             kind = torch.device(device).type

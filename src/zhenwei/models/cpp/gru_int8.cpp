@@ -4,7 +4,7 @@
 //
 // A state h, between -1 and 1, is held as round(127 h) + 128, from 1 to 255; a row of the weights as whole numbers from
 // -127 to 127, times a unit of its own. Four products of the one with the other are added up by one instruction
-// (AVX-512 VNNI), exactly: the sum over 768 units takes 25 of 32 bits.
+// (AVX-512 VNNI), exactly: 32 bits hold the sum over 60,000 units.
 
 #include <cstdint>
 #include <cstring>
@@ -30,7 +30,8 @@ extern "C" {
 struct Quantised {
     std::int64_t steps;
     std::int8_t *weights;        // [2, H / LANES, H / FOUR, 3, LANES, FOUR]
-    float *units, *offsets;      // [2, 3H], what a whole number stands for, and what NOTHING would say of every unit
+    std::int32_t *nothing;       // [2, 3H], where sums begin: a state of zero, held as NOTHING, adds up to none
+    float *units;                // [2, 3H], what 1 stands for in a sum
     std::uint8_t *held;          // [2, 2, B rounded up to ROWS, H]: the states before and after a step, by direction
     const float *given[2];       // [3H, H], the weights of each direction
 };
@@ -55,14 +56,13 @@ void quantise_row(const Quantised &to, std::int64_t hidden, std::int64_t way, st
     std::int32_t total = 0;
     for (std::int64_t i = 0; i < hidden; i += FOUR, packed += 3 * LANES * FOUR)
         for (std::int64_t j = 0; j < FOUR; ++j) {
-            const float value = weights[i + j] * scale;
+            const float value = sum == 0.0f ? weights[i + j] * scale : 0.0f;
             const auto whole = static_cast<std::int8_t>(value + (value < 0.0f ? -0.5f : 0.5f));
             packed[j] = whole;
             total += whole;
         }
-    const float one = largest / LARGEST / LARGEST + sum;
-    to.units[way * 3 * hidden + row] = one;
-    to.offsets[way * 3 * hidden + row] = NOTHING * static_cast<float>(total) * one;
+    to.nothing[way * 3 * hidden + row] = -NOTHING * total;
+    to.units[way * 3 * hidden + row] = largest / LARGEST / LARGEST + sum;
 }
 
 struct Tile {  // ROWS rows of LANES units, from the first of each
@@ -70,11 +70,12 @@ struct Tile {  // ROWS rows of LANES units, from the first of each
 };
 
 // Add up the products for a tile: [ROWS, 3, LANES].
-inline void multiply(const std::int8_t *weights, const std::uint8_t *held, std::int64_t hidden, std::int32_t *sums) {
+inline void multiply(const std::int8_t *weights, const std::int32_t *nothing, const std::uint8_t *held,
+                     std::int64_t hidden, std::int32_t *sums) {
     __m512i total[ROWS][3];
 #pragma GCC unroll 6
     for (std::int64_t row = 0; row < ROWS; ++row)
-        for (auto &gate : total[row]) gate = _mm512_setzero_si512();
+        for (std::int64_t gate = 0; gate < 3; ++gate) total[row][gate] = _mm512_loadu_si512(nothing + gate * hidden);
     for (std::int64_t i = 0; i < hidden; i += FOUR, weights += 3 * LANES * FOUR) {
         const __m512i reset = _mm512_loadu_si512(weights);
         const __m512i update = _mm512_loadu_si512(weights + LANES * FOUR);
@@ -109,9 +110,9 @@ void read_units(const Room &room, const Quantised &by, const Row<T> &at, std::in
             const T *gates = static_cast<const T *>(room.gates) + at.token * 3 * hidden + column;
             for (std::int64_t i = 0; i < LANES; ++i) heard[gate][i] = widen(gates[i]);
         }
-        const float *units = by.units + first + gate * hidden, *offsets = by.offsets + first + gate * hidden;
+        const float *units = by.units + first + gate * hidden;
         for (std::int64_t i = 0; i < LANES; ++i)
-            said[gate][i] = static_cast<float>(sums[gate * LANES + i]) * units[i] - offsets[i];
+            said[gate][i] = static_cast<float>(sums[gate * LANES + i]) * units[i];
     }
     const T *bias = static_cast<const T *>(room.bias) + at.way * hidden + unit;
     float *state = room.state + at.slot * hidden + unit;
@@ -132,7 +133,8 @@ template <class T> void read_tile(const Room &room, const Quantised &by, const T
                                   const std::uint8_t *before, std::uint8_t *after) {
     const std::int64_t hidden = room.hidden;
     alignas(64) std::int32_t sums[ROWS][3 * LANES];
-    multiply(by.weights + (tile.way * hidden + tile.unit) * 3 * hidden, before + tile.row * hidden, hidden, sums[0]);
+    multiply(by.weights + (tile.way * hidden + tile.unit) * 3 * hidden, by.nothing + tile.way * 3 * hidden + tile.unit,
+             before + tile.row * hidden, hidden, sums[0]);
     for (std::int64_t row = tile.row; row < tile.row + ROWS && row < rows; ++row) {
         const Row<T> at(room, tile.step, tile.way, row);
         read_units(room, by, at, tile.unit, sums[row - tile.row], after + row * hidden + tile.unit);
@@ -161,7 +163,7 @@ template <class T> void read_all(const Room &room, const Quantised &by) {
 }  // namespace
 
 extern "C" {
-int multiplies_int8() { return 1; }
+int rows_at_once(std::int64_t hidden) { return hidden % LANES ? 0 : static_cast<int>(ROWS); }
 
 void quantise(const Room *room, const Quantised *to) {
     const std::int64_t rows = 3 * room->hidden;
@@ -174,6 +176,6 @@ void read_all_bfloat16(const Room *room, const Quantised *by) { read_all<bf16>(*
 
 #else
 
-extern "C" int multiplies_int8() { return 0; }
+extern "C" int rows_at_once(std::int64_t) { return 0; }
 
 #endif

@@ -10,7 +10,7 @@ namespace {
 
 struct Room {
     std::int64_t hidden, n_tokens, n_rows, threads, keeps;
-    const std::int64_t *firsts;      // [steps + 1], where each step begins among the tokens
+    const std::int64_t *firsts;      // [steps + 2], where each step begins among the tokens; the last one has none
     const std::int64_t *places;      // [2, N], which token of the batch is read
     const std::int64_t *index;       // [2, N], rows of `shared`; null: the gates hold what they hear
     const std::int64_t *spots;       // [2, N], rows of `of_spots`; may be null
