@@ -21,6 +21,11 @@ MASK = torch.arange(6) < torch.tensor([6, 1, 3, 6, 0, 4, 5, 6, 1])[:, None]
 BOTH = (False, True)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 def network(hidden: int, layers: int = 1) -> MaskedBiGRU:
     torch.manual_seed(1)
     return MaskedBiGRU(FEATURES, hidden, layers, dropout=0.0).eval()

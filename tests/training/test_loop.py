@@ -47,6 +47,32 @@ class TestAccumulation:
                 continue  # softmax does not feel it: AdamW makes steps of rounding errors
             torch.testing.assert_close(weight, at_once.network.get_parameter(name), rtol=1e-3, atol=2e-5)
 
+    def test_a_batch_of_many_tokens_is_taken_in_parts_of_like_length(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        config = plain_config(batch_size=32, schedule="constant", warmup_steps=0)
+        course, whole, parted = make_course(config, 64), make_trainee(config), make_trainee(config)
+        most = 12 * int(course.articles.lengths.max())
+        parted.network.trained_at_once = most
+        shapes: list[torch.Size] = []
+        parted.network.register_forward_pre_hook(lambda _network, given: shapes.append(given[0].tokens.shape))
+        expected, found = train(whole, course), train(parted, course)
+        assert [step.loss for step in found] == pytest.approx([step.loss for step in expected], rel=1e-5)
+        assert [step.width for step in found] == [step.width for step in expected]
+        assert len(shapes) > len(expected) == 2
+        assert all(rows * width <= most for rows, width in shapes)
+        assert sum(rows for rows, _ in shapes) == 64
+        for name, weight in parted.network.named_parameters():
+            if name != "attention.score.bias":  # softmax does not feel it
+                torch.testing.assert_close(weight, whole.network.get_parameter(name), rtol=1e-3, atol=2e-5)
+
+    def test_one_article_is_one_part_however_long(
+        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    ) -> None:
+        trainee = make_trainee(plain_config(batch_size=4))
+        trainee.network.trained_at_once = 1
+        assert len(train(trainee, make_course(plain_config(batch_size=4), 8))) == 2
+
     @pytest.mark.parametrize(
         ("count", "batch", "accumulation", "steps"), [(80, 8, 1, 10), (80, 8, 4, 3), (79, 16, 1, 5), (5, 8, 4, 1)]
     )
