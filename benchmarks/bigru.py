@@ -16,8 +16,8 @@ batches of 64. Each way does the same work in a process of its own:
 
 A round is an epoch, and a scoring of the same posts; an epoch more comes before and is not counted. The ways take turns
 round by round, so that whatever else the machine does meets both; each one's fastest round counts. After
-the last one, when the memory has been read, ours scores the posts in float32, too, as `zhenwei predict` does unless told
-otherwise: twice, of which the faster counts. How far apart the probabilities in the two precisions are is told.
+the last one, when the memory has been read, ours scores the posts in float32, too, as `zhenwei predict` does unless
+told otherwise: twice, of which the faster counts. How far apart the probabilities are is told.
 Beside the posts per second stands the share of the ceiling (a large product of matrices) that is reached,
 by the products that the published network takes for a post without padding; what is spared of them counts as done.
 """
