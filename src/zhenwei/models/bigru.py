@@ -21,7 +21,7 @@ from zhenwei.models.token_rows import TokenRows
 from zhenwei.models.workspace import Workspace
 from zhenwei.tokens import Batch, EncodedArticles
 
-TRAINED = 6 * 2**20  # states of one direction that are trained at once: what the way back needs takes much memory
+TRAINED = 12 * 2**20  # states of one direction that are trained at once: what the way back needs takes much memory
 PART = 128  # articles that are read at once when many are scored on a CPU: the states of all would take much memory
 
 
