@@ -33,8 +33,8 @@ def test_a_library_without_such_a_function_has_none(monkeypatch: pytest.MonkeyPa
 
 def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "7")
-    keep_few_products()
+    keep_few_products(64)
     assert memory.os.environ[VARIABLE] == "7"
     monkeypatch.delenv(VARIABLE)
-    keep_few_products()
-    assert memory.os.environ[VARIABLE] == str(memory.PRODUCTS)
+    keep_few_products(64)
+    assert memory.os.environ[VARIABLE] == "36"  # those of 64, 56, ... 8 rows, forward and back, and 20 more

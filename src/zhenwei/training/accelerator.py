@@ -31,7 +31,7 @@ def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
     precision = available_precision(config.training.precision, device)
     if torch.device(device).index is not None:
         torch.cuda.set_device(device)
-    keep_few_products()
+    keep_few_products(config.training.batch_size)
     _forget_earlier_trainings()
     return Accelerator(
         cpu=device == "cpu",

@@ -5,18 +5,23 @@ oneDNN, which multiplies in bf16, compiles each product for its sizes, and keeps
 """
 
 import ctypes
+import math
 import os
 import time
 from collections.abc import Callable
 from functools import cache
 
-PRODUCTS = 64  # compiled ones that oneDNN keeps
+PRODUCTS = 20  # compiled ones that oneDNN keeps, beside those of a GRU's steps
 TRIM_EVERY = 2.0  # seconds; it takes some milliseconds
 
 
-def keep_few_products() -> None:
-    """Have oneDNN keep fewer compiled products, unless the environment says how many, or it has begun already."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRODUCTS))
+def keep_few_products(batch_size: int) -> None:
+    """Have oneDNN keep fewer compiled products, unless the environment says how many, or it has begun already.
+
+    The steps of a GRU multiply ever fewer of a batch's rows, by eights, forward and backward.
+    """
+    products = PRODUCTS + 2 * math.ceil(max(batch_size, 64) / 8)
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(products))
 
 
 class MemoryTrimmer:
