@@ -139,6 +139,12 @@ class TestTraining:
         touched = network.base.embedding.table.weight.grad.abs().sum(dim=1) > 0  # type: ignore[union-attr]
         assert touched.nonzero().flatten().tolist() == sorted({token for row in ENTITIES for token in row})
 
+    @pytest.mark.parametrize("name", ["bigru", "textcnn"])
+    def test_as_many_tokens_are_trained_at_once_as_of_the_network_alone(self, name: str) -> None:
+        network = build(name)
+        assert network.trained_at_once == network.base.trained_at_once
+        assert (network.trained_at_once is None) == (name == "textcnn")
+
     def test_the_entity_branch_is_the_published_one_whatever_the_network(self) -> None:
         for network in (build("textcnn", kernels=[2], filters=3), build("bigru"), build("eann", filters=3)):
             assert network.entity_extractor.features == 320

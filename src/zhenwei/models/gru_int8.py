@@ -38,9 +38,11 @@ def read_in_int8(room: Room, weights: Sequence[Tensor], states: Tensor) -> bool:
     Returns:
         Whether that was done.
     """
-    hidden, library = states.shape[-1], load_library(SOURCE) if multiplies_int8(states.shape[-1]) else None
-    if library is None or not has_types(room) or not room.packing.batch_sizes:
+    hidden = states.shape[-1]
+    if not (multiplies_int8(hidden) and has_types(room) and room.packing.batch_sizes):
         return False
+    library = load_library(SOURCE)
+    assert library is not None  # or there would be nothing to multiply by
     state = room.slots(hidden, torch.float32).zero_()
     tensors, fields = room_fields(room, {"states": states, "state": state})
     ahead, back = (weight.contiguous() for weight in weights)

@@ -42,12 +42,12 @@ namespace {
 
 void quantise_row(const Quantised &to, std::int64_t hidden, std::int64_t way, std::int64_t row) {
     const float *weights = to.given[way] + row * hidden;
-    float largest = 0.0f, sum = 0.0f;
-#pragma omp simd reduction(max : largest) reduction(+ : sum)
+    float largest = 0.0f, flaw = 0.0f;
+#pragma omp simd reduction(max : largest) reduction(+ : flaw)
     for (std::int64_t i = 0; i < hidden; ++i) {
         const float size = weights[i] < 0.0f ? -weights[i] : weights[i];
         largest = size > largest ? size : largest;
-        sum += size * 0.0f;  // no number if one of them is none
+        flaw += size * 0.0f;  // no number if a weight is none, or infinite
     }
     const float scale = largest > 0.0f ? LARGEST / largest : 0.0f;
     const std::int64_t gate = row / hidden, unit = row % hidden;
@@ -56,13 +56,13 @@ void quantise_row(const Quantised &to, std::int64_t hidden, std::int64_t way, st
     std::int32_t total = 0;
     for (std::int64_t i = 0; i < hidden; i += FOUR, packed += 3 * LANES * FOUR)
         for (std::int64_t j = 0; j < FOUR; ++j) {
-            const float value = sum == 0.0f ? weights[i + j] * scale : 0.0f;
+            const float value = flaw == 0.0f ? weights[i + j] * scale : 0.0f;
             const auto whole = static_cast<std::int8_t>(value + (value < 0.0f ? -0.5f : 0.5f));
             packed[j] = whole;
             total += whole;
         }
     to.nothing[way * 3 * hidden + row] = -NOTHING * total;
-    to.units[way * 3 * hidden + row] = largest / LARGEST / LARGEST + sum;
+    to.units[way * 3 * hidden + row] = largest / LARGEST / LARGEST + flaw;
 }
 
 struct Tile {  // ROWS rows of LANES units, from the first of each
