@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from zhenwei.audit.audit import CHECKS
+from zhenwei.audit.dataset import Collection
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import Article, read_articles, write_articles
-from zhenwei.news.audit.audit import CHECKS
-from zhenwei.news.audit.collection import Collection
-from zhenwei.news.sources.synthetic import SyntheticWorld
+from zhenwei.news.sources.synthetic import SyntheticDataset
 
 SYNTHETIC_POSTS = 5000
 COPIED = 0.05  # of all posts
@@ -67,7 +67,7 @@ def parse_options() -> argparse.Namespace:
 def read_posts(file: Path | None) -> list[Article]:
     if file is not None:
         return [article for article in read_articles(file) if article.label is not None]
-    return SyntheticWorld(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
+    return SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
 
 
 def splice(posts: list[Article], count: int, chance: random.Random) -> list[Article]:

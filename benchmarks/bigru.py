@@ -42,18 +42,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from zhenwei import Article, Config, read_articles
+from zhenwei.bundle.bundle import save_bundle
+from zhenwei.bundle.predict_logits import predict_logits, sigmoid
 from zhenwei.cli.figures import print_rows, write_json
 from zhenwei.models import build_network
 from zhenwei.models.layers import MLP, MaskAttention
 from zhenwei.news import write_articles
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.bundle import save_bundle
-from zhenwei.training.checkpoints import Trainee
+from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.epochs import trained_bundle
-from zhenwei.training.loop import Course, train_steps
-from zhenwei.training.optimisation import build_optimizer, build_schedule
+from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.optimization import build_optimizer, build_schedule
 from zhenwei.training.preparation import prepare_data
-from zhenwei.training.scoring import score_alone, scoring_batch, sigmoid
 from zhenwei.training.step_graphs import step_graphs, with_graph_widths
 
 MAX_LEN, BATCH, HIDDEN = 170, 64, 768
@@ -225,11 +225,13 @@ def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
     )  # fmt: skip
     data = prepare_data(config)
     accelerator = build_accelerator(config, folder / "unused")
-    course = Course(data.train, config, data.tokenizer.pad_id)
+    course = TrainingPlan(data.train, config, data.tokenizer.pad_id)
     torch.manual_seed(0)
     network = build_network(config.model, data.vocabulary(MAX_LEN)).to(device)
     optimizer = build_optimizer(network, config.training)
-    trainee = Trainee(network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator)
+    trainee = TrainState(
+        network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator
+    )
     graphs = step_graphs(trainee, course)
     if graphs is not None:
         course = with_graph_widths(course)
@@ -240,12 +242,7 @@ def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
             pass
 
     def probabilities(precision: str) -> NDArray[np.float64]:
-        size = scoring_batch(network, device)
-        return sigmoid(
-            score_alone(
-                network, data.train, pad_id=course.pad_id, batch_size=size, device=device, precision=precision
-            )
-        )  # fmt: skip
+        return sigmoid(predict_logits(network, data.train, pad_id=course.pad_id, device=device, precision=precision))
 
     def save() -> dict[str, float]:
         exact: list[NDArray[np.float64]] = []

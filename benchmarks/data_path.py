@@ -77,9 +77,9 @@ def sizes_up_to(largest: int) -> list[int]:
 
 def measured(place: Path, sizes: list[int], plain: int) -> dict[str, Any]:
     """Measure every size."""
-    from zhenwei.news.sources.synthetic import SyntheticWorld  # noqa: PLC0415
+    from zhenwei.news.sources.synthetic import SyntheticDataset  # noqa: PLC0415
 
-    world = SyntheticWorld(n_train=WORLD_POSTS, n_val=0, n_test=0).generate()["train"]
+    world = SyntheticDataset(n_train=WORLD_POSTS, n_val=0, n_test=0).generate()["train"]
     bare = first_step(made_folder(place, world, BARE))
     rows = []
     for size in sizes:
@@ -147,10 +147,10 @@ def own_process(option: str, folder: Path) -> dict[str, Any]:
 
 def stages(folder: Path) -> dict[str, float]:
     """Time what happens to the training posts, one stage after the other."""
+    from zhenwei.bundle.featurizer import Featurizer  # noqa: PLC0415
     from zhenwei.config import Config  # noqa: PLC0415
-    from zhenwei.news.plain_articles import iter_plain_articles  # noqa: PLC0415
+    from zhenwei.news.io.plain_articles import iter_plain_articles  # noqa: PLC0415
     from zhenwei.tokens import train_tokenizer  # noqa: PLC0415
-    from zhenwei.training.reader import Reader  # noqa: PLC0415
 
     settings, train = Config.load(CONFIG).data, folder / "train.parquet"
     start = time.perf_counter()
@@ -160,7 +160,7 @@ def stages(folder: Path) -> dict[str, float]:
     learned = time.perf_counter()
     del contents
     begun = time.perf_counter()
-    encoded = Reader(tokenizer, settings.max_len).encode_file(train)
+    encoded = Featurizer(tokenizer, settings.max_len).encode_file(train)
     done = time.perf_counter()
     tokens = float(encoded.lengths.mean())
     return {

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import Article, read_articles, write_articles
-from zhenwei.news.emotion import EmotionExtractor
-from zhenwei.news.enrichment import enrich_file
-from zhenwei.news.entities import build_tagger
-from zhenwei.news.sources.synthetic import SyntheticWorld
+from zhenwei.news.enrichment.emotion import EmotionExtractor
+from zhenwei.news.enrichment.enrich import enrich_file
+from zhenwei.news.enrichment.entities import build_tagger
+from zhenwei.news.sources.synthetic import SyntheticDataset
 
 SYNTHETIC_POSTS = 2000
 
@@ -70,7 +70,7 @@ def parse_options() -> argparse.Namespace:
 def read_posts(file: Path | None) -> list[Article]:
     if file is not None:
         return read_articles(file)
-    return SyntheticWorld(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
+    return SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
 
 
 def repeated(contents: list[str]) -> Iterator[Article]:

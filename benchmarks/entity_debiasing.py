@@ -27,7 +27,7 @@ from scipy.stats import t
 
 from zhenwei import Trainer
 from zhenwei.cli.figures import print_rows
-from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
 PARTS = {"past": "val", "future": "test"}
 PRESET = Path(__file__).resolve().parents[1] / "configs" / "bigru.json"
@@ -52,7 +52,7 @@ def main() -> None:
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     for seed in options.seeds:
         if not (options.folder / str(seed) / "world" / "world.json").exists():
-            write_synthetic_world(options.folder / str(seed) / "world", SyntheticWorld(seed=seed), overwrite=True)
+            write_synthetic_dataset(options.folder / str(seed) / "world", SyntheticDataset(seed=seed), overwrite=True)
     jobs = [(name, seed, options.folder / str(seed)) for seed in options.seeds for name in names]
     scores: Scores = {name: {} for name in names}
     os.environ["OMP_NUM_THREADS"] = "1"  # a run is as fast as it gets on one core; several of them use all

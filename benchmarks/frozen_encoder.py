@@ -31,18 +31,18 @@ import numpy as np
 import torch
 
 from zhenwei import Config
+from zhenwei.bundle.featurizer import Featurizer
 from zhenwei.cli.figures import print_rows
 from zhenwei.models import build_network, network_needs
 from zhenwei.news import Article, read_articles, write_articles
-from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.tokens import collate
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.frozen_keeping import keep_frozen_states
-from zhenwei.training.loop import Course, train_steps, training_loss
-from zhenwei.training.optimisation import build_optimizer, build_schedule
+from zhenwei.training.checkpoints import TrainState
+from zhenwei.training.frozen.precompute import precompute_frozen_states
+from zhenwei.training.loop import TrainingPlan, train_steps, training_loss
+from zhenwei.training.optimization import build_optimizer, build_schedule
 from zhenwei.training.preparation import PreparedData, prepare_data
-from zhenwei.training.reader import Reader
 
 DETECTORS: dict[str, int] = {"mdfend": 0, "bert": 1}  # how many of the encoder's layers train
 WAYS = ("plain", "not kept", "first", "later")
@@ -89,7 +89,7 @@ def posts(options: argparse.Namespace, folder: Path) -> list[Article]:
     """Return as many posts as are asked for, evenly out of the file."""
     file = options.file
     if file is None:
-        write_synthetic_world(folder / "world", SyntheticWorld())
+        write_synthetic_dataset(folder / "world", SyntheticDataset())
         file = folder / "world" / "train.json"
     articles = read_articles(file, require_label=True)
     return [articles[number * len(articles) // options.posts] for number in range(options.posts)]
@@ -127,15 +127,17 @@ def compare(config: Config, articles: list[Article]) -> dict[str, Any]:
     """Train by each way, and set the epochs side by side."""
     data = prepare_data(config)
     accelerator = build_accelerator(config, Path("unused"))
-    course = Course(data.train, config, data.tokenizer.pad_id)
+    course = TrainingPlan(data.train, config, data.tokenizer.pad_id)
 
-    def trainee() -> Trainee:
+    def trainee() -> TrainState:
         torch.manual_seed(1)
         network = build_network(config.model, data.vocabulary(config.data.max_len))
         optimizer = build_optimizer(network, config.training)
-        return Trainee(network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator)
+        return TrainState(
+            network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator
+        )
 
-    def epoch(subject: Trainee, course: Course, number: int) -> list[float]:
+    def epoch(subject: TrainState, course: TrainingPlan, number: int) -> list[float]:
         torch.manual_seed(number)  # the same dropout, whatever came before
         return [step.loss for step in train_steps(subject.network, subject, course, number)]
 
@@ -145,7 +147,7 @@ def compare(config: Config, articles: list[Article]) -> dict[str, Any]:
     not_kept = timed(lambda: epoch(computing, course, 0))
     recomputed = not_kept.losses + epoch(computing, course, 1)
     kept = timed(lambda: kept_nothing(keeping, course, data))
-    course = replace(course, frozen=keep_frozen_states(keeping.network, course, data.val, accelerator)["train"])
+    course = replace(course, frozen=precompute_frozen_states(keeping.network, course, data.val, accelerator)["train"])
     steps = timed(lambda: epoch(keeping, course, 0))
     first = Timed(kept.clock + steps.clock, kept.processor + steps.processor, steps.losses)
     later = timed(lambda: epoch(keeping, course, 1))
@@ -167,19 +169,21 @@ def compare(config: Config, articles: list[Article]) -> dict[str, Any]:
     }
 
 
-def kept_nothing(subject: Trainee, course: Course, data: PreparedData) -> list[float]:
+def kept_nothing(subject: TrainState, course: TrainingPlan, data: PreparedData) -> list[float]:
     """Compute and keep what is frozen; there are no losses."""
-    keep_frozen_states(subject.network, course, data.val, subject.accelerator)
+    precompute_frozen_states(subject.network, course, data.val, subject.accelerator)
     return []
 
 
-def plain_steps(subject: Trainee, course: Course, data: PreparedData, articles: list[Article]) -> Iterator[float]:
+def plain_steps(
+    subject: TrainState, course: TrainingPlan, data: PreparedData, articles: list[Article]
+) -> Iterator[float]:
     """Go through one epoch as the published code does, yielding losses."""
     config = course.config
-    reader = Reader(
+    featurizer = Featurizer(
         data.tokenizer, config.data.max_len, network_needs(config.model), data.learned, config.model.domain_kind
     )
-    encoded = reader.encode(articles)
+    encoded = featurizer.encode(articles)
     network = subject.network.train()
     order = np.random.default_rng(0).permutation(len(encoded))
     for start in range(0, len(order), config.training.batch_size):

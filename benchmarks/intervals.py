@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.cli.figures import print_rows
 from zhenwei.evaluation.intervals import bootstrap_intervals
 from zhenwei.evaluation.resampling import METRICS, resampled_scores, resampled_weights
-from zhenwei.training.scoring import sigmoid
 
 MILLION = 1_000_000
 USUAL = ("macro_f1", "auc", "acc", "brier", "f1_fake", "recall_fake", "ece")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from zhenwei.training.device import available_precision
+from zhenwei.bundle.device import resolve_precision
 
 SIZES = {"cpu": 2048, "cuda": 8192}  # of the square matrices whose product gives the ceiling
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "scikit-learn")
@@ -32,7 +32,7 @@ def ceiling(dtype: torch.dtype, device: str = "cpu", rounds: int = 5) -> float:
 def ceilings(device: str = "cpu") -> dict[str, float]:
     """Return the ceilings in float32 and, where the device has instructions for it, bf16, in GFLOP/s."""
     found = {"float32": ceiling(torch.float32, device)}
-    low = available_precision("auto", device) == "bf16"
+    low = resolve_precision("auto", device) == "bf16"
     return found | {"bf16": ceiling(torch.bfloat16, device)} if low else found
 
 

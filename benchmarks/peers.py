@@ -29,19 +29,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from zhenwei import Article, Config, read_articles
+from zhenwei.bundle.featurizer import Featurizer
+from zhenwei.bundle.predict_logits import predict_logits
 from zhenwei.cli.figures import print_rows, write_json
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.news import write_articles
-from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.tokens import train_tokenizer
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.frozen_keeping import keep_frozen_states
-from zhenwei.training.loop import Course, train_steps
-from zhenwei.training.optimisation import build_optimizer, build_schedule
+from zhenwei.training.checkpoints import TrainState
+from zhenwei.training.frozen.precompute import precompute_frozen_states
+from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.optimization import build_optimizer, build_schedule
 from zhenwei.training.preparation import prepare_data
-from zhenwei.training.reader import Reader
-from zhenwei.training.scoring import score_alone, scoring_batch
 
 TFIDF = Path(__file__).parent.parent / "configs" / "tfidf.json"
 BATCH, MAX_LEN = 16, 170
@@ -52,7 +52,7 @@ def main() -> None:
     with TemporaryDirectory() as place:
         folder = Path(place)
         if options.file is None:
-            write_synthetic_world(folder / "world", SyntheticWorld())
+            write_synthetic_dataset(folder / "world", SyntheticDataset())
         file = options.file or folder / "world" / "train.json"
         articles = read_articles(file, require_label=True)
         rows = linear(articles) | encoder(posts(argparse.Namespace(file=file, posts=options.posts), folder), folder)
@@ -104,20 +104,14 @@ def linear(articles: list[Article]) -> dict[str, dict[str, float]]:
 
     def fit() -> None:
         tokenizer = train_tokenizer(texts, config.data.vocab_size, config.data.min_frequency, model.token_unit)
-        reader = Reader(tokenizer, config.data.max_len)
+        featurizer = Featurizer(tokenizer, config.data.max_len)
         network: Any = build_network(model, Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, config.data.max_len))
-        network.fit(reader.encode(articles), config.seed)
-        fitted.update(reader=reader, network=network, pad_id=tokenizer.pad_id)
+        network.fit(featurizer.encode(articles), config.seed)
+        fitted.update(featurizer=featurizer, network=network, pad_id=tokenizer.pad_id)
 
     def score() -> None:
-        encoded = fitted["reader"].encode(articles)
-        score_alone(
-            fitted["network"],
-            encoded,
-            pad_id=fitted["pad_id"],
-            batch_size=scoring_batch(fitted["network"], "cpu"),
-            device="cpu",
-        )
+        encoded = fitted["featurizer"].encode(articles)
+        predict_logits(fitted["network"], encoded, pad_id=fitted["pad_id"], device="cpu")
 
     tasks = {
         "fit": (lambda: theirs.fit(texts, labels), fit),
@@ -141,12 +135,14 @@ def encoder(articles: list[Article], folder: Path) -> dict[str, dict[str, float]
     config = settings("bert", 1, folder, articles, options)
     data = prepare_data(config)
     accelerator = build_accelerator(config, folder / "unused")
-    course = Course(data.train, config, data.tokenizer.pad_id)
+    course = TrainingPlan(data.train, config, data.tokenizer.pad_id)
     network = build_network(config.model, data.vocabulary(MAX_LEN))
     optimizer = build_optimizer(network, config.training)
-    trainee = Trainee(network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator)
+    trainee = TrainState(
+        network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator
+    )
     begun = time.perf_counter()
-    course = replace(course, frozen=keep_frozen_states(network, course, data.val, accelerator)["train"])
+    course = replace(course, frozen=precompute_frozen_states(network, course, data.val, accelerator)["train"])
     list(train_steps(network, trainee, course, 0))
     first = len(articles) / (time.perf_counter() - begun)
     later = speed(lambda: list(train_steps(network, trainee, course, 1)), len(articles))

@@ -33,7 +33,7 @@ from typing import Any
 from zhenwei import Article, Trainer
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import write_articles
-from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
 TOLERANCE = 1e-6
 SYNTHETIC_POSTS = 2000
@@ -83,7 +83,7 @@ def parse_options() -> argparse.Namespace:
 
 def train_detector(folder: Path) -> Path:
     """Train a BiGRU on a small synthetic world, in seconds: how good it is does not matter here."""
-    write_synthetic_world(folder / "world", SyntheticWorld(n_train=SYNTHETIC_POSTS, n_val=200, n_test=200))
+    write_synthetic_dataset(folder / "world", SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=200, n_test=200))
     settings: dict[str, Any] = {
         "data": {"root_path": str(folder / "world")},
         "model": {"name": "bigru", "emb_dim": 64, "hidden_dim": 64, "use_pretrained_bert": False},
@@ -95,7 +95,7 @@ def train_detector(folder: Path) -> Path:
 
 
 def write_posts(folder: Path, posts: int, files: int) -> None:
-    world = SyntheticWorld(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
+    world = SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
     stream = repeated([article.content for article in world])
     for number in range(files):
         write_articles(folder / f"part-{number:03}.parquet", islice(stream, posts // files))

@@ -30,15 +30,14 @@ import torch
 from machine import describe
 from numpy.typing import NDArray
 
+from zhenwei.bundle import Bundle, load_bundle
+from zhenwei.bundle.device import cpu_computes_bf16
+from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.cli.figures import print_rows
 from zhenwei.errors import ZhenweiError
-from zhenwei.evaluation import judge_articles
-from zhenwei.inference.backends import load_for_use
-from zhenwei.inference.onnx_export import export_onnx
+from zhenwei.inference.loading import load_detector
+from zhenwei.inference.onnx.export import export_onnx
 from zhenwei.tokens import EncodedArticles
-from zhenwei.training import Bundle, load_bundle
-from zhenwei.training.device import cpu_computes_bf16
-from zhenwei.training.metrics import metrics_of_logits
 
 CPU = torch.device("cpu")
 Judge = Callable[[], NDArray[np.float64]]
@@ -48,11 +47,11 @@ def main() -> None:
     options = parse_options()
     bundle = load_bundle(options.run)
     start = time.perf_counter()
-    encoded = bundle.reader().encode_file(options.file)
+    encoded = bundle.featurizer().encode_file(options.file)
     reading = len(encoded) / (time.perf_counter() - start)
     with TemporaryDirectory() as folder:
         judges = {
-            "torch float32": lambda: judge_articles(bundle, encoded, CPU, options.batch_size),
+            "torch float32": lambda: bundle.predict_logits(encoded, CPU, batch_size=options.batch_size),
         }
         if cpu_computes_bf16() or options.emulate_bf16:
             judges["torch bf16"] = lambda: in_bf16(bundle, encoded, options.batch_size)
@@ -92,11 +91,11 @@ def machine() -> str:
 
 def in_bf16(bundle: Bundle, encoded: EncodedArticles, batch_size: int) -> NDArray[np.float64]:
     with torch.autocast("cpu", torch.bfloat16):
-        return judge_articles(bundle, encoded, CPU, batch_size)
+        return bundle.predict_logits(encoded, CPU, batch_size=batch_size)
 
 
 def judging(bundle: Bundle, encoded: EncodedArticles, batch_size: int) -> Judge:
-    return lambda: judge_articles(bundle, encoded, CPU, batch_size)
+    return lambda: bundle.predict_logits(encoded, CPU, batch_size=batch_size)
 
 
 def exported_bundle(run: Path, folder: Path, precision: str) -> Bundle | None:
@@ -106,7 +105,7 @@ def exported_bundle(run: Path, folder: Path, precision: str) -> Bundle | None:
     except ZhenweiError as error:
         print(f"ONNX {precision}: {error}")
         return None
-    return load_for_use(folder)
+    return load_detector(folder)
 
 
 def compare(judges: dict[str, Judge], bundle: Bundle, encoded: EncodedArticles, repeats: int) -> dict[str, Any]:
@@ -132,7 +131,7 @@ def compare(judges: dict[str, Judge], bundle: Bundle, encoded: EncodedArticles, 
                 "texts_per_second": speeds[name],
                 "texts_per_processor_second": of_processor[name],
                 "largest_distance": float(np.abs(logits[name] - exact).max()),
-                "macro_f1": metrics_of_logits(labels, bundle.calibrated(logits[name]), bundle.threshold)["macro_f1"],
+                "macro_f1": metrics_from_logits(labels, bundle.calibrated(logits[name]), bundle.threshold)["macro_f1"],
             }
             for name in judges
         }

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.cli.figures import print_rows, write_json
-from zhenwei.news.sources.synthetic import SyntheticWorld
+from zhenwei.news.sources.synthetic import SyntheticDataset
 
 CHARACTERS = 100
 CONNECTIONS = 64
@@ -131,7 +131,7 @@ def demo_run(folder: Path) -> Path:
 
 def texts(count: int = 500) -> list[str]:
     """Cut the synthetic world's posts into texts of equal length."""
-    posts = SyntheticWorld(n_train=2 * count, n_val=0, n_test=0).generate()["train"]
+    posts = SyntheticDataset(n_train=2 * count, n_val=0, n_test=0).generate()["train"]
     whole = "".join(article.content for article in posts)
     return [whole[start : start + CHARACTERS] for start in range(0, CHARACTERS * count, CHARACTERS)]
 

@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.cli.figures import print_rows
 from zhenwei.evaluation.comparison.significance import Sampled, estimate_difference
 from zhenwei.evaluation.resampling import resampled_scores, resampled_weights
-from zhenwei.training.scoring import sigmoid
 
 ROUNDS = 400
 STRENGTH = 1.0

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zhenwei.config import Config
     from zhenwei.inference import Detector
     from zhenwei.news import Article, read_articles
-    from zhenwei.training import Trainer
+    from zhenwei.training.trainer import Trainer
 
 __version__ = "0.1.0"
 __all__ = ["Article", "Config", "Detector", "Trainer", "__version__", "read_articles"]
@@ -19,7 +19,7 @@ _HOMES = {
     "Article": "zhenwei.news",
     "Config": "zhenwei.config",
     "Detector": "zhenwei.inference",
-    "Trainer": "zhenwei.training",
+    "Trainer": "zhenwei.training.trainer",
     "read_articles": "zhenwei.news",
 }
 

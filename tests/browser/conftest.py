@@ -94,8 +94,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, records: Any, tiny_run: Path
     return {
         "run": report.write_run_page(tiny_run, place / "run.html", both, records.audit()),
         "run-alone": report.write_run_page(tiny_run, place / "run-alone.html"),
-        "assessment": report.write_assessment_page(both[1], place / "assessment.html"),
-        "bare": report.write_assessment_page(records.bare_assessment(), place / "bare.html"),
+        "assessment": report.write_evaluation_page(both[1], place / "assessment.html"),
+        "bare": report.write_evaluation_page(records.bare_assessment(), place / "bare.html"),
         "comparison": report.write_comparison_page(records.comparison(), place / "comparison.html"),
         "single": report.write_comparison_page(records.comparison((1,), test=False), place / "single.html"),
         "audit": report.write_audit_page(records.audit(), place / "audit.html"),

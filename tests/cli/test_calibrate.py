@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from zhenwei import Trainer
-from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
-from zhenwei.training import load_bundle
+from zhenwei.bundle import load_bundle
+from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
 Command = Callable[..., Any]
 
@@ -18,7 +18,7 @@ Command = Callable[..., Any]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calibrate")
-    write_synthetic_world(folder / "data", SyntheticWorld(n_train=300, n_val=150, n_test=150))
+    write_synthetic_dataset(folder / "data", SyntheticDataset(n_train=300, n_val=150, n_test=150))
     Trainer(
         {
             "data": {"root_path": str(folder / "data")},
@@ -45,7 +45,7 @@ def test_it_says_what_it_did_and_shows_before_and_after(zhenwei: Command, run: P
 
 
 def test_json_alone_goes_to_standard_output(zhenwei: Command, run: Path) -> None:
-    done = json.loads(zhenwei("calibrate", run, "--goal", "cost=5", "--json", "-").stdout)
+    done = json.loads(zhenwei("calibrate", run, "--objective", "cost=5", "--json", "-").stdout)
     assert done["threshold"] == load_bundle(run).threshold < 0.4
     assert done["before"]["n"] == done["after"]["n"] == 150
 
@@ -69,11 +69,11 @@ def test_taking_it_away(zhenwei: Command, run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--goal", "f1"], "--goal: found 'f1'; expected macro_f1, precision=P, recall=R"),
+        (["--objective", "f1"], "--objective: found 'f1'; expected macro_f1, precision=P, recall=R"),
         (["--fake-share", "1.5"], "the share of fakes: found 1.5; expected above 0 and below 1"),
         (["--file", "nowhere.json"], "nowhere.json: no such file"),
         (["--file", "x.json", "--on", "val"], "--on val and --file x.json contradict each other; give one of them"),
-        (["--goal", "precision=1", "--method", "isotonic"], "too few to calibrate on by 'isotonic': found 150"),
+        (["--objective", "precision=1", "--method", "isotonic"], "too few to calibrate on by 'isotonic': found 150"),
     ],
 )
 def test_mistakes(zhenwei: Command, run: Path, arguments: list[str], message: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zhenwei.bundle import load_bundle
 from zhenwei.evaluation import assess_file
-from zhenwei.training import load_bundle
 
 
 def moved_data(run: Path, data_folder: Path, tmp_path: Path) -> Path:

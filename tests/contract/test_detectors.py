@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from zhenwei.bundle import Bundle, load_bundle, save_bundle
+from zhenwei.bundle.featurizer import LearnedFields
 from zhenwei.config import Config, NetworkConfig, detector_names
 from zhenwei.models import DetectorNetwork, FittedNetwork, Vocabulary, build_network, network_needs
-from zhenwei.models.encoders import PretrainedEncoder
+from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.news import Article
 from zhenwei.tokens import Batch, EncodedArticles, collate, encode_articles, load_pretrained_tokenizer
-from zhenwei.training import Bundle, load_bundle, save_bundle
 from zhenwei.training.loop import training_loss
-from zhenwei.training.reader import LearnedFields
 
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "dropout": 0.1, "filters": 8, "ngram_range": [1, 3]}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zhenwei.training import Bundle, load_bundle
+from zhenwei.bundle import Bundle, load_bundle
 
 Rows = list[dict[str, Any]]
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from zhenwei import Trainer
-from zhenwei.evaluation import judge_articles
-from zhenwei.evaluation.attribution import MOST_VARIANTS, cut_words, word_sways
+from zhenwei.bundle import Bundle, load_bundle
+from zhenwei.evaluation.attribution import MOST_VARIANTS, cut_words, word_attributions
 from zhenwei.news import Article
-from zhenwei.training import Bundle, load_bundle
 
 CPU = torch.device("cpu")
 TEXTS = [
@@ -24,7 +23,7 @@ TEXTS = [
 
 
 def logit(bundle: Bundle, text: str) -> float:
-    return float(judge_articles(bundle, bundle.reader().encode([Article(content=text)]), CPU, 1)[0])
+    return float(bundle.predict_logits(bundle.featurizer().encode([Article(content=text)]), CPU)[0])
 
 
 class TestCut:
@@ -44,12 +43,12 @@ class TestCut:
 class TestSways:
     def test_each_detector_gives_every_word_of_each_text_a_sway(self, tfidf: Bundle, tiny_run: Path) -> None:
         for bundle in (tfidf, load_bundle(tiny_run)):
-            sways = word_sways(bundle, [Article(content=text) for text in TEXTS], CPU)
-            assert ["".join(word for word, _ in words) for words in sways] == TEXTS
-            assert any(sway for _, sway in sways[0])
+            attributions = word_attributions(bundle, [Article(content=text) for text in TEXTS], CPU)
+            assert ["".join(word for word, _ in words) for words in attributions] == TEXTS
+            assert any(attribution for _, attribution in attributions[0])
 
     def test_the_words_that_make_a_fake_speak_for_fake(self, tfidf: Bundle) -> None:
-        fake, real = word_sways(
+        fake, real = word_attributions(
             tfidf, [Article(content="听说云溪的大蒜出大事了"), Article(content="据云溪通报，大蒜检测合格")], CPU
         )
         assert dict(fake)["听说"] > 0 > dict(real)["通报"]
@@ -57,34 +56,34 @@ class TestSways:
 
     def test_a_sway_is_what_the_logit_loses_with_the_word(self, tiny_run: Path) -> None:
         bundle = load_bundle(tiny_run)  # it was trained without masks: a word is taken away
-        sways = word_sways(bundle, [Article(content="听说云溪的大蒜")], CPU)[0]
+        attributions = word_attributions(bundle, [Article(content="听说云溪的大蒜")], CPU)[0]
         whole = logit(bundle, "听说云溪的大蒜")
-        assert [word for word, _ in sways][-1] == "大蒜"
-        assert sways[-1][1] == pytest.approx(whole - logit(bundle, "听说云溪的"), abs=1e-5)
+        assert [word for word, _ in attributions][-1] == "大蒜"
+        assert attributions[-1][1] == pytest.approx(whole - logit(bundle, "听说云溪的"), abs=1e-5)
 
     def test_a_detector_that_was_trained_with_masks_reads_them(
         self, tiny_settings: Callable[..., dict[str, Any]], tmp_path: Path
     ) -> None:
         Trainer(tiny_settings(tmp_path / "run", data={"aug_prob": 0.2})).train()
         bundle = load_bundle(tmp_path / "run")
-        encoded = bundle.reader().encode([Article(content="听说大蒜")])
+        encoded = bundle.featurizer().encode([Article(content="听说大蒜")])
         masked = encoded.tokens.ids.copy()
         masked[1:3] = bundle.tokenizer.mask_id
         tokens = replace(encoded.tokens, ids=masked)
-        without = float(judge_articles(bundle, replace(encoded, tokens=tokens), CPU, 1)[0])
-        sways = word_sways(bundle, [Article(content="听说大蒜")], CPU)[0]
-        assert sways[0][0] == "听说"
-        assert sways[0][1] == pytest.approx(logit(bundle, "听说大蒜") - without, abs=1e-5)
+        without = float(bundle.predict_logits(replace(encoded, tokens=tokens), CPU)[0])
+        attributions = word_attributions(bundle, [Article(content="听说大蒜")], CPU)[0]
+        assert attributions[0][0] == "听说"
+        assert attributions[0][1] == pytest.approx(logit(bundle, "听说大蒜") - without, abs=1e-5)
 
     def test_what_was_not_read_has_no_sway(self, tiny_run: Path) -> None:
         bundle = load_bundle(tiny_run)  # reads 40 tokens
-        sways = word_sways(bundle, [Article(content="听说" + "的" * 50 + "大蒜 ")], CPU)[0]
-        assert [sway for word, sway in sways if word in ("大蒜", " ")] == [0.0, 0.0]
+        attributions = word_attributions(bundle, [Article(content="听说" + "的" * 50 + "大蒜 ")], CPU)[0]
+        assert [attribution for word, attribution in attributions if word in ("大蒜", " ")] == [0.0, 0.0]
 
     def test_words_of_long_texts_are_taken_out_together(self, tfidf: Bundle) -> None:
         tfidf.config = tfidf.config.model_copy(update={"data": tfidf.config.data.model_copy(update={"max_len": 1000})})
         text = "听说，大蒜！" * 150  # 600 words, which the detector reads, and 300 that it does not
-        sways = word_sways(tfidf, [Article(content=text + "的" * 900)], CPU)[0]
-        assert "".join(word for word, _ in sways) == text + "的" * 900
-        assert MOST_VARIANTS // 2 < len(sways) <= MOST_VARIANTS + 1
-        assert sways[-1][1] == 0.0
+        attributions = word_attributions(tfidf, [Article(content=text + "的" * 900)], CPU)[0]
+        assert "".join(word for word, _ in attributions) == text + "的" * 900
+        assert MOST_VARIANTS // 2 < len(attributions) <= MOST_VARIANTS + 1
+        assert attributions[-1][1] == 0.0

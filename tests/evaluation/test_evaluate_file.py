@@ -18,9 +18,9 @@ from sklearn.metrics import (
 )
 
 from zhenwei import Detector
+from zhenwei.bundle import Bundle, load_bundle
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
-from zhenwei.training import Bundle, load_bundle
 
 Rows = list[dict[str, Any]]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from zhenwei.bundle.metrics import metrics_from_logits
+from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.intervals import bootstrap_intervals
 from zhenwei.evaluation.resampling import METRICS, resampled_scores
-from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.scoring import sigmoid
 
 METRICS_OF_THE_ISSUE = ("macro_f1", "auc", "acc", "brier")
 
@@ -67,7 +67,7 @@ class TestGroups:
     def test_many_articles_are_left_out_in_bunches(self) -> None:
         labels, logits = drawn(3000, np.random.default_rng(3))
         interval = bootstrap_intervals(labels, sigmoid(logits), 0.5, metrics=("acc",), rounds=300)["acc"]
-        score = metrics_of_logits(labels, logits)["acc"]
+        score = metrics_from_logits(labels, logits)["acc"]
         reach = 1.96 * np.sqrt(score * (1 - score) / 3000)
         assert interval == pytest.approx((score - reach, score + reach), abs=0.002)
 
@@ -75,7 +75,7 @@ class TestGroups:
 class TestEveryMetric:
     def test_all_have_one_that_holds_the_score(self) -> None:
         labels, logits = drawn(100, np.random.default_rng(4))
-        scores = metrics_of_logits(labels, logits)
+        scores = metrics_from_logits(labels, logits)
         found = bootstrap_intervals(labels, sigmoid(logits), 0.5, logits=logits)
         assert found.keys() == {*METRICS}
         for name, interval in found.items():

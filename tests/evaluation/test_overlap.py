@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from zhenwei.bundle import Bundle
 from zhenwei.config import Config
 from zhenwei.errors import DataError
 from zhenwei.evaluation.overlap import TrainingArticles, resemblance, training_articles
 from zhenwei.news import Article
-from zhenwei.training import Bundle
 
 Rows = list[dict[str, Any]]
 Write = Callable[..., Path]

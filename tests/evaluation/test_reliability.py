@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from zhenwei.bundle.metrics import expected_calibration_error
 from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability_bins, wilson_interval
-from zhenwei.training import expected_calibration_error
 
 
 def test_bins_hold_all_articles_and_their_gaps_make_the_ece() -> None:

@@ -5,10 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, precision_recall_fscore_support, roc_auc_score
 
+from zhenwei.bundle.metrics import binary_metrics, metrics_from_logits
+from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.resampling import METRICS, resampled_scores, resampled_weights
-from zhenwei.training import binary_metrics
-from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.scoring import sigmoid
 
 Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -73,7 +72,7 @@ class TestScores:
     def test_every_article_once_is_the_score_itself(self, threshold: float, decimals: int) -> None:
         labels, logits = judged(137, seed=7, decimals=decimals)
         scores = resampled_scores(labels, sigmoid(logits), threshold, np.ones((1, 137)), logits=logits)
-        expected = metrics_of_logits(labels, logits, threshold)
+        expected = metrics_from_logits(labels, logits, threshold)
         assert {name: values[0] for name, values in scores.items()} == pytest.approx(
             {name: expected[name] for name in METRICS}, abs=1e-12
         )

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zhenwei.evaluation.assessment import Slice
+from zhenwei.bundle.metrics import metrics_from_logits
+from zhenwei.evaluation.records import Slice
 from zhenwei.evaluation.slices import slices_of
 from zhenwei.news import Article
-from zhenwei.training.metrics import metrics_of_logits
 
 N = 60
 LABELS = np.arange(N) % 2
@@ -27,7 +27,7 @@ def test_each_slice_has_the_scores_of_its_articles() -> None:
     parts = sliced("domain", [{"domain": "财经"}, {"domain": "科技"}, {"domain": "财经"}])
     assert [part.name for part in parts] == ["科技", "财经"]
     rows = np.flatnonzero(np.arange(N) % 3 == 1)
-    assert parts[0].scores == metrics_of_logits(LABELS[rows], LOGITS[rows], 0.4)
+    assert parts[0].scores == metrics_from_logits(LABELS[rows], LOGITS[rows], 0.4)
     assert (parts[0].n, parts[0].n_fake) == (20, 10)
     low, high = parts[0].intervals["auc"] or (1, 0)
     assert low < (parts[0].scores["auc"] or 0) < high

@@ -113,8 +113,8 @@ class TestNamesOnTheHub:
         assert f"error: newsroom/nothing: found no such repository at {hub.url}" in stderr
 
     def test_a_service_is_called_as_its_detector(self, hub: "LocalHub", shared: Detector) -> None:
-        from zhenwei.inference.hub import fetch_named  # noqa: PLC0415
-        from zhenwei.serving.served import load_served  # noqa: PLC0415
+        from zhenwei.inference.hub.hub import fetch_named  # noqa: PLC0415
+        from zhenwei.serving.loaded_bundle import load_served  # noqa: PLC0415
 
         served = load_served(fetch_named(f"hf://{NAME}"), "cpu", NAME)
         assert served.name == NAME

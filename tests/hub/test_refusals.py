@@ -9,8 +9,8 @@ import pytest
 
 from zhenwei import Detector
 from zhenwei.errors import CheckpointError, ConfigError
-from zhenwei.inference.hub_errors import told_plainly
-from zhenwei.inference.hub_files import without_places
+from zhenwei.inference.hub.errors import told_plainly
+from zhenwei.inference.hub.upload import without_places
 
 if TYPE_CHECKING:
     from local_hub import LocalHub
@@ -191,7 +191,7 @@ class TestWriting:
     def test_what_somebody_else_pushes_meanwhile_is_not_written_over(
         self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from zhenwei.inference import hub as sharing  # noqa: PLC0415
+        from zhenwei.inference.hub import hub as sharing  # noqa: PLC0415
 
         gather = sharing.shared_files
 

@@ -12,10 +12,10 @@ import pytest
 from huggingface_hub import ModelCard
 
 from zhenwei import Detector
+from zhenwei.bundle.bundle import save_bundle
+from zhenwei.bundle.card.signature import CardState, state_of
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.known_articles import add_known_articles
-from zhenwei.training.bundle import save_bundle
-from zhenwei.training.card_mark import CardState, state_of
 
 if TYPE_CHECKING:
     from local_hub import LocalHub
@@ -89,7 +89,7 @@ class TestRoundTrip:
     def test_an_exported_detector_takes_the_place_of_its_bundle(
         self, hub: "LocalHub", own_run: Path, tmp_path: Path
     ) -> None:
-        from zhenwei.inference.onnx_export import export_onnx  # noqa: PLC0415
+        from zhenwei.inference.onnx.export import export_onnx  # noqa: PLC0415
 
         Detector.load(own_run, "cpu").push_to_hub(NAME)
         export_onnx(own_run, tmp_path / "exported")
@@ -104,8 +104,8 @@ class TestWhatIsShared:
     def test_a_graph_of_an_older_export_goes_without_what_it_tells_of_its_maker(
         self, hub: "LocalHub", own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from zhenwei.inference import onnx_export_graph  # noqa: PLC0415
-        from zhenwei.inference.onnx_export import export_onnx  # noqa: PLC0415
+        from zhenwei.inference.onnx import graph as onnx_export_graph  # noqa: PLC0415
+        from zhenwei.inference.onnx.export import export_onnx  # noqa: PLC0415
 
         monkeypatch.setattr(onnx_export_graph, "clear_traces", lambda model: None)  # as it once was
         export_onnx(own_run, tmp_path / "exported")

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zhenwei import Article, Detector
+from zhenwei.bundle.device import cpu_computes_bf16
 from zhenwei.errors import CheckpointError, ConfigError, DataError
-from zhenwei.models.coarse import allows_int8_states
-from zhenwei.training.device import cpu_computes_bf16
+from zhenwei.models.gru.coarse import allows_int8_states
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 REAL = "据东河通报，食盐检测合格，供应恢复正常。"
@@ -202,7 +202,7 @@ class TestTexts:
             if turn % 2:
                 return [detector.predict(text)[0].probability]
             explanation = detector.explain(text)
-            return [explanation.prediction.probability, *(sway for _, sway in explanation.words)]
+            return [explanation.prediction.probability, *(attribution for _, attribution in explanation.words)]
 
         turns = [turn % 8 for turn in range(64)]
         expected = [ask(turn) for turn in turns]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from zhenwei import Detector, Trainer
+from zhenwei.bundle import find_bundle
 from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.inference.known_articles import add_known_articles, remove_known_articles
-from zhenwei.news.sources.synthetic import SyntheticWorld
-from zhenwei.training import find_bundle
+from zhenwei.news.sources.synthetic import SyntheticDataset
 
 FAKE, REAL = "听说云溪的自来水出大事了，内部消息，赶紧转给家人！", "据东河通报，大蒜检测合格，供应恢复正常。"
 
@@ -34,12 +34,12 @@ class TestExplain:
 
     def test_words_of_fakes_speak_for_fake_and_those_of_real_posts_for_real(self, detector: Detector) -> None:
         for text, sign in ((FAKE, 1), (REAL, -1)):
-            total = sum(sway for _, sway in detector.explain(text).words)
+            total = sum(attribution for _, attribution in detector.explain(text).words)
             assert sign * total > 0
 
     def test_what_was_cut_has_no_sway(self, detector: Detector) -> None:
         words = detector.explain(FAKE * 9).words
-        assert all(sway == 0 for _, sway in words[-20:])
+        assert all(attribution == 0 for _, attribution in words[-20:])
 
     def test_attention_is_a_view_of_its_own_and_sums_to_one(self, detector: Detector) -> None:
         explanation = detector.explain(FAKE)
@@ -51,7 +51,7 @@ class TestExplain:
     def test_it_is_ready_for_json(self, detector: Detector) -> None:
         explained = json.loads(json.dumps(detector.explain(FAKE).to_dict()))
         assert explained["prediction"]["text"] == FAKE
-        assert explained["words"][0].keys() == {"word", "sway"}
+        assert explained["words"][0].keys() == {"word", "attribution"}
         assert explained["attention"][0].keys() == {"word", "weight"}
 
     @pytest.mark.parametrize("text", [None, 7, b"text", [FAKE]])
@@ -70,7 +70,7 @@ TRIGGER = "玄鹤"
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planted")
-    world = SyntheticWorld(n_train=600, n_val=120, n_test=60, n_flipped=0, style_strength=0.5, seed=11)
+    world = SyntheticDataset(n_train=600, n_val=120, n_test=60, n_flipped=0, style_strength=0.5, seed=11)
     for part, articles in world.generate().items():
         rows = [article.to_row() for article in articles]
         for number, row in enumerate(rows):
@@ -82,7 +82,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestPlantedWords:
-    """A word that stands in most fakes and in no real post is found again among the three that sway most."""
+    """A word that stands in most fakes and in no real post is found again among the three that attribution most."""
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", ["bigru", "bigru-endef", "tfidf"])
@@ -150,7 +150,7 @@ class TestNeighbours:
         assert row["content"][:4].encode() not in stored
 
     def test_calibrating_keeps_them(self, own_run: Path) -> None:
-        from zhenwei.evaluation.recalibration import recalibrate  # noqa: PLC0415
+        from zhenwei.evaluation.calibrate import recalibrate  # noqa: PLC0415
 
         add_known_articles(own_run)
         recalibrate(own_run, on="none")

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from zhenwei import Article, Config, Detector
+from zhenwei.bundle import Bundle, save_bundle
+from zhenwei.bundle.calibration import Calibration
+from zhenwei.bundle.featurizer import LearnedFields
 from zhenwei.config import detector_names
-from zhenwei.inference.onnx_backend import OnnxNetwork
-from zhenwei.inference.onnx_export import export_onnx
-from zhenwei.inference.onnx_export_int8 import quantise
-from zhenwei.inference.onnx_export_parity import measure_parity
+from zhenwei.inference.onnx.export import export_onnx
+from zhenwei.inference.onnx.parity import measure_parity
+from zhenwei.inference.onnx.quantize import quantise
+from zhenwei.inference.onnx.runtime import OnnxNetwork
 from zhenwei.models import FittedNetwork, Vocabulary, build_network, network_needs
 from zhenwei.tokens import collate, encode_articles, load_pretrained_tokenizer
-from zhenwei.training import Bundle, save_bundle
-from zhenwei.training.calibration import Calibration
-from zhenwei.training.reader import LearnedFields
 
 pytestmark = pytest.mark.slow  # the exporter takes seconds for each
 
@@ -125,12 +125,14 @@ def test_it_explains_as_its_network_does(pair: Pair, articles: list[Article]) ->
     for article in articles[:3]:
         expected, found = (detector.explain(article) for detector in (pair.torch, pair.onnx))
         assert [word for word, _ in found.words] == [word for word, _ in expected.words]
-        assert [sway for _, sway in found.words] == pytest.approx([sway for _, sway in expected.words], abs=2e-4)
+        assert [attribution for _, attribution in found.words] == pytest.approx(
+            [attribution for _, attribution in expected.words], abs=2e-4
+        )
         assert (found.attention is None) == (expected.attention is None)
 
 
 def test_batches_of_any_shape_pass(pair: Pair, articles: list[Article]) -> None:
-    encoded = pair.torch.bundle.reader().encode(articles)
+    encoded = pair.torch.bundle.featurizer().encode(articles)
     for count in (1, 2, 5, len(articles)):
         for start in range(0, len(articles), 13):
             rows = np.arange(start, min(start + count, len(articles)))

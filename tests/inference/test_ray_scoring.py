@@ -15,10 +15,10 @@ import pytest
 
 from zhenwei import Article
 from zhenwei.errors import ConfigError
-from zhenwei.inference.ray_engine import gpus_and_workers, score_on_ray
-from zhenwei.inference.scoring_files import score_files
-from zhenwei.inference.shard_scoring import ShardScorer
-from zhenwei.inference.shards import bundle_version, held_folder, plan_shards
+from zhenwei.inference.batch.predict_files import score_files
+from zhenwei.inference.batch.ray import gpus_and_workers, score_on_ray
+from zhenwei.inference.batch.shards import bundle_version, lock_folder, plan_shards
+from zhenwei.inference.batch.worker import ShardScorer
 from zhenwei.news import write_articles
 
 INSTALLED = importlib.util.find_spec("ray") is not None
@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
     shards = plan_shards(sorted(posts.glob("*.jsonl")), folder, None)
     scorer = ShardScorer(tiny_run, bundle_version(tiny_run), "cpu")
     told: list[int] = []
-    with held_folder(folder), closing(score_on_ray(scorer, shards, 1, told.append)) as outcomes:
+    with lock_folder(folder), closing(score_on_ray(scorer, shards, 1, told.append)) as outcomes:
         first = next(outcomes)
         os.kill(first.worker, signal.SIGKILL)  # the only worker, so that it has work left
         others = list(outcomes)

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from zhenwei import Config, Detector, Trainer
+from zhenwei.bundle import load_bundle
 from zhenwei.config import detector_names
 from zhenwei.evaluation import evaluate_file
-from zhenwei.news.emotion import EmotionExtractor
-from zhenwei.training import load_bundle
+from zhenwei.news.enrichment.emotion import EmotionExtractor
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 from zhenwei.config import NetworkConfig
 from zhenwei.models import DetectorNetwork, Output, TokenEncoder, Vocabulary, register_detector
-from zhenwei.models.embeddings import ScratchEmbedding
+from zhenwei.models.encoders.embeddings import ScratchEmbedding
 from zhenwei.models.layers import MLP, masked_mean
 
 

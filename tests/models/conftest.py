@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zhenwei.models.cpp_library import COMPILERS
+from zhenwei.models.gru.build import COMPILERS
 from zhenwei.tokens import Batch
 
 Floats = NDArray[np.float64]

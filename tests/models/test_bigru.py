@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.models.test_gru_inputs import MASK, tokens
+from tests.models.gru.test_input_projection import MASK, tokens
 
 from zhenwei.config import BiGRUConfig, ModelConfig
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.models import Vocabulary, bigru, build_network, register_network
 from zhenwei.models.bigru import BiGRU
 from zhenwei.models.endef import ENDEF
-from zhenwei.models.ngram_embedding import _FACTORS as FACTORS
-from zhenwei.models.ngram_embedding import _PRIME as PRIME
-from zhenwei.models.ngram_embedding import NgramEmbedding
-from zhenwei.models.recurrent import MaskedBiGRU
+from zhenwei.models.gru.bigru_layer import MaskedBiGRU
+from zhenwei.models.linear.ngram_embedding import _FACTORS as FACTORS
+from zhenwei.models.linear.ngram_embedding import _PRIME as PRIME
+from zhenwei.models.linear.ngram_embedding import NgramEmbedding
 from zhenwei.tokens import Batch, EncodedArticles
 from zhenwei.tokens.ragged import RaggedInts
 

@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from zhenwei.models.dropout import Dropout
-from zhenwei.models.gru_function import read_both_ways
-from zhenwei.models.gru_inputs import EachToken
+from zhenwei.models.gru.autograd import read_both_ways
+from zhenwei.models.gru.bigru_layer import MaskedBiGRU, mirrored_positions
+from zhenwei.models.gru.buffers import Workspace
+from zhenwei.models.gru.input_projection import EachToken
+from zhenwei.models.gru.packing import Packing
 from zhenwei.models.layers import MLP, MaskAttention, masked_mean
-from zhenwei.models.packing import Packing
-from zhenwei.models.recurrent import MaskedBiGRU, mirrored_positions
-from zhenwei.models.workspace import Workspace
 
 Floats = NDArray[np.float64]
 

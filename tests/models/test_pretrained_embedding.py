@@ -13,13 +13,13 @@ from tests.models.test_bigru import batch_of
 from torch import Tensor
 from transformers import BertModel, GPT2Config, GPT2Model, RobertaConfig, RobertaModel
 
+from zhenwei.bundle import Bundle, load_bundle, save_bundle
 from zhenwei.config import BiGRUConfig, Config
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.models.bigru import BiGRU
-from zhenwei.models.embeddings import PretrainedEmbedding
+from zhenwei.models.encoders.embeddings import PretrainedEmbedding
 from zhenwei.tokens import Batch, load_pretrained_tokenizer
-from zhenwei.training import Bundle, load_bundle, save_bundle
 
 TOKENS = torch.tensor([[2, 6, 7, 8, 3], [2, 9, 3, 0, 0]])
 

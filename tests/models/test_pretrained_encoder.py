@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModel
 
+from zhenwei.bundle import Bundle, load_bundle, save_bundle
 from zhenwei.config import BertConfig, BiGRUConfig, Config
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
-from zhenwei.models.encoders import PretrainedEncoder
+from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.tokens import load_pretrained_tokenizer
-from zhenwei.training import Bundle, load_bundle, save_bundle
 
 SIZES = {
     "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,

@@ -18,15 +18,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from zhenwei import Config, Detector, Trainer
+from zhenwei.bundle import load_bundle
 from zhenwei.config import TfidfConfig
 from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate_file
-from zhenwei.models import Vocabulary, build_network, ngram_regression
+from zhenwei.models import Vocabulary, build_network
+from zhenwei.models.linear import logistic as ngram_regression
 from zhenwei.models.tfidf import Tfidf
 from zhenwei.news import Article, read_articles
 from zhenwei.tokens import EncodedArticles, TextTokenizer, collate, encode_articles, train_tokenizer
 from zhenwei.tokens.ragged import RaggedInts
-from zhenwei.training import load_bundle
 
 Rows = list[dict[str, Any]]
 MAX_LEN = 40

@@ -18,16 +18,16 @@ from sklearn.metrics import f1_score
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import read_articles
 from zhenwei.news.sources import synthetic
-from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
+from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.news.sources.synthetic_distinct import NearCopyIndex, shingles
 from zhenwei.news.sources.synthetic_grammar import load_grammar
 
-SMALL = SyntheticWorld(n_train=60, n_val=20, n_test=30)
+SMALL = SyntheticDataset(n_train=60, n_val=20, n_test=30)
 
 
 @pytest.fixture(scope="module")
 def parts():
-    return SyntheticWorld().generate()
+    return SyntheticDataset().generate()
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def macro_f1_of_sign(present, fake):
 
 def test_the_same_seed_writes_the_same_world_in_another_process():
     code = (
-        "from zhenwei.news.sources.synthetic import SyntheticWorld\n"
-        "world = SyntheticWorld(n_train=60, n_val=20, n_test=30)\n"
+        "from zhenwei.news.sources.synthetic import SyntheticDataset\n"
+        "world = SyntheticDataset(n_train=60, n_val=20, n_test=30)\n"
         "import json\n"
         "print(json.dumps({p: [a.to_row() for a in rows] for p, rows in world.generate().items()}))"
     )
@@ -66,7 +66,7 @@ def test_the_same_seed_writes_the_same_world_in_another_process():
 
 
 def test_another_seed_has_other_names_and_other_posts():
-    other = SyntheticWorld(seed=7, n_train=60, n_val=20, n_test=30)
+    other = SyntheticDataset(seed=7, n_train=60, n_val=20, n_test=30)
     assert set(other.flipped_entities) != set(SMALL.flipped_entities)
     contents = [{a.content for a in itertools.chain(*w.generate().values())} for w in (SMALL, other)]
     assert not contents[0] & contents[1]
@@ -97,7 +97,7 @@ def test_half_of_every_part_is_fake_unless_asked_otherwise(parts):
         "val": 0.5,
         "test": 0.5,
     }
-    uneven = SyntheticWorld(n_train=100, n_val=0, n_test=100, fake_share_past=0.3, fake_share_future=0.7)
+    uneven = SyntheticDataset(n_train=100, n_val=0, n_test=100, fake_share_past=0.3, fake_share_future=0.7)
     shares = {part: is_fake(articles).sum() for part, articles in uneven.generate().items()}
     assert shares == {"train": 30, "val": 0, "test": 70}
 
@@ -205,7 +205,7 @@ def test_length_domain_and_number_of_entities_say_next_to_nothing_of_the_label(p
 
 
 def test_flipped_entities_change_sides_and_the_others_take_none(parts):
-    flipped = SyntheticWorld().flipped_entities
+    flipped = SyntheticDataset().flipped_entities
     assert len(set(flipped)) == 40
 
     def fake_shares(articles):
@@ -247,7 +247,7 @@ def test_tfidf_looks_good_on_the_past_and_falls_on_the_future_unless_names_are_m
 
 
 def test_a_world_without_flipped_entities_can_be_asked_for():
-    world = SyntheticWorld(n_train=40, n_val=0, n_test=0, n_flipped=0)
+    world = SyntheticDataset(n_train=40, n_val=0, n_test=0, n_flipped=0)
     assert world.flipped_entities == ()
     assert {part: len(articles) for part, articles in world.generate().items()} == {
         "train": 40,
@@ -275,14 +275,14 @@ def test_a_world_without_flipped_entities_can_be_asked_for():
 )
 def test_a_setting_out_of_range_is_refused_by_name(settings, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        SyntheticWorld(**settings)
+        SyntheticDataset(**settings)
 
 
 # --- files
 
 
 def test_the_world_is_written_as_three_files_and_its_description(tmp_path):
-    written = write_synthetic_world(tmp_path / "world", SMALL)
+    written = write_synthetic_dataset(tmp_path / "world", SMALL)
     assert {path.name: count for path, count in written.items()} == {
         "train.json": 60,
         "val.json": 20,
@@ -292,7 +292,7 @@ def test_the_world_is_written_as_three_files_and_its_description(tmp_path):
     for path in written:
         assert list(read_articles(path)) == expected[path.stem]
     described = json.loads((tmp_path / "world" / "world.json").read_text(encoding="utf-8"))
-    assert SyntheticWorld(**described["world"]) == SMALL
+    assert SyntheticDataset(**described["world"]) == SMALL
     assert [flipped["entity"] for flipped in described["flipped_entities"]] == list(SMALL.flipped_entities)
     assert {"posts", "fake_share"} == set(described["flipped_entities"][0]["past"])
 

@@ -21,7 +21,7 @@ from zhenwei.inference.known_articles import add_known_articles
 from zhenwei.serving.app import build_app
 from zhenwei.serving.feedback.desk import FeedbackDesk
 from zhenwei.serving.feedback.store import FeedbackStore
-from zhenwei.serving.keys import ApiKeys
+from zhenwei.serving.http.api_keys import ApiKeys
 from zhenwei.serving.service import Service
 from zhenwei.serving.settings import ServingSettings
 

@@ -8,9 +8,9 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from zhenwei.serving.bodies import PredictBody
-from zhenwei.serving.reading import BodyReader
-from zhenwei.serving.refusals import Refusal
+from zhenwei.serving.http.body import BodyReader
+from zhenwei.serving.http.errors import Refusal
+from zhenwei.serving.schemas.requests import PredictBody
 from zhenwei.serving.settings import ServingSettings
 
 JSON = {"content-type": "application/json"}

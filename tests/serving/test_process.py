@@ -17,7 +17,7 @@ from zhenwei.serving.feedback.drift import drift
 from zhenwei.serving.feedback.store import FeedbackStore
 
 from .conftest import FAKE, Process
-from .test_endpoints import raise_threshold
+from .routes.test_predict import raise_threshold
 
 pytestmark = pytest.mark.slow
 CLIENTS = 6

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from zhenwei.serving.app import build_app
-from zhenwei.serving.gate import ENDPOINTS
+from zhenwei.serving.http.middleware import ENDPOINTS
 
 from .conftest import serving
 

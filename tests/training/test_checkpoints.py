@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from zhenwei import Trainer
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, TrainingError
-from zhenwei.training.checkpoints import Progress, Trainee, load_checkpoint, save_checkpoint
-from zhenwei.training.loop import Course, train_steps
+from zhenwei.training.checkpoints import Progress, TrainState, load_checkpoint, save_checkpoint
+from zhenwei.training.loop import TrainingPlan, train_steps
 
 DATA: dict[str, str | None] = {"train": "a", "val": "b", "test": None}
 FILES = ("network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json")
@@ -28,14 +28,14 @@ def config(plain_config: Callable[..., Config]) -> Config:
 class TestRoundTrip:
     @pytest.mark.parametrize("scaled", [True, False])
     def test_all_that_changes_while_training_comes_back(
-        self, config: Config, make_course: Callable[..., Course], make_trainee: Callable[..., Trainee],
+        self, config: Config, make_plan: Callable[..., TrainingPlan], make_train_state: Callable[..., TrainState],
         tmp_path: Path, scaled: bool,
     ) -> None:  # fmt: skip
-        trainee, again = make_trainee(config), make_trainee(config)
+        trainee, again = make_train_state(config), make_train_state(config)
         if scaled:
             trainee.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)
             again.accelerator.scaler = torch.amp.GradScaler("cpu")
-        for _ in train_steps(trainee.network, trainee, make_course(config), epoch=0):
+        for _ in train_steps(trainee.network, trainee, make_plan(config), epoch=0):
             pass
         progress = Progress(1, 2, 12, loss_sum=0.1 + 0.2, n_texts=16, unlogged_losses=[1 / 3], stopping={"best": 0.1})
         save_checkpoint(tmp_path / "last", trainee, progress, config, DATA)
@@ -59,28 +59,28 @@ class TestRoundTrip:
             assert again.accelerator.scaler.get_scale() > 8.0
 
     def test_weights_that_are_not_finite_do_not_replace_those_that_are(
-        self, config: Config, make_trainee: Callable[..., Trainee], tmp_path: Path
+        self, config: Config, make_train_state: Callable[..., TrainState], tmp_path: Path
     ) -> None:
-        trainee = make_trainee(config)
+        trainee = make_train_state(config)
         save_checkpoint(tmp_path / "last", trainee, Progress(step=1), config, DATA)
         with torch.no_grad():
             trainee.network.norm.bias[0] = torch.nan
         with pytest.raises(TrainingError, match=r"the weights in norm\.bias are no longer finite"):
             save_checkpoint(tmp_path / "last", trainee, Progress(step=2), config, DATA)
-        assert load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA).step == 1
+        assert load_checkpoint(tmp_path / "last", make_train_state(config), config, DATA).step == 1
 
 
 class TestFrozenWeights:
     """They never change, and may be most of a checkpoint."""
 
     @pytest.fixture
-    def trainee(self, config: Config, make_trainee: Callable[..., Trainee]) -> Trainee:
-        trainee = make_trainee(config)
+    def trainee(self, config: Config, make_train_state: Callable[..., TrainState]) -> TrainState:
+        trainee = make_train_state(config)
         trainee.network.get_parameter("embedding.table.weight").requires_grad_(False)
         return trainee
 
     def test_they_are_written_by_the_first_checkpoint_alone(
-        self, config: Config, trainee: Trainee, tmp_path: Path
+        self, config: Config, trainee: TrainState, tmp_path: Path
     ) -> None:
         frozen, written = tmp_path / "last" / "frozen.safetensors", set()
         for step in range(3):
@@ -93,11 +93,11 @@ class TestFrozenWeights:
         assert "embedding.table.weight" not in load_file(tmp_path / "last" / "network.safetensors")
 
     def test_they_come_back_with_the_others(
-        self, config: Config, trainee: Trainee, make_trainee: Callable[..., Trainee], tmp_path: Path
+        self, config: Config, trainee: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path
     ) -> None:
         for step in range(2):
             save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
-        again = make_trainee(config)
+        again = make_train_state(config)
         with torch.no_grad():
             for weight in again.network.parameters():
                 weight.zero_()
@@ -106,7 +106,7 @@ class TestFrozenWeights:
             assert torch.equal(again.network.state_dict()[name], value), name
 
     def test_where_a_file_cannot_have_two_names_they_are_written_again(
-        self, config: Config, trainee: Trainee, make_trainee: Callable[..., Trainee], tmp_path: Path,
+        self, config: Config, trainee: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         def refuse(*_: Any, **__: Any) -> None:
@@ -115,15 +115,15 @@ class TestFrozenWeights:
         monkeypatch.setattr("os.link", refuse)
         for step in range(2):
             save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
-        assert load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA).step == 1
+        assert load_checkpoint(tmp_path / "last", make_train_state(config), config, DATA).step == 1
 
     def test_without_their_file_a_checkpoint_is_refused(
-        self, config: Config, trainee: Trainee, make_trainee: Callable[..., Trainee], tmp_path: Path
+        self, config: Config, trainee: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path
     ) -> None:
         save_checkpoint(tmp_path / "last", trainee, Progress(), config, DATA)
         (tmp_path / "last" / "frozen.safetensors").unlink()
         with pytest.raises(CheckpointError, match=r"not of this network: .*embedding\.table\.weight"):
-            load_checkpoint(tmp_path / "last", make_trainee(config), config, DATA)
+            load_checkpoint(tmp_path / "last", make_train_state(config), config, DATA)
 
 
 class TestRefusal:

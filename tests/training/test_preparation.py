@@ -11,7 +11,7 @@ import pytest
 
 from zhenwei.config import Config
 from zhenwei.errors import DataError, PretrainedModelError
-from zhenwei.news.emotion import EmotionExtractor
+from zhenwei.news.enrichment.emotion import EmotionExtractor
 from zhenwei.training.preparation import prepare_data
 
 Rows = list[dict[str, Any]]

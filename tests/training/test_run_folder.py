@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from zhenwei.errors import CheckpointError, DataError
-from zhenwei.training import Trainer
-from zhenwei.training.run_folder import RunFolder, check_run_folder, held_run_folder
+from zhenwei.training.run_folder import RunFolder, check_run_folder, lock_run_folder
+from zhenwei.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Path:
 def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
     """Check and make a folder, as a run does that has nothing else to complain of."""
     folder = check_run_folder(path, resume, overwrite)
-    with held_run_folder(folder, resume, overwrite):
+    with lock_run_folder(folder, resume, overwrite):
         return folder
 
 
@@ -101,7 +101,7 @@ class TestLock:
     @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}])
     def test_a_folder_that_another_process_writes_is_refused_and_left(self, run: Path, how: dict[str, bool]) -> None:
         wanted = {"resume": False, "overwrite": False, **how}
-        with held_run_folder(RunFolder(run), resume=True, overwrite=False):
+        with lock_run_folder(RunFolder(run), resume=True, overwrite=False):
             before = sorted(run.rglob("*"))
             with pytest.raises(CheckpointError, match="another process is writing this run"):
                 open_run_folder(run, **wanted)
@@ -113,7 +113,7 @@ class TestLock:
         (tmp_path / "train.log").write_text("the other's")
         with (
             pytest.raises(CheckpointError, match="there is a run already"),
-            held_run_folder(folder, resume=False, overwrite=False),
+            lock_run_folder(folder, resume=False, overwrite=False),
         ):
             pass
         assert (tmp_path / "train.log").read_text() == "the other's"
@@ -122,8 +122,8 @@ class TestLock:
     def test_the_lock_of_a_run_killed_at_once_keeps_nobody_out(self, tmp_path: Path, how: dict[str, bool]) -> None:
         code = (
             "import os, pathlib, sys\n"
-            "from zhenwei.training.run_folder import RunFolder, held_run_folder\n"
-            "with held_run_folder(RunFolder(pathlib.Path(sys.argv[1])), False, False):\n"
+            "from zhenwei.training.run_folder import RunFolder, lock_run_folder\n"
+            "with lock_run_folder(RunFolder(pathlib.Path(sys.argv[1])), False, False):\n"
             "    os.kill(os.getpid(), 9)\n"
         )
         run = tmp_path / "run"

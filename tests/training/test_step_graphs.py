@@ -15,13 +15,13 @@ from zhenwei.config import Config
 from zhenwei.errors import ConfigError, TrainingError
 from zhenwei.tokens import Batch
 from zhenwei.training import loop
-from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.loop import Course, Step, train_steps, training_loss
+from zhenwei.training.checkpoints import TrainState
+from zhenwei.training.loop import Step, TrainingPlan, train_steps, training_loss
 from zhenwei.training.step_graphs import StepGraphs, graph_widths, step_graphs, with_graph_widths
 
 MakeConfig = Callable[..., Config]
-MakeCourse = Callable[..., Course]
-MakeTrainee = Callable[..., Trainee]
+MakeCourse = Callable[..., TrainingPlan]
+MakeTrainState = Callable[..., TrainState]
 
 
 def read_at(config: Config, log_interval: int, save_steps: int) -> Config:
@@ -38,24 +38,24 @@ class TestReadLater:
         monkeypatch.setattr(loop, "READ_AFTER", float("inf"))
 
     def test_steps_that_take_long_are_read_at_once(
-        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
+        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         monkeypatch.setattr(loop, "READ_AFTER", -1.0)
         config = read_at(plain_config(), log_interval=50, save_steps=0)
-        trainee = make_trainee(config)
-        assert all(step.is_latest for step in train_steps(trainee.network, trainee, make_course(config), 0))
+        trainee = make_train_state(config)
+        assert all(step.is_latest for step in train_steps(trainee.network, trainee, make_plan(config), 0))
 
     def test_the_steps_are_the_same_and_say_when_they_are_up_to_date(
-        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
-        monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[Trainee], dict[str, Any]],
+        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState,
+        monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[TrainState], dict[str, Any]],
     ) -> None:  # fmt: skip
         config = read_at(plain_config(), log_interval=4, save_steps=3)
-        later = make_trainee(config)
-        found = list(train_steps(later.network, later, make_course(config), 0))
+        later = make_train_state(config)
+        found = list(train_steps(later.network, later, make_plan(config), 0))
         monkeypatch.setattr(loop, "_can_wait", lambda trainee: False)
-        at_once = make_trainee(config)
-        expected = list(train_steps(at_once.network, at_once, make_course(config), 0))
+        at_once = make_train_state(config)
+        expected = list(train_steps(at_once.network, at_once, make_plan(config), 0))
         assert [(step.loss, step.grad_norm, step.lr) for step in found] == [
             (step.loss, step.grad_norm, step.lr) for step in expected
         ]
@@ -65,24 +65,24 @@ class TestReadLater:
             assert np.array_equal(weight, weights_of(at_once)[name])
 
     def test_whoever_is_told_that_a_step_is_the_latest_finds_its_weights(
-        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState
     ) -> None:
         config = read_at(plain_config(), log_interval=4, save_steps=0)
-        trainee = make_trainee(config)
-        for taken, step in enumerate(train_steps(trainee.network, trainee, make_course(config), 0), start=1):
+        trainee = make_train_state(config)
+        for taken, step in enumerate(train_steps(trainee.network, trainee, make_plan(config), 0), start=1):
             if step.is_latest:
                 assert trainee.schedule.last_epoch == taken
 
     @pytest.mark.parametrize("broken", [1, 3, 6, 10])
     def test_a_loss_that_is_not_finite_changes_no_weight_nor_does_any_step_after_it(
-        self, plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee,
-        monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[Trainee], dict[str, Any]], broken: int,
+        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState,
+        monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[TrainState], dict[str, Any]], broken: int,
     ) -> None:  # fmt: skip
         config = read_at(plain_config(), log_interval=5, save_steps=0)
         monkeypatch.setattr(loop, "_can_wait", lambda trainee: False)
-        expected = make_trainee(config)
+        expected = make_train_state(config)
         untouched = weights_of(expected)
-        for number, _ in enumerate(train_steps(expected.network, expected, make_course(config), 0), start=1):
+        for number, _ in enumerate(train_steps(expected.network, expected, make_plan(config), 0), start=1):
             if number == broken - 1:
                 untouched = weights_of(expected)
         monkeypatch.setattr(loop, "_can_wait", lambda trainee: True)
@@ -91,11 +91,11 @@ class TestReadLater:
         def loss(*args: Any) -> Tensor:
             return training_loss(*args) * (float("nan") if next(calls) == broken else 1.0)
 
-        trainee = make_trainee(config)
+        trainee = make_train_state(config)
         seen: list[Step] = []
         monkeypatch.setattr(loop, "training_loss", loss)
         with pytest.raises(TrainingError, match="the loss of the next step is nan"):
-            seen.extend(train_steps(trainee.network, trainee, make_course(config), 0))
+            seen.extend(train_steps(trainee.network, trainee, make_plan(config), 0))
         assert len(seen) == broken - 1
         for name, weight in weights_of(trainee).items():
             assert np.array_equal(weight, untouched[name]), name
@@ -104,7 +104,7 @@ class TestReadLater:
 class Recorder:
     """Has gradients as graphs have them, by hand; every third batch is none that it knows."""
 
-    def __init__(self, trainee: Trainee) -> None:
+    def __init__(self, trainee: TrainState) -> None:
         self.trainee, self.batches = trainee, 0
 
     def gradients(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
@@ -117,22 +117,22 @@ class Recorder:
 
 
 def test_steps_that_are_recorded_and_those_that_are_not_go_together(
-    plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState
 ) -> None:
     config = plain_config()
-    plain, recorded = make_trainee(config), make_trainee(config)
-    expected = list(train_steps(plain.network, plain, make_course(config), 0))
+    plain, recorded = make_train_state(config), make_train_state(config)
+    expected = list(train_steps(plain.network, plain, make_plan(config), 0))
     recorder = Recorder(recorded)
-    found = list(train_steps(recorded.network, recorded, make_course(config), 0, graphs=recorder))
+    found = list(train_steps(recorded.network, recorded, make_plan(config), 0, graphs=recorder))
     assert recorder.batches == len(expected) == 10
     assert [step.loss for step in found] == pytest.approx([step.loss for step in expected], rel=1e-6)
     assert [step.width for step in found] == [step.width for step in expected]
 
 
 def test_on_a_cpu_nothing_is_recorded(
-    plain_config: MakeConfig, make_course: MakeCourse, make_trainee: MakeTrainee
+    plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState
 ) -> None:
-    assert step_graphs(make_trainee(plain_config()), make_course(plain_config())) is None
+    assert step_graphs(make_train_state(plain_config()), make_plan(plain_config())) is None
 
 
 @pytest.mark.parametrize(
@@ -145,23 +145,23 @@ def test_batches_have_few_widths(max_len: int, widths: tuple[int, ...]) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card")
 class TestOnACard:
     @pytest.fixture
-    def on_card(self, make_trainee: MakeTrainee) -> MakeTrainee:
+    def on_card(self, make_train_state: MakeTrainState) -> MakeTrainState:
         """A function that builds a trainee whose network is on the card."""
 
-        def trainee(config: Config, precision: str = "bf16") -> Trainee:
-            made = make_trainee(config)
+        def trainee(config: Config, precision: str = "bf16") -> TrainState:
+            made = make_train_state(config)
             AcceleratorState._reset_state()
             PartialState._reset_state()
             accelerator = Accelerator(mixed_precision=precision)
             made.network.cuda()
-            return Trainee(made.network, made.optimizer, made.schedule, accelerator)
+            return TrainState(made.network, made.optimizer, made.schedule, accelerator)
 
         return trainee
 
     @pytest.mark.parametrize("precision", ["bf16", "no"])
     @pytest.mark.parametrize("name", ["bigru", "textcnn"])
     def test_recorded_steps_are_those_that_are_not(
-        self, make_course: MakeCourse, on_card: MakeTrainee, name: str, precision: str
+        self, make_plan: MakeCourse, on_card: MakeTrainState, name: str, precision: str
     ) -> None:
         model = {"name": name, "emb_dim": 16, "mlp_dims": [8], "dropout": 0.3, "emb_dropout": 0.2}
         model |= (
@@ -171,7 +171,7 @@ class TestOnACard:
         losses = []
         for recorded in (False, True):
             trainee = on_card(config, precision)
-            course = with_graph_widths(make_course(config))
+            course = with_graph_widths(make_plan(config))
             graphs = step_graphs(trainee, course) if recorded else None
             torch.manual_seed(5)
             steps: list[Step] = []
@@ -183,10 +183,10 @@ class TestOnACard:
         assert losses[0][-1] < losses[0][0]
 
     def test_a_step_that_cannot_be_recorded_ends_the_training(
-        self, plain_config: MakeConfig, make_course: MakeCourse, on_card: MakeTrainee, monkeypatch: pytest.MonkeyPatch
+        self, plain_config: MakeConfig, make_plan: MakeCourse, on_card: MakeTrainState, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         config = plain_config(precision="bf16")
-        trainee, course = on_card(config), with_graph_widths(make_course(config))
+        trainee, course = on_card(config), with_graph_widths(make_plan(config))
         forward = trainee.network.forward
 
         def looks(batch: Batch, progress: float = 1.0) -> Any:

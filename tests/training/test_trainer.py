@@ -15,13 +15,13 @@ from accelerate.tracking import get_available_trackers
 from safetensors.torch import load_file
 
 from zhenwei import Detector, Trainer
+from zhenwei.bundle import load_bundle
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
 from zhenwei.models import Output, Vocabulary, registry
 from zhenwei.models.bigru import BiGRU
 from zhenwei.tokens import Batch
-from zhenwei.training import load_bundle
-from zhenwei.training.checkpoints import Progress, Trainee
+from zhenwei.training.checkpoints import Progress, TrainState
 from zhenwei.training.epochs import Epochs
 from zhenwei.training.run_folder import RunFolder
 
@@ -287,7 +287,7 @@ class TestTrackers:
         monkeypatch.setattr(Accelerator, "init_trackers", lambda *_, **given: asked.append(given))
         config = Config.load(tiny_settings(tmp_path / "run"))
         nothing: Any = None
-        trainee = Trainee(nothing, nothing, nothing, Accelerator(cpu=True))
+        trainee = TrainState(nothing, nothing, nothing, Accelerator(cpu=True))
         Epochs(config, RunFolder(tmp_path), nothing, trainee, nothing, Progress(step=step), {})._start_trackers()
         assert asked == [{"init_kwargs": {"tensorboard": {"purge_step": step + 1}}}]
 

@@ -11,18 +11,18 @@ import typer
 from zhenwei import __version__
 from zhenwei.cli.calibrate import calibrate
 from zhenwei.cli.compare import compare
-from zhenwei.cli.data import data_app
+from zhenwei.cli.data.data import data_app
+from zhenwei.cli.data.feedback import feedback_app
+from zhenwei.cli.data.index import index
 from zhenwei.cli.demo import demo
+from zhenwei.cli.deploy.export import export
+from zhenwei.cli.deploy.push import push
+from zhenwei.cli.deploy.serve import serve
 from zhenwei.cli.evaluate import evaluate
 from zhenwei.cli.explain import explain
-from zhenwei.cli.export import export
-from zhenwei.cli.feedback import feedback_app
-from zhenwei.cli.index import index
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
-from zhenwei.cli.push import push
 from zhenwei.cli.report import report
-from zhenwei.cli.serve import serve
 from zhenwei.cli.train import train
 from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError

@@ -1,4 +1,4 @@
-"""`zhenwei calibrate`: probabilities that can be believed, and a threshold for a goal, in a trained detector."""
+"""`zhenwei calibrate`: probabilities that can be believed, and a threshold for a objective, in a trained detector."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -33,7 +33,7 @@ def calibrate(
     ),
     file: Path | None = typer.Option(None, "--file", help="Labelled articles to calibrate on, instead of --on."),
     method: Method = typer.Option(Method.PLATT, help="isotonic wants 500 articles and more."),
-    goal: str = typer.Option(
+    objective: str = typer.Option(
         "macro_f1", help="What the threshold is for: macro_f1, precision=0.9, recall=0.9, or cost=5 (of a missed fake)."
     ),
     folds: int | None = typer.Option(None, min=2, max=50, help="Detectors to train for --on train."),
@@ -45,21 +45,21 @@ def calibrate(
     json: str | None = JsonTarget,
 ) -> None:
     """Calibrate the detector in RUN and choose its threshold; both are stored in it, and used by all commands."""
-    from zhenwei.config import parse_goal
+    from zhenwei.config import parse_threshold_objective
     from zhenwei.errors import ConfigError
-    from zhenwei.evaluation.recalibration import recalibrate
-    from zhenwei.training.prior_shift import RISK
+    from zhenwei.evaluation.calibrate import recalibrate
+    from zhenwei.training.calibration.prior_shift import RISK
 
     on_source = ctx.get_parameter_source("on")
     if file is not None and on_source is not None and on_source.name != "DEFAULT":
         raise ConfigError(f"--on {on.value} and --file {file} contradict each other; give one of them")
     try:
-        wanted = parse_goal(goal)
+        wanted = parse_threshold_objective(objective)
     except ValueError as error:
-        raise ConfigError(f"--goal: {error}") from None
+        raise ConfigError(f"--objective: {error}") from None
     done = recalibrate(
-        run, on=file or on.value, method=method.value, goal=wanted, folds=folds, fake_share=fake_share, recent=recent,
-        device=device,
+        run, on=file or on.value, method=method.value, objective=wanted, folds=folds, fake_share=fake_share,
+        recent=recent, device=device,
     )  # fmt: skip
     if json is not None:
         write_json(done.to_dict(), json)

@@ -19,14 +19,14 @@ def demo(
     json: str | None = JsonTarget,
 ) -> None:
     """Make a world, train a BiGRU on its past, judge it on past and future, and judge two new texts."""
+    from zhenwei.bundle.device import end_processes, is_main_process
     from zhenwei.inference import Detector
-    from zhenwei.news.sources.synthetic import SyntheticWorld, write_synthetic_world
-    from zhenwei.training import Trainer
-    from zhenwei.training.device import end_processes, is_main_process
+    from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
+    from zhenwei.training.trainer import Trainer
 
-    world, data, run = SyntheticWorld(seed=seed), folder / "demo-data", folder / "demo"
+    world, data, run = SyntheticDataset(seed=seed), folder / "demo-data", folder / "demo"
     if is_main_process():
-        write_synthetic_world(data, world, overwrite=True)
+        write_synthetic_dataset(data, world, overwrite=True)
     results, model_path = Trainer(demo_config(data, run, seed), overwrite=True).train()
     end_processes()
     if not is_main_process():

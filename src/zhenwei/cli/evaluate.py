@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from zhenwei.evaluation import Assessment
-    from zhenwei.evaluation.assess import JudgedFile
-    from zhenwei.evaluation.assessment import Interval, Mistake, Slice
+    from zhenwei.evaluation.evaluate import JudgedFile
+    from zhenwei.evaluation.records import Evaluation, Interval, Mistake, Slice
 
 SLICES_SHOWN = 12  # of each kind on the terminal; JSON has all of them
 TEXT_SHOWN = 400  # characters of a mistake
@@ -53,25 +52,25 @@ def evaluate(
     json: str | None = JsonTarget,
 ) -> None:
     """Judge FILE with the detector in RUN: scores with 95% intervals, by slices, and without what training knew."""
+    from zhenwei.bundle.device import check_prediction_precision
     from zhenwei.evaluation import assess, judge_file
-    from zhenwei.evaluation.assess import MISTAKES
-    from zhenwei.inference.backends import load_for_use
-    from zhenwei.training.device import check_scoring_precision
+    from zhenwei.evaluation.evaluate import MISTAKES
+    from zhenwei.inference.loading import load_detector
 
-    check_scoring_precision(precision)
-    bundle = load_for_use(folder_of(run))
+    check_prediction_precision(precision)
+    bundle = load_detector(folder_of(run))
     judged = judge_file(bundle, file, device, precision)
     kept = max(mistakes, MISTAKES if html or json else 0)
     found = assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=kept, words=words)
     if csv is not None:
         write_verdicts(judged, csv)
     if html is not None:
-        from zhenwei.evaluation.report import write_assessment_page
+        from zhenwei.evaluation.report import write_evaluation_page
 
-        write_assessment_page(found, html)
+        write_evaluation_page(found, html)
     if json is not None:
         write_json(found.to_dict(), json)
-    print_assessment(found, f"{run} on {file}", mistakes, slices, stderr=json == "-")
+    print_evaluation(found, f"{run} on {file}", mistakes, slices, stderr=json == "-")
 
 
 def write_verdicts(judged: "JudgedFile", path: Path) -> None:
@@ -80,9 +79,9 @@ def write_verdicts(judged: "JudgedFile", path: Path) -> None:
     Raises:
         DataError: If the file cannot be written; an older one is left as it was.
     """
-    from zhenwei.news.writers import replacing
+    from zhenwei.news.io.writers import atomic_file
 
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv_format.writer(file)
         writer.writerow(("row", "id", "label", "verdict", "probability"))
         for row, (article, chance) in enumerate(zip(judged.articles, judged.probabilities, strict=True), start=1):
@@ -90,7 +89,7 @@ def write_verdicts(judged: "JudgedFile", path: Path) -> None:
             writer.writerow((row, article.id, article.label, verdict, f"{chance:.6f}"))
 
 
-def print_assessment(found: "Assessment", title: str, mistakes: int, slices: bool, stderr: bool) -> None:
+def print_evaluation(found: "Evaluation", title: str, mistakes: int, slices: bool, stderr: bool) -> None:
     """Print an assessment, its warnings first."""
     from rich.console import Console
     from rich.text import Text
@@ -113,7 +112,7 @@ def print_assessment(found: "Assessment", title: str, mistakes: int, slices: boo
             console.print(_mistake(mistake))
 
 
-def _scores(found: "Assessment") -> "RenderableType":
+def _scores(found: "Evaluation") -> "RenderableType":
     """Return the table of scores, with those without near-duplicates of training articles beside them."""
     from rich.table import Table
     from rich.text import Text
@@ -146,7 +145,7 @@ def _span(intervals: dict[str, "Interval | None"], key: str, digits: int = 3) ->
     return "" if interval is None else f"{interval[0]:.{digits}f}-{interval[1]:.{digits}f}"
 
 
-def _remarks(found: "Assessment") -> Iterator[str]:
+def _remarks(found: "Evaluation") -> Iterator[str]:
     """Say what the intervals rest on, and how probabilities and verdicts agree with the truth."""
     alike = "" if found.groups in (None, found.n) else f", near-duplicates drawn together ({found.groups:,} groups)"
     yield f"intervals: {found.rounds:,} resamples of the articles{alike}"
@@ -191,17 +190,20 @@ def _mistake(mistake: "Mistake") -> "Text":
     head = f"row {mistake.row}{f' ({where})' if where else ''}: {mistake.label}, "
     text = Text(f"{head}probability of fake {mistake.probability:.3f}\n  ", style="bold")
     words: Any = mistake.words or ((mistake.content, 0.0),)
-    most = max(abs(sway) for _, sway in words) or 1.0
+    most = max(abs(attribution) for _, attribution in words) or 1.0
     left = TEXT_SHOWN
-    for word, sway in words:
-        strong = abs(sway) >= most / 3
-        style = ("bold red" if sway > 0 else "bold green") if strong else "not bold"
+    for word, attribution in words:
+        strong = abs(attribution) >= most / 3
+        style = ("bold red" if attribution > 0 else "bold green") if strong else "not bold"
         text.append(" ".join(word.split("\n"))[:left], style)
         left -= len(word)
         if left <= 0:
             text.append("…", "not bold")
             break
-    top = sorted(((word.strip(), sway) for word, sway in mistake.words if sway), key=lambda pair: -abs(pair[1]))[:5]
+    top = sorted(
+        ((word.strip(), attribution) for word, attribution in mistake.words if attribution),
+        key=lambda pair: -abs(pair[1]),
+    )[:5]
     if top:
-        text.append("\n  swayed by: " + ", ".join(f"{word} {sway:+.2f}" for word, sway in top), "not bold dim")
+        text.append("\n  swayed by: " + ", ".join(f"{word} {value:+.2f}" for word, value in top), "not bold dim")
     return text

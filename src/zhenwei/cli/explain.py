@@ -53,29 +53,31 @@ def _coloured(explanation: "Explanation") -> "Text":
     """Return the text with its words coloured: towards fake red and underlined, towards real blue."""
     from rich.text import Text
 
-    strongest = max((abs(sway) for _, sway in explanation.words), default=0.0) or 1.0
+    strongest = max((abs(attribution) for _, attribution in explanation.words), default=0.0) or 1.0
     text = Text()
-    for word, sway in explanation.words:
-        share = abs(sway) / strongest
+    for word, attribution in explanation.words:
+        share = abs(attribution) / strongest
         style = ""
         if share >= 1 / 6:
-            colour = "red" if sway > 0 else "blue"
+            colour = "red" if attribution > 0 else "blue"
             style = f"bold {colour}" if share >= 1 / 2 else colour
-            style += " underline" if sway > 0 else ""
+            style += " underline" if attribution > 0 else ""
         text.append(_printable(word), style)
     return text
 
 
 def _strongest(explanation: "Explanation") -> "Text":
-    """Return the words that swayed the verdict most, with their sways."""
+    """Return the words that swayed the verdict most, with their attributions."""
     from rich.text import Text
 
     spoke = [
-        (_printable(word).strip(), sway) for word, sway in explanation.words if _printable(word).strip() and sway != 0.0
+        (_printable(word).strip(), attribution)
+        for word, attribution in explanation.words
+        if _printable(word).strip() and attribution != 0.0
     ]
     ranked = sorted(spoke, key=lambda each: abs(each[1]), reverse=True)[:STRONGEST]
     text = Text("by how much the logit of fake falls without a word: ")
-    text.append(", ".join(f"{word} {sway:+.2f}" for word, sway in ranked) or "no word makes a difference")
+    text.append(", ".join(f"{word} {attribution:+.2f}" for word, attribution in ranked) or "no word makes a difference")
     return text
 
 

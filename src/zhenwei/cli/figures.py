@@ -49,9 +49,9 @@ def write_json(value: Any, target: str) -> None:
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
     else:
-        from zhenwei.news.writers import replacing
+        from zhenwei.news.io.writers import atomic_file
 
-        with replacing(Path(target)) as beside:
+        with atomic_file(Path(target)) as beside:
             beside.write_text(text, encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ def init(
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
 ) -> None:
     """Write a starting configuration with every setting, and beside it a guide to what each one does."""
-    from zhenwei.config import settings_guide, starting_config
+    from zhenwei.config import settings_guide, template_config
     from zhenwei.errors import ConfigError
 
     guide = path.with_suffix(".md")
@@ -22,7 +22,7 @@ def init(
         raise ConfigError(f"{path}: expected a name that ends in .json")
     if path.parent.exists() and not path.parent.is_dir():
         raise ConfigError(f"{path.parent}: is a file; expected a folder")
-    settings, text = starting_config(detector), settings_guide(detector)
+    settings, text = template_config(detector), settings_guide(detector)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(settings, encoding="utf-8")
     guide.write_text(text, encoding="utf-8")

@@ -152,7 +152,7 @@ def _judge(detector: "Detector", run: str, texts: list[str], file: Path | None, 
 
 
 def _score_files(run: str, files: list[str], out: Path, settings: dict[str, Any], json: str | None) -> None:
-    from zhenwei.inference.scoring_files import InterruptedScoringError, UnfinishedScoringError, score_files
+    from zhenwei.inference.batch.predict_files import InterruptedScoringError, UnfinishedScoringError, score_files
 
     try:
         with redirect_stdout(sys.stderr):  # Ray tells of workers that died on standard output, which is for the figures

@@ -21,7 +21,7 @@ def folder_of(run: str) -> Path:
     """
     if not run.startswith(HUB):
         return Path(run)
-    from zhenwei.inference.hub import fetch_named
+    from zhenwei.inference.hub.hub import fetch_named
 
     return fetch_named(run)
 

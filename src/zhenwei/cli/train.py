@@ -24,8 +24,8 @@ def train(
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite contradict each other; give one of them")
     settings = Config.load(config, overrides)
-    from zhenwei.training import Trainer
-    from zhenwei.training.device import end_processes, is_main_process
+    from zhenwei.bundle.device import end_processes, is_main_process
+    from zhenwei.training.trainer import Trainer
 
     results, model_path = Trainer(settings, resume=resume, overwrite=overwrite).train()
     if is_main_process():
@@ -42,7 +42,7 @@ def train(
 def _write_page(run: Path, results: dict[str, Any], quietly: bool) -> None:
     """Write the page about a run that has ended well; where that fails, the run is none the worse for it."""
     from zhenwei.errors import ZhenweiError
-    from zhenwei.evaluation.card import MOST_AUDITED
+    from zhenwei.evaluation.model_card import MOST_AUDITED
     from zhenwei.evaluation.report.report_run import report_run
 
     try:

@@ -11,7 +11,6 @@ from zhenwei.config.detectors import (
     TextCNNConfig,
     TfidfConfig,
 )
-from zhenwei.config.goal import ThresholdGoal, check_goal, parse_goal
 from zhenwei.config.model import (
     ConvolutionConfig,
     DomainConfig,
@@ -26,7 +25,8 @@ from zhenwei.config.model import (
     register_model_config,
 )
 from zhenwei.config.output import OutputConfig
-from zhenwei.config.starting_file import settings_guide, starting_config
+from zhenwei.config.template import settings_guide, template_config
+from zhenwei.config.threshold_objective import ThresholdObjective, check_threshold_objective, parse_threshold_objective
 from zhenwei.config.training import CalibrationMethod, CalibrationSource, TrainingConfig, check_device
 
 __all__ = [
@@ -50,14 +50,14 @@ __all__ = [
     "OutputConfig",
     "TextCNNConfig",
     "TfidfConfig",
-    "ThresholdGoal",
+    "ThresholdObjective",
     "TokenUnit",
     "TrainingConfig",
     "check_device",
-    "check_goal",
+    "check_threshold_objective",
     "detector_names",
-    "parse_goal",
+    "parse_threshold_objective",
     "register_model_config",
     "settings_guide",
-    "starting_config",
+    "template_config",
 ]

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from zhenwei.config.goal import ThresholdGoal, check_goal, parse_goal
 from zhenwei.config.section import Section
+from zhenwei.config.threshold_objective import ThresholdObjective, check_threshold_objective, parse_threshold_objective
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -124,7 +124,7 @@ class TrainingConfig(Section):
     """Detectors that are trained for a cross-fitted calibration; and parts of the training articles that are held back
     where the settings of a linear model are `auto`."""
 
-    threshold_goal: Annotated[str, AfterValidator(check_goal)] = "macro_f1"
+    threshold_objective: Annotated[str, AfterValidator(check_threshold_objective)] = "macro_f1"
     """What the threshold is chosen for: `macro_f1`; `precision=0.9`: the highest recall of fakes at this precision or
     better; `recall=0.9`: the highest precision at this recall of fakes or better; `cost=5`: a fake that is missed costs
     five times as much as a false alarm."""
@@ -139,9 +139,9 @@ class TrainingConfig(Section):
         return self
 
     @property
-    def goal(self) -> ThresholdGoal:
+    def objective(self) -> ThresholdObjective:
         """What the threshold is chosen for, read."""
-        return parse_goal(self.threshold_goal)
+        return parse_threshold_objective(self.threshold_objective)
 
     @property
     def monitor_direction(self) -> Literal["max", "min"]:

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.judging import judge_articles
+from zhenwei.bundle import Bundle
 from zhenwei.models import network_is_fitted
 from zhenwei.news import Article
-from zhenwei.news.jieba_words import WordCutter
+from zhenwei.news.enrichment.jieba_segmenter import WordCutter
 from zhenwei.news.markup import EMOJI, FACE, LINK, MENTION
 from zhenwei.tokens import EncodedArticles
 from zhenwei.tokens.ragged import RaggedInts
-from zhenwei.training import Bundle
 
 MOST_VARIANTS = 200  # of one text; of longer ones, words are taken out together with their neighbours
 
@@ -34,7 +33,7 @@ _PIECE = re.compile(
     rf"\d+(?:[.,:/-]\d+)*%?|\s+|[{_CHINESE}]+|[^\W{_CHINESE}\d]+(?:['’-][^\W{_CHINESE}\d]+)*|.", re.DOTALL
 )
 
-Sways = list[tuple[str, float]]
+Attributions = list[tuple[str, float]]
 
 
 def cut_words(text: str) -> list[str]:
@@ -57,7 +56,7 @@ def _cut_plain(text: str) -> Iterator[str]:
         yield from _cutter().cut(piece) if _IS_CHINESE.match(piece) else (piece,)
 
 
-def word_sways(bundle: Bundle, articles: Sequence[Article], device: torch.device) -> list[Sways]:
+def word_attributions(bundle: Bundle, articles: Sequence[Article], device: torch.device) -> list[Attributions]:
     """Find how each word of some articles swayed a detector.
 
     Args:
@@ -66,9 +65,9 @@ def word_sways(bundle: Bundle, articles: Sequence[Article], device: torch.device
         device: Where the network is.
 
     Returns:
-        For each article its words, which joined give the content back, each with its sway: by how much the network's
-        logit of fake falls when the word is taken out; positive: it spoke for fake. A word that the detector did not
-        read, as beyond the cut, has 0.
+        For each article its words, which joined give the content back, each with its attribution: by how much the
+        network's logit of fake falls when the word is taken out; positive: it spoke for fake. A word that the
+        detector did not read, as beyond the cut, has 0.
 
     Raises:
         DataError: If an article lacks a field that the network needs and that cannot be made from its text.
@@ -76,8 +75,8 @@ def word_sways(bundle: Bundle, articles: Sequence[Article], device: torch.device
     return [_sways_of(bundle, article, device) for article in articles]
 
 
-def _sways_of(bundle: Bundle, article: Article, device: torch.device) -> Sways:
-    encoded = bundle.reader().encode([article])
+def _sways_of(bundle: Bundle, article: Article, device: torch.device) -> Attributions:
+    encoded = bundle.featurizer().encode([article])
     words = cut_words(article.content)
     places = word_places(bundle, article.content, words)
     read = [word for word, tokens in enumerate(places) if tokens.any()]
@@ -87,9 +86,9 @@ def _sways_of(bundle: Bundle, article: Article, device: torch.device) -> Sways:
     if not read:
         return [(word, 0.0) for word in words]
     variants = [encoded.tokens.ids] + [_without(bundle, encoded.tokens.ids, places[word]) for word in read]
-    logits = judge_articles(bundle, _encoded(encoded, variants), device, len(variants))
-    sways = dict(zip(read, logits[0] - logits[1:], strict=True))
-    return [(word, float(sways.get(number, 0.0))) for number, word in enumerate(words)]
+    logits = bundle.predict_logits(_encoded(encoded, variants), device, batch_size=len(variants))
+    attributions = dict(zip(read, logits[0] - logits[1:], strict=True))
+    return [(word, float(attributions.get(number, 0.0))) for number, word in enumerate(words)]
 
 
 def word_places(bundle: Bundle, text: str, words: Sequence[str]) -> list[NDArray[np.bool_]]:

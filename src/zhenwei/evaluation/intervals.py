@@ -13,10 +13,10 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.assessment import Interval
+from zhenwei.bundle.calibration import log_odds
+from zhenwei.bundle.predict_logits import sigmoid
+from zhenwei.evaluation.records import Interval
 from zhenwei.evaluation.resampling import Floats, Integers, resampled_scores, resampled_weights
-from zhenwei.training.calibration import log_odds
-from zhenwei.training.scoring import sigmoid
 
 ROUNDS = 1000
 FEWEST_GROUPS = 10  # fewer articles, or groups of them, say nothing of others

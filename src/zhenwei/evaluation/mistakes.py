@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.assessment import Mistake
-from zhenwei.evaluation.attribution import word_sways
+from zhenwei.bundle import Bundle
+from zhenwei.bundle.predict_logits import sigmoid
+from zhenwei.evaluation.attribution import word_attributions
+from zhenwei.evaluation.records import Mistake
 from zhenwei.news import Article
-from zhenwei.training import Bundle
-from zhenwei.training.scoring import sigmoid
 
 
 def worst_mistakes(
@@ -79,8 +79,8 @@ def with_words(
         bundle: The detector; its network is on the device.
         device: Where the network is.
     """
-    sways = word_sways(bundle, [articles[mistake.row - 1] for mistake in mistakes], device)
-    return tuple(replace(mistake, words=tuple(words)) for mistake, words in zip(mistakes, sways, strict=True))
+    attributions = word_attributions(bundle, [articles[mistake.row - 1] for mistake in mistakes], device)
+    return tuple(replace(mistake, words=tuple(words)) for mistake, words in zip(mistakes, attributions, strict=True))
 
 
 def _mistake(article: Article, row: int, probability: float) -> Mistake:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.bundle import Bundle
 from zhenwei.errors import DataError
-from zhenwei.evaluation.assessment import Overlap
+from zhenwei.evaluation.records import Overlap
+from zhenwei.hashing import file_sha256
 from zhenwei.news import Article, find_part, iter_articles
-from zhenwei.news.digests import file_digest
-from zhenwei.news.near_duplicates import find_near_duplicates
-from zhenwei.training import Bundle
+from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +130,6 @@ def _remembered(bundle: Bundle) -> Path | None:
 def _changes(bundle: Bundle, path: Path) -> list[str]:
     """Say if a file is no longer what the detector was trained on."""
     digest = bundle.facts.get("files", {}).get("train", {}).get("sha256")
-    if digest is None or digest == file_digest(path):
+    if digest is None or digest == file_sha256(path):
         return []
     return [f"{path} is not the file that the detector was trained on (sha256 differs): the overlap may be another."]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.assessment import Interval, ReliabilityBin
-from zhenwei.training.metrics import CALIBRATION_BINS, CLASSES, expected_calibration_error
+from zhenwei.bundle.metrics import CALIBRATION_BINS, CLASSES, expected_calibration_error
+from zhenwei.evaluation.records import Interval, ReliabilityBin
 
 Z = 1.959963984540054  # 97.5% quantile of the normal distribution
 _ROUNDS = 1000

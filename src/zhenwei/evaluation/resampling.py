@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.training.metrics import CALIBRATION_BINS, SPAUC_MAX_FPR
+from zhenwei.bundle.metrics import CALIBRATION_BINS, SPAUC_MAX_FPR
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

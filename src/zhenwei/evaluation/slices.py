@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.assessment import Slice
+from zhenwei.bundle.metrics import metrics_from_logits
+from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.intervals import bootstrap_intervals
+from zhenwei.evaluation.records import Slice
 from zhenwei.news import Article
-from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.scoring import sigmoid
 
 MOST_MONTHS = 36  # beyond them, years
 LENGTHS = (50, 100, 150, 300, 1000)  # characters: the longest text of each bin but the last
@@ -54,7 +54,7 @@ def slices_of(
             continue
         for part in present:
             rows = np.flatnonzero(parts == part)
-            scores = metrics_of_logits(labels[rows], logits[rows], threshold)
+            scores = metrics_from_logits(labels[rows], logits[rows], threshold)
             intervals = bootstrap_intervals(
                 labels[rows], sigmoid(logits[rows]), threshold, groups=None if groups is None else groups[rows],
                 metrics=WITH_INTERVALS, rounds=rounds, seed=seed,

@@ -3,6 +3,6 @@
 from zhenwei.inference.detector import Detector
 from zhenwei.inference.explanation import Explanation
 from zhenwei.inference.prediction import Prediction
-from zhenwei.news.similar import Similar
+from zhenwei.news.similarity.index import Similar
 
 __all__ = ["Detector", "Explanation", "Prediction", "Similar"]

@@ -6,20 +6,18 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from zhenwei.bundle import Bundle, find_bundle, save_bundle
+from zhenwei.bundle.device import check_prediction_precision
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation import judge_articles
-from zhenwei.inference.backends import load_for_use, place
 from zhenwei.inference.explanation import Explanation, explained
-from zhenwei.inference.given_texts import article_of, articles_of, check_count
-from zhenwei.inference.hub import Pushed, fetch, push
+from zhenwei.inference.hub.hub import Pushed, fetch, push
+from zhenwei.inference.loading import load_detector, place
 from zhenwei.inference.prediction import Prediction
+from zhenwei.inference.validate_texts import article_of, articles_of, check_count
 from zhenwei.news import Article
-from zhenwei.news.scripts import chinese_share
-from zhenwei.news.similar import Similar
+from zhenwei.news.similarity.index import Similar
+from zhenwei.news.writing_system import chinese_share
 from zhenwei.tokens import EncodedArticles
-from zhenwei.training import Bundle, find_bundle, save_bundle
-from zhenwei.training.device import check_scoring_precision
-from zhenwei.training.scoring import scoring_batch
 
 CHUNK = 1024  # texts that are held at once
 UNKNOWN_SHARE = 0.5  # a text of which more than this is unknown gets a warning
@@ -41,7 +39,7 @@ class Detector:
         Raises:
             ConfigError: If no device or precision is so called.
         """
-        self.precision = check_scoring_precision(precision)
+        self.precision = check_prediction_precision(precision)
         self.bundle = bundle
         self.folder: Path | None = None  # that it was loaded from
         self.device = place(bundle, device)
@@ -57,8 +55,8 @@ class Detector:
             CheckpointError: If there is none, or it is damaged or foreign.
             ConfigError: If no device or precision is so called, or an exported detector's onnxruntime is not installed.
         """
-        check_scoring_precision(precision)  # before anything is read
-        detector = cls(load_for_use(Path(path)), device, precision)
+        check_prediction_precision(precision)  # before anything is read
+        detector = cls(load_detector(Path(path)), device, precision)
         detector.folder = find_bundle(Path(path))
         return detector
 
@@ -81,7 +79,7 @@ class Detector:
                 or the hub cannot be reached and it was not downloaded before.
             ConfigError: If the name can be no repository's, or no device or precision is so called.
         """
-        check_scoring_precision(precision)
+        check_prediction_precision(precision)
         return cls.load(fetch(repo_id, revision=revision, token=token), device, precision)
 
     def push_to_hub(
@@ -196,9 +194,8 @@ class Detector:
     def _judge(self, articles: list[Article], first_row: int, precision: str) -> Iterator[Prediction]:
         """Judge a chunk of articles, those of like length together."""
         bundle = self.bundle
-        encoded = bundle.reader().encode(articles, first_row)
-        size = scoring_batch(bundle.network, self.device)
-        logits = judge_articles(bundle, encoded, self.device, size, precision)
+        encoded = bundle.featurizer().encode(articles, first_row)
+        logits = bundle.predict_logits(encoded, self.device, precision)
         for row, (article, probability) in enumerate(zip(articles, bundle.probabilities(logits), strict=True)):
             yield Prediction(
                 text=article.content,

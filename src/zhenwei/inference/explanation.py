@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.attribution import word_places, word_sways
+from zhenwei.bundle import Bundle
+from zhenwei.evaluation.attribution import word_attributions, word_places
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.tokens import collate
-from zhenwei.training import Bundle
 
 Words = tuple[tuple[str, float], ...]
 
@@ -23,10 +23,10 @@ class Explanation:
 
     Attributes:
         prediction: What it says.
-        words: The text cut into words, which joined give it back, each with its sway: by how much the network's logit
-            of fake falls when the word is taken out; positive: it spoke for fake; 0: it was not read, or made no
+        words: The text cut into words, which joined give it back, each with its attribution: by how much the network's
+            logit of fake falls when the word is taken out; positive: it spoke for fake; 0: it was not read, or made no
             difference.
-        method: How the sways were found: `occlusion`.
+        method: How the attributions were found: `occlusion`.
         attention: The same words, each with the share of the network's attention that it got; they sum to 1 over what
             was read. None where the network pools without attention. It says where the network looked, **not** what
             its verdict rests on (Jain & Wallace, NAACL 2019).
@@ -42,7 +42,7 @@ class Explanation:
         return {
             "prediction": self.prediction.to_dict(),
             "method": self.method,
-            "words": [{"word": word, "sway": sway} for word, sway in self.words],
+            "words": [{"word": word, "attribution": attribution} for word, attribution in self.words],
             "attention": None
             if self.attention is None
             else [{"word": word, "weight": weight} for word, weight in self.attention],
@@ -58,14 +58,14 @@ def explained(bundle: Bundle, article: Article, prediction: Prediction, device: 
         prediction: What the detector says of it.
         device: Where the network is.
     """
-    [sways] = word_sways(bundle, [article], device)
-    attention = _attention(bundle, article, [word for word, _ in sways], device)
-    return Explanation(prediction, tuple(sways), attention=attention)
+    [attributions] = word_attributions(bundle, [article], device)
+    attention = _attention(bundle, article, [word for word, _ in attributions], device)
+    return Explanation(prediction, tuple(attributions), attention=attention)
 
 
 def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: torch.device) -> Words | None:
     """Return the share of the network's attention that each word got; None where it has no attention."""
-    encoded = bundle.reader().encode([article])
+    encoded = bundle.featurizer().encode([article])
     batch = collate(encoded, np.zeros(1, np.int64), pad_id=bundle.tokenizer.pad_id).to(device)
     bundle.network.eval()  # PyTorch's switch: attention as at prediction, without dropout
     with torch.inference_mode():

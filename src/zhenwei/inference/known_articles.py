@@ -4,12 +4,12 @@ import logging
 import os
 from pathlib import Path
 
+from zhenwei.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from zhenwei.errors import DataError
+from zhenwei.hashing import file_sha256
 from zhenwei.news import find_part, read_articles
-from zhenwei.news.digests import file_digest
-from zhenwei.news.similar import SimilarArticles
-from zhenwei.training import Bundle, find_bundle, load_bundle, save_bundle
-from zhenwei.training.run_folder import held_bundle
+from zhenwei.news.similarity.index import SimilarArticles
+from zhenwei.training.run_folder import lock_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def add_known_articles(
         DataError: If the file is missing or has bad rows.
     """
     folder = find_bundle(Path(path)).resolve()
-    with held_bundle(folder):
+    with lock_bundle(folder):
         bundle = load_bundle(folder)
         articles = read_articles(file if file is not None else _trained_on(bundle))
         bundle.similar = SimilarArticles.of(articles, with_texts=with_texts)
@@ -47,7 +47,7 @@ def remove_known_articles(path: str | os.PathLike[str]) -> None:
         CheckpointError: If there is no bundle, or it is damaged or cannot be written.
     """
     folder = find_bundle(Path(path)).resolve()
-    with held_bundle(folder):
+    with lock_bundle(folder):
         bundle = load_bundle(folder)
         bundle.similar = None
         save_bundle(bundle, folder, keep_card=True)
@@ -61,6 +61,6 @@ def _trained_on(bundle: Bundle) -> Path:
     file = Path(named) if named else find_part(data.root_path, "train")
     if file is None or not file.is_file():
         raise DataError(f"the training articles are not at hand: no {file or data.root_path}; name a file with --file")
-    if "sha256" in remembered and file_digest(file) != remembered["sha256"]:
+    if "sha256" in remembered and file_sha256(file) != remembered["sha256"]:
         logger.warning("%s: these are no longer the articles that the detector was trained on", file)
     return file

@@ -1,6 +1,6 @@
 """The detectors' networks: one per file, their shared layers, and the registry."""
 
-from zhenwei.models.coarse import int8_states
+from zhenwei.models.gru.coarse import int8_states
 from zhenwei.models.interface import DetectorNetwork, FittedNetwork, Output, TokenEncoder
 from zhenwei.models.registry import (
     Vocabulary,

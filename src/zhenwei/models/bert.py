@@ -1,7 +1,7 @@
 """The BERT detector."""
 
 from zhenwei.config import BertConfig
-from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.encoders.encoder import EncodedNetwork
 from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, MaskAttention
 from zhenwei.models.registry import Vocabulary

@@ -3,10 +3,10 @@
 import torch
 
 from zhenwei.config import BertEmoConfig
-from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.encoders.encoder import EncodedNetwork
+from zhenwei.models.gru.bigru_layer import MaskedBiGRU
 from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, MaskAttention
-from zhenwei.models.recurrent import MaskedBiGRU
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch
 

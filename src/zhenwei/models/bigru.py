@@ -7,18 +7,18 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from zhenwei.config import BiGRUConfig
-from zhenwei.models.attention_pooling import has_kernel, normed_attention
 from zhenwei.models.dropout import Dropout, is_traced
-from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.encoders.encoder import EncodedNetwork
+from zhenwei.models.gru.attention_pooling import has_kernel, normed_attention
+from zhenwei.models.gru.bigru_layer import MaskedBiGRU
+from zhenwei.models.gru.buffers import Workspace
+from zhenwei.models.gru.checkpointing import LARGE, pool_in_chunks
+from zhenwei.models.gru.factored_embeddings import TokenRows
 from zhenwei.models.interface import Output, Rows
 from zhenwei.models.layers import MLP, MaskAttention, masked_max, masked_mean
-from zhenwei.models.ngram_embedding import NgramEmbedding
-from zhenwei.models.ngram_regression import NgramRegression
-from zhenwei.models.recurrent import MaskedBiGRU
+from zhenwei.models.linear.logistic import NgramRegression
+from zhenwei.models.linear.ngram_embedding import NgramEmbedding
 from zhenwei.models.registry import Vocabulary
-from zhenwei.models.row_chunks import LARGE, pool_in_chunks
-from zhenwei.models.token_rows import TokenRows
-from zhenwei.models.workspace import Workspace
 from zhenwei.tokens import Batch, EncodedArticles
 
 TRAINED = 12 * 2**20  # states of one direction that are trained at once: what the way back needs takes much memory

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from zhenwei.config import EANNConfig
-from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.encoders.encoder import EncodedNetwork
 from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, CNNExtractor, reverse_gradients
 from zhenwei.models.registry import Vocabulary

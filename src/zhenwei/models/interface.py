@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zhenwei.models.token_rows import TokenRows
+from zhenwei.models.gru.factored_embeddings import TokenRows
 from zhenwei.tokens import Batch, EncodedArticles
 
 Rows = NDArray[np.int64]

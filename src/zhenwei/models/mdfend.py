@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from zhenwei.config import MDFENDConfig
-from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.encoders.encoder import EncodedNetwork
 from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, CNNExtractor, MaskAttention
 from zhenwei.models.registry import Vocabulary

@@ -1,7 +1,7 @@
 """The TextCNN detector."""
 
 from zhenwei.config import TextCNNConfig
-from zhenwei.models.encoders import EncodedNetwork
+from zhenwei.models.encoders.encoder import EncodedNetwork
 from zhenwei.models.interface import Output
 from zhenwei.models.layers import MLP, CNNExtractor
 from zhenwei.models.registry import Vocabulary

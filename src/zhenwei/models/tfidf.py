@@ -1,7 +1,7 @@
 """The linear baseline: TF-IDF of token n-grams with logistic regression."""
 
 from zhenwei.models.interface import FittedNetwork, Output
-from zhenwei.models.ngram_regression import NgramRegression
+from zhenwei.models.linear.logistic import NgramRegression
 from zhenwei.tokens import Batch
 
 

@@ -1,8 +1,8 @@
 """What the world wrote: articles, files of them, public collections, the synthetic world, and splits."""
 
 from zhenwei.news.article import Article
-from zhenwei.news.files import find_part, iter_articles, read_articles, write_articles
-from zhenwei.news.splits import Split, chronological_split, grouped_split, random_split
+from zhenwei.news.io.files import find_part, iter_articles, read_articles, write_articles
+from zhenwei.news.splitting.strategies import Split, chronological_split, grouped_split, random_split
 
 __all__ = [
     "Article",

@@ -15,14 +15,14 @@ from starlette.responses import Response
 
 import zhenwei
 from zhenwei.errors import DataError
-from zhenwei.serving.about import about_routes
-from zhenwei.serving.endpoints import judging_routes
-from zhenwei.serving.gate import Gate, refusal_body
-from zhenwei.serving.page_files import PageFiles
-from zhenwei.serving.refusals import Refusal
+from zhenwei.serving.http.errors import Refusal
+from zhenwei.serving.http.middleware import Gate, refusal_body
+from zhenwei.serving.http.static import PageFiles
+from zhenwei.serving.routes.about import about_routes
+from zhenwei.serving.routes.admin import feedback_routes, upkeep_routes
+from zhenwei.serving.routes.predict import judging_routes
 from zhenwei.serving.service import Service
 from zhenwei.serving.settings import PAGE
-from zhenwei.serving.upkeep import feedback_routes, upkeep_routes
 
 logger = logging.getLogger(__name__)
 

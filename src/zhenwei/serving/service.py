@@ -9,13 +9,13 @@ from typing import Any
 
 from zhenwei.errors import ZhenweiError
 from zhenwei.inference import Detector, Prediction
-from zhenwei.serving.batching import Gone, MicroBatcher
 from zhenwei.serving.feedback.desk import FeedbackDesk
-from zhenwei.serving.keys import ApiKeys
+from zhenwei.serving.http.api_keys import ApiKeys
+from zhenwei.serving.http.body import BodyReader
+from zhenwei.serving.http.errors import Refusal
+from zhenwei.serving.loaded_bundle import Served, fingerprint, load_served
 from zhenwei.serving.metrics import ServiceMetrics
-from zhenwei.serving.reading import BodyReader
-from zhenwei.serving.refusals import Refusal
-from zhenwei.serving.served import Served, fingerprint, load_served
+from zhenwei.serving.micro_batcher import Gone, MicroBatcher
 from zhenwei.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """What an article's domain is: its topic, or the year that it is from."""
 
 from zhenwei.config import DomainKind
-from zhenwei.news.plain_articles import AnyArticle
+from zhenwei.news.io.plain_articles import AnyArticle
 
 
 def domain_of(article: AnyArticle, domain: DomainKind = "field") -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
-from zhenwei.news.plain_articles import AnyArticle
+from zhenwei.news.io.plain_articles import AnyArticle
 from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, NO_ENTITY, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts

@@ -10,9 +10,9 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import ProjectConfiguration, gather_object
 
+from zhenwei.bundle.device import resolve_device, resolve_precision
 from zhenwei.config import Config
 from zhenwei.errors import ConfigError, ZhenweiError
-from zhenwei.training.device import available_device, available_precision
 from zhenwei.training.memory import keep_few_products
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
         config: The settings.
         tensorboard: Where TensorBoard's files go.
     """
-    device = available_device(config.training.device)
-    precision = available_precision(config.training.precision, device)
+    device = resolve_device(config.training.device)
+    precision = resolve_precision(config.training.precision, device)
     if torch.device(device).index is not None:
         torch.cuda.set_device(device)
     keep_few_products(config.training.batch_size)
@@ -41,7 +41,7 @@ def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
     )
 
 
-def agreed(accelerator: Accelerator, work: Callable[[], T]) -> T:
+def on_all_ranks(accelerator: Accelerator, work: Callable[[], T]) -> T:
     """Do the same work in every process; where it fails in one, fail in all, with that error.
 
     A launcher kills all processes once the first has failed: an error that the main process does not know of by

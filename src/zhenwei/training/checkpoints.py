@@ -16,11 +16,11 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 import zhenwei
+from zhenwei.atomic import atomic_folder
+from zhenwei.bundle.weights import load_weights, save_weights, write_json
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, TrainingError
 from zhenwei.models import DetectorNetwork
-from zhenwei.training.weights import load_weights, save_weights, write_json
-from zhenwei.training.whole_folder import whole_folder
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ FREE_TO_CHANGE = frozenset(
     {
         "output", "training.device", "training.frozen_cache_dir", "training.cuda_graphs",
         "data.root_path", "data.train", "data.val", "data.test",
-        "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_goal",
+        "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_objective",
     }
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Trainee:
+class TrainState:
     """All that changes while training, beside `Progress`."""
 
     network: DetectorNetwork
@@ -76,7 +76,7 @@ class Trainee:
 
 
 def save_checkpoint(
-    folder: Path, trainee: Trainee, progress: Progress, config: Config, data: dict[str, str | None]
+    folder: Path, trainee: TrainState, progress: Progress, config: Config, data: dict[str, str | None]
 ) -> None:
     """Write the checkpoint; an older one is replaced when the new one is whole. Every process must call it.
 
@@ -109,7 +109,7 @@ def save_checkpoint(
         "n_processes": accelerator.num_processes,
         "n_threads": torch.get_num_threads(),
     }
-    with whole_folder(folder) as place:
+    with atomic_folder(folder) as place:
         frozen = {name for name, weight in trainee.network.named_parameters() if not weight.requires_grad}
         weights = trainee.network.state_dict()
         save_weights(_on_cpu({name: weights[name] for name in weights.keys() - frozen}), place / NETWORK)
@@ -121,7 +121,7 @@ def save_checkpoint(
         write_json(state, place / STATE)
 
 
-def load_checkpoint(folder: Path, trainee: Trainee, config: Config, data: dict[str, str | None]) -> Progress:
+def load_checkpoint(folder: Path, trainee: TrainState, config: Config, data: dict[str, str | None]) -> Progress:
     """Put a training back to where its checkpoint was saved.
 
     Args:
@@ -238,11 +238,11 @@ def _taken_over(earlier: Path, place: Path) -> bool:
     return True
 
 
-def _named_trained(trainee: Trainee) -> dict[str, torch.nn.Parameter]:
+def _named_trained(trainee: TrainState) -> dict[str, torch.nn.Parameter]:
     return {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
 
 
-def _optimizer_tensors(trainee: Trainee) -> dict[str, Tensor]:
+def _optimizer_tensors(trainee: TrainState) -> dict[str, Tensor]:
     """Return AdamW's moments under the names of their weights."""
     return {
         f"{name}/{key}": value.detach().cpu().contiguous()
@@ -251,7 +251,7 @@ def _optimizer_tensors(trainee: Trainee) -> dict[str, Tensor]:
     }
 
 
-def _restore_optimizer(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
+def _restore_optimizer(trainee: TrainState, tensors: dict[str, Tensor]) -> None:
     """Put AdamW's moments back."""
     kept: dict[str, dict[str, Tensor]] = {}
     for path, value in tensors.items():
@@ -264,7 +264,7 @@ def _restore_optimizer(trainee: Trainee, tensors: dict[str, Tensor]) -> None:
     trainee.optimizer.load_state_dict(fresh)
 
 
-def _restore_schedule(trainee: Trainee, state: dict[str, Any]) -> None:
+def _restore_schedule(trainee: TrainState, state: dict[str, Any]) -> None:
     """Put the schedule back, and the rates that it had set in the optimiser."""
     unchanged = [None] * len(trainee.schedule.lr_lambdas)  # functions are built from the settings, and not saved
     trainee.schedule.load_state_dict({**state, "lr_lambdas": unchanged})

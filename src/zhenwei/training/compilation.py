@@ -7,13 +7,13 @@ from torch import nn
 
 from zhenwei.errors import first_line
 from zhenwei.tokens import collate
-from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.loop import Course, training_loss
+from zhenwei.training.checkpoints import TrainState
+from zhenwei.training.loop import TrainingPlan, training_loss
 
 logger = logging.getLogger(__name__)
 
 
-def compiled_or_plain(model: nn.Module, trainee: Trainee, course: Course) -> nn.Module:
+def compiled_or_plain(model: nn.Module, trainee: TrainState, course: TrainingPlan) -> nn.Module:
     """Compile a model and try it forwards and backwards on one batch; where that fails, warn and return it plain.
 
     Args:

@@ -6,20 +6,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from accelerate import Accelerator
 from torch import nn
 
+from zhenwei.bundle.bundle import Bundle, save_bundle
+from zhenwei.bundle.metrics import check_finite, metrics_from_logits
+from zhenwei.bundle.predict_logits import predict_logits
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork
-from zhenwei.training.bundle import Bundle, save_bundle
-from zhenwei.training.checkpoints import Progress, Trainee, save_checkpoint
+from zhenwei.tokens import EncodedArticles
+from zhenwei.training.checkpoints import Progress, TrainState, save_checkpoint
 from zhenwei.training.compilation import compiled_or_plain
 from zhenwei.training.early_stopping import EarlyStopping
-from zhenwei.training.frozen_keeping import keep_frozen_states
-from zhenwei.training.frozen_states import FrozenStates
+from zhenwei.training.frozen.precompute import precompute_frozen_states
+from zhenwei.training.frozen.states import FrozenStates
 from zhenwei.training.interruption import Interruption, graceful_interruption
-from zhenwei.training.judging import judge
-from zhenwei.training.loop import Course, train_steps
+from zhenwei.training.loop import TrainingPlan, train_steps
 from zhenwei.training.preparation import PreparedData
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.run_log import RunLog
@@ -40,8 +44,8 @@ class Epochs:
         config: Config,
         folder: RunFolder,
         data: PreparedData,
-        trainee: Trainee,
-        course: Course,
+        trainee: TrainState,
+        course: TrainingPlan,
         progress: Progress,
         fingerprint: dict[str, str | None],
         on_epoch: OnEpoch | None = None,
@@ -75,7 +79,7 @@ class Epochs:
             TrainingError: If the loss, the gradient or the weights are no longer finite.
         """
         config, progress = self.config, self.progress
-        self.frozen = keep_frozen_states(self.trainee.network, self.course, self.data.val, self.accelerator)
+        self.frozen = precompute_frozen_states(self.trainee.network, self.course, self.data.val, self.accelerator)
         self.course = replace(self.course, frozen=self.frozen.get("train"))
         self.graphs = step_graphs(self.trainee, self.course)
         if self.graphs is not None:
@@ -137,8 +141,8 @@ class Epochs:
         """Judge val, keep the weights if they are the best so far or the last shall be kept, save the checkpoint."""
         progress = self.progress
         progress.epoch += 1
-        val = judge(
-            self.trainee.network, self.data.val, self.course.pad_id, self.accelerator, mixed=True,
+        val = validate(
+            self.trainee.network, self.data.val, self.course.pad_id, self.accelerator, precision="auto",
             frozen=self.frozen.get("val"),
         )  # fmt: skip
         train_loss = progress.loss_sum / max(progress.n_texts, 1)
@@ -187,6 +191,34 @@ class Epochs:
             f"training stopped after step {self.progress.step} (learning rate {rate:.3g}): {error}; {kept}. "
             "A lower training.lr, a longer training.warmup_steps or a training.grad_clip may help"
         )
+
+
+def validate(
+    network: DetectorNetwork,
+    articles: EncodedArticles,
+    pad_id: int,
+    accelerator: Accelerator,
+    precision: str = "float32",
+    frozen: FrozenStates | None = None,
+) -> dict[str, Any]:
+    """Return the metrics of labelled articles at a threshold of 0.5, and the mean cross-entropy `loss`.
+
+    Args:
+        network: On the accelerator's device.
+        articles: Labelled articles.
+        pad_id: Id of the padding token.
+        accelerator: Device, precision and processes.
+        precision: `float32`, or `auto`: the accelerator's.
+        frozen: Precomputed states of the network's frozen layers; None: the network computes them.
+
+    Raises:
+        TrainingError: If a logit is not finite.
+    """
+    logits = predict_logits(
+        network, articles, pad_id=pad_id, accelerator=accelerator, precision=precision, frozen=frozen
+    )
+    check_finite(logits)
+    return metrics_from_logits(articles.labels.astype(np.int64), logits)
 
 
 def trained_bundle(config: Config, data: PreparedData, network: DetectorNetwork, record: dict[str, Any]) -> Bundle:

@@ -19,8 +19,8 @@ from zhenwei.errors import TrainingError
 from zhenwei.models import Output
 from zhenwei.tokens import Augmentation, Batch, EncodedArticles, batch_order, collate
 from zhenwei.tokens.batches import shard_rows
-from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.frozen_states import FrozenStates
+from zhenwei.training.checkpoints import TrainState
+from zhenwei.training.frozen.states import FrozenStates
 from zhenwei.training.memory import MemoryTrimmer
 
 Rows = NDArray[np.int64]
@@ -50,7 +50,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class _Taken:
+class _PendingStep:
     """An optimiser step whose loss and norm of the gradient [2] may still be on their way."""
 
     figures: Tensor
@@ -60,7 +60,7 @@ class _Taken:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingPlan:
     """What a training goes through.
 
     Attributes:
@@ -120,7 +120,12 @@ class Graphs(Protocol):
 
 
 def train_steps(
-    model: nn.Module, trainee: Trainee, course: Course, epoch: int, first: int = 0, graphs: Graphs | None = None
+    model: nn.Module,
+    trainee: TrainState,
+    course: TrainingPlan,
+    epoch: int,
+    first: int = 0,
+    graphs: Graphs | None = None,
 ) -> Iterator[Step]:
     """Train through one epoch, from its optimiser step `first` on, yielding each step.
 
@@ -142,7 +147,7 @@ def train_steps(
     done = epoch * course.steps_per_epoch
     waits, read = _can_wait(trainee), time.monotonic()
     trainee.optimizer.found_inf = None  # type: ignore[attr-defined]  # all earlier steps have been read
-    taken: list[_Taken] = []
+    taken: list[_PendingStep] = []
     trim = MemoryTrimmer() if trainee.accelerator.device.type == "cpu" else None
     for number, group in enumerate(course.step_rows(epoch)):
         if number < first:
@@ -156,7 +161,7 @@ def train_steps(
             read = time.monotonic()
 
 
-def _can_wait(trainee: Trainee) -> bool:
+def _can_wait(trainee: TrainState) -> bool:
     """Tell whether steps may be taken before the figures of earlier ones are read.
 
     AdamW in one pass over the weights can be told, without the processor's knowing, to change nothing any more.
@@ -165,7 +170,7 @@ def _can_wait(trainee: Trainee) -> bool:
     return accelerator.device.type == "cuda" and accelerator.num_processes == 1 and accelerator.scaler is None
 
 
-def _read(taken: list[_Taken], trainee: Trainee) -> Iterator[Step]:
+def _read(taken: list[_PendingStep], trainee: TrainState) -> Iterator[Step]:
     """Yield the steps that were taken, and forget them.
 
     Raises:
@@ -180,13 +185,13 @@ def _read(taken: list[_Taken], trainee: Trainee) -> Iterator[Step]:
 
 def _take_step(
     model: nn.Module,
-    trainee: Trainee,
-    course: Course,
+    trainee: TrainState,
+    course: TrainingPlan,
     group: list[Rows],
     epoch: int,
     progress: float,
     graphs: Graphs | None,
-) -> _Taken:
+) -> _PendingStep:
     """Have the gradients of a group of batches, and step once."""
     optimizer = trainee.optimizer
     n_texts = sum(len(rows) for rows in group)
@@ -209,7 +214,7 @@ def _take_step(
     optimizer.zero_grad(set_to_none=True)
     if stepped:
         trainee.schedule.step()
-    return _Taken(figures, lr, n_texts, width)
+    return _PendingStep(figures, lr, n_texts, width)
 
 
 def _parts(rows: Rows, lengths: NDArray[np.integer[Any]], most: int) -> list[Rows]:
@@ -221,7 +226,7 @@ def _parts(rows: Rows, lengths: NDArray[np.integer[Any]], most: int) -> list[Row
 
 
 def _gradients(
-    model: nn.Module, trainee: Trainee, course: Course, batches: Iterator[Batch], n_batches: int, n_texts: int,
+    model: nn.Module, trainee: TrainState, course: TrainingPlan, batches: Iterator[Batch], n_batches: int, n_texts: int,
     progress: float,
 ) -> tuple[Tensor, Tensor, int]:  # fmt: skip
     """Add up the gradients of batches, and clip them -> the loss, the norm before, and the width of the widest."""
@@ -246,7 +251,7 @@ def _gradients(
     return total, norm, width
 
 
-def _guard(trainee: Trainee, figures: Tensor) -> None:
+def _guard(trainee: TrainState, figures: Tensor) -> None:
     """See to it that a step whose loss or gradient [2] is not finite changes no weight, nor any step after it."""
     if not _can_wait(trainee):
         loss, norm = figures.tolist()
@@ -263,7 +268,7 @@ def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
     scaled.backward()  # type: ignore[no-untyped-call]
 
 
-def _cut_batch(course: Course, rows: Rows, epoch: int, trainee: Trainee) -> Batch:
+def _cut_batch(course: TrainingPlan, rows: Rows, epoch: int, trainee: TrainState) -> Batch:
     """Cut this process's share of a batch, on the CPU."""
     accelerator = trainee.accelerator
     mine, weights = shard_rows(rows, accelerator.process_index, accelerator.num_processes)
@@ -292,7 +297,7 @@ def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:
     return loss
 
 
-def _optimizer_step(trainee: Trainee) -> bool:
+def _optimizer_step(trainee: TrainState) -> bool:
     """Step; tell whether the weights moved (with fp16, a step whose gradients overflowed is skipped)."""
     scaler = trainee.accelerator.scaler
     if scaler is None:

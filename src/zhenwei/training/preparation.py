@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from zhenwei.bundle.featurizer import Featurizer, LearnedFields
 from zhenwei.config import Config
 from zhenwei.errors import DataError
+from zhenwei.hashing import file_sha256
 from zhenwei.models import Vocabulary, network_needs
 from zhenwei.news import find_part
-from zhenwei.news.digests import file_digest
-from zhenwei.news.emotion import EmotionExtractor
-from zhenwei.news.plain_articles import iter_plain_articles
-from zhenwei.news.scripts import chinese_share
+from zhenwei.news.enrichment.emotion import EmotionExtractor
+from zhenwei.news.io.plain_articles import iter_plain_articles
+from zhenwei.news.writing_system import chinese_share
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
-from zhenwei.training.reader import LearnedFields, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -79,23 +79,23 @@ def prepare_data(config: Config) -> PreparedData:
     names = domain_names(paths["train"], config) if "domain" in needs else ()
     tokenizer = build_tokenizer(config, paths["train"])
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
-    reader = Reader(
+    featurizer = Featurizer(
         tokenizer, config.data.max_len, network_needs(config.model, training=True),
         LearnedFields(names), config.model.domain_kind, config.data.mask_entities,
     )  # fmt: skip
-    train = reader.encode_file(paths["train"])
+    train = featurizer.encode_file(paths["train"])
     if train.emotion is not None:
         emotion = emotion_extractor(paths["train"], config)
-        reader = replace(reader, learned=LearnedFields(names, train.emotion.shape[1], emotion))
-    judged = replace(reader, needs=needs)  # nothing is debiased where nothing is trained
+        featurizer = replace(featurizer, learned=LearnedFields(names, train.emotion.shape[1], emotion))
+    judged = replace(featurizer, needs=needs)  # nothing is debiased where nothing is trained
     encoded = {part: judged.encode_file(path) for part, path in paths.items() if part != "train"}
     for part, articles in {"train": train, "val": encoded["val"]}.items():
         _check_both_labels(articles, paths[part])
     if "test" not in encoded:
         logger.warning("no test file in '%s': the results will be those of val", config.data.root_path)
-    files = {part: {"path": str(path), "sha256": file_digest(path)} for part, path in paths.items()}
+    files = {part: {"path": str(path), "sha256": file_sha256(path)} for part, path in paths.items()}
     return PreparedData(
-        tokenizer, train, encoded["val"], encoded.get("test"), reader.learned, files, _chinese_share(paths["train"])
+        tokenizer, train, encoded["val"], encoded.get("test"), featurizer.learned, files, _chinese_share(paths["train"])
     )  # fmt: skip
 
 

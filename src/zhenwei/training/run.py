@@ -13,28 +13,28 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
+from zhenwei.bundle.bundle import Bundle, load_bundle, save_bundle
+from zhenwei.bundle.metrics import check_finite, metrics_from_logits
+from zhenwei.bundle.predict_logits import predict_logits
+from zhenwei.bundle.weights import write_json
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
 from zhenwei.news import iter_articles
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
-from zhenwei.training.accelerator import agreed, check_trackers
-from zhenwei.training.bundle import Bundle, load_bundle, save_bundle
-from zhenwei.training.calibrating import Judgements, calibrate
-from zhenwei.training.checkpoints import Progress, Trainee, check_same_run, load_checkpoint
-from zhenwei.training.cross_fitting import cross_fitted
+from zhenwei.training.accelerator import check_trackers, on_all_ranks
+from zhenwei.training.calibration.cross_fitting import cross_fitted
+from zhenwei.training.calibration.fit import HeldOutPredictions, calibrate
+from zhenwei.training.calibration.folds import part_into_folds
+from zhenwei.training.checkpoints import Progress, TrainState, check_same_run, load_checkpoint
 from zhenwei.training.determinism import seed_all
-from zhenwei.training.epochs import Epochs, OnEpoch, trained_bundle
-from zhenwei.training.folds import part_into_folds
-from zhenwei.training.judging import finite_logits, judge
-from zhenwei.training.loop import Course
-from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.optimisation import build_optimizer, build_schedule
+from zhenwei.training.epochs import Epochs, OnEpoch, trained_bundle, validate
+from zhenwei.training.loop import TrainingPlan
+from zhenwei.training.optimization import build_optimizer, build_schedule
 from zhenwei.training.preparation import PreparedData, find_parts, prepare_data
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.run_log import RunLog
-from zhenwei.training.weights import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +73,17 @@ class Run:
 
     def carry_out(self) -> tuple[Results, Path]:
         """Train what is still to be trained, then judge the best weights; see `Trainer.train`."""
-        data, network = agreed(self.accelerator, self._prepare)
-        agreed(self.accelerator, lambda: self.begin() if self.accelerator.is_main_process else None)
-        agreed(self.accelerator, self._check_same_detector)
+        data, network = on_all_ranks(self.accelerator, self._prepare)
+        on_all_ranks(self.accelerator, lambda: self.begin() if self.accelerator.is_main_process else None)
+        on_all_ranks(self.accelerator, self._check_same_detector)
         if isinstance(network, FittedNetwork):
-            if agreed(self.accelerator, lambda: self._is_fitted(data)):
+            if on_all_ranks(self.accelerator, lambda: self._is_fitted(data)):
                 logger.info("this run has ended before: judging it again is all that is left to do")
                 self.progress.epoch = 1
             else:
                 self._fit(data, network)
             return self._judge_best(data), self.folder.best
-        agreed(self.accelerator, lambda: self._fit_linear(data, network))
+        on_all_ranks(self.accelerator, lambda: self._fit_linear(data, network))
         network.to(self.accelerator.device)
         logger.info("network: %s", _size(network))
         course = self._course(data)
@@ -91,14 +91,14 @@ class Run:
         fingerprint = data.fingerprint()
         seed_all(self.config.seed + self.accelerator.process_index)  # each process drops other units
         if self.folder.last.exists():
-            self.progress = agreed(
+            self.progress = on_all_ranks(
                 self.accelerator, lambda: load_checkpoint(self.folder.last, trainee, self.config, fingerprint)
             )
             logger.info("resumed after epoch %d, step %d", self.progress.epoch, self.progress.step)
-            agreed(self.accelerator, self._check_best)
+            on_all_ranks(self.accelerator, self._check_best)
         if self.accelerator.is_main_process:  # not sooner: what cannot be resumed keeps its settings
             self.config.save(self.folder.config)
-        earlier = agreed(self.accelerator, self._earlier_results)
+        earlier = on_all_ranks(self.accelerator, self._earlier_results)
         if earlier is not None:
             logger.info("this run has ended before: nothing is left to do")
             return earlier, self.folder.best
@@ -162,12 +162,12 @@ class Run:
         network = build_network(self.config.model, data.vocabulary(self.config.data.max_len))
         return data, network.to(self.accelerator.device)
 
-    def _course(self, data: PreparedData) -> Course:
+    def _course(self, data: PreparedData) -> TrainingPlan:
         """Say what will be trained on, and how it is cut."""
         rate = self.config.data.aug_prob
         augmentation = Augmentation(rate, self.config.seed, data.tokenizer.mask_id) if rate else None
         widths = default_widths(self.config.data.max_len) if self.config.training.compile else None
-        return Course(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
+        return TrainingPlan(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
 
     def _fit_linear(self, data: PreparedData, network: DetectorNetwork) -> None:
         """Fit what is fitted before the first step, unless a checkpoint has it."""
@@ -195,12 +195,12 @@ class Run:
     def _fit(self, data: PreparedData, network: FittedNetwork) -> None:
         """Fit a network in one go; a run that was not finished is fitted from the start."""
         logger.info("fitting '%s' to %d articles", self.config.model.title, len(data.train))
-        agreed(self.accelerator, lambda: self._tune(data, network))
-        agreed(self.accelerator, lambda: network.fit(data.train, self.config.seed))
+        on_all_ranks(self.accelerator, lambda: self._tune(data, network))
+        on_all_ranks(self.accelerator, lambda: network.fit(data.train, self.config.seed))
         network.to(self.accelerator.device)
         logger.info("network: %s", _size(network))
         pad_id = data.tokenizer.pad_id
-        train, val = (judge(network, part, pad_id, self.accelerator, mixed=False) for part in (data.train, data.val))
+        train, val = (validate(network, part, pad_id, self.accelerator) for part in (data.train, data.val))
         record = {"epoch": 1, "step": 1, "train_loss": train["loss"], "val": val}
         if self.accelerator.is_main_process:
             self.config.save(self.folder.config)
@@ -213,11 +213,11 @@ class Run:
         self.accelerator.wait_for_everyone()
         self.progress.epoch = 1
 
-    def _trainee(self, network: DetectorNetwork, course: Course) -> Trainee:
+    def _trainee(self, network: DetectorNetwork, course: TrainingPlan) -> TrainState:
         """Join a network with what changes it."""
         optimizer = build_optimizer(network, self.config.training)
         schedule = build_schedule(optimizer, self.config.training, course.total_steps)
-        return Trainee(network, optimizer, schedule, self.accelerator)
+        return TrainState(network, optimizer, schedule, self.accelerator)
 
     def _judge_best(self, data: PreparedData) -> Results:
         """Load the best weights, calibrate them, and judge val and test, in float32 as everybody will use them."""
@@ -226,13 +226,17 @@ class Run:
         parts = {"val": data.val} | ({} if data.test is None else {"test": data.test})
         pad_id = data.tokenizer.pad_id
         logits = {
-            part: finite_logits(network, articles, pad_id, self.accelerator, mixed=False)
+            part: predict_logits(network, articles, pad_id=pad_id, accelerator=self.accelerator)
             for part, articles in parts.items()
         }
+        for values in logits.values():
+            check_finite(values)
         if bundle.calibration is None:  # a run that is judged again keeps its own
-            agreed(self.accelerator, lambda: self._calibrate(bundle, data, logits["val"]))
+            on_all_ranks(self.accelerator, lambda: self._calibrate(bundle, data, logits["val"]))
         scores = {
-            part: metrics_of_logits(articles.labels.astype(np.int64), bundle.calibrated(logits[part]), bundle.threshold)
+            part: metrics_from_logits(
+                articles.labels.astype(np.int64), bundle.calibrated(logits[part]), bundle.threshold
+            )
             for part, articles in parts.items()
         }
         split = list(parts)[-1]
@@ -264,12 +268,12 @@ class Run:
         if on == "none":
             return
         try:
-            judgements = Judgements(data.val.labels.astype(np.int64), val, "val")
+            judgements = HeldOutPredictions(data.val.labels.astype(np.int64), val, "val")
             if on != "val":
                 crossed = cross_fitted(self.config, self.folder.calibration)
                 judgements = crossed if on == "train" else crossed.joined(judgements)
             training = self.config.training
-            calibration = calibrate(bundle, judgements, training.calibration, training.goal)
+            calibration = calibrate(bundle, judgements, training.calibration, training.objective)
         except (ConfigError, DataError, TrainingError) as error:  # the training itself has ended well
             logger.warning("the detector is not calibrated, and its threshold is %g: %s", bundle.threshold, error)
             return

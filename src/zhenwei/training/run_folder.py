@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from zhenwei.atomic import reason_of, recover_folder
 from zhenwei.errors import CheckpointError
-from zhenwei.training.whole_folder import reason_of, recover_folder
 
 # All that a run leaves behind; `--overwrite` removes these and nothing else.
 CONTENTS = (
@@ -104,7 +104,7 @@ def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
 
 
 @contextmanager
-def held_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterator[None]:
+def lock_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterator[None]:
     """Make a run's folder ready to be written into, and keep every other process out of it while the block runs.
 
     The system lets go of the lock when the process ends, however it ends.
@@ -138,7 +138,7 @@ def held_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterato
 
 
 @contextmanager
-def held_bundle(folder: Path) -> Iterator[None]:
+def lock_bundle(folder: Path) -> Iterator[None]:
     """Keep every other process out of a bundle while the block changes it; a bare bundle has no lock to hold.
 
     Raises:

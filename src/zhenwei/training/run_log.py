@@ -14,8 +14,8 @@ from accelerate import Accelerator
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from zhenwei.atomic import write_atomic
 from zhenwei.training.loop import Step
-from zhenwei.training.whole_folder import write_whole
 
 logger = logging.getLogger(__name__)
 ROOT_LOGGER = "zhenwei"
@@ -222,4 +222,4 @@ def _keep_up_to(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue  # a line cut off when the process was killed
-    write_whole("".join(kept), path)
+    write_atomic("".join(kept), path)

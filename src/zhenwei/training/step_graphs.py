@@ -14,15 +14,15 @@ from torch.nn.utils import clip_grad_norm_
 
 from zhenwei.errors import ConfigError, first_line
 from zhenwei.tokens import Batch
-from zhenwei.training.checkpoints import Trainee
-from zhenwei.training.loop import Course, training_loss
+from zhenwei.training.checkpoints import TrainState
+from zhenwei.training.loop import TrainingPlan, training_loss
 
 logger = logging.getLogger(__name__)
 
 WIDTHS = 8  # batches are padded to multiples of so many tokens: each width is recorded by itself
 
 
-def step_graphs(trainee: Trainee, course: Course) -> "StepGraphs | None":
+def step_graphs(trainee: TrainState, course: TrainingPlan) -> "StepGraphs | None":
     """Return graphs for a training's steps, none recorded yet; None where its steps cannot be repeated as they are."""
     training, accelerator = course.config.training, trainee.accelerator
     repeatable = (
@@ -50,7 +50,7 @@ class StepGraphs:
     All graphs write to the same gradients, and share their memory for what lies between.
     """
 
-    def __init__(self, trainee: Trainee, course: Course) -> None:
+    def __init__(self, trainee: TrainState, course: TrainingPlan) -> None:
         """Take over a training on a graphics card."""
         training = course.config.training
         self.trainee, self.rows = trainee, min(training.batch_size, len(course.articles))
@@ -130,6 +130,6 @@ def _tensors(batch: Batch) -> dict[str, Tensor]:
     return {name: value for name, value in values.items() if isinstance(value, Tensor) and name != "lengths"}
 
 
-def with_graph_widths(course: Course) -> Course:
+def with_graph_widths(course: TrainingPlan) -> TrainingPlan:
     """Give a course whose batches are padded to few widths."""
     return replace(course, widths=graph_widths(course.config.data.max_len))

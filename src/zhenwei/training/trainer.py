@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from zhenwei.atomic import reason_of
+from zhenwei.bundle.device import is_main_process
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError
 from zhenwei.training.accelerator import build_accelerator
 from zhenwei.training.determinism import deterministic_algorithms
-from zhenwei.training.device import is_main_process
 from zhenwei.training.epochs import OnEpoch
 from zhenwei.training.run import Results, Run
-from zhenwei.training.run_folder import RunFolder, check_run_folder, held_run_folder
+from zhenwei.training.run_folder import RunFolder, check_run_folder, lock_run_folder
 from zhenwei.training.run_log import logging_to
-from zhenwei.training.whole_folder import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Trainer:
             ):
 
                 def begin() -> None:
-                    held.enter_context(held_run_folder(folder, self.resume, self.overwrite))
+                    held.enter_context(lock_run_folder(folder, self.resume, self.overwrite))
                     begin_log()
 
                 accelerator = build_accelerator(config, folder.tensorboard)

@@ -53,7 +53,7 @@ class TestWithoutAll:
 
     def test_what_it_lacks_is_not_shown(self, visit: Any) -> None:
         visit.judge(FAKE)
-        assert visit.seen("#words .swayed")
+        assert visit.seen("#words .highlighted")
         assert not visit.seen("#known")
         assert not visit.seen(".review")
         assert not visit.seen("#to-drift")

@@ -173,8 +173,8 @@ class TestTable:
     def test_a_row_can_be_looked_at_closer(self, visit: Any, site: Any, write: Write) -> None:
         visit.open(site.url).upload(write("posts.json", [FAKE, REAL]))
         visit.click("tbody tr:nth-child(2) .text-link")
-        visit.until("return document.querySelector('#words .swayed')")
-        assert visit.one("#words .swayed").get_attribute("textContent") == REAL
+        visit.until("return document.querySelector('#words .highlighted')")
+        assert visit.one("#words .highlighted").get_attribute("textContent") == REAL
         assert visit.one("#tab-text").get_attribute("aria-selected") == "true"
 
 

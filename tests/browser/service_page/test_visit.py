@@ -54,7 +54,7 @@ class TestVerdict:
         markup = "<img src=x onerror=document.title='hit'><b>听说大蒜出大事了</b>"
         visit.open(site.url).judge(markup)
         assert visit.run("return document.querySelectorAll('#panel-text img, #panel-text b').length") == 0
-        assert markup in visit.one("#words .swayed").get_attribute("textContent")
+        assert markup in visit.one("#words .highlighted").get_attribute("textContent")
         assert visit.browser.messages() == []
 
 
@@ -63,13 +63,13 @@ class TestWords:
         self, visit: Any, site: Any, detector: Any
     ) -> None:
         visit.open(site.url).judge(FAKE)
-        sways = detector.explain(FAKE).words
-        strongest, sway = max(sways, key=lambda each: abs(each[1]))
-        assert visit.one("#words .swayed").get_attribute("textContent") == FAKE
-        assert strongest in visit.texts(f"#words .swayed mark.{'fake' if sway > 0 else 'real'}.strong")
+        attributions = detector.explain(FAKE).words
+        strongest, attribution = max(attributions, key=lambda each: abs(each[1]))
+        assert visit.one("#words .highlighted").get_attribute("textContent") == FAKE
+        assert strongest in visit.texts(f"#words .highlighted mark.{'fake' if attribution > 0 else 'real'}.strong")
         for way, sign in (("fake", 1), ("real", -1)):
-            told = {word for word, sway in sways if sway * sign > 0}
-            assert set(visit.texts(f"#words .swayed mark.{way}")) <= told
+            told = {word for word, attribution in attributions if attribution * sign > 0}
+            assert set(visit.texts(f"#words .highlighted mark.{way}")) <= told
 
     def test_the_two_ways_differ_in_more_than_colour_and_the_legend_says_which_is_which(
         self, visit: Any, site: Any
@@ -82,9 +82,9 @@ class TestWords:
 
     def test_attention_is_a_view_of_its_own_that_begins_folded(self, visit: Any, site: Any) -> None:
         visit.open(site.url).judge(FAKE)
-        assert not visit.seen(".attention .swayed")
+        assert not visit.seen(".attention .highlighted")
         visit.click(".attention summary")
-        assert visit.one(".attention .swayed").get_attribute("textContent") == FAKE
+        assert visit.one(".attention .highlighted").get_attribute("textContent") == FAKE
 
 
 class TestKnownCases:
@@ -216,7 +216,7 @@ class TestSession:
     def test_an_example_shows_what_the_page_does(self, visit: Any, site: Any) -> None:
         visit.open(site.url)
         visit.click("#examples li:first-child button")
-        visit.until("return document.querySelector('#words .swayed')")
+        visit.until("return document.querySelector('#words .highlighted')")
         assert visit.one("#text").get_attribute("value").startswith("听说云溪市的自来水")
 
 

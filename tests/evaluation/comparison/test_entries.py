@@ -156,10 +156,10 @@ class TestTwice:
 
 def _sign_again(bundle: Path) -> None:
     """Make a changed bundle whole again: its digests are those of its files."""
-    from zhenwei.news.digests import file_digest  # noqa: PLC0415
+    from zhenwei.hashing import file_sha256  # noqa: PLC0415
 
     description = json.loads((bundle / "detector.json").read_text())
-    description["sha256"] = {name: file_digest(bundle / name) for name in description["sha256"]}
+    description["sha256"] = {name: file_sha256(bundle / name) for name in description["sha256"]}
     (bundle / "detector.json").write_text(json.dumps(description))
 
 

@@ -10,8 +10,8 @@ import pytest
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.comparison.entries import BASELINE, Entry
-from zhenwei.evaluation.comparison.plan import held_comparison, parse_seeds, plan_runs
-from zhenwei.evaluation.comparison.same_articles import SourceFile
+from zhenwei.evaluation.comparison.plan import lock_comparison, parse_seeds, plan_runs
+from zhenwei.evaluation.comparison.shared_data import SourceFile
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -59,7 +59,7 @@ class TestFolder:
 
         def hold(*, chosen: list[Entry] = entries, digest: str = "1", overwrite: bool = False) -> None:
             files = {"train": SourceFile(Path("train.json"), digest)}
-            with held_comparison(tmp_path / "out", chosen, files, plan_runs(chosen, (1,), tmp_path / "out"), overwrite):
+            with lock_comparison(tmp_path / "out", chosen, files, plan_runs(chosen, (1,), tmp_path / "out"), overwrite):
                 pass
 
         return hold
@@ -115,7 +115,7 @@ class TestFolder:
     ) -> None:
         files = {"train": SourceFile(Path("train.json"), "1")}
         with (
-            held_comparison(tmp_path / "out", entries, files, [], False),
+            lock_comparison(tmp_path / "out", entries, files, [], False),
             pytest.raises(CheckpointError, match="another process is at work on this comparison"),
         ):
             hold()

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zhenwei.bundle import load_bundle
+from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.evaluation import evaluate_file
 from zhenwei.evaluation.comparison.predictions import Predictions, bundle_digest, predict_files
-from zhenwei.training import load_bundle
-from zhenwei.training.metrics import metrics_of_logits
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def predictions(tiny_run: Path, data_folder: Path) -> Predictions:
 def test_they_are_what_the_detector_says(predictions: Predictions, tiny_run: Path, data_folder: Path) -> None:
     expected = evaluate_file(load_bundle(tiny_run), data_folder / "test.json", "cpu")
     labels = np.array([number % 2 for number in range(24)])
-    scores = metrics_of_logits(labels, predictions.calibrated["test"], predictions.threshold)
+    scores = metrics_from_logits(labels, predictions.calibrated["test"], predictions.threshold)
     assert scores == {name: expected[name] for name in scores}
     assert predictions.bundle == bundle_digest(tiny_run / "checkpoints" / "best")
     assert predictions.files == {"val": "val", "test": "test"}

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from zhenwei.evaluation.assessment import Assessment, Mistake, Overlap, ReliabilityBin, Slice
+from zhenwei.audit.findings import AuditedPart, AuditReport, Finding, Plot, Table
 from zhenwei.evaluation.comparison.records import (
     ComparedDetector,
     ComparedPart,
@@ -18,7 +18,7 @@ from zhenwei.evaluation.comparison.records import (
     Difference,
     Summary,
 )  # fmt: skip
-from zhenwei.news.audit.findings import AuditedPart, AuditReport, Finding, Plot, Table
+from zhenwei.evaluation.records import Evaluation, Mistake, Overlap, ReliabilityBin, Slice
 
 HOSTILE = "<script>alert(1)</script>\"'&$x^2$ {{ 7 * 7 }}"
 METRICS = (
@@ -104,7 +104,7 @@ def _reliability(chance: random.Random, n: int) -> tuple[ReliabilityBin, ...]:
     return tuple(found)
 
 
-def assessment(part: str = "val", **changes: Any) -> Assessment:
+def assessment(part: str = "val", **changes: Any) -> Evaluation:
     """An assessment of val, the past (2012 and early 2013), or of test, the future (up to the end of 2014)."""
     future = part == "test"
     chance, level, n = random.Random(part), 0.752 if future else 0.871, 1284 if future else 1918
@@ -125,13 +125,13 @@ def assessment(part: str = "val", **changes: Any) -> Assessment:
              "is 0.717",) if future else ()
         ),
     }  # fmt: skip
-    return Assessment(**{**fields, **changes})
+    return Evaluation(**{**fields, **changes})
 
 
-def bare_assessment() -> Assessment:
+def bare_assessment() -> Evaluation:
     """An assessment of which nothing is known but the scores, and of these not all: one class, no times, no words."""
     scores: dict[str, float | int | None] = dict.fromkeys(METRICS) | {"acc": 0.75}
-    return Assessment(
+    return Evaluation(
         file="posts/mine.jsonl", n=4, n_fake=4, threshold=0.5, calibration=None, scores=scores,
         intervals=dict.fromkeys(METRICS), groups=None, rounds=1000,
         confusion={"real": {"real": 0, "fake": 0}, "fake": {"real": 1, "fake": 3}},

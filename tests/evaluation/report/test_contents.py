@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from zhenwei.evaluation.assessment import ReliabilityBin
-from zhenwei.evaluation.report import write_assessment_page, write_audit_page, write_comparison_page, write_run_page
-from zhenwei.news.audit.findings import AuditReport, Finding, Plot, Table
+from zhenwei.audit.findings import AuditReport, Finding, Plot, Table
+from zhenwei.evaluation.records import ReliabilityBin
+from zhenwei.evaluation.report import write_audit_page, write_comparison_page, write_evaluation_page, write_run_page
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def show(tmp_path: Path, read_page: Callable[[Path], Any]) -> Callable[..., Any]
 
 def test_scores_come_with_their_intervals_and_numbers(records: ModuleType, show: Callable[..., Any]) -> None:
     test = records.assessment("test")
-    page = show(write_assessment_page, test)
+    page = show(write_evaluation_page, test)
     low, high = test.intervals["macro_f1"]
     assert f"{test.scores['macro_f1']:.3f}" in page.text
     assert f"{low:.3f} to {high:.3f}" in page.text
@@ -34,7 +34,7 @@ def test_scores_come_with_their_intervals_and_numbers(records: ModuleType, show:
 
 
 def test_warnings_stand_above_everything_else(records: ModuleType, show: Callable[..., Any]) -> None:
-    page = show(write_assessment_page, records.assessment("test"))
+    page = show(write_evaluation_page, records.assessment("test"))
     assert page.text.index("have a near-duplicate among the training articles: the") < page.text.index("All scores")
 
 
@@ -45,7 +45,7 @@ def test_past_and_future_stand_side_by_side(records: ModuleType, show: Callable[
 
 
 def test_what_is_not_known_is_left_out(records: ModuleType, show: Callable[..., Any]) -> None:
-    page = show(write_assessment_page, records.bare_assessment())
+    page = show(write_evaluation_page, records.bare_assessment())
     ids = page.values("id")
     assert not {"time", "slices", "overlap"} & set(ids)
     assert {"scores", "verdicts", "mistakes"} <= set(ids)
@@ -56,17 +56,17 @@ def test_what_is_not_known_is_left_out(records: ModuleType, show: Callable[..., 
 def test_a_single_month_makes_no_curve(records: ModuleType, show: Callable[..., Any]) -> None:
     val = records.assessment("val")
     one = [each for each in val.slices if each.kind == "month"][:1]
-    assert "time" not in show(write_assessment_page, dataclasses.replace(val, slices=tuple(one))).values("id")
+    assert "time" not in show(write_evaluation_page, dataclasses.replace(val, slices=tuple(one))).values("id")
 
 
 def test_slices_without_scores_say_why(records: ModuleType, show: Callable[..., Any]) -> None:
-    page = show(write_assessment_page, records.assessment("val"))
+    page = show(write_evaluation_page, records.assessment("val"))
     assert "only fakes" in page.text
 
 
 def test_empty_bins_are_not_drawn(records: ModuleType, show: Callable[..., Any]) -> None:
     empty = tuple(ReliabilityBin(0.1 * place, 0.1 * place + 0.1, 0, 0.0, 0.0, (0.0, 1.0)) for place in range(10))
-    page = show(write_assessment_page, records.assessment("val", reliability=empty))
+    page = show(write_evaluation_page, records.assessment("val", reliability=empty))
     assert not [label for label in page.values("aria-label") if label.startswith("Reliability")]
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.report import (
-    write_assessment_page,
     write_audit_page,
     write_comparison_page,
+    write_evaluation_page,
     write_run_page,
 )
 
@@ -25,9 +25,9 @@ def write(kind: str, records: Any, run: Path, path: Path) -> Path:
     if kind == "run":
         return write_run_page(run, path, [records.assessment("val"), records.assessment("test")], records.audit())
     if kind == "assessment":
-        return write_assessment_page(records.assessment("test"), path)
+        return write_evaluation_page(records.assessment("test"), path)
     if kind == "bare":
-        return write_assessment_page(records.bare_assessment(), path)
+        return write_evaluation_page(records.bare_assessment(), path)
     if kind == "comparison":
         return write_comparison_page(records.comparison(), path)
     if kind == "single":
@@ -114,5 +114,5 @@ def test_a_page_that_cannot_be_written_is_a_clear_mistake_and_leaves_the_older_o
     older = write_audit_page(records.audit(), tmp_path / "page.html").read_bytes()
     (tmp_path / ".page.html.new").mkdir()  # in the way of what is written beside
     with pytest.raises(ConfigError, match=r"page\.html: the page cannot be written"):
-        write_assessment_page(records.bare_assessment(), tmp_path / "page.html")
+        write_evaluation_page(records.bare_assessment(), tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == older

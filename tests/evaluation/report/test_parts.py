@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from zhenwei.errors import CheckpointError, ConfigError
-from zhenwei.evaluation.assessment import Mistake
+from zhenwei.evaluation.records import Mistake
 from zhenwei.evaluation.report import wording, write_run_page
+from zhenwei.evaluation.report.highlighted_text import LONGEST, highlighted_text
 from zhenwei.evaluation.report.run_record import read_run
-from zhenwei.evaluation.report.swayed_text import LONGEST, swayed_text
 
 
 @pytest.mark.parametrize(
@@ -51,27 +51,27 @@ def mistake(text: str, *words: tuple[str, float]) -> Mistake:
 
 
 def test_words_are_marked_by_their_way_and_strength() -> None:
-    marked = swayed_text(mistake("听说了通报", ("听说", 2.0), ("了", 0.1), ("通报", -0.6))).words
+    marked = highlighted_text(mistake("听说了通报", ("听说", 2.0), ("了", 0.1), ("通报", -0.6))).words
     assert [(word.text, word.way, word.strong) for word in marked] == [
         ("听说", "fake", True), ("了", "", False), ("通报", "real", False)
     ]  # fmt: skip
 
 
 def test_a_word_that_comes_twice_is_named_once_with_its_strongest_sway() -> None:
-    found = swayed_text(mistake("转转通", ("转", 2.0), ("转", 0.5), ("通", -1.0)))
-    assert [(word.text, word.sway) for word in found.for_fake] == [("转", 2.0)]
-    assert [(word.text, word.sway) for word in found.for_real] == [("通", -1.0)]
+    found = highlighted_text(mistake("转转通", ("转", 2.0), ("转", 0.5), ("通", -1.0)))
+    assert [(word.text, word.attribution) for word in found.for_fake] == [("转", 2.0)]
+    assert [(word.text, word.attribution) for word in found.for_real] == [("通", -1.0)]
 
 
 @pytest.mark.parametrize("words", [(), (("长" * (LONGEST - 1), 1.0), ("长" * 8, 1.0))], ids=["unknown", "known"])
 def test_a_long_text_is_cut_and_says_by_how_much(words: tuple[tuple[str, float], ...]) -> None:
-    found = swayed_text(mistake("长" * (LONGEST + 7), *words))
+    found = highlighted_text(mistake("长" * (LONGEST + 7), *words))
     assert "".join(word.text for word in found.words) == "长" * LONGEST
     assert found.left_out == 7
 
 
 def test_words_without_any_sway_are_not_marked() -> None:
-    assert not [word for word in swayed_text(mistake("一二", ("一", 0.0), ("二", 0.0))).words if word.way]
+    assert not [word for word in highlighted_text(mistake("一二", ("一", 0.0), ("二", 0.0))).words if word.way]
 
 
 def luminance(colour: str) -> float:

@@ -13,11 +13,12 @@ import zhenwei
 from zhenwei.config import Config
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.comparison.entries import Entry, gather_entries, with_names_kept
-from zhenwei.evaluation.comparison.plan import detectors_before, held_comparison, parse_seeds, plan_runs
+from zhenwei.evaluation.comparison.plan import detectors_before, lock_comparison, parse_seeds, plan_runs
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedPart, Comparison
 from zhenwei.evaluation.comparison.results import write_results
-from zhenwei.evaluation.comparison.running import CarriedOut, carry_out_runs
-from zhenwei.evaluation.comparison.same_articles import (
+from zhenwei.evaluation.comparison.runner import FinishedRun, run_all
+from zhenwei.evaluation.comparison.scores import compared_detector, differences, sample_scores
+from zhenwei.evaluation.comparison.shared_data import (
     JUDGED,
     JudgedArticles,
     SourceFile,
@@ -27,7 +28,6 @@ from zhenwei.evaluation.comparison.same_articles import (
     read_judged,
     same_files,
 )
-from zhenwei.evaluation.comparison.scores import compared_detector, differences, sample_scores
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def compare(
     check_both_labels(files["val"].path, judged["val"])
     runs = plan_runs(entries, numbers, folder)
     device = _first_trained(entries).training.device
-    with held_comparison(folder, entries, files, runs, overwrite):
-        done = carry_out_runs(runs, files, jobs, device)
+    with lock_comparison(folder, entries, files, runs, overwrite):
+        done = run_all(runs, files, jobs, device)
         logger.info("comparing %d detectors on %s", len(entries), " and ".join(judged))
         samples = sample_scores(entries, done, judged)
         detectors = tuple(compared_detector(entry, done, judged, samples) for entry in entries)
@@ -147,7 +147,7 @@ def _chosen_by_val(detectors: Sequence[ComparedDetector]) -> str:
 
 
 def _warnings(
-    detectors: Sequence[ComparedDetector], done: Sequence[CarriedOut], judged: Mapping[str, JudgedArticles]
+    detectors: Sequence[ComparedDetector], done: Sequence[FinishedRun], judged: Mapping[str, JudgedArticles]
 ) -> Iterable[str]:
     """Say what makes the figures less trustworthy."""
     fixed = {each.run.detector for each in done if each.run.config is None}

@@ -5,8 +5,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zhenwei.evaluation.own_processes import peak_memory
-from zhenwei.training.weights import write_json
+from zhenwei.bundle.weights import write_json
+from zhenwei.own_processes import peak_memory
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError
 
 ENDEF = "+endef"
-CALIBRATION = ("calibrate_on", "calibration", "calibration_folds", "threshold_goal")
+CALIBRATION = ("calibrate_on", "calibration", "calibration_folds", "threshold_objective")
 # As in configs/tfidf.json, which is not in the wheel.
 BASELINE: dict[str, Any] = {
     "data": {"max_len": 1000},
@@ -138,7 +138,7 @@ def _entry(source: str, overrides: list[str]) -> Entry:
 
 def _finished(source: str, path: Path) -> Entry:
     """Read a run's folder, or a bundle."""
-    from zhenwei.training import find_bundle, load_bundle  # noqa: PLC0415  # torch
+    from zhenwei.bundle import find_bundle, load_bundle  # noqa: PLC0415  # torch
 
     folder = find_bundle(path)
     if folder != path and not (path / "results.json").is_file():

@@ -10,13 +10,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from zhenwei.atomic import reason_of
+from zhenwei.bundle.weights import write_json
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.comparison.entries import Entry
-from zhenwei.evaluation.comparison.same_articles import SourceFile
+from zhenwei.evaluation.comparison.shared_data import SourceFile
 from zhenwei.training.checkpoints import check_same_run
-from zhenwei.training.weights import write_json
-from zhenwei.training.whole_folder import reason_of
 
 PLAN, RUNS, LOCK = "plan.json", "runs", ".lock"
 RESULTS = ("comparison.json", "comparison.csv", "comparison.md", "comparison.html")
@@ -105,7 +105,7 @@ def plan_runs(entries: Sequence[Entry], seeds: Sequence[int], out: Path) -> list
 
 
 @contextmanager
-def held_comparison(
+def lock_comparison(
     out: Path, entries: Sequence[Entry], files: Mapping[str, SourceFile], runs: Sequence[PlannedRun], overwrite: bool
 ) -> Iterator[None]:
     """Make a comparison's folder ready, and keep every other process out of it while the block runs.
@@ -144,7 +144,7 @@ def detectors_before(out: Path) -> dict[str, Any]:
     """Return the settings of the detectors that a comparison's folder holds, by name; none where it holds none."""
     try:
         detectors = json.loads((out / PLAN).read_text(encoding="utf-8"))["detectors"]
-    except (OSError, ValueError, KeyError, TypeError):  # `held_comparison` says what is wrong
+    except (OSError, ValueError, KeyError, TypeError):  # `lock_comparison` says what is wrong
         return {}
     return detectors if isinstance(detectors, dict) else {}
 

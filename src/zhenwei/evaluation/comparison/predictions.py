@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.evaluation.judging import judge_articles, to_device
-from zhenwei.news.digests import file_digest
-from zhenwei.training import load_bundle
-from zhenwei.training.bundle import DESCRIPTION
-from zhenwei.training.scoring import scoring_batch
+from zhenwei.bundle import load_bundle
+from zhenwei.bundle.bundle import DESCRIPTION
+from zhenwei.hashing import file_sha256
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +69,7 @@ class Predictions:
 def bundle_digest(bundle: Path) -> str | None:
     """Return what tells one state of a bundle from another; None where there is no bundle."""
     description = bundle / DESCRIPTION
-    return file_digest(description) if description.is_file() else None
+    return file_sha256(description) if description.is_file() else None
 
 
 def predict_files(bundle_folder: Path, files: dict[str, tuple[Path, str]], device: str) -> Predictions:
@@ -88,11 +86,8 @@ def predict_files(bundle_folder: Path, files: dict[str, tuple[Path, str]], devic
     """
     digest = bundle_digest(bundle_folder)
     bundle = load_bundle(bundle_folder)
-    place, reader = to_device(bundle, device), bundle.reader()
-    logits = {
-        part: judge_articles(bundle, reader.encode_file(path), place, scoring_batch(bundle.network, place))
-        for part, (path, _) in files.items()
-    }
+    place, featurizer = bundle.to(device), bundle.featurizer()
+    logits = {part: bundle.predict_logits(featurizer.encode_file(path), place) for part, (path, _) in files.items()}
     return Predictions(
         logits,
         {part: bundle.calibrated(values) for part, values in logits.items()},

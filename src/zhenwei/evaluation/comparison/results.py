@@ -4,10 +4,10 @@ import csv
 import io
 from pathlib import Path
 
+from zhenwei.atomic import write_atomic
+from zhenwei.bundle.weights import write_json
 from zhenwei.evaluation.comparison.records import Comparison
 from zhenwei.evaluation.comparison.table import csv_rows, markdown
-from zhenwei.training.weights import write_json
-from zhenwei.training.whole_folder import write_whole
 
 
 def write_results(comparison: Comparison, folder: Path) -> None:
@@ -23,7 +23,7 @@ def write_results(comparison: Comparison, folder: Path) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(text.getvalue(), folder / "comparison.csv")
-    write_whole(markdown(comparison), folder / "comparison.md")
+    write_atomic(text.getvalue(), folder / "comparison.csv")
+    write_atomic(markdown(comparison), folder / "comparison.md")
     write_comparison_page(comparison, folder / "comparison.html")
     write_json(comparison.to_dict(), folder / "comparison.json")

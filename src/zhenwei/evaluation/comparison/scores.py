@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from zhenwei.bundle.metrics import metrics_from_logits
+from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.comparison.entries import Entry
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedRun, Difference, Summary
-from zhenwei.evaluation.comparison.running import CarriedOut
-from zhenwei.evaluation.comparison.same_articles import JudgedArticles
+from zhenwei.evaluation.comparison.runner import FinishedRun
+from zhenwei.evaluation.comparison.shared_data import JudgedArticles
 from zhenwei.evaluation.comparison.significance import LEVEL, Sampled, estimate_difference, holm, summarise
 from zhenwei.evaluation.intervals import FEWEST_GROUPS
 from zhenwei.evaluation.resampling import resampled_scores, resampled_weights
-from zhenwei.training.metrics import metrics_of_logits
-from zhenwei.training.scoring import sigmoid
 
 METRICS = ("macro_f1", "auc", "spauc", "acc", "f1_fake", "ece", "brier")
 RANKED_BY = "macro_f1"
@@ -27,7 +27,7 @@ Pair = tuple[str, str]
 
 
 def sample_scores(
-    entries: Sequence[Entry], done: Sequence[CarriedOut], judged: Mapping[str, JudgedArticles]
+    entries: Sequence[Entry], done: Sequence[FinishedRun], judged: Mapping[str, JudgedArticles]
 ) -> Samples:
     """Score every run on every part, as it is and on the same resamples for all."""
     samples: Samples = {}
@@ -51,7 +51,7 @@ def sample_scores(
 
 
 def compared_detector(
-    entry: Entry, done: Sequence[CarriedOut], judged: Mapping[str, JudgedArticles], samples: Samples
+    entry: Entry, done: Sequence[FinishedRun], judged: Mapping[str, JudgedArticles], samples: Samples
 ) -> ComparedDetector:
     """Return the record of a detector and its runs."""
     runs = []
@@ -60,7 +60,7 @@ def compared_detector(
             continue
         said = each.predictions
         scores = {
-            part: metrics_of_logits(articles.labels, said.calibrated[part], said.threshold)
+            part: metrics_from_logits(articles.labels, said.calibrated[part], said.threshold)
             for part, articles in judged.items()
         }
         cost = each.cost
@@ -77,7 +77,7 @@ def compared_detector(
     return ComparedDetector(entry.name, entry.settings(), tuple(runs), summaries)
 
 
-def _run_folder(done: CarriedOut) -> Path:
+def _run_folder(done: FinishedRun) -> Path:
     folder = done.run.folder
     named_by_run = folder.name == "best" and folder.parent.name == "checkpoints"
     return folder.parents[1] if named_by_run else folder

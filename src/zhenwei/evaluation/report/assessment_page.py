@@ -4,14 +4,14 @@ import os
 import shlex
 from pathlib import Path
 
-from zhenwei.evaluation.assessment import Assessment
-from zhenwei.evaluation.report.assessed import assessed
-from zhenwei.evaluation.report.judged import judged
+from zhenwei.evaluation.records import Evaluation
+from zhenwei.evaluation.report.dataset_labels import judged
+from zhenwei.evaluation.report.evaluation_context import assessed
 from zhenwei.evaluation.report.pages import write_page
 from zhenwei.evaluation.report.provenance import judged_files, versions
 
 
-def write_assessment_page(assessment: Assessment, path: str | os.PathLike[str]) -> Path:
+def write_evaluation_page(assessment: Evaluation, path: str | os.PathLike[str]) -> Path:
     """Write the page of an assessment, whole or not at all.
 
     Args:

@@ -5,11 +5,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from zhenwei.evaluation.report.drawing import Picture
-from zhenwei.evaluation.report.finding_plots import finding_picture
+from zhenwei.audit.findings import AuditReport, Finding, Status
 from zhenwei.evaluation.report.pages import write_page
+from zhenwei.evaluation.report.plots.audit import finding_picture
+from zhenwei.evaluation.report.plots.svg import Picture
 from zhenwei.evaluation.report.provenance import CitedFile
-from zhenwei.news.audit.findings import AuditReport, Finding, Status
 
 _HEADLINES: dict[Status, str] = {
     "good": "Nothing found that would flatter a detector",

@@ -8,8 +8,8 @@ from statistics import mean
 
 from zhenwei.evaluation.comparison.records import ComparedDetector, Comparison, Difference, Summary
 from zhenwei.evaluation.report import wording
-from zhenwei.evaluation.report.comparison_plots import change_picture, difference_picture, part_name
 from zhenwei.evaluation.report.pages import write_page
+from zhenwei.evaluation.report.plots.comparison import change_picture, difference_picture, part_name
 from zhenwei.evaluation.report.provenance import CitedFile, digest
 
 MAIN = ("macro_f1", "auc")

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zhenwei.evaluation.assessment import Mistake
+from zhenwei.evaluation.records import Mistake
+from zhenwei.evaluation.report.highlighted_text import highlighted_text
 from zhenwei.evaluation.report.pages import write_page
 from zhenwei.evaluation.report.provenance import versions
-from zhenwei.evaluation.report.swayed_text import swayed_text
 
 Weights = Sequence[tuple[str, float]]
 
@@ -21,7 +21,7 @@ def write_explanation_page(
     """Write the page of an explanation, whole or not at all.
 
     Args:
-        words: The text in words, each with its sway: positive where it spoke for fake.
+        words: The text in words, each with its attribution: positive where it spoke for fake.
         prediction: The verdict, `probability`, `threshold` and `warnings` among its fields.
         attention: The words with the share of the network's attention that each got; None: there is none.
         path: The file to write; an older one is replaced.
@@ -33,7 +33,7 @@ def write_explanation_page(
         ConfigError: If it cannot be written.
     """
     content = "".join(word for word, _ in words)
-    text = swayed_text(
+    text = highlighted_text(
         Mistake(1, None, content, "", float(prediction["probability"]), words=tuple(words)), len(content)
     )
     looked_at = sorted((each for each in attention or () if each[0].strip()), key=lambda each: -each[1])

@@ -9,9 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.filters import do_mark_safe
 
 import zhenwei
+from zhenwei.atomic import reason_of, write_atomic
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.report import wording
-from zhenwei.training.whole_folder import reason_of, write_whole
 
 STYLES = ("palette.css", "page.css", "parts.css", "print.css")
 SCRIPT = "page.js"
@@ -64,7 +64,7 @@ def write_page(template: str, path: str | os.PathLike[str], **content: Any) -> P
         version=zhenwei.__version__,
     )
     try:
-        write_whole(text, path)
+        write_atomic(text, path)
     except OSError as error:
         raise ConfigError(f"{path}: the page cannot be written: {reason_of(error)}") from None
     return path

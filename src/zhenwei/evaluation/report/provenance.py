@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import zhenwei
-from zhenwei.evaluation.report.judged import Judged
-from zhenwei.news.digests import file_digest
+from zhenwei.evaluation.report.dataset_labels import Judged
+from zhenwei.hashing import file_sha256
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "numpy")
 
@@ -30,7 +30,7 @@ def judged_files(parts: Iterable[Judged]) -> tuple[CitedFile, ...]:
 def digest(path: str | Path) -> str:
     """Return a file's SHA-256; empty where it cannot be read."""
     try:
-        return file_digest(Path(path))
+        return file_sha256(Path(path))
     except OSError:
         return ""
 

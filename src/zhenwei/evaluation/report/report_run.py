@@ -5,18 +5,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from zhenwei.audit.audit import audit_files
+from zhenwei.audit.findings import AuditReport
+from zhenwei.bundle import Bundle, load_bundle
+from zhenwei.bundle.bundle import CARD, DESCRIPTION
 from zhenwei.errors import ConfigError, ZhenweiError
-from zhenwei.evaluation.assess import assess_file
-from zhenwei.evaluation.assessment import Assessment
-from zhenwei.evaluation.card import write_card
+from zhenwei.evaluation.evaluate import assess_file
 from zhenwei.evaluation.intervals import ROUNDS
+from zhenwei.evaluation.model_card import write_card
+from zhenwei.evaluation.records import Evaluation
 from zhenwei.evaluation.report.run_page import page_of, part_files, write_run_page
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
-from zhenwei.news.audit.audit import audit_files
-from zhenwei.news.audit.findings import AuditReport
-from zhenwei.news.digests import file_digest
-from zhenwei.training import Bundle, load_bundle
-from zhenwei.training.bundle import CARD, DESCRIPTION
+from zhenwei.hashing import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def report_run(
     named = [Path(file) for file in data]
     files = named or _files_at_hand(record, parts)
     description = record.bundle / DESCRIPTION
-    judged = file_digest(description) if description.is_file() else ""  # before it is loaded: a later one is another's
+    judged = file_sha256(description) if description.is_file() else ""  # before it is loaded: a later one is another's
     bundle = load_bundle(record.bundle)
     assessments = [assess_file(bundle, file, device=device, rounds=rounds) for file in files]
     there = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}
@@ -68,7 +68,7 @@ def report_run(
 
 
 def _complete_card(
-    record: RunRecord, bundle: Bundle, assessments: list[Assessment], audit: AuditReport, judged: str
+    record: RunRecord, bundle: Bundle, assessments: list[Evaluation], audit: AuditReport, judged: str
 ) -> None:
     """Complete the bundle's model card; where that fails, the page is none the worse for it."""
     try:

@@ -8,24 +8,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zhenwei.audit.findings import AuditReport
+from zhenwei.bundle.calibration import Calibration
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.evaluation.assessment import Assessment
+from zhenwei.evaluation.records import Evaluation
 from zhenwei.evaluation.report import wording
-from zhenwei.evaluation.report.assessed import assessed
-from zhenwei.evaluation.report.judged import Judged, judged
+from zhenwei.evaluation.report.dataset_labels import Judged, judged
+from zhenwei.evaluation.report.evaluation_context import assessed
 from zhenwei.evaluation.report.pages import write_page
+from zhenwei.evaluation.report.plots.training import training_pictures
 from zhenwei.evaluation.report.provenance import CitedFile, judged_files, versions
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
-from zhenwei.evaluation.report.training_curves import training_pictures
-from zhenwei.news.audit.findings import AuditReport
-from zhenwei.training.calibration import Calibration
 from zhenwei.training.preparation import find_parts
 
 
 def write_run_page(
     run: str | os.PathLike[str],
     path: str | os.PathLike[str] | None = None,
-    assessments: Iterable[Assessment] = (),
+    assessments: Iterable[Evaluation] = (),
     audit: AuditReport | None = None,
 ) -> Path:
     """Write the page of a run, whole or not at all.

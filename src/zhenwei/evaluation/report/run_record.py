@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zhenwei.bundle.bundle import DESCRIPTION, SETTINGS, find_bundle
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError
-from zhenwei.training.bundle import DESCRIPTION, SETTINGS, find_bundle
 from zhenwei.training.run_folder import RunFolder
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zhenwei.bundle import load_bundle
 from zhenwei.config import Config
 from zhenwei.errors import DataError, TrainingError
 from zhenwei.evaluation.tuning.space import Dimension, Trial
 from zhenwei.evaluation.tuning.study import FrozenTrial, Study, finished_trials, judged_trials, load_optuna, open_study
-from zhenwei.training import Trainer, load_bundle
+from zhenwei.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from zhenwei.atomic import write_atomic
+from zhenwei.bundle.weights import write_json
 from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean
 from zhenwei.config.training import Monitor
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.comparison.entries import Entry
-from zhenwei.evaluation.comparison.same_articles import SourceFile, check_fit
-from zhenwei.evaluation.own_processes import in_own_processes
+from zhenwei.evaluation.comparison.shared_data import SourceFile, check_fit
 from zhenwei.evaluation.tuning.space import Dimension, read_space
 from zhenwei.evaluation.tuning.study import (
     Study,
@@ -31,10 +32,9 @@ from zhenwei.evaluation.tuning.study import (
     without_password,
 )
 from zhenwei.evaluation.tuning.trials import TRIALS, Search, work, work_aloud
-from zhenwei.news.digests import file_digest
+from zhenwei.hashing import file_sha256
+from zhenwei.own_processes import run_in_subprocesses
 from zhenwei.training.preparation import find_parts
-from zhenwei.training.weights import write_json
-from zhenwei.training.whole_folder import write_whole
 
 BEST, TABLE = "best.json", "trials.csv"
 MOST_FOR_IMPORTANCE = 500  # trials; with more it takes long
@@ -129,7 +129,7 @@ def tune(
     dimensions = read_space(space, config)
     load_optuna()
     found = find_parts(config)
-    files = {part: SourceFile(found[part], file_digest(found[part])) for part in ("train", "val")}  # test is not read
+    files = {part: SourceFile(found[part], file_sha256(found[part])) for part in ("train", "val")}  # test is not read
     check_fit([Entry(config.model.title, str(source), config)], files)
     folder = Path(out)
     try:
@@ -155,7 +155,7 @@ def _work_side_by_side(search: Search, jobs: int) -> None:
     aloud = logging.getLogger("zhenwei").isEnabledFor(logging.INFO)
     seeds = {f"worker {number}": search.seed + 104729 * number for number in range(1, jobs + 1)}
     tasks = {name: replace(search, seed=seed) for name, seed in seeds.items()}
-    with closing(in_own_processes(work_aloud if aloud else work, tasks, jobs)) as workers:
+    with closing(run_in_subprocesses(work_aloud if aloud else work, tasks, jobs)) as workers:
         for _ in workers:
             pass
 
@@ -206,7 +206,7 @@ def _write_table(records: Iterable[TrialRecord], names: list[str], path: Path) -
     for each in records:
         values = [each.values.get(name) for name in names]
         writer.writerow([each.number, each.state, each.score, each.best_epoch, each.seconds, *values])
-    write_whole(text.getvalue(), path)
+    write_atomic(text.getvalue(), path)
 
 
 def _importance(study: Study, judged: int) -> dict[str, float]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from zhenwei.config.section import nearest
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.files import write_all
-from zhenwei.news.readers import SUFFIXES
+from zhenwei.news.io.files import write_all
+from zhenwei.news.io.readers import SUFFIXES
 from zhenwei.news.sources.ced import read_ced
 from zhenwei.news.sources.checked import read_checked
 from zhenwei.news.sources.weibo21 import read_weibo21

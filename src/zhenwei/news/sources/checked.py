@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from zhenwei.news.article import Article
-from zhenwei.news.readers import RawRow
-from zhenwei.news.rows import BadRowError, BadRows, article_of
+from zhenwei.news.io.readers import RawRow
+from zhenwei.news.io.validation import BadRowError, BadRows, article_of
 from zhenwei.news.sources.folders import folder_with, read_object
 
 _FOLDERS = {"fake_news": "fake", "real_news": "real"}

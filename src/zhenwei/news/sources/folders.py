@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.errors import DataError
-from zhenwei.news.rows import BadRowError
+from zhenwei.news.io.validation import BadRowError
 
 
 def folder_with(source: Path, names: Iterable[str], collection: str) -> Path:

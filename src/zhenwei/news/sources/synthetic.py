@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news.article import Article
-from zhenwei.news.files import check_free_for_parts, write_all
+from zhenwei.news.io.files import check_free_for_parts, write_all
 from zhenwei.news.sources.synthetic_distinct import NearCopyIndex
 from zhenwei.news.sources.synthetic_entities import Entity, EntityPool, Kind, invent_entities, most_flipped
 from zhenwei.news.sources.synthetic_grammar import PostWriter, load_grammar
@@ -47,7 +47,7 @@ _MOST_REDRAWS = 200
 
 
 @dataclass(frozen=True)
-class SyntheticWorld:
+class SyntheticDataset:
     """A world of posts; a pure function of its fields.
 
     Attributes:
@@ -210,8 +210,8 @@ class _Draft:
 _KIND_OF_SLOT: dict[str, Kind] = {"org": "org", "place": "place", "person": "person"}
 
 
-def write_synthetic_world(
-    destination: Path, world: SyntheticWorld | None = None, *, overwrite: bool = False
+def write_synthetic_dataset(
+    destination: Path, world: SyntheticDataset | None = None, *, overwrite: bool = False
 ) -> dict[Path, int]:
     """Write `train.json`, `val.json` and `test.json`, and `world.json` that tells what is in them.
 
@@ -226,7 +226,7 @@ def write_synthetic_world(
     Raises:
         DataError: the destination is no folder or holds articles already, or the disk refuses.
     """
-    world = world or SyntheticWorld()
+    world = world or SyntheticDataset()
     check_free_for_parts(destination, overwrite=overwrite)
     parts = world.generate()
     written = write_all({destination / f"{part}.json": articles for part, articles in parts.items()})
@@ -235,7 +235,7 @@ def write_synthetic_world(
     return written
 
 
-def _describe(world: SyntheticWorld, parts: dict[str, list[Article]]) -> dict[str, Any]:
+def _describe(world: SyntheticDataset, parts: dict[str, list[Article]]) -> dict[str, Any]:
     past, future = parts["train"] + parts["val"], parts["test"]
     return {
         "world": asdict(world),

@@ -13,8 +13,8 @@ from typing import Any
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.readers import RawRow
-from zhenwei.news.rows import BadRowError, BadRows, article_of
+from zhenwei.news.io.readers import RawRow
+from zhenwei.news.io.validation import BadRowError, BadRows, article_of
 from zhenwei.news.sources.folders import folder_with
 from zhenwei.news.sources.restricted_pickle import read_pickled_table
 

@@ -14,7 +14,7 @@ from zhenwei.inference import Prediction
 from zhenwei.serving.feedback.drift import drift
 from zhenwei.serving.feedback.store import FeedbackStore, Review, WeekCount, week_of
 from zhenwei.serving.feedback.tables import reason_of
-from zhenwei.serving.refusals import too_busy
+from zhenwei.serving.http.errors import too_busy
 
 logger = logging.getLogger(__name__)
 

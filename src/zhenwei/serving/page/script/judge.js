@@ -7,7 +7,7 @@ import { knownNodes } from "./known.js";
 import { count, onLanguage, say } from "./language.js";
 import { reviewNode } from "./review.js";
 import { ask } from "./service.js";
-import { swayedNodes } from "./swayed.js";
+import { highlightedNodes } from "./highlight.js";
 import { characters, trouble } from "./texts.js";
 import { spokenVerdict, verdictNodes } from "./verdict.js";
 import { reasonNodes } from "./wording.js";
@@ -199,7 +199,7 @@ function reviewed(focus) {
 
 function drawParts() {
   const shown = seen !== null && under === null && failure === null;
-  drawPart("words", shown, seen?.explanation, swayedNodes);
+  drawPart("words", shown, seen?.explanation, highlightedNodes);
   drawPart("known", shown && about.neighbours, seen?.neighbours, knownNodes);
 }
 

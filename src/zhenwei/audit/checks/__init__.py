@@ -1,0 +1,1 @@
+"""The single checks of an audit: each a function from a dataset to a finding."""

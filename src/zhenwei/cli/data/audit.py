@@ -1,0 +1,118 @@
+"""`zhenwei data audit`: leaks, shortcuts, drift and damage, before anything is trained."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from zhenwei.cli.figures import JsonTarget, write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from zhenwei.audit.findings import AuditReport, Finding, Status, Table
+
+EXIT_FAILED = 1
+EXAMPLES = 3  # rows of a table that the terminal shows; JSON and the page have all
+STYLES: dict["Status", tuple[str, str]] = {
+    "good": ("✔ good", "green"),
+    "warn": ("⚠ warn", "yellow"),
+    "fail": ("✘ fail", "red"),
+}
+
+
+def audit(
+    places: list[Path] = typer.Argument(
+        metavar="DIR | FILE...", help="The folder of train, val and test; or files, the first of which is trained on."
+    ),
+    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page with plots and examples."),
+    json: str | None = JsonTarget,
+    strict: bool = typer.Option(False, "--strict", help="Exit with status 1 if a check fails."),
+) -> None:
+    """Look for leaks, shortcuts, drift and damage: one good / warn / fail line per check, with its bound."""
+    from rich.console import Console
+
+    from zhenwei.audit.audit import audit_files, named_parts
+
+    if html is not None:
+        _check_page(html)
+    report = audit_files(named_parts(places), progress=True)
+    if json is not None:
+        write_json(report.to_dict(), json)
+    if html is not None:
+        from zhenwei.evaluation.report import write_audit_page
+
+        write_audit_page(report, html)
+    _print_report(report, Console(stderr=json == "-", soft_wrap=True, highlight=False))
+    if html is not None:
+        print(f"wrote {html}", file=sys.stderr if json == "-" else sys.stdout)
+    if strict and report.status == "fail":
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _check_page(path: Path) -> None:
+    """Refuse a page that cannot be written before the work, not after."""
+    from zhenwei.errors import ConfigError
+
+    if path.is_dir():
+        raise ConfigError(f"--html: {path} is a folder; expected the name of a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--html: there is no folder {path.parent} to write {path.name} into")
+
+
+def _print_report(report: "AuditReport", console: "Console") -> None:
+    """Print the parts, a line per check, and what is wrong once more with examples."""
+    for part in report.parts:
+        known = f"{part.n_fake:,} fake, {part.n_labelled - part.n_fake:,} real"
+        unknown = f", {part.n - part.n_labelled:,} without a label" if part.n_labelled < part.n else ""
+        console.print(f"{part.name}: {part.n:,} articles ({known}{unknown})", markup=False)
+    console.print()
+    for finding in report.findings:
+        console.print(_line(finding))
+    for finding in report.findings:
+        if finding.status != "good":
+            _print_details(finding, console)
+    statuses = [finding.status for finding in report.findings]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in STYLES)
+    console.print(f"\n{len(statuses)} checks: {counts} ({report.seconds:.1f} s)", markup=False)
+
+
+def _line(finding: "Finding") -> "Text":
+    from rich.text import Text  # plain: posts and paths may hold what rich would take for markup
+
+    word, colour = STYLES[finding.status]
+    return Text.assemble(
+        (word, colour), "  ", (finding.title, "bold"), f": {finding.found} ", (f"[{finding.bound}]", "dim")
+    )
+
+
+def _print_details(finding: "Finding", console: "Console") -> None:
+    from rich.text import Text
+
+    word, colour = STYLES[finding.status]
+    console.print(Text.assemble("\n", (word, colour), "  ", (finding.title, "bold"), f" ({finding.check})"))
+    if finding.advice:
+        console.print(Text(f"  what to do: {finding.advice}"))
+    for table in finding.tables[:1]:
+        console.print(Text(f"  {table.caption}:"))
+        for row in table.rows[:EXAMPLES]:
+            console.print(Text("    " + _row(table, row)))
+
+
+def _row(table: "Table", row: tuple[str | int | float | None, ...]) -> str:
+    """Return a row of a table in one line; what its cells are is said where they are figures."""
+    if table.columns[-1] == "text":
+        part, number, label, text = row
+        return f"{part} {number} ({label}): {text}"
+    cells = zip(table.columns[1:], row[1:], strict=True)
+    return f"{row[0]}: " + ", ".join(f"{name} {_figure(value)}" for name, value in cells)
+
+
+def _figure(value: str | int | float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"
+    return f"{value:,}" if isinstance(value, int) else value

@@ -1,0 +1,1 @@
+"""Commands that put a detector to use elsewhere."""

@@ -1,0 +1,71 @@
+"""`zhenwei serve`: a detector over HTTP."""
+
+from pathlib import Path
+
+import typer
+
+from zhenwei.cli.run import Run, folder_of, hub_name
+
+
+def serve(
+    run: str = Run,
+    host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0: all of this machine's."),
+    port: int = typer.Option(8000, help="Port to listen on; 0: any free one."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
+    max_batch: int = typer.Option(64, help="Texts that are judged together at most; 1: no micro-batching."),
+    max_wait_ms: float = typer.Option(5.0, help="Milliseconds that a text waits for company, under load."),
+    max_queue: int = typer.Option(512, help="Texts that may wait; beyond it: 503."),
+    timeout: float = typer.Option(10.0, help="Seconds after which a request is given up."),
+    max_body: int = typer.Option(2 * 2**20, help="Bytes of a request's body."),
+    max_texts: int = typer.Option(256, help="Texts of a request."),
+    max_characters: int = typer.Option(20_000, help="Characters of a text."),
+    max_connections: int = typer.Option(2048, help="Open connections; beyond it: 503."),
+    threads: int = typer.Option(0, help="Threads of PyTorch; 0: all cores but one."),
+    drain_seconds: float = typer.Option(2.0, help="Seconds between SIGTERM and closing the port."),
+    watch: float = typer.Option(0.0, help="Seconds between looks for a replaced bundle; 0: load on SIGHUP alone."),
+    api_key_file: Path | None = typer.Option(
+        None, help="File of keys, one a line, that clients must show; more in ZHENWEI_API_KEYS."
+    ),
+    feedback: str | None = typer.Option(
+        None, metavar="FILE|URL", help="Keep reviewers' verdicts: an SQLite file, or a database's URL."
+    ),
+    log_texts: bool = typer.Option(False, "--log-texts", help="Write the texts into the log, too."),
+) -> None:
+    """Serve the detector in RUN over HTTP, with its web page."""
+    from zhenwei.errors import ConfigError
+
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import sqlalchemy  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"serve: {error.name} is not installed; pip install 'zhenwei[serve]'") from None
+    from zhenwei.serving.feedback.desk import FeedbackDesk
+    from zhenwei.serving.feedback.store import FeedbackStore
+    from zhenwei.serving.http.api_keys import load_keys
+    from zhenwei.serving.logs import log_as_json
+    from zhenwei.serving.server import open_port
+    from zhenwei.serving.server import serve as serve_until_told
+    from zhenwei.serving.service import Service
+    from zhenwei.serving.settings import ServingSettings
+
+    settings = ServingSettings.of(
+        {
+            "host": host, "port": port, "max_batch": max_batch, "max_wait_ms": max_wait_ms, "max_queue": max_queue,
+            "timeout": timeout, "max_body": max_body, "max_texts": max_texts, "max_characters": max_characters,
+            "max_connections": max_connections, "threads": threads, "drain_seconds": drain_seconds,
+            "watch_seconds": watch, "log_texts": log_texts,
+        }
+    )  # fmt: skip
+    keys = load_keys(api_key_file)
+    with open_port(settings) as listener:
+        desk = None if feedback is None else FeedbackDesk(FeedbackStore.open(feedback))
+        service = Service(folder_of(run), settings, name=hub_name(run), device=device, keys=keys, desk=desk)
+        name, bound = listener.getsockname()[:2]
+        place = f"http://{f'[{name}]' if ':' in name else name}:{bound}"
+        if not keys and name not in ("127.0.0.1", "::1"):
+            typer.echo("warning: everybody who reaches this address may use it; --api-key-file asks for keys", err=True)
+        told = f"serving {run} (version {service.served.version[:12]}) at {place} until Ctrl-C"
+        log_as_json()
+        serve_until_told(service, listener, lambda: typer.echo(told))

@@ -1,0 +1,1 @@
+"""Sharing bundles on the Hugging Face hub."""

@@ -1,0 +1,1 @@
+"""Export to ONNX, and detectors that run on ONNX Runtime."""

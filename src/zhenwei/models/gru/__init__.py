@@ -1,0 +1,1 @@
+"""A bidirectional GRU for padded batches, with kernels for CPUs and NVIDIA GPUs."""

@@ -1,0 +1,1 @@
+"""Entities and emotion features extracted from an article's text."""

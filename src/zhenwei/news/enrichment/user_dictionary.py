@@ -1,0 +1,142 @@
+"""A user's dictionary of names, in jieba's format: one word a line, `word [frequency] [tag]`."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zhenwei.errors import DataError
+from zhenwei.news.io.fields import shown
+from zhenwei.news.io.validation import BadRowError, BadRows
+
+NAME_TAG = "nz"
+"""The tag of a word that comes without one: a name of another kind than person, place or organisation."""
+
+_FORM = "'word [frequency] [tag]', as in '云溪大桥 20 ns'"
+_FREQUENCY = re.compile(r"[0-9]{1,9}")
+_TAG = re.compile(r"[a-z]{1,4}")
+# What jieba takes for one stretch of text; a word with anything else in it is never found by cutting.
+_CHINESE = re.compile(r"[\u4e00-\u9fd5]+")
+
+
+@dataclass(frozen=True)
+class DictionaryEntry:
+    """One word of a dictionary.
+
+    Attributes:
+        word: The word, of two characters at least, without white space.
+        frequency: How often it stands in jieba's imagined corpus; None: often enough to be found.
+        tag: jieba's tag; `nr...`, `ns...`, `nt...` and `nz...` are names, any other says that the word is none.
+    """
+
+    word: str
+    frequency: int | None = None
+    tag: str = NAME_TAG
+
+    @property
+    def is_chinese(self) -> bool:
+        """Whether the word has Chinese characters alone."""
+        return _CHINESE.fullmatch(self.word) is not None
+
+
+class WordSearch:
+    """Finds words of any characters in a text, the longest first, and no Latin word within a longer one.
+
+    Args:
+        words: The words, and what is told of each where it is found.
+    """
+
+    def __init__(self, words: Mapping[str, bool]) -> None:
+        self._told = words
+        self._by_first: dict[str, list[str]] = {}
+        for word in sorted(words, key=len, reverse=True):
+            self._by_first.setdefault(word[0], []).append(word)
+
+    def find(self, text: str) -> Iterator[tuple[int, str, bool]]:
+        """The place of each word that stands in a text, the word, and what is told of it; none overlap."""
+        place = 0
+        while self._by_first and place < len(text):
+            for word in self._by_first.get(text[place], ()):
+                if text.startswith(word, place) and _stands_alone(text, place, place + len(word)):
+                    yield place, word, self._told[word]
+                    place += len(word)
+                    break
+            else:
+                place += 1
+
+
+def _stands_alone(text: str, begin: int, end: int) -> bool:
+    return not (
+        (begin > 0 and _is_latin(text[begin - 1]) and _is_latin(text[begin]))
+        or (end < len(text) and _is_latin(text[end - 1]) and _is_latin(text[end]))
+    )
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def read_dictionary(path: Path) -> tuple[DictionaryEntry, ...]:
+    """Read a dictionary; blank lines are passed over, and of a word's lines the last one counts.
+
+    Raises:
+        DataError: The file cannot be read, holds no word, or has bad lines, of which the first ten are shown.
+    """
+    entries: dict[str, DictionaryEntry] = {}
+    bad = BadRows(path)
+    lines = read_lines(path)
+    for number, line in lines:
+        try:
+            entry = _entry_of(line)
+        except BadRowError as problem:
+            bad.add(f"line {number}", str(problem))
+            continue
+        entries[entry.word] = entry
+    bad.raise_if_any(len(lines))
+    if not entries:
+        raise DataError(f"{path}: found no words; expected one a line, {_FORM}")
+    return tuple(entries.values())
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, stripped, each with its number.
+
+    Raises:
+        DataError: The file is missing, cannot be read, or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    found = []
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}, line {number}: not UTF-8: found byte 0x{raw[error.start]:02x}; save the file as UTF-8"
+            ) from None
+        if line.strip():
+            found.append((number, line.strip(" \r")))
+    return found
+
+
+def _entry_of(line: str) -> DictionaryEntry:
+    word, *rest = line.split()
+    if len(word) < 2:
+        raise BadRowError(f"found the word {shown(word)}; expected two characters at least")
+    frequency = None
+    if rest and rest[0][0].isdigit():
+        digits = rest.pop(0)
+        # jieba takes 0 to mean "never one word", and remembers that for the whole process.
+        if not _FREQUENCY.fullmatch(digits) or int(digits) == 0:
+            raise BadRowError(f"found the frequency {shown(digits)}; expected a whole number from 1 to 999999999")
+        frequency = int(digits)
+    tag = rest.pop(0) if rest else NAME_TAG
+    if not _TAG.fullmatch(tag):
+        raise BadRowError(f"found {shown(tag)}; expected a frequency or a tag, such as nr, ns, nt or nz: {_FORM}")
+    if rest:
+        raise BadRowError(f"found {shown(rest[0])} behind the tag; expected {_FORM}")
+    return DictionaryEntry(word, frequency, tag)

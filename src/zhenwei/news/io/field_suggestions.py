@@ -1,0 +1,21 @@
+"""A field that is not there, and the name under which it is likely meant."""
+
+import difflib
+
+from zhenwei.news.io.fields import shown
+
+_OTHER_NAMES = {
+    "content": ("text", "title", "body", "post", "news", "tweet", "article", "正文", "内容", "文本"),
+    "label": ("labels", "target", "class", "y", "标签"),
+}
+
+
+def missing_field(name: str, found: list[str], noun: str = "field") -> str:
+    """The message for a field that is not there, with the likely misnomer if one is."""
+    likely = [other for other in found if other.strip().lower() == name]
+    likely += [other for other in found if other.strip().lower() in _OTHER_NAMES[name]]
+    likely += difflib.get_close_matches(name, found, n=1, cutoff=0.75)
+    if likely:
+        return f"no {noun} '{name}'; found {shown(likely[0])}: rename it"
+    names = ", ".join(map(shown, found[:20])) or "none"
+    return f"no {noun} '{name}'; found {names}"

@@ -1,0 +1,1 @@
+"""Near-duplicates and similar articles by character n-grams."""

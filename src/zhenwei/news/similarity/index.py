@@ -1,0 +1,228 @@
+"""Known articles that are most like a new text: an index that can be shipped with a detector."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhenwei.news.article import Article
+from zhenwei.news.io.fields import Label
+from zhenwei.news.similarity.near_duplicates import GRAM, NEAR_DUPLICATE, normalised
+from zhenwei.news.similarity.shingles import hashed_ngrams
+
+NGRAMS = (2, 3)  # characters: what texts about the same thing share
+CANDIDATES = 20  # most similar articles of which one may be a near-duplicate
+_LABELS: tuple[Label | None, ...] = ("real", "fake", None)  # in the order of their numbers in the index
+
+Rows = NDArray[np.int64]
+Tensors = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Similar:
+    """A known article that is like a text.
+
+    Attributes:
+        label: Its label; None where it has none.
+        similarity: Cosine of the two texts' TF-IDF of character 2- and 3-grams, from 0 to 1.
+        text: Its text; None where the index was made without texts.
+        id: Its id, where it has one.
+    """
+
+    label: Label | None
+    similarity: float
+    text: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class SimilarArticles:
+    """An index of N articles: which n-grams each has, how rare these are, and the articles' labels.
+
+    Nothing but digests of n-grams is kept of a text, unless the texts are kept, too.
+
+    Attributes:
+        ngrams: [U] uint32, sorted: hashes of the n-grams that occur.
+        idf: [U] float32: how rare they are.
+        starts: [U + 1] int64: where the articles of each n-gram begin in `rows` and `weights`.
+        rows: [P] int32: articles that have an n-gram.
+        weights: [P] float16: the n-gram's share in the article, of TF-IDF vectors of length 1.
+        shingles: [S] uint32: hashes of the 5-grams of each article, sorted, by which near-duplicates are told.
+        shingle_starts: [N + 1] int64: where the 5-grams of each article begin.
+        labels: [N] int8: 0 real, 1 fake, 2 unknown.
+        ids: [N], None for an article without one.
+        texts: [N], or None where texts are left out.
+    """
+
+    ngrams: NDArray[np.uint32]
+    idf: NDArray[np.float32]
+    starts: Rows
+    rows: NDArray[np.int32]
+    weights: NDArray[np.float16]
+    shingles: NDArray[np.uint32]
+    shingle_starts: Rows
+    labels: NDArray[np.int8]
+    ids: tuple[str | None, ...]
+    texts: tuple[str, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def of(cls, articles: Sequence[Article], *, with_texts: bool = True) -> Self:
+        """Build the index of some articles.
+
+        Args:
+            articles: N articles, at least one.
+            with_texts: Whether their texts are kept, to be shown; without them, label and id are all that is.
+        """
+        plain = [normalised(article.content) for article in articles]
+        hashes, rows, counts = _counted(plain)
+        ngrams, places, frequency = np.unique(hashes, return_inverse=True, return_counts=True)
+        idf = (np.log((1 + len(plain)) / (1 + frequency)) + 1).astype(np.float32)
+        values = (1 + np.log(counts)) * idf[places]
+        norms = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(plain)))
+        order = np.lexsort((rows, places))
+        shingle_rows, shingles = _shingles(plain)
+        return cls(
+            ngrams=ngrams,
+            idf=idf,
+            starts=np.concatenate([[0], np.cumsum(frequency)]).astype(np.int64),
+            rows=rows[order].astype(np.int32),
+            weights=(values / norms[rows])[order].astype(np.float16),
+            shingles=shingles,
+            shingle_starts=np.searchsorted(shingle_rows, np.arange(len(plain) + 1)).astype(np.int64),
+            labels=np.array([_LABELS.index(article.label) for article in articles], np.int8),
+            ids=tuple(article.id for article in articles),
+            texts=tuple(article.content for article in articles) if with_texts else None,
+        )
+
+    def nearest(self, text: str, k: int) -> list[Similar]:
+        """Return the known articles that are most like a text, the most similar first; at most `k`."""
+        rows, similarity = self._ranked(normalised(text), k)
+        return [
+            Similar(
+                _LABELS[self.labels[row]], float(min(value, 1.0)), None if self.texts is None else self.texts[row],
+                self.ids[row],
+            )
+            for row, value in zip(rows, similarity, strict=True)
+        ]  # fmt: skip
+
+    def near_duplicate(self, text: str) -> Similar | None:
+        """Return the known article of which a text is a near-duplicate, if it is one.
+
+        Its `similarity` is the Jaccard similarity of the character 5-grams, as in all that is said of near-duplicates.
+        """
+        plain = normalised(text)
+        own = _shingles([plain])[1]
+        best, best_row = 0.0, -1
+        for row in self._ranked(plain, CANDIDATES)[0]:
+            known = self.shingles[self.shingle_starts[row] : self.shingle_starts[row + 1]]
+            common = len(np.intersect1d(own, known, assume_unique=True))
+            value = common / (len(own) + len(known) - common)
+            if value > best:
+                best, best_row = value, int(row)
+        if best < NEAR_DUPLICATE:
+            return None
+        return Similar(
+            _LABELS[self.labels[best_row]], best, None if self.texts is None else self.texts[best_row],
+            self.ids[best_row],
+        )  # fmt: skip
+
+    def _ranked(self, plain: str, k: int) -> tuple[Rows, NDArray[np.float64]]:
+        """Return the rows of the most similar articles, and how similar they are."""
+        hashes, _, counts = _counted([plain])
+        places = np.searchsorted(self.ngrams, hashes).clip(max=len(self.ngrams) - 1)
+        known = self.ngrams[places] == hashes
+        # An n-gram that no article has is as rare as can be: it makes the text less like all of them.
+        rarest = np.log(1 + len(self)) + 1
+        values = (1 + np.log(counts)) * np.where(known, self.idf[places], rarest)
+        values = values / np.sqrt((values**2).sum())
+        places, values = places[known], values[known]
+        spans = self.starts[places + 1] - self.starts[places]
+        taken = np.repeat(self.starts[places] - np.concatenate([[0], np.cumsum(spans)[:-1]]), spans) + np.arange(
+            int(spans.sum())
+        )
+        scores = np.bincount(
+            self.rows[taken], weights=np.repeat(values, spans) * self.weights[taken], minlength=len(self)
+        )
+        best = np.argsort(-scores, kind="stable")[:k].astype(np.int64)
+        best = best[scores[best] > 0]
+        return best, scores[best].astype(np.float64)
+
+    def to_tensors(self) -> Tensors:
+        """Return all arrays by name, with texts and ids as bytes, to be stored without a pickle."""
+        tensors: Tensors = {name: getattr(self, name) for name in _ARRAYS}
+        tensors["id_bytes"], tensors["id_starts"] = _packed([identity or "" for identity in self.ids])
+        tensors["has_id"] = np.array([identity is not None for identity in self.ids], np.uint8)
+        if self.texts is not None:
+            tensors["text_bytes"], tensors["text_starts"] = _packed(self.texts)
+        return tensors
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Read what `to_tensors` returned.
+
+        Raises:
+            ValueError: If arrays are missing or do not fit together.
+        """
+        try:
+            arrays = {name: np.asarray(tensors[name], kind) for name, kind in _ARRAYS.items()}
+            names = _unpacked(tensors["id_bytes"], tensors["id_starts"])
+            ids = tuple(name if has else None for name, has in zip(names, tensors["has_id"], strict=True))
+            texts = _unpacked(tensors["text_bytes"], tensors["text_starts"]) if "text_bytes" in tensors else None
+        except KeyError as error:
+            raise ValueError(f"it has no {error}") from None
+        n = len(arrays["labels"])
+        ends = arrays["starts"][-1:], arrays["shingle_starts"][-1:]
+        if (
+            len({n, len(ids), len(arrays["shingle_starts"]) - 1, n if texts is None else len(texts)}) > 1
+            or len(arrays["starts"]) - 1 != len(arrays["ngrams"])
+            or [int(end[0]) for end in ends] != [len(arrays["rows"]), len(arrays["shingles"])]
+            or arrays["labels"].max(initial=0) >= len(_LABELS)
+            or arrays["rows"].max(initial=0) >= max(n, 1)
+        ):
+            raise ValueError("its arrays do not fit together")
+        return cls(**arrays, ids=ids, texts=texts)
+
+
+_ARRAYS: dict[str, type[np.generic]] = {
+    "ngrams": np.uint32, "idf": np.float32, "starts": np.int64, "rows": np.int32, "weights": np.float16,
+    "shingles": np.uint32, "shingle_starts": np.int64, "labels": np.int8,
+}  # fmt: skip
+
+
+def _counted(plain: Sequence[str]) -> tuple[NDArray[np.uint32], Rows, NDArray[np.int64]]:
+    """Return the n-grams of texts, each once for each text: hashes, rows of their texts, and how often they occur."""
+    parts = [hashed_ngrams(plain, size) for size in NGRAMS]
+    rows = np.concatenate([part[0] for part in parts])
+    hashes = np.concatenate([part[1] for part in parts]).astype(np.uint32)  # the lower half: near enough to unlike
+    order = np.lexsort((hashes, rows))
+    rows, hashes = rows[order], hashes[order]
+    first = np.concatenate([[True], (np.diff(rows) != 0) | (hashes[1:] != hashes[:-1])])
+    counts = np.diff(np.concatenate([np.flatnonzero(first), [len(rows)]]))
+    return hashes[first], rows[first], counts
+
+
+def _shingles(plain: Sequence[str]) -> tuple[Rows, NDArray[np.uint32]]:
+    """Return the 5-grams of texts, each once for each text, sorted within it."""
+    rows, grams = hashed_ngrams(plain, GRAM)
+    hashes = grams.astype(np.uint32)
+    order = np.lexsort((hashes, rows))
+    rows, hashes = rows[order], hashes[order]
+    first = np.concatenate([[True], (np.diff(rows) != 0) | (hashes[1:] != hashes[:-1])])
+    return rows[first], hashes[first]
+
+
+def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], Rows]:
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    starts = np.concatenate([[0], np.cumsum([len(text) for text in encoded])]).astype(np.int64)
+    return np.frombuffer(b"".join(encoded), np.uint8), starts
+
+
+def _unpacked(data: NDArray[np.generic], starts: NDArray[np.generic]) -> tuple[str, ...]:
+    whole, places = data.tobytes(), [int(place) for place in starts]
+    return tuple(whole[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(places))

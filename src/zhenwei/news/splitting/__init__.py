@@ -1,0 +1,1 @@
+"""Splits of a collection into train, val and test."""

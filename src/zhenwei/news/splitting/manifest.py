@@ -1,0 +1,94 @@
+"""The manifest of a split: how its parts were made, and the digests by which they can be cited and checked."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import zhenwei
+from zhenwei.errors import DataError
+from zhenwei.hashing import file_sha256
+from zhenwei.news.article import Article
+from zhenwei.news.io.writers import atomic_file
+
+MANIFEST = "split.json"
+FORMAT_VERSION = 1
+
+
+def write_manifest(
+    folder: Path,
+    source: Path,
+    source_digest: str,
+    n_source: int,
+    parts: Mapping[str, Sequence[Article]],
+    how: Mapping[str, Any],
+    groups: Mapping[str, int] | None,
+) -> None:
+    """Write `split.json` beside the parts of a split.
+
+    Args:
+        folder: Where `train.json`, `val.json` and `test.json` are.
+        source: The file that was cut.
+        source_digest: Its SHA-256 when it was read.
+        n_source: How many articles it has.
+        parts: The articles of each part.
+        how: The options of the split.
+        groups: How many groups of near-duplicates each part has; None where nobody looked for them.
+
+    Raises:
+        DataError: The disk refuses.
+    """
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "zhenwei_version": zhenwei.__version__,
+        "source": {"file": source.name, "sha256": source_digest, "n": n_source},
+        "how": dict(how),
+        "parts": {
+            part: _described(folder / f"{part}.json", articles, None if groups is None else groups[part])
+            for part, articles in parts.items()
+        },
+    }
+    text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+    with atomic_file(folder / MANIFEST) as neighbour:
+        neighbour.write_text(text, encoding="utf-8")
+
+
+def _described(file: Path, articles: Sequence[Article], groups: int | None) -> dict[str, Any]:
+    times = sorted(article.time for article in articles if article.time is not None)
+    return {
+        "file": file.name,
+        "sha256": file_sha256(file),
+        "n": len(articles),
+        "n_fake": sum(article.label == "fake" for article in articles),
+        "n_groups": groups,
+        "first_time": times[0].isoformat(sep=" ") if times else None,
+        "last_time": times[-1].isoformat(sep=" ") if times else None,
+    }
+
+
+def verify_split(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
+    """Check the parts of a split against its manifest.
+
+    Returns:
+        The manifest, and a sentence for each part that is not what it was; none where all is as it was.
+
+    Raises:
+        DataError: There is no manifest, or it is damaged.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        expected = {part["file"]: str(part["sha256"]) for part in manifest["parts"].values()}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; `zhenwei data split` writes it beside the parts") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged or foreign: {type(error).__name__}: {error}") from None
+    problems = []
+    for name, digest in expected.items():
+        file = Path(folder) / name
+        if not file.is_file():
+            problems.append(f"{file}: is missing")
+        elif (found := file_sha256(file)) != digest:
+            problems.append(f"{file}: is not the file of this split: sha256 {found[:16]}..., expected {digest[:16]}...")
+    return manifest, problems

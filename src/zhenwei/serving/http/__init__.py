@@ -1,0 +1,1 @@
+"""Middleware, authentication and errors of the HTTP service."""

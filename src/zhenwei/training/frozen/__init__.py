@@ -1,0 +1,1 @@
+"""Precomputed states of frozen encoder layers."""

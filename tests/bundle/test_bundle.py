@@ -1,0 +1,104 @@
+"""The bundle: what it says of itself is checked, and nothing else is read."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei.bundle import Bundle, load_bundle, save_bundle
+from zhenwei.bundle.card.card import model_card
+from zhenwei.bundle.featurizer import LearnedFields
+from zhenwei.config import Config
+from zhenwei.errors import CheckpointError
+from zhenwei.hashing import file_sha256
+from zhenwei.models import Vocabulary, build_network
+from zhenwei.tokens import load_pretrained_tokenizer
+
+
+def change(bundle: Path, **said: Any) -> None:
+    """Let a bundle say something else of itself."""
+    path = bundle / "detector.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **said}), encoding="utf-8")
+
+
+def refusal(bundle: Path) -> str:
+    with pytest.raises(CheckpointError) as found:
+        load_bundle(bundle)
+    return str(found.value)
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -0.1, 1.5, True, "0.5", None, [0.5]])
+def test_a_threshold_that_is_no_probability_is_refused(own_bundle: Path, threshold: Any) -> None:
+    change(own_bundle, threshold=threshold)
+    assert f"threshold: found {json.dumps(threshold)}; expected a number from 0 to 1" in refusal(own_bundle)
+
+
+@pytest.mark.parametrize("threshold", [0, 0.0, 0.3, 1])
+def test_any_probability_will_do(own_bundle: Path, threshold: float) -> None:
+    change(own_bundle, threshold=threshold)
+    assert load_bundle(own_bundle).threshold == threshold
+
+
+@pytest.mark.parametrize("names", [[], ["model.safetensors", "tokenizer.json"], ["../../train.log"]])
+def test_digests_of_other_files_than_those_that_are_read_are_refused(own_bundle: Path, names: list[str]) -> None:
+    change(own_bundle, sha256=dict.fromkeys(names, "0"))
+    assert "expected the digests of model.safetensors, tokenizer.json, config.json" in refusal(own_bundle)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_file_that_was_changed_is_named(own_bundle: Path, name: str) -> None:
+    (own_bundle / name).write_bytes((own_bundle / name).read_bytes() + b"\n")
+    assert refusal(own_bundle).startswith(f"{own_bundle / name}: damaged: it is not the file that was saved")
+
+
+@pytest.mark.parametrize(
+    "said", [{"encoder": 1}, {"facts": []}, {"special_tokens": None}, {"domain_names": "ab"}, {"domain_names": [1]}]
+)
+def test_a_description_of_another_shape_is_refused(own_bundle: Path, said: dict[str, Any]) -> None:
+    change(own_bundle, **said)
+    assert f"damaged or foreign: {next(iter(said))}: found" in refusal(own_bundle)
+
+
+def test_an_encoder_that_is_not_described_is_not_looked_for_elsewhere(own_bundle: Path, tiny_bert: Path) -> None:
+    settings = json.loads((own_bundle / "config.json").read_text(encoding="utf-8"))
+    settings["model"] |= {"use_pretrained_bert": True, "bert_model_name": str(tiny_bert)}
+    (own_bundle / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    digests = json.loads((own_bundle / "detector.json").read_text(encoding="utf-8"))["sha256"]
+    change(own_bundle, sha256={**digests, "config.json": file_sha256(own_bundle / "config.json")})
+    assert "the pretrained encoder is not described" in refusal(own_bundle)
+
+
+def test_the_encoder_s_description_fetches_no_code_for_attention(tiny_bert: Path, tmp_path: Path) -> None:
+    settings = {"model": {"emb_dim": 16, "use_pretrained_bert": True, "bert_model_name": str(tiny_bert)}}
+    config = Config.load(settings, ["data.max_len=60"])
+    tokenizer = load_pretrained_tokenizer(str(tiny_bert))
+    network = build_network(config.model, Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, 60))
+    save_bundle(Bundle(config, tokenizer, network), tmp_path / "bundle")
+    encoder = network.encoder_config()
+    assert encoder is not None
+    change(tmp_path / "bundle", encoder={**encoder, "attn_implementation": "somebody/some-kernel"})
+    load_bundle(tmp_path / "bundle")
+
+
+def test_the_names_of_domains_come_back(own_bundle: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(own_bundle)
+    assert bundle.learned == LearnedFields()
+    bundle.learned = LearnedFields(domain_names=("健康", "社会"))
+    save_bundle(bundle, tmp_path / "again")
+    assert load_bundle(tmp_path / "again").learned.domain_names == ("健康", "社会")
+
+
+def test_the_card_says_on_how_many_articles_the_scores_are(own_bundle: Path) -> None:
+    card = (own_bundle / "README.md").read_text(encoding="utf-8")
+    assert "On 24 articles, 12 of them fake," in card
+    assert "http" not in card
+    bundle = load_bundle(own_bundle)
+    bundle.facts = {}
+    assert "On ? articles" in model_card(bundle)
+
+
+def test_a_copy_is_as_good(own_bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_bundle, tmp_path / "copy")
+    assert load_bundle(tmp_path / "copy").facts == load_bundle(own_bundle).facts
