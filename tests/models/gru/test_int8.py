@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.test_bigru import batch_of, build
 from tests.models.gru.test_input_projection import tokens
+from tests.models.test_bigru import batch_of, build
 from torch import Tensor
 
 from zhenwei.bundle.predict_logits import prediction_precision
