@@ -4,7 +4,7 @@
     python benchmarks/bigru.py --file data/weibo21/train.json --posts 512 --json figures.json
     python benchmarks/bigru.py --device cuda --posts 4096            # both ways on the same graphics card
 
-The network is that of `configs/bigru-bert.json`: BERT's embedding layer, frozen (base size, random weights, which cost
+The network is that of the preset `bigru-bert`: BERT's embedding layer, frozen (base size, random weights, which cost
 what trained ones cost), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens,
 batches of 64. Each way does the same work in a process of its own:
 

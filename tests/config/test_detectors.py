@@ -185,7 +185,7 @@ class TestCanonicalNames:
         ({"name": "mdfend", "domain_at_prediction": "all"}, "found 'all'; expected 'own' or 'mean'"),
         ({"name": "bert", "finetune_layers": -1}, "model.finetune_layers: found -1; expected at least 0 or 'all'"),
         ({"name": "bert", "finetune_layers": "some"}, "found 'some'; expected a whole number or 'all'"),
-        ({"name": "bert", "use_pretrained_bert": False}, "model.use_pretrained_bert is false, and 'bert' needs a pretrained"),
+        ({"name": "bert", "use_pretrained_bert": False}, "use_pretrained_bert is false, and 'bert' needs a pretrained"),
         ({"name": "bigru", "endef_base_weight": 1.5}, "model.endef_base_weight: found 1.5; expected at most 1"),
         ({"name": "bigru", "endef_loss_weight": -0.1}, "model.endef_loss_weight: found -0.1; expected at least 0"),
     ],

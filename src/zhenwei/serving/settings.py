@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from zhenwei.config.section import Section, explain
+from zhenwei.config.section import Section, format_errors
 from zhenwei.errors import ConfigError
 
 
@@ -77,7 +77,7 @@ class ServingSettings(Section):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise ConfigError("\n".join(explain(error, "serve", {"": list(cls.model_fields)}, {}))) from None
+            raise ConfigError("\n".join(format_errors(error, "serve", {"": list(cls.model_fields)}, {}))) from None
 
 
 PAGE = Path(__file__).with_name("page")  # the web page's files, shipped with the package
