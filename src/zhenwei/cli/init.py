@@ -19,7 +19,7 @@ def init(
     path: Path = typer.Argument(Path("config.json"), help="The file to write."),
     preset: str | None = typer.Option(None, "--preset", metavar="NAME", help="Start from a preset."),
     detector: str | None = typer.Option(
-        None, "--detector", metavar="NAME", help="Start from a detector's published settings.  [default: bigru]"
+        None, "--detector", metavar="NAME", help="Start from a detector's published settings (bigru by default)."
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing files."),
     _list: bool = typer.Option(
