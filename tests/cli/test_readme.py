@@ -28,8 +28,8 @@ def steps() -> list[tuple[str, str]]:
 
 
 def write_posts(path: Path) -> None:
-    """Write 100 posts of the synthetic dataset, past and future, as a user would have them: one file, with times."""
-    dataset = SyntheticDataset(seed=1, n_train=60, n_val=20, n_test=20)
+    """Write 200 posts of the synthetic dataset, past and future, as a user would have them: one file, with times."""
+    dataset = SyntheticDataset(seed=1, n_train=120, n_val=40, n_test=40)
     rows = [article.to_row() for articles in dataset.generate().values() for article in articles]
     path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
 
