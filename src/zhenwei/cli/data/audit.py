@@ -34,7 +34,7 @@ def audit(
     json: str | None = JsonTarget,
     strict: bool = typer.Option(False, "--strict", help="Exit with status 1 if a check fails."),
 ) -> None:
-    """Look for leaks, shortcuts, drift and damage: one good / warn / fail line per check, with its bound."""
+    """Look for leaks, shortcuts, drift and damage: one good / warn / fail line per check, with its threshold."""
     from rich.console import Console
 
     from zhenwei.audit.audit import audit_files, named_parts
@@ -68,8 +68,8 @@ def _check_page(path: Path) -> None:
 def _print_report(report: "AuditReport", console: "Console") -> None:
     """Print the parts, one line per check, and the details of checks that are not good."""
     for part in report.parts:
-        labelled = f"{part.n_fake:,} fake, {part.n_labelled - part.n_fake:,} real"
-        unlabelled = f", {part.n - part.n_labelled:,} without a label" if part.n_labelled < part.n else ""
+        labelled = f"{part.n_fake:,} fake, {part.n_labeled - part.n_fake:,} real"
+        unlabelled = f", {part.n - part.n_labeled:,} without a label" if part.n_labeled < part.n else ""
         console.print(f"{part.name}: {part.n:,} articles ({labelled}{unlabelled})", markup=False)
     console.print()
     for finding in report.findings:
@@ -87,7 +87,7 @@ def _line(finding: "Finding") -> "Text":
 
     word, colour = STYLES[finding.status]
     return Text.assemble(
-        (word, colour), "  ", (finding.title, "bold"), f": {finding.found} ", (f"[{finding.bound}]", "dim")
+        (word, colour), "  ", (finding.title, "bold"), f": {finding.summary} ", (f"[{finding.threshold}]", "dim")
     )
 
 
