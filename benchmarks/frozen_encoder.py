@@ -38,11 +38,12 @@ from zhenwei.news import Article, read_articles, write_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.tokens import collate
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.frozen.precompute import precompute_frozen_states
-from zhenwei.training.loop import TrainingPlan, train_steps, training_loss
+from zhenwei.training.loop import train_steps, training_loss
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.preparation import PreparedData, prepare_data
+from zhenwei.training.state import TrainState
 
 DETECTORS: dict[str, int] = {"mdfend": 0, "bert": 1}  # how many of the encoder's layers train
 WAYS = ("plain", "not kept", "first", "later")

@@ -11,6 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from zhenwei.bundle import load_bundle, save_bundle
 from zhenwei.bundle.calibration import Calibration, log_odds
+from zhenwei.bundle.card.update import updated_card
 from zhenwei.bundle.metrics import expected_calibration_error
 from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.config import CalibrationMethod, ThresholdObjective
@@ -72,7 +73,7 @@ def test_labels_that_are_parted_perfectly_make_no_endless_slope() -> None:
 @pytest.mark.parametrize(("n", "fakes"), [(99, 40), (100, 19), (100, 81), (100, 0), (0, 0)])
 def test_too_few_articles_are_refused(n: int, fakes: int) -> None:
     labels = (np.arange(n) < fakes).astype(np.int64)
-    with pytest.raises(DataError, match=f"too few .* found {n} judged articles, {fakes} of them fake"):
+    with pytest.raises(DataError, match=f"too few .* found {n} articles, {fakes} of them fake"):
         fit_calibration(HeldOutPredictions(labels, labels + 0.0, "val"), "platt", MACRO_F1)
 
 
@@ -123,7 +124,7 @@ class TestInABundle:
     def test_it_is_kept_to_the_last_bit(self, own_bundle: Path, method: CalibrationMethod) -> None:
         bundle = load_bundle(own_bundle)
         calibrate(bundle, judged(800), method, ThresholdObjective("precision", 0.6), 0.3, "as given")
-        save_bundle(bundle, own_bundle)
+        save_bundle(bundle, own_bundle, card=updated_card(bundle, own_bundle))
         again = load_bundle(own_bundle)
         assert (again.calibration, again.threshold) == (bundle.calibration, bundle.threshold)
         logits = np.linspace(-5, 5, 11)

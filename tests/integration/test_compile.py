@@ -56,5 +56,5 @@ def test_where_no_compiler_works_one_warning_is_given_and_training_goes_on(
     with inductor.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}):  # monkeypatch would lose the setting for good
         _, fallen_back = train(tiny_settings(tmp_path / "run", training={**BRIEF, "compile": True}, **settings))
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert sum("torch.compile cannot work here, going on without it" in text for text in said) == 1
+    assert sum("torch.compile does not work here, training without it" in text for text in said) == 1
     assert plain.keys() == fallen_back.keys()

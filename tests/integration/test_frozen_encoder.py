@@ -18,7 +18,7 @@ KILLED = -9
 MOMENTS: dict[str, dict[str, Any]] = {
     "before anything is kept": {"event": "log", "text": "computing 2 of 2 blocks of val"},
     "between val and train": {"event": "log", "text": "computing 8 of 8 blocks of train"},
-    "making a store": {"event": "open", "text": ".about.json.new", "time": 1},
+    "making a store": {"event": "open", "text": ".meta.json.new", "time": 1},
     "in an epoch": {"event": "log", "text": "epoch 2 step 22:"},
 }
 WEIGHTS = ("best/model.safetensors", "last/network.safetensors", "last/optimizer.safetensors")
@@ -129,8 +129,8 @@ def test_two_processes_of_one_run_fill_it_together(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     log = (tmp_path / "both" / "train.log").read_text()
-    assert log.count("240 of 240 articles of train are kept") == 1
-    assert log.count("60 of 60 articles of val are kept") == 1
+    assert log.count("240 of 240 articles of train are stored") == 1
+    assert log.count("60 of 60 articles of val are stored") == 1
 
     def first_loss(run: Path) -> float:
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

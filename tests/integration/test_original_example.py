@@ -110,4 +110,4 @@ def test_neither_does_memory(trained: tuple[dict[str, Any], Path], kind: Any) ->
 def test_a_gpu_that_is_not_there_is_warned_of_once(trained: tuple[dict[str, Any], Path]) -> None:
     log = (trained[1].parents[1] / "train.log").read_text()
     assert log.count("this machine has no such device") == 1
-    assert "going on with the CPU" in log
+    assert "using the CPU" in log

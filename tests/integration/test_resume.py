@@ -140,7 +140,7 @@ def test_each_step_and_each_epoch_is_logged_once(runs: dict[str, Any]) -> None:
 def test_a_finished_run_gives_its_results_again_and_trains_nothing(runs: dict[str, Any]) -> None:
     status, said = runs["outcomes"]["finished: resumed"]
     assert status == 0
-    assert "this run has ended before: nothing is left to do" in said
+    assert "this run is finished: nothing is left to do" in said
     assert "epoch 1 step 1" not in said
     assert "test" in said  # the table of scores is printed all the same
 

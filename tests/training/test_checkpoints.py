@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 from zhenwei import Trainer
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, TrainingError
-from zhenwei.training.checkpoints import Progress, TrainState, load_checkpoint, save_checkpoint
-from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.checkpoints import load_checkpoint, save_checkpoint
+from zhenwei.training.loop import train_steps
+from zhenwei.training.plan import TrainingPlan
+from zhenwei.training.state import Progress, TrainState
 
 DATA: dict[str, str | None] = {"train": "a", "val": "b", "test": None}
 FILES = ("network.safetensors", "optimizer.safetensors", "random.safetensors", "state.json")
@@ -31,42 +33,42 @@ class TestRoundTrip:
         self, config: Config, make_plan: Callable[..., TrainingPlan], make_train_state: Callable[..., TrainState],
         tmp_path: Path, scaled: bool,
     ) -> None:  # fmt: skip
-        trainee, again = make_train_state(config), make_train_state(config)
+        state, again = make_train_state(config), make_train_state(config)
         if scaled:
-            trainee.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)
+            state.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)
             again.accelerator.scaler = torch.amp.GradScaler("cpu")
-        for _ in train_steps(trainee.network, trainee, make_plan(config), epoch=0):
+        for _ in train_steps(state.network, state, make_plan(config), epoch=0):
             pass
         progress = Progress(1, 2, 12, loss_sum=0.1 + 0.2, n_texts=16, unlogged_losses=[1 / 3], stopping={"best": 0.1})
-        save_checkpoint(tmp_path / "last", trainee, progress, config, DATA)
+        save_checkpoint(tmp_path / "last", state, progress, config, DATA)
         drawn = torch.rand(3)
         with torch.no_grad():
             again.network.mlp.layers[0].weight.zero_()
 
         assert load_checkpoint(tmp_path / "last", again, config, DATA) == progress
         assert torch.equal(torch.rand(3), drawn)
-        assert again.schedule.get_last_lr() == trainee.schedule.get_last_lr()
-        assert [group["lr"] for group in again.optimizer.param_groups] == trainee.schedule.get_last_lr()
+        assert again.schedule.get_last_lr() == state.schedule.get_last_lr()
+        assert [group["lr"] for group in again.optimizer.param_groups] == state.schedule.get_last_lr()
         for (name, weight), (_, other) in zip(
-            trainee.network.named_parameters(), again.network.named_parameters(), strict=True
+            state.network.named_parameters(), again.network.named_parameters(), strict=True
         ):
             assert torch.equal(weight, other), name
-            assert trainee.optimizer.state[weight].keys() == again.optimizer.state[other].keys()
-            for key, moment in trainee.optimizer.state[weight].items():
+            assert state.optimizer.state[weight].keys() == again.optimizer.state[other].keys()
+            for key, moment in state.optimizer.state[weight].items():
                 assert torch.equal(moment, again.optimizer.state[other][key]), (name, key)
         if scaled:
-            assert again.accelerator.scaler.state_dict() == trainee.accelerator.scaler.state_dict()
+            assert again.accelerator.scaler.state_dict() == state.accelerator.scaler.state_dict()
             assert again.accelerator.scaler.get_scale() > 8.0
 
     def test_weights_that_are_not_finite_do_not_replace_those_that_are(
         self, config: Config, make_train_state: Callable[..., TrainState], tmp_path: Path
     ) -> None:
-        trainee = make_train_state(config)
-        save_checkpoint(tmp_path / "last", trainee, Progress(step=1), config, DATA)
+        state = make_train_state(config)
+        save_checkpoint(tmp_path / "last", state, Progress(step=1), config, DATA)
         with torch.no_grad():
-            trainee.network.norm.bias[0] = torch.nan
+            state.network.norm.bias[0] = torch.nan
         with pytest.raises(TrainingError, match=r"the weights in norm\.bias are no longer finite"):
-            save_checkpoint(tmp_path / "last", trainee, Progress(step=2), config, DATA)
+            save_checkpoint(tmp_path / "last", state, Progress(step=2), config, DATA)
         assert load_checkpoint(tmp_path / "last", make_train_state(config), config, DATA).step == 1
 
 
@@ -74,39 +76,39 @@ class TestFrozenWeights:
     """They never change, and may be most of a checkpoint."""
 
     @pytest.fixture
-    def trainee(self, config: Config, make_train_state: Callable[..., TrainState]) -> TrainState:
-        trainee = make_train_state(config)
-        trainee.network.get_parameter("embedding.table.weight").requires_grad_(False)
-        return trainee
+    def state(self, config: Config, make_train_state: Callable[..., TrainState]) -> TrainState:
+        state = make_train_state(config)
+        state.network.get_parameter("embedding.table.weight").requires_grad_(False)
+        return state
 
     def test_they_are_written_by_the_first_checkpoint_alone(
-        self, config: Config, trainee: TrainState, tmp_path: Path
+        self, config: Config, state: TrainState, tmp_path: Path
     ) -> None:
         frozen, written = tmp_path / "last" / "frozen.safetensors", set()
         for step in range(3):
             with torch.no_grad():
-                trainee.network.mlp.layers[0].weight.fill_(step)
-            save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
+                state.network.mlp.layers[0].weight.fill_(step)
+            save_checkpoint(tmp_path / "last", state, Progress(step=step), config, DATA)
             written.add((frozen.stat().st_ino, frozen.stat().st_mtime_ns))
         assert len(written) == 1
         assert set(load_file(frozen)) == {"embedding.table.weight"}
         assert "embedding.table.weight" not in load_file(tmp_path / "last" / "network.safetensors")
 
     def test_they_come_back_with_the_others(
-        self, config: Config, trainee: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path
+        self, config: Config, state: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path
     ) -> None:
         for step in range(2):
-            save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
+            save_checkpoint(tmp_path / "last", state, Progress(step=step), config, DATA)
         again = make_train_state(config)
         with torch.no_grad():
             for weight in again.network.parameters():
                 weight.zero_()
         assert load_checkpoint(tmp_path / "last", again, config, DATA).step == 1
-        for name, value in trainee.network.state_dict().items():
+        for name, value in state.network.state_dict().items():
             assert torch.equal(again.network.state_dict()[name], value), name
 
     def test_where_a_file_cannot_have_two_names_they_are_written_again(
-        self, config: Config, trainee: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path,
+        self, config: Config, state: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         def refuse(*_: Any, **__: Any) -> None:
@@ -114,13 +116,13 @@ class TestFrozenWeights:
 
         monkeypatch.setattr("os.link", refuse)
         for step in range(2):
-            save_checkpoint(tmp_path / "last", trainee, Progress(step=step), config, DATA)
+            save_checkpoint(tmp_path / "last", state, Progress(step=step), config, DATA)
         assert load_checkpoint(tmp_path / "last", make_train_state(config), config, DATA).step == 1
 
     def test_without_their_file_a_checkpoint_is_refused(
-        self, config: Config, trainee: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path
+        self, config: Config, state: TrainState, make_train_state: Callable[..., TrainState], tmp_path: Path
     ) -> None:
-        save_checkpoint(tmp_path / "last", trainee, Progress(), config, DATA)
+        save_checkpoint(tmp_path / "last", state, Progress(), config, DATA)
         (tmp_path / "last" / "frozen.safetensors").unlink()
         with pytest.raises(CheckpointError, match=r"not of this network: .*embedding\.table\.weight"):
             load_checkpoint(tmp_path / "last", make_train_state(config), config, DATA)

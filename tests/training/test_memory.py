@@ -3,7 +3,7 @@
 import pytest
 
 from zhenwei.training import memory
-from zhenwei.training.memory import TRIM_EVERY, MemoryTrimmer, keep_few_products
+from zhenwei.training.memory import TRIM_SECONDS, MemoryTrimmer, limit_onednn_cache
 
 VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
@@ -13,7 +13,7 @@ def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(memory, "_malloc_trim", lambda: calls.append)
     monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
     trim = MemoryTrimmer()
-    for seconds in (0.0, TRIM_EVERY / 2, TRIM_EVERY / 2, 1.0):
+    for seconds in (0.0, TRIM_SECONDS / 2, TRIM_SECONDS / 2, 1.0):
         now[0] += seconds
         trim()
     assert calls == [0, 0]
@@ -33,8 +33,8 @@ def test_a_library_without_such_a_function_has_none(monkeypatch: pytest.MonkeyPa
 
 def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "7")
-    keep_few_products(64)
+    limit_onednn_cache(64)
     assert memory.os.environ[VARIABLE] == "7"
     monkeypatch.delenv(VARIABLE)
-    keep_few_products(64)
+    limit_onednn_cache(64)
     assert memory.os.environ[VARIABLE] == "36"  # those of 64, 56, ... 8 rows, forward and back, and 20 more

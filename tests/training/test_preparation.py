@@ -149,7 +149,7 @@ class TestDomains:
         assert data.val.domains is not None
         assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
         assert set(data.val.domains.tolist()) == {-1}
-        assert "6 articles have no 'domain': their domain counts as unknown" in caplog.text
+        assert "6 articles have no 'domain': their domain is treated as unknown" in caplog.text
 
     def test_they_may_be_the_years(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
         years = ["2012-05-01", "2011-12-31 23:59", None]

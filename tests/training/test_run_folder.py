@@ -93,7 +93,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
 
 def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="cannot be made ready"):
+    with pytest.raises(CheckpointError, match="cannot be written"):
         open_run_folder(tmp_path / "file" / "run", resume=False, overwrite=False)
 
 

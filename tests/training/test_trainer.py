@@ -21,9 +21,9 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingErro
 from zhenwei.models import Output, Vocabulary, registry
 from zhenwei.models.bigru import BiGRU
 from zhenwei.tokens import Batch
-from zhenwei.training.checkpoints import Progress, TrainState
 from zhenwei.training.epochs import Epochs
 from zhenwei.training.run_folder import RunFolder
+from zhenwei.training.state import Progress, TrainState
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -257,7 +257,7 @@ class TestPrecision:
     @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
     @pytest.mark.parametrize(
         ("training", "text"),
-        [({"device": "cuda"}, "going on with the CPU"), ({"precision": "fp16"}, "going on with 'bf16' on the CPU")],
+        [({"device": "cuda"}, "using the CPU"), ({"precision": "fp16"}, "using 'bf16' on the CPU")],
     )
     def test_what_this_machine_lacks_is_warned_of_once_in_the_log_too(
         self, tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture,
@@ -287,8 +287,8 @@ class TestTrackers:
         monkeypatch.setattr(Accelerator, "init_trackers", lambda *_, **given: asked.append(given))
         config = Config.load(tiny_settings(tmp_path / "run"))
         nothing: Any = None
-        trainee = TrainState(nothing, nothing, nothing, Accelerator(cpu=True))
-        Epochs(config, RunFolder(tmp_path), nothing, trainee, nothing, Progress(step=step), {})._start_trackers()
+        state = TrainState(nothing, nothing, nothing, Accelerator(cpu=True))
+        Epochs(config, RunFolder(tmp_path), nothing, state, nothing, Progress(step=step), {})._start_trackers()
         assert asked == [{"init_kwargs": {"tensorboard": {"purge_step": step + 1}}}]
 
     def test_without_trackers_nothing_of_theirs_is_left(self, tiny_run: Path) -> None:

@@ -18,7 +18,8 @@ from zhenwei.news import Article
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 from zhenwei.news.sources.synthetic import SyntheticDataset
 from zhenwei.training.calibration.cross_fitting import cross_fitted
-from zhenwei.training.calibration.folds import part_into_folds
+from zhenwei.training.calibration.folds import split_into_folds
+from zhenwei.training.trainer import train_bundle
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -44,12 +45,12 @@ def labels_of(articles: list[Article]) -> np.ndarray:
 class TestFolds:
     def test_in_order_of_time_each_part_is_judged_by_what_was_earlier(self, world: dict[str, list[Article]]) -> None:
         articles = world["train"][::-1]  # the order of the file does not matter
-        parted = part_into_folds(articles, labels_of(articles), 5, seed=1)
+        parted = split_into_folds(articles, labels_of(articles), 5, seed=1)
         assert len(parted.folds) == 5
         times = np.array([article.time for article in articles], "datetime64[us]")
         for fold in parted.folds:
-            assert times[fold.train].max() < times[fold.held].min()
-        held = np.concatenate([fold.held for fold in parted.folds])
+            assert times[fold.train].max() < times[fold.held_out].min()
+        held = np.concatenate([fold.held_out for fold in parted.folds])
         assert len(np.unique(held)) == len(held) == 250  # all but the first sixth
 
     def test_equal_times_are_not_parted(self) -> None:
@@ -57,17 +58,17 @@ class TestFolds:
         articles = [
             Article(content=f"{n} {n * 7919}", label=n % 2, time=day + timedelta(days=n // 40)) for n in range(240)
         ]
-        for fold in part_into_folds(articles, labels_of(articles), 5, seed=1).folds:
-            assert not {articles[row].time for row in fold.train} & {articles[row].time for row in fold.held}
+        for fold in split_into_folds(articles, labels_of(articles), 5, seed=1).folds:
+            assert not {articles[row].time for row in fold.train} & {articles[row].time for row in fold.held_out}
 
     def test_without_times_each_part_is_judged_by_the_others(self, world: dict[str, list[Article]]) -> None:
         articles = [article.model_copy(update={"time": None}) for article in world["train"]]
-        parted = part_into_folds(articles, labels_of(articles), 4, seed=1)
-        held = np.concatenate([fold.held for fold in parted.folds])
+        parted = split_into_folds(articles, labels_of(articles), 4, seed=1)
+        held = np.concatenate([fold.held_out for fold in parted.folds])
         assert sorted(held) == list(range(300))
         for fold in parted.folds:
-            assert not np.isin(fold.train, fold.held).any()
-            assert abs(labels_of(articles)[fold.held].mean() - 0.5) < 0.05
+            assert not np.isin(fold.train, fold.held_out).any()
+            assert abs(labels_of(articles)[fold.held_out].mean() - 0.5) < 0.05
 
     @pytest.mark.parametrize("timed", [True, False])
     def test_near_duplicates_of_what_is_judged_are_not_learned_from(
@@ -81,13 +82,13 @@ class TestFolds:
         ]
         groups = find_near_duplicates([article.content for article in articles]).groups
         assert len(np.unique(groups)) == 300
-        for fold in part_into_folds(articles, labels_of(articles), 3, seed=1).folds:
-            assert not np.isin(groups[fold.train], groups[fold.held]).any()
+        for fold in split_into_folds(articles, labels_of(articles), 3, seed=1).folds:
+            assert not np.isin(groups[fold.train], groups[fold.held_out]).any()
 
     def test_what_cannot_be_parted_is_refused(self) -> None:
         articles = [Article(content=f"{n} {n * 7919}", label="real") for n in range(50)]
         with pytest.raises(DataError, match="50 training articles cannot be parted into 3 folds with both labels"):
-            part_into_folds(articles, labels_of(articles), 3, seed=1)
+            split_into_folds(articles, labels_of(articles), 3, seed=1)
 
     def test_a_fold_that_would_learn_one_label_alone_is_left_out(self, world: dict[str, list[Article]]) -> None:
         real, fake = ([a for a in world["train"] if a.label == label] for label in ("real", "fake"))
@@ -95,9 +96,9 @@ class TestFolds:
         articles = [
             article.model_copy(update={"time": start + timedelta(days=n)}) for n, article in enumerate([*real, *fake])
         ]
-        parted = part_into_folds(articles, labels_of(articles), 5, seed=1)
+        parted = split_into_folds(articles, labels_of(articles), 5, seed=1)
         assert len(parted.folds) == 2  # the first half has real ones alone
-        assert parted.described.startswith("2 parts")
+        assert parted.description.startswith("2 parts")
 
 
 class TestInARun:
@@ -146,27 +147,27 @@ class TestInARun:
         self, tfidf: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         config = Config.load(tfidf("run"))
-        first = cross_fitted(config, tmp_path / "folds")
+        first = cross_fitted(config, tmp_path / "folds", train_bundle)
         caplog.clear()
         caplog.set_level(logging.INFO)
-        again = cross_fitted(config, tmp_path / "folds")
+        again = cross_fitted(config, tmp_path / "folds", train_bundle)
         assert (again.logits == first.logits).all()
         assert "cross-fitting" not in caplog.text
 
     def test_one_that_was_stopped_goes_on_with_the_fold_that_it_was_at(self, tfidf: Settings, tmp_path: Path) -> None:
         config = Config.load(tfidf("run"))
-        first = cross_fitted(config, tmp_path / "folds")
+        first = cross_fitted(config, tmp_path / "folds", train_bundle)
         [last] = (tmp_path / "folds").rglob("fold-3.npz")
         stamp = last.with_name("fold-1.npz").stat().st_mtime_ns
         last.unlink()
-        assert (cross_fitted(config, tmp_path / "folds").logits == first.logits).all()
+        assert (cross_fitted(config, tmp_path / "folds", train_bundle).logits == first.logits).all()
         assert last.with_name("fold-1.npz").stat().st_mtime_ns == stamp
 
     def test_other_settings_or_articles_are_cross_fitted_anew(
         self, tfidf: Settings, tmp_path: Path, world_folder: Path
     ) -> None:
         for settings in (tfidf("run"), {**tfidf("run"), "seed": 7}):
-            cross_fitted(Config.load(settings), tmp_path / "folds")
+            cross_fitted(Config.load(settings), tmp_path / "folds", train_bundle)
         assert len(list((tmp_path / "folds").iterdir())) == 2
 
     def test_the_log_shows_no_scores_of_the_folds(

@@ -25,7 +25,7 @@ def total(folder: FrozenCache) -> int:
 
 
 def used_at(folder: FrozenCache, key: str, time: int) -> None:
-    os.utime(folder.path / key / "about.json", (time, time))
+    os.utime(folder.path / key / "meta.json", (time, time))
 
 
 def opened(folder: FrozenCache, key: str, *others: str) -> FrozenStore:
@@ -39,7 +39,7 @@ class TestBound:
     def test_what_does_not_fit_is_kept_in_part(self, blocks: float, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, int(blocks * BLOCK))
         assert opened(folder, "a").layout.n_blocks == int(blocks)
-        assert total(folder) <= folder.bound
+        assert total(folder) <= folder.limit
 
     def test_nothing_is_kept_where_not_one_block_fits(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, BLOCK - 1)
@@ -51,7 +51,7 @@ class TestBound:
 
     def test_the_room_on_the_disk_bounds_it_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-        monkeypatch.setattr("zhenwei.training.frozen.cache.SPARE", free + 2**40)  # no disk has so much to spare
+        monkeypatch.setattr("zhenwei.training.frozen.cache.RESERVED_BYTES", free + 2**40)  # no disk has so much
         assert FrozenCache(tmp_path, WHOLE).store("a", LENGTHS, SIZE) is None
 
     def test_stores_not_used_for_longest_make_room_for_a_new_one(self, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ class TestBound:
             used_at(folder, key, time)
         opened(folder, "d")
         assert stores(folder) == {"b", "c", "d"}
-        assert total(folder) <= folder.bound
+        assert total(folder) <= folder.limit
 
     def test_to_open_one_is_to_use_it(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, 2 * WHOLE)
@@ -81,7 +81,7 @@ class TestBound:
     def test_one_that_is_being_filled_stays(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE)
         opened(folder, "a")
-        with folder.filling("a"):
+        with folder.fill_lock("a"):
             assert FrozenCache(tmp_path, WHOLE).store("b", LENGTHS, SIZE) is None
         assert stores(folder) == {"a"}
         opened(folder, "b")
@@ -123,7 +123,7 @@ class TestAgain:
 
     def test_what_a_killed_process_left_half_made_or_half_removed_is_cleared_away(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE)
-        for name in (".a.new", ".b.gone"):
+        for name in (".a.new", ".b.removed"):
             (tmp_path / name).mkdir()
             (tmp_path / name / STATES).write_bytes(bytes(100))
         opened(folder, "a")

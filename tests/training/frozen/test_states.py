@@ -21,13 +21,14 @@ from zhenwei.models import DetectorNetwork, Output, Vocabulary, build_network, n
 from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.news import Article
 from zhenwei.tokens import Augmentation, Batch, EncodedArticles, collate, encode_articles, load_pretrained_tokenizer
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.frozen.cache import FrozenCache
 from zhenwei.training.frozen.precompute import precompute_frozen_states
 from zhenwei.training.frozen.states import FrozenStates, unchanged
-from zhenwei.training.frozen.store import BLOCK_ROWS, MARKS, STATES
-from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.frozen.store import BLOCK_ROWS, CHECKSUMS, STATES
+from zhenwei.training.loop import train_steps
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
+from zhenwei.training.state import TrainState
 
 MAX_LEN, COUNT = 40, 150
 DOMAINS = ("a", "b")
@@ -61,21 +62,21 @@ class Subject:
         return build_network(self.config.model, vocabulary)
 
     def keep(self, network: DetectorNetwork) -> dict[str, FrozenStates]:
-        return precompute_frozen_states(network, self.course(), self.val, self.accelerator)
+        return precompute_frozen_states(network, self.plan(), self.val, self.accelerator)
 
-    def course(self, frozen: FrozenStates | None = None) -> TrainingPlan:
+    def plan(self, frozen: FrozenStates | None = None) -> TrainingPlan:
         return TrainingPlan(self.train, self.config, self.pad_id, self.augmentation, frozen=frozen)
 
     def losses(self, *, keep: bool = True) -> list[float]:
         """Train for two epochs, and judge val: the losses of all steps, and the logits."""
         network = self.network()
         frozen = self.keep(network) if keep else {}
-        course = self.course(frozen.get("train"))
+        plan = self.plan(frozen.get("train"))
         optimizer = build_optimizer(network, self.config.training)
-        schedule = build_schedule(optimizer, self.config.training, course.total_steps)
-        trainee = TrainState(network, optimizer, schedule, self.accelerator)
+        schedule = build_schedule(optimizer, self.config.training, plan.total_steps)
+        state = TrainState(network, optimizer, schedule, self.accelerator)
         torch.manual_seed(1)
-        losses = [step.loss for epoch in range(2) for step in train_steps(network, trainee, course, epoch)]
+        losses = [step.loss for epoch in range(2) for step in train_steps(network, state, plan, epoch)]
         logits = predict_logits(
             network,
             self.val,
@@ -128,7 +129,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 def empty_stores(folder: Path, every: int = 1) -> None:
     """Forget every so manyth block of all stores in a folder."""
-    for path in folder.glob(f"*/{MARKS}"):
+    for path in folder.glob(f"*/{CHECKSUMS}"):
         marks = np.fromfile(path, np.uint64)
         marks[::every] = 0
         marks.tofile(path)
@@ -161,7 +162,7 @@ class TestSameTraining:
         expected = make_subject(kind).losses(keep=False)
         block = BLOCK_ROWS * MAX_LEN * 16 * 2
         assert make_subject(kind, frozen_cache_gib=1.2 * block / GIB).losses() == pytest.approx(expected, abs=1e-3)
-        assert f"{BLOCK_ROWS} of {COUNT} articles of train are kept" in caplog.text
+        assert f"{BLOCK_ROWS} of {COUNT} articles of train are stored" in caplog.text
 
     def test_other_seeds_and_other_detectors_with_the_same_encoder_share_what_is_kept(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
@@ -172,7 +173,7 @@ class TestSameTraining:
         make_subject("bert_emo", lr=1e-4).losses()
         replace(subject, config=Config.load({**subject.config.to_dict(), "seed": 5})).losses()
         assert "computing" not in caplog.text
-        assert caplog.text.count("articles of train are kept") == 2
+        assert caplog.text.count("articles of train are stored") == 2
 
     @pytest.mark.parametrize("changed", ["weights", "precision", "tokens", "layers"])
     def test_what_follows_from_anything_else_is_kept_apart(
@@ -202,9 +203,9 @@ class TestBatches:
         batch = collate(subject.train, rows, pad_id=subject.pad_id, augmentation=subject.augmentation, epoch=0)
         same = unchanged(subject.train, batch)
         assert 0.1 < same.mean() < 0.9
-        found = states.filled(batch, "cpu")
+        found = states.attach(batch, "cpu")
         assert found.frozen_states is not None
-        computed = states.computed(batch.tokens, batch.mask)
+        computed = states.compute(batch.tokens, batch.mask)
         torch.testing.assert_close(found.frozen_states[batch.mask], computed[batch.mask], atol=2e-3, rtol=0)
         for place in np.flatnonzero(same):
             kept = torch.from_numpy(states.store.read(rows[place : place + 1])).float()
@@ -228,7 +229,7 @@ class TestBatches:
         tokens = replace(subject.train.tokens, ids=subject.train.tokens.ids[: offsets[-1]], offsets=offsets)
         subject.train = replace(subject.train, tokens=tokens)
         states = subject.keep(subject.network())["train"]
-        batch = states.filled(collate(subject.train, np.array([0, COUNT - 1]), pad_id=subject.pad_id), "cpu")
+        batch = states.attach(collate(subject.train, np.array([0, COUNT - 1]), pad_id=subject.pad_id), "cpu")
         assert batch.frozen_states is not None
         expected = states.encoder.eval()(batch.tokens, batch.mask)[1, 0]
         torch.testing.assert_close(batch.frozen_states[1, 0], expected, atol=2e-3, rtol=0)
@@ -242,7 +243,7 @@ class TestBatches:
         ran: list[str] = []
         for name, part in encoder.model.named_modules():
             part.register_forward_hook(lambda *_, name=name: ran.append(name))
-        network(states.filled(collate(subject.train, np.arange(8), pad_id=subject.pad_id), "cpu"))
+        network(states.attach(collate(subject.train, np.arange(8), pad_id=subject.pad_id), "cpu"))
         assert "encoder.layer.1" in ran
         assert "encoder.layer.0" not in ran
         assert not [name for name in ran if name.startswith("embeddings")]
@@ -260,7 +261,7 @@ class TestNotKept:
         caplog.set_level(logging.INFO)
         subject = make_subject("bert", aug_prob=0.2)
         assert list(subject.keep(subject.network())) == ["val"]
-        assert "nothing is kept of train: augmentation leaves 0% of the articles as they are" in caplog.text
+        assert "nothing is stored of train: augmentation leaves only 0% of the articles unchanged" in caplog.text
 
     def test_where_all_layers_train(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
@@ -270,7 +271,7 @@ class TestNotKept:
         model = subject.config.model.model_copy(update={"finetune_layers": 2})
         subject.config = subject.config.model_copy(update={"model": model})
         assert subject.keep(subject.network()) == {}
-        assert "the outputs of the encoder's frozen layers are not kept: all of its layers train" in caplog.text
+        assert "the outputs of the encoder's frozen layers are not stored: all of its layers train" in caplog.text
 
     def test_where_a_network_does_not_read_them(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
@@ -303,9 +304,9 @@ class TestNotKept:
         with torch.no_grad():
             network.get_parameter("embedding.model.encoder.layer.1.output.LayerNorm.weight")[0] = 1e6
         states = subject.keep(network)["train"]
-        assert "the encoder gives numbers that fp16 does not hold" in caplog.text
+        assert "the encoder's outputs are beyond the range of fp16" in caplog.text
         batch = collate(subject.train, np.arange(4), pad_id=subject.pad_id)
-        found = states.filled(batch, "cpu").frozen_states
+        found = states.attach(batch, "cpu").frozen_states
         assert found is not None
         expected = states.encoder.frozen_states(batch.tokens, batch.mask)
         torch.testing.assert_close(found[batch.mask], expected[batch.mask], rtol=1e-3, atol=1e-3)
@@ -320,14 +321,14 @@ class TestTrouble:
         subject.kept.parent.mkdir()
         subject.kept.write_text("a file")
         assert subject.losses() == subject.losses(keep=False)
-        assert f"nothing is kept of train: '{subject.kept}': File exists" in caplog.text
+        assert f"nothing is stored of train: '{subject.kept}': File exists" in caplog.text
 
     def test_so_is_a_user_without_a_home(
         self, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend", frozen_cache_dir="~nobody-of-this-name/kept")
         assert subject.losses() == subject.losses(keep=False)
-        assert "nothing is kept" in caplog.text
+        assert "nothing is stored" in caplog.text
         assert "set training.frozen_cache_dir or ZHENWEI_CACHE" in caplog.text
 
     def test_so_is_a_disk_that_is_full_from_the_start(
@@ -336,7 +337,7 @@ class TestTrouble:
         subject = make_subject("mdfend")
         with largest_file(5000):
             assert subject.losses() == subject.losses(keep=False)
-        assert "nothing is kept of train" in caplog.text
+        assert "nothing is stored of train" in caplog.text
         assert "File too large" in caplog.text
 
     def test_so_is_one_that_is_full_while_states_are_written(
@@ -347,7 +348,7 @@ class TestTrouble:
         empty_stores(subject.kept)
         with largest_file(100_000):
             assert subject.losses() == pytest.approx(whole, abs=1e-3)
-        assert "what is not kept of train is computed in each epoch: File too large" in caplog.text
+        assert "the other articles of train are computed in each epoch: File too large" in caplog.text
         assert subject.losses() == whole
 
     def test_damaged_states_are_computed_again(
@@ -368,7 +369,7 @@ class TestTrouble:
         subject = make_subject("bert")
         subject.keep(subject.network())
         [*keys] = {path.parent.name for path in subject.kept.glob(f"*/{STATES}")}
-        locks = [FrozenCache(subject.kept, GIB).filling(key) for key in keys]
+        locks = [FrozenCache(subject.kept, GIB).fill_lock(key) for key in keys]
 
         class LetGo(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
