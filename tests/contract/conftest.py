@@ -75,11 +75,7 @@ def name_of(model: dict[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in model.items())
 
 
-# Grouped by detector, so that `--dist=loadgroup` spreads the suite and each process builds a subject at most once.
-CASES = [
-    pytest.param(model, id=name_of(model), marks=pytest.mark.xdist_group(f"contract {name_of(model)}"))
-    for model in models()
-]
+CASES = [pytest.param(model, id=name_of(model)) for model in models()]
 
 
 @dataclass
