@@ -113,7 +113,7 @@ def test_from_articles_to_verdicts_on_bare_texts(
 
 
 @pytest.mark.parametrize("model", [{"name": "eann"}, {"name": "mdfend"}], ids=lambda model: model["name"])
-def test_a_year_will_do_for_a_domain(
+def test_a_year_can_be_the_domain(
     model: dict[str, Any], make_settings: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     settings = make_settings(tmp_path / "run", {**model, "domain": "year"}, epochs=1)
@@ -176,14 +176,14 @@ def test_killed_and_resumed_it_ends_like_the_undisturbed_run(
 class TestCompiled:
     @pytest.fixture(autouse=True)
     def fresh_compiler(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        """Forget what other tests compiled."""
+        """Clear what other tests compiled."""
         monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
         torch.compiler.reset()
         yield
         torch.compiler.reset()
 
     @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
-    def test_compiled_and_plain_training_end_close_to_each_other(
+    def test_compiled_and_plain_training_agree(
         self, make_settings: Callable[..., dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO, logger="zhenwei")

@@ -30,7 +30,7 @@ TrainJob = Callable[..., dict[str, Any]]
 def bert_settings(
     run_settings: Settings, tiny_bert: Path, post_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
-    """A function of the run folder that gives settings of `bert` with one trained layer, with a cache of its own."""
+    """A function of the run folder that returns settings of `bert` with one trained layer and its own cache."""
     folder = tmp_path_factory.mktemp("entities")
     for part in ("train", "val", "test"):
         rows = json.loads((post_folder / f"{part}.json").read_text(encoding="utf-8"))
@@ -38,7 +38,7 @@ def bert_settings(
         (folder / f"{part}.json").write_text(json.dumps(more), encoding="utf-8")
 
     def settings(run: Path, **sections: dict[str, Any]) -> dict[str, Any]:
-        """With ENDEF, so that augmentation leaves some articles as they are."""
+        """Return settings with ENDEF, whose augmentation leaves some articles unchanged."""
         found = run_settings(run, data={"root_path": str(folder)})
         found["model"] = {"name": "bert", "bert_model_name": str(tiny_bert), "mlp_dims": [8], "debias": "endef"}
         found["training"] |= {"monitor": "loss", "frozen_cache_dir": str(run.with_name(f"{run.name}-cache"))}
@@ -96,7 +96,7 @@ def test_a_run_resumed_without_its_cache_ends_the_same(
     assert_same_end(tmp_path / "run", undisturbed)
 
 
-def test_two_runs_at_a_time_share_one_store_and_end_as_one_alone(
+def test_two_concurrent_runs_share_one_store(
     undisturbed: Path, bert_settings: Settings, run_jobs: RunJobs, train_job: TrainJob, tmp_path: Path
 ) -> None:
     jobs = [
@@ -110,7 +110,7 @@ def test_two_runs_at_a_time_share_one_store_and_end_as_one_alone(
         assert_same_end(tmp_path / name, undisturbed)
 
 
-def test_two_processes_of_one_run_fill_it_together(
+def test_two_processes_of_one_run_fill_a_store_together(
     undisturbed: Path, bert_settings: Settings, two_ranks: RunJobs, tmp_path: Path
 ) -> None:
     (status, output), (other, _) = two_ranks(bert_settings(tmp_path / "both", training={"epochs": 1}))

@@ -1,4 +1,4 @@
-"""Articles as arrays, and small networks with what trains them, without files and without a Trainer."""
+"""Encoded articles, and small networks with their optimizers, without files or a Trainer."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +33,7 @@ def articles(make_posts: Callable[..., list[dict[str, Any]]], tokenizer: TextTok
 
 @pytest.fixture
 def plain_config() -> Callable[..., Config]:
-    """A function that gives settings of a small network without dropout; its arguments change the training."""
+    """A function that returns settings of a small network without dropout; its arguments change the training."""
 
     def config(**training: Any) -> Config:
         model = {"name": "bigru", "emb_dim": 16, "hidden_dim": 8, "mlp_dims": [8], "dropout": 0.0}
@@ -44,7 +44,7 @@ def plain_config() -> Callable[..., Config]:
 
 @pytest.fixture
 def make_accelerator() -> Callable[..., Accelerator]:
-    """A function that builds an accelerator on the CPU, in one precision or another."""
+    """A function of the precision that builds an accelerator on the CPU."""
 
     def accelerator(precision: str = "no") -> Accelerator:
         AcceleratorState._reset_state()
@@ -56,7 +56,7 @@ def make_accelerator() -> Callable[..., Accelerator]:
 
 @pytest.fixture
 def make_plan(articles: EncodedArticles, tokenizer: TextTokenizer) -> Callable[..., TrainingPlan]:
-    """A function that gives a plan of training over the first so many of the posts."""
+    """A function that returns a training plan for the first `count` posts."""
 
     def plan(config: Config, count: int = 80, **further: Any) -> TrainingPlan:
         some = articles.tokens.offsets[: count + 1]
@@ -69,7 +69,7 @@ def make_plan(articles: EncodedArticles, tokenizer: TextTokenizer) -> Callable[.
 
 @pytest.fixture
 def make_train_state(tokenizer: TextTokenizer, make_accelerator: Callable[..., Accelerator]) -> MakeTrainState:
-    """A function that builds the same network each time, with its optimiser and schedule."""
+    """A function that builds the same network each time, with its optimizer and schedule."""
 
     def state(config: Config, total_steps: int = 100, precision: str = "no") -> TrainState:
         torch.manual_seed(0)
@@ -89,7 +89,7 @@ def weights_of() -> Callable[[TrainState], dict[str, np.ndarray[Any, Any]]]:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose much where other work keeps the cores busy."""
+    """Small tensors gain nothing from threads, and lose much if other work keeps the cores busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

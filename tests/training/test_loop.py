@@ -1,4 +1,4 @@
-"""Optimiser steps: what they add up, what they clip, when they refuse, and in which precision they compute."""
+"""Optimizer steps: accumulation, loss, clipping, schedule, errors and precision."""
 
 import math
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class TestAccumulation:
                 continue  # softmax does not feel it: AdamW makes steps of rounding errors
             torch.testing.assert_close(weight, at_once.network.get_parameter(name), rtol=1e-3, atol=2e-5)
 
-    def test_a_batch_of_many_tokens_is_taken_in_parts_of_like_length(
+    def test_a_batch_of_many_tokens_is_split_by_length(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = plain_config(batch_size=32, schedule="constant", warmup_steps=0)
@@ -67,7 +67,7 @@ class TestAccumulation:
             if name != "attention.score.bias":  # softmax does not feel it
                 torch.testing.assert_close(weight, whole.network.get_parameter(name), rtol=1e-3, atol=2e-5)
 
-    def test_one_article_is_one_part_however_long(
+    def test_a_long_article_is_never_split(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         state = make_train_state(plain_config(batch_size=4))
@@ -77,14 +77,14 @@ class TestAccumulation:
     @pytest.mark.parametrize(
         ("count", "batch", "accumulation", "steps"), [(80, 8, 1, 10), (80, 8, 4, 3), (79, 16, 1, 5), (5, 8, 4, 1)]
     )
-    def test_the_steps_of_an_epoch_are_counted_as_they_are_taken(
+    def test_the_number_of_steps_is_that_of_the_batches(
         self, plain_config: MakeConfig, make_plan: MakePlan, count: int, batch: int, accumulation: int, steps: int
     ) -> None:
         plan = make_plan(plain_config(batch_size=batch, accumulation_steps=accumulation, epochs=3), count)
         assert plan.steps_per_epoch == len(plan.step_rows(0)) == steps
         assert plan.total_steps == 3 * steps
 
-    def test_an_epoch_begun_in_its_middle_sees_what_is_left(
+    def test_a_resumed_epoch_takes_the_remaining_steps(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         plan, state = make_plan(plain_config(lr=1e-9)), make_train_state(plain_config(lr=1e-9))
@@ -93,7 +93,7 @@ class TestAccumulation:
         assert [step.loss for step in rest] == pytest.approx([step.loss for step in whole[7:]], rel=1e-4)
 
     @pytest.mark.parametrize("precision", ["no", "bf16"])
-    def test_what_accelerate_launch_sets_divides_nothing(
+    def test_settings_of_accelerate_launch_do_not_divide_gradients(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch, precision: str,
     ) -> None:  # fmt: skip
@@ -104,7 +104,7 @@ class TestAccumulation:
         assert launched.accelerator.gradient_accumulation_steps == 4
         assert [step.grad_norm for step in train(launched, make_plan(config))] == [step.grad_norm for step in plain]
 
-    def test_a_scaler_scales_what_goes_backwards_and_the_norm_is_told_without(
+    def test_a_scaler_does_not_change_the_reported_norm(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = plain_config(batch_size=80)
@@ -116,7 +116,7 @@ class TestAccumulation:
 
 
 class TestLoss:
-    def test_further_losses_are_added_and_train_logits_go_before_logits(
+    def test_further_losses_are_added_and_train_logits_are_preferred(
         self, make_plan: MakePlan, plain_config: MakeConfig
     ) -> None:
         plan = make_plan(plain_config())
@@ -135,7 +135,7 @@ class TestLoss:
             losses.append(float(training_loss(said, batch, n_texts=3)))
         assert sum(losses) == pytest.approx(math.log(2) + (2 * 2.0 + 5.0) / 3)
 
-    def test_rows_that_only_fill_a_share_do_not_count(self, make_plan: MakePlan, plain_config: MakeConfig) -> None:
+    def test_padding_rows_do_not_count(self, make_plan: MakePlan, plain_config: MakeConfig) -> None:
         plan = make_plan(plain_config())
         weights = np.array([1, 0], np.float32)
         batch = collate(plan.articles, np.arange(2), pad_id=0, weights=weights)
@@ -144,7 +144,7 @@ class TestLoss:
 
 class TestClipping:
     @pytest.mark.parametrize(("setting", "clipped"), [(0.01, True), (0.0, False), (1e6, False)])
-    def test_the_gradient_is_clipped_to_its_largest_norm_and_the_norm_before_is_told(
+    def test_the_gradient_is_clipped_and_the_norm_before_clipping_is_reported(
         self,
         plain_config: MakeConfig,
         make_plan: MakePlan,
@@ -167,7 +167,7 @@ class TestClipping:
 
 
 class TestSchedule:
-    def test_a_step_that_overflowed_moves_neither_the_weights_nor_the_schedule(
+    def test_an_overflowed_step_is_skipped(
         self,
         plain_config: MakeConfig,
         make_train_state: MakeTrainState,
@@ -186,14 +186,14 @@ class TestSchedule:
             changed = any((before[name] != value).any() for name, value in weights_of(state).items())
             assert changed is moved
 
-    def test_it_is_stepped_once_per_optimiser_step(
+    def test_it_is_stepped_once_per_optimizer_step(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = plain_config(warmup_steps=10, accumulation_steps=2, epochs=4)
         steps = train(make_train_state(config, total_steps=20), make_plan(config))
         assert [step.lr for step in steps] == pytest.approx([0.0, 0.001, 0.002, 0.003, 0.004])
 
-    def test_with_a_scaler_the_rate_waits_for_the_first_step_that_does_not_overflow(
+    def test_an_overflowed_step_does_not_change_the_learning_rate(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = plain_config(warmup_steps=10)
@@ -228,7 +228,7 @@ class TestNotFinite:
 
 
 class TestPrecision:
-    def test_the_first_fifty_losses_with_bf16_agree_with_those_without_within_two_percent(
+    def test_the_first_fifty_losses_in_bf16_and_float32_agree_within_two_percent(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = plain_config(lr=2e-3)
@@ -248,7 +248,7 @@ class TestPrecision:
         plan = make_plan(plain_config(), widths=(24, 32, 40))
         assert {step.width for step in train(make_train_state(plain_config()), plan)} <= {24, 32, 40}
 
-    def test_augmentation_changes_what_is_read(
+    def test_augmentation_changes_the_batches(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         plain = train(make_train_state(plain_config()), make_plan(plain_config()))

@@ -1,4 +1,4 @@
-"""What keeps a long training from holding ever more memory."""
+"""Limits on the memory of a long training."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from zhenwei.training.memory import TRIM_SECONDS, MemoryTrimmer, limit_onednn_ca
 VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
-def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_trimmed_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now, calls = [100.0], []
     monkeypatch.setattr(memory, "_malloc_trim", lambda: calls.append)
     monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
@@ -24,14 +24,14 @@ def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     MemoryTrimmer()()
 
 
-def test_a_library_without_such_a_function_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_malloc_trim_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     memory._malloc_trim.cache_clear()
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _name: object())
     assert memory._malloc_trim() is None
     memory._malloc_trim.cache_clear()
 
 
-def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "7")
     limit_onednn_cache(64)
     assert memory.os.environ[VARIABLE] == "7"

@@ -1,4 +1,4 @@
-"""Steps that are read later than they are taken, and steps that are recorded on an NVIDIA card."""
+"""Steps whose figures are read later, and steps recorded as CUDA graphs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,11 +34,11 @@ def read_at(config: Config, log_interval: int, save_steps: int) -> Config:
 class TestReadLater:
     @pytest.fixture(autouse=True)
     def later(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Read steps as on a card, on which nothing waits for the processor."""
+        """Read steps as on a GPU, which does not wait for the CPU."""
         monkeypatch.setattr(loop, "_is_async", lambda state: True)
         monkeypatch.setattr(loop, "MAX_PENDING_SECONDS", float("inf"))
 
-    def test_steps_that_take_long_are_read_at_once(
+    def test_slow_steps_are_read_at_once(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
@@ -47,7 +47,7 @@ class TestReadLater:
         state = make_train_state(config)
         assert all(step.is_latest for step in train_steps(state.network, state, make_plan(config), 0))
 
-    def test_the_steps_are_the_same_and_say_when_they_are_up_to_date(
+    def test_the_steps_are_the_same_and_mark_the_latest(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[TrainState], dict[str, Any]],
     ) -> None:  # fmt: skip
@@ -65,7 +65,7 @@ class TestReadLater:
         for name, weight in weights_of(later).items():
             assert np.array_equal(weight, weights_of(at_once)[name])
 
-    def test_whoever_is_told_that_a_step_is_the_latest_finds_its_weights(
+    def test_the_weights_are_those_of_the_latest_step(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = read_at(plain_config(), log_interval=4, save_steps=0)
@@ -75,7 +75,7 @@ class TestReadLater:
                 assert state.schedule.last_epoch == taken
 
     @pytest.mark.parametrize("broken", [1, 3, 6, 10])
-    def test_a_loss_that_is_not_finite_changes_no_weight_nor_does_any_step_after_it(
+    def test_a_loss_that_is_not_finite_changes_no_weight(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[TrainState], dict[str, Any]], broken: int,
     ) -> None:  # fmt: skip
@@ -103,7 +103,7 @@ class TestReadLater:
 
 
 class Recorder:
-    """Has gradients as graphs have them, by hand; every third batch is none that it knows."""
+    """Computes gradients like graphs do; it does not know every third batch."""
 
     def __init__(self, state: TrainState) -> None:
         self.state, self.batches = state, 0
@@ -117,7 +117,7 @@ class Recorder:
         return loss.detach(), clip_grad_norm_(self.state.network.parameters(), 1.0)
 
 
-def test_steps_that_are_recorded_and_those_that_are_not_go_together(
+def test_replayed_and_eager_steps_can_be_mixed(
     plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
 ) -> None:
     config = plain_config()
@@ -147,7 +147,7 @@ def test_batches_have_few_widths(max_len: int, widths: tuple[int, ...]) -> None:
 class TestOnACard:
     @pytest.fixture
     def on_card(self, make_train_state: MakeTrainState) -> MakeTrainState:
-        """A function that builds a state whose network is on the card."""
+        """A function that builds a state whose network is on the GPU."""
 
         def state(config: Config, precision: str = "bf16") -> TrainState:
             made = make_train_state(config)
@@ -161,7 +161,7 @@ class TestOnACard:
 
     @pytest.mark.parametrize("precision", ["bf16", "no"])
     @pytest.mark.parametrize("name", ["bigru", "textcnn"])
-    def test_recorded_steps_are_those_that_are_not(
+    def test_replayed_steps_equal_eager_steps(
         self, make_plan: MakePlan, on_card: MakeTrainState, name: str, precision: str
     ) -> None:
         model = {"name": name, "emb_dim": 16, "mlp_dims": [8], "dropout": 0.3, "emb_dropout": 0.2}

@@ -20,7 +20,7 @@ ALL = Layout.that_fits(LENGTHS, SIZE, 2**30)
 
 
 def states_of(rows: NDArray[np.int64]) -> NDArray[np.float16]:
-    """Numbers by which every token of every article is known: [S, D]."""
+    """Return states [S, D] that identify the article and token."""
     lines = [[row, token, row % 7, 1] for row in rows for token in range(LENGTHS[row])]
     return np.array(lines, np.float16).reshape(-1, SIZE)
 
@@ -43,7 +43,7 @@ class TestLayout:
         assert (np.diff(LENGTHS[rows]) <= 0).all()
 
     @pytest.mark.parametrize("room", [0, 1, 100, 2000, 4000, 2**20])
-    def test_it_takes_no_more_room_than_there_is_and_no_block_more_would_fit(self, room: int) -> None:
+    def test_it_holds_as_many_blocks_as_fit(self, room: int) -> None:
         layout = Layout.that_fits(LENGTHS, SIZE, room)
         assert layout.n_bytes <= room
         more = Layout(LENGTHS, SIZE, layout.n_blocks + 1)
@@ -52,18 +52,16 @@ class TestLayout:
 
 
 class TestReading:
-    def test_what_was_written_is_read_in_any_order_and_more_than_once(self, store: FrozenStore) -> None:
+    def test_written_states_are_read_in_any_order(self, store: FrozenStore) -> None:
         fill(store)
         rows = np.random.default_rng(1).integers(0, len(LENGTHS), 40)
         np.testing.assert_array_equal(store.read(rows), states_of(rows))
 
-    def test_a_new_store_holds_nothing(self, store: FrozenStore) -> None:
+    def test_a_new_store_is_empty(self, store: FrozenStore) -> None:
         assert not store.contains(np.arange(len(LENGTHS))).any()
         assert store.missing() == list(range(ALL.n_blocks))
 
-    def test_it_holds_the_articles_of_the_blocks_that_are_there_and_none_without_tokens(
-        self, store: FrozenStore
-    ) -> None:
+    def test_it_contains_the_articles_of_written_blocks_that_have_tokens(self, store: FrozenStore) -> None:
         fill(store, [1])
         available = np.flatnonzero(store.contains(np.arange(len(LENGTHS))))
         assert available.tolist() == sorted(row for row in ALL.blocks[1] if LENGTHS[row])
@@ -77,9 +75,7 @@ class TestReading:
         reader.refresh()
         np.testing.assert_array_equal(reader.read(np.arange(5)), states_of(np.arange(5)))
 
-    def test_one_that_is_removed_and_made_anew_goes_on_with_what_it_has(
-        self, store: FrozenStore, tmp_path: Path
-    ) -> None:
+    def test_a_store_that_is_replaced_still_reads_its_own_files(self, store: FrozenStore, tmp_path: Path) -> None:
         fill(store)
         store.folder.rename(tmp_path / "gone")
         FrozenStore.create(store.folder, ALL, limit=2**30)
@@ -88,7 +84,7 @@ class TestReading:
 
 
 class TestDamage:
-    def test_a_changed_byte_costs_its_block_alone(self, store: FrozenStore) -> None:
+    def test_a_changed_byte_invalidates_its_block_only(self, store: FrozenStore) -> None:
         fill(store)
         with (store.folder / STATES).open("r+b") as file:
             file.seek(int(ALL.ends[0]) * SIZE * 2 + 3)
@@ -102,8 +98,8 @@ class TestDamage:
         fill(again)
         assert again.check() == 0
 
-    def test_marks_that_reached_the_disk_without_their_states_are_found_out(self, store: FrozenStore) -> None:
-        """As after a crash of the machine: zeros where the states should be."""
+    def test_checksums_without_their_states_are_detected(self, store: FrozenStore) -> None:
+        """As after a crash of the machine: zeros instead of states."""
         fill(store)
         size = (store.folder / STATES).stat().st_size
         os.truncate(store.folder / STATES, 0)
@@ -113,7 +109,7 @@ class TestDamage:
         assert again.check() == full
         assert not again.contains(np.arange(len(LENGTHS))).any()
 
-    def test_damaged_marks_are_found_out(self, store: FrozenStore) -> None:
+    def test_damaged_checksums_are_detected(self, store: FrozenStore) -> None:
         fill(store)
         checksums = np.fromfile(store.folder / CHECKSUMS, np.uint64)
         (checksums + np.uint64(1)).tofile(store.folder / CHECKSUMS)
@@ -127,18 +123,18 @@ class TestDamage:
             FrozenStore(store.folder, ALL)
 
     @pytest.mark.parametrize("about", ["", "{}", "[]", '{"blocks": "many"}'])
-    def test_nor_is_one_that_does_not_say_what_it_is(self, about: str, store: FrozenStore) -> None:
+    def test_damaged_metadata_is_no_store(self, about: str, store: FrozenStore) -> None:
         (store.folder / "meta.json").write_text(about)
         assert load_layout(store.folder, LENGTHS, SIZE) is None
 
-    def test_nor_is_that_of_other_articles(self, store: FrozenStore) -> None:
+    def test_a_store_of_other_articles_is_not_loaded(self, store: FrozenStore) -> None:
         assert load_layout(store.folder, LENGTHS, SIZE) == (ALL, 2**30)
         assert load_layout(store.folder, LENGTHS[:-1], SIZE) is None
         assert load_layout(store.folder, LENGTHS, SIZE + 1) is None
 
 
 def write_until_killed(folder: Path, moment: int) -> None:
-    """Fill a store, and be killed at a moment: as one of the writes of the blocks begins or ends."""
+    """Fill a store, and be killed as one of the writes of a block begins or ends."""
     seen = 0
 
     def kill(frame: FrameType, event: str, _argument: Any) -> Any:
