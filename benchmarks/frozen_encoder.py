@@ -182,7 +182,7 @@ def plain_steps(
     """Go through one epoch as the published code does, yielding losses."""
     config = course.config
     featurizer = Featurizer(
-        data.tokenizer, config.data.max_len, network_needs(config.model), data.learned, config.model.domain_kind
+        data.tokenizer, config.data.max_len, network_needs(config.model), data.field_metadata, config.model.domain_kind
     )
     encoded = featurizer.encode(articles)
     network = subject.network.train()

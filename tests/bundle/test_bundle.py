@@ -9,7 +9,7 @@ import pytest
 
 from zhenwei.bundle import Bundle, load_bundle, save_bundle
 from zhenwei.bundle.card.card import model_card
-from zhenwei.bundle.featurizer import LearnedFields
+from zhenwei.bundle.featurizer import FieldMetadata
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError
 from zhenwei.hashing import file_sha256
@@ -91,10 +91,10 @@ def test_the_encoder_configuration_downloads_no_attention_code(tiny_bert: Path, 
 
 def test_domain_names_are_restored(own_bundle: Path, tmp_path: Path) -> None:
     bundle = load_bundle(own_bundle)
-    assert bundle.learned == LearnedFields()
-    bundle.learned = LearnedFields(domain_names=("健康", "社会"))
+    assert bundle.field_metadata == FieldMetadata()
+    bundle.field_metadata = FieldMetadata(domain_names=("健康", "社会"))
     save_bundle(bundle, tmp_path / "again")
-    assert load_bundle(tmp_path / "again").learned.domain_names == ("健康", "社会")
+    assert load_bundle(tmp_path / "again").field_metadata.domain_names == ("健康", "社会")
 
 
 def test_the_card_states_the_number_of_articles(own_bundle: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zhenwei.bundle.featurizer import Featurizer, LearnedFields
+from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
 from zhenwei.errors import DataError, MissingFieldError
 from zhenwei.news import Article, write_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
@@ -19,8 +19,8 @@ from zhenwei.tokens import EncodedArticles, TextTokenizer, train_tokenizer
 TEXT = "听说北京的自来水出大事了，气死我了！"
 
 
-def featurizer(tokenizer: TextTokenizer, *needs: str, complete: bool = True, **learned: Any) -> Featurizer:
-    return Featurizer(tokenizer, 40, frozenset(needs), LearnedFields(**learned), complete=complete)
+def featurizer(tokenizer: TextTokenizer, *needs: str, complete: bool = True, **fields: Any) -> Featurizer:
+    return Featurizer(tokenizer, 40, frozenset(needs), FieldMetadata(**fields), complete=complete)
 
 
 class TestMaskedEntities:
@@ -64,8 +64,8 @@ class TestMaskedEntities:
 
     def test_emotion_vectors_of_training_articles_are_not_computed(self, tokenizer: TextTokenizer) -> None:
         emotion = EmotionExtractor.from_files([])
-        learned = LearnedFields(emotion_size=len(emotion), emotion=emotion)
-        read = Featurizer(tokenizer, 60, frozenset({"emotion"}), learned, mask_entities=True)
+        fields = FieldMetadata(emotion_size=len(emotion), emotion=emotion)
+        read = Featurizer(tokenizer, 60, frozenset({"emotion"}), fields, mask_entities=True)
         with pytest.raises(MissingFieldError):
             read.encode([Article(content=TEXT)])
 
@@ -145,7 +145,7 @@ def test_a_file_is_encoded_like_its_articles(tmp_path: Path, monkeypatch: pytest
     write_articles(path, articles)
     tokenizer = train_tokenizer((article.content for article in articles), 400)
     needs = frozenset({"entities", "domain", "emotion"})
-    many = Featurizer(tokenizer, 16, needs, LearnedFields(("2010", "2012", "2018")), "year")
+    many = Featurizer(tokenizer, 16, needs, FieldMetadata(("2010", "2012", "2018")), "year")
     found = many.encode_file(path)
     monkeypatch.setattr("zhenwei.tokens.encoding.StreamEncoder", lambda tokenizer: tokenizer)
     assert found.fingerprint() == many.encode(iter(articles)).fingerprint()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zhenwei.bundle import Bundle
-from zhenwei.bundle.featurizer import LearnedFields
+from zhenwei.bundle.featurizer import FieldMetadata
 from zhenwei.config import Config, detector_names
 from zhenwei.models import DetectorNetwork, FittedNetwork, Vocabulary, build_network, network_needs
 from zhenwei.news import Article
@@ -109,10 +109,10 @@ class Subject:
 def build(config: Config, bundle: Bundle, encoded: EncodedArticles) -> DetectorNetwork:
     """Build a network as at the start of a training, and fit it if it is a fitted one."""
     torch.manual_seed(config.seed)
-    tokenizer, learned = bundle.tokenizer, bundle.learned
+    tokenizer, fields = bundle.tokenizer, bundle.field_metadata
     vocabulary = Vocabulary(
         tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN,
-        domains=learned.domain_names, emotion_size=learned.emotion_size,
+        domains=fields.domain_names, emotion_size=fields.emotion_size,
     )  # fmt: skip
     network = build_network(config.model, vocabulary)
     if isinstance(network, FittedNetwork):
@@ -164,8 +164,8 @@ def make_subject(
             model["bert_model_name"] = str(tiny_bert)
         config = Config.load({"model": model, "data": {"max_len": MAX_LEN}, "seed": 3})
         needs = network_needs(config.model, training=True)
-        learned = LearnedFields(DOMAINS if "domain" in needs else (), 3 if "emotion" in needs else 0)
-        bundle = Bundle(config, tokenizer, None, learned=learned)  # type: ignore[arg-type]
+        fields = FieldMetadata(DOMAINS if "domain" in needs else (), 3 if "emotion" in needs else 0)
+        bundle = Bundle(config, tokenizer, None, field_metadata=fields)  # type: ignore[arg-type]
         posts = encoded(tokenizer, needs)
         bundle.network = build(config, bundle, posts)
         return Subject(config, bundle, posts)

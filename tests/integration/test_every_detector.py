@@ -123,7 +123,7 @@ def test_a_year_can_be_the_domain(
     (tmp_path / "train.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     settings["data"]["train"] = str(tmp_path / "train.json")
     _, model_path = Trainer(settings).train()
-    assert load_bundle(model_path).learned.domain_names == ("2015", "2016", "2017")
+    assert load_bundle(model_path).field_metadata.domain_names == ("2015", "2016", "2017")
     assert Detector.load(model_path, "cpu").predict(TEXTS)
 
 

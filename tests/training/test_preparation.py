@@ -144,7 +144,7 @@ class TestDomains:
         write(folder, "train", [row | {"domain": domains[number % 3]} for number, row in enumerate(rows)])
         write(folder, "val", [row | {"domain": "天文"} for row in make_posts(10, 1)])
         data = prepare_data(model_of(folder, name="eann"))
-        assert data.learned.domain_names == data.vocabulary(40).domains == ("健康", "社会")
+        assert data.field_metadata.domain_names == data.vocabulary(40).domains == ("健康", "社会")
         assert data.train.domains is not None
         assert data.val.domains is not None
         assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
@@ -155,7 +155,7 @@ class TestDomains:
         years = ["2012-05-01", "2011-12-31 23:59", None]
         write(folder, "train", [row | {"time": years[n % 3]} for n, row in enumerate(make_posts(20))])
         data = prepare_data(model_of(folder, name="eann", domain="year"))
-        assert data.learned.domain_names == ("2011", "2012")
+        assert data.field_metadata.domain_names == ("2011", "2012")
         assert data.train.domains is not None
         assert data.val.domains is not None
         assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
@@ -163,7 +163,7 @@ class TestDomains:
 
     def test_a_network_without_domains_gets_none(self, folder: Path) -> None:
         data = prepare_data(config_of(folder))
-        assert (data.learned.domain_names, data.train.domains) == ((), None)
+        assert (data.field_metadata.domain_names, data.train.domains) == ((), None)
 
     def test_a_single_domain_is_warned_about(
         self, folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
@@ -210,14 +210,14 @@ class TestEmotion:
 
     def test_vectors_of_zhenwei_can_be_computed_for_new_texts(self, folder: Path) -> None:
         ours = EmotionExtractor.from_files([])
-        learned = prepare_data(self.enriched(folder, ours)).learned
-        assert learned.emotion_size == len(ours.names)
-        assert learned.emotion is not None
-        assert learned.emotion("气死我了！") == ours("气死我了！")
+        fields = prepare_data(self.enriched(folder, ours)).field_metadata
+        assert fields.emotion_size == len(ours.names)
+        assert fields.emotion is not None
+        assert fields.emotion("气死我了！") == ours("气死我了！")
 
     def test_other_vectors_cannot_and_a_warning_says_so(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-        learned = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).learned
-        assert (learned.emotion_size, learned.emotion) == (2, None)
+        fields = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).field_metadata
+        assert (fields.emotion_size, fields.emotion) == (2, None)
         assert "the detector will judge only articles that bring their own" in caplog.text
 
     def test_another_length_in_another_part_is_refused(self, folder: Path, make_posts: Callable[..., Rows]) -> None:

@@ -174,7 +174,7 @@ def test_the_domains_of_the_training_articles_are_passed_to_the_network_and_save
     monkeypatch.setitem(registry._NETWORKS, "bigru", WithDomains)
     settings = tiny_settings(tmp_path / "run", data={"root_path": str(tmp_path)}, training={"epochs": 1})
     _, model_path = Trainer(settings).train()
-    assert load_bundle(model_path).learned.domain_names == ("a", "b")
+    assert load_bundle(model_path).field_metadata.domain_names == ("a", "b")
     assert set(seen) == {("a", "b")}
 
 

@@ -17,7 +17,7 @@ import zhenwei
 from zhenwei.atomic import atomic_folder, resolve_folder
 from zhenwei.bundle.calibration import Calibration
 from zhenwei.bundle.device import resolve_device
-from zhenwei.bundle.featurizer import Featurizer, LearnedFields
+from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
 from zhenwei.bundle.manifest import FORMAT_VERSION, read_manifest
 from zhenwei.bundle.predict_logits import predict_logits, sigmoid
 from zhenwei.bundle.weights import load_weights, save_weights, write_json
@@ -47,7 +47,7 @@ class Bundle:
         network: The network, in float32.
         threshold: A text is classified as fake from this probability on.
         facts: Epoch and step of the weights, scores on val, numbers of articles.
-        learned: Domains and emotion vectors of the training articles.
+        field_metadata: Domains and emotion vectors of the training articles.
         calibration: Maps logits to probabilities; None: the logistic function.
         similar: Index of known articles, to find those most similar to a new text; None: there is no index.
     """
@@ -57,7 +57,7 @@ class Bundle:
     network: DetectorNetwork
     threshold: float = 0.5
     facts: dict[str, Any] = field(default_factory=dict)
-    learned: LearnedFields = field(default_factory=LearnedFields)
+    field_metadata: FieldMetadata = field(default_factory=FieldMetadata)
     calibration: Calibration | None = None
     similar: SimilarArticles | None = None
 
@@ -102,7 +102,7 @@ class Bundle:
         """Return the featurizer of this detector; it extracts missing fields from the text."""
         config = self.config
         return Featurizer(
-            self.tokenizer, config.data.max_len, self.network.needs, self.learned, config.model.domain_kind,
+            self.tokenizer, config.data.max_len, self.network.needs, self.field_metadata, config.model.domain_kind,
             config.data.mask_entities, complete=True,
         )  # fmt: skip
 
@@ -153,7 +153,7 @@ def save_metadata(bundle: Bundle, network: DetectorNetwork, model_file: str, fol
     Raises:
         OSError: If a file cannot be written.
     """
-    fields = bundle.learned
+    fields = bundle.field_metadata
     bundle.config.save(folder / SETTINGS)
     bundle.tokenizer.save(folder / TOKENIZER)
     files = [model_file, TOKENIZER, SETTINGS]
@@ -276,11 +276,11 @@ def _calibration(manifest: dict[str, Any], folder: Path) -> Calibration | None:
         raise CheckpointError(f"{folder / DESCRIPTION}: damaged or foreign: calibration: {error}") from None
 
 
-def _field_metadata(manifest: dict[str, Any]) -> LearnedFields:
+def _field_metadata(manifest: dict[str, Any]) -> FieldMetadata:
     names, size, emotion = tuple(manifest["domain_names"]), manifest["emotion_size"], manifest["emotion"]
     if emotion is None:
-        return LearnedFields(names, size)
+        return FieldMetadata(names, size)
     try:
-        return LearnedFields(names, size, EmotionExtractor.from_dict(emotion))
+        return FieldMetadata(names, size, EmotionExtractor.from_dict(emotion))
     except ConfigError as error:  # another lexicon or jieba: articles that bring their own vector can be predicted
-        return LearnedFields(names, size, emotion_problem=str(error))
+        return FieldMetadata(names, size, emotion_problem=str(error))

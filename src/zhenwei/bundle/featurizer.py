@@ -22,7 +22,7 @@ _OPTIONS = {"entity_list": "--entities", "emotion": "--emotion"}
 
 
 @dataclass(frozen=True)
-class LearnedFields:
+class FieldMetadata:
     """What a detector stores about the optional fields of its training articles.
 
     Attributes:
@@ -46,7 +46,7 @@ class Featurizer:
         tokenizer: Turns text into tokens.
         max_len: Longest text in tokens.
         needs: Optional fields that the network needs.
-        learned: Domains and emotion vectors of the training articles.
+        field_metadata: Domains and emotion vectors of the training articles.
         domain_kind: Whether an article's domain is its field `domain` or its year.
         mask_entities: Whether entities are masked; they are extracted from articles without an entity list.
         complete: Whether to extract missing entities and emotion vectors from the text, as for new articles; otherwise
@@ -56,7 +56,7 @@ class Featurizer:
     tokenizer: TextTokenizer
     max_len: int
     needs: frozenset[str] = frozenset()
-    learned: LearnedFields = field(default_factory=LearnedFields)
+    field_metadata: FieldMetadata = field(default_factory=FieldMetadata)
     domain_kind: DomainKind = "field"
     mask_entities: bool = False
     complete: bool = False
@@ -79,8 +79,8 @@ class Featurizer:
                 self.max_len,
                 fields=self.needs,
                 domain=self.domain_kind,
-                domain_names=self.learned.domain_names,
-                emotion_size=self.learned.emotion_size or None,
+                domain_names=self.field_metadata.domain_names,
+                emotion_size=self.field_metadata.emotion_size or None,
                 max_entity_len=min(MAX_ENTITY_LEN, self.max_len),  # the positions of an encoder are limited
                 mask_entities=self.mask_entities,
                 first_row=first_row,
@@ -89,8 +89,8 @@ class Featurizer:
             if not self.complete:
                 raise
             raise DataError(
-                f"{error}; each article must have its own, of {self.learned.emotion_size} numbers: "
-                f"{self.learned.emotion_problem}"
+                f"{error}; each article must have its own, of {self.field_metadata.emotion_size} numbers: "
+                f"{self.field_metadata.emotion_problem}"
             ) from None
 
     def encode_file(self, path: Path) -> EncodedArticles:
@@ -122,7 +122,7 @@ class Featurizer:
             fields: dict[str, Any] = {}
             if (self.mask_entities or "entities" in self.needs) and article.entity_list is None:
                 fields["entity_list"] = _tagger()(article.content)
-            emotion = self.learned.emotion if self.complete else None
+            emotion = self.field_metadata.emotion if self.complete else None
             if "emotion" in self.needs and article.emotion is None and emotion is not None:
                 fields["emotion"] = emotion(article.content)
             if isinstance(article, PlainArticle):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zhenwei.bundle.featurizer import Featurizer, LearnedFields
+from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
 from zhenwei.config import Config
 from zhenwei.errors import DataError
 from zhenwei.hashing import file_sha256
@@ -35,7 +35,7 @@ class PreparedData:
         train: Training articles of both labels.
         val: Articles of both labels, to choose the best epoch on.
         test: Later articles; None if there is no such file.
-        learned: Domains and emotion vectors of the training articles.
+        field_metadata: Domains and emotion vectors of the training articles.
         files: `path` and `sha256` of the file of each part.
         chinese_share: Mean share of Chinese characters among the letters of training articles; None if they have too
             few letters.
@@ -45,16 +45,16 @@ class PreparedData:
     train: EncodedArticles
     val: EncodedArticles
     test: EncodedArticles | None
-    learned: LearnedFields
+    field_metadata: FieldMetadata
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     chinese_share: float | None = None
 
     def vocabulary(self, max_len: int) -> Vocabulary:
         """Return the vocabulary that a network is built for."""
-        tokenizer, learned = self.tokenizer, self.learned
+        tokenizer, fields = self.tokenizer, self.field_metadata
         return Vocabulary(
             tokenizer.vocab_size, tokenizer.pad_id, max_len,
-            domains=learned.domain_names, emotion_size=learned.emotion_size,
+            domains=fields.domain_names, emotion_size=fields.emotion_size,
         )  # fmt: skip
 
     def fingerprint(self) -> dict[str, str | None]:
@@ -81,12 +81,12 @@ def prepare_data(config: Config) -> PreparedData:
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
     featurizer = Featurizer(
         tokenizer, config.data.max_len, network_needs(config.model, training=True),
-        LearnedFields(names), config.model.domain_kind, config.data.mask_entities,
+        FieldMetadata(names), config.model.domain_kind, config.data.mask_entities,
     )  # fmt: skip
     train = featurizer.encode_file(paths["train"])
     if train.emotion is not None:
         emotion = emotion_extractor(paths["train"], config)
-        featurizer = replace(featurizer, learned=LearnedFields(names, train.emotion.shape[1], emotion))
+        featurizer = replace(featurizer, field_metadata=FieldMetadata(names, train.emotion.shape[1], emotion))
     featurizer_at_prediction = replace(featurizer, needs=needs)  # debiasing needs its fields only in training
     encoded = {part: featurizer_at_prediction.encode_file(path) for part, path in paths.items() if part != "train"}
     for part, articles in {"train": train, "val": encoded["val"]}.items():
@@ -95,7 +95,8 @@ def prepare_data(config: Config) -> PreparedData:
         logger.warning("no test file in '%s': results are those of val", config.data.root_path)
     files = {part: {"path": str(path), "sha256": file_sha256(path)} for part, path in paths.items()}
     return PreparedData(
-        tokenizer, train, encoded["val"], encoded.get("test"), featurizer.learned, files, _chinese_share(paths["train"])
+        tokenizer, train, encoded["val"], encoded.get("test"), featurizer.field_metadata, files,
+        _chinese_share(paths["train"]),
     )  # fmt: skip
 
 
