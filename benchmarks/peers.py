@@ -38,11 +38,12 @@ from zhenwei.news import write_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.tokens import train_tokenizer
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.frozen.precompute import precompute_frozen_states
-from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.loop import train_steps
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.preparation import prepare_data
+from zhenwei.training.state import TrainState
 
 TFIDF = preset_path("tfidf")
 BATCH, MAX_LEN = 16, 170

@@ -120,7 +120,7 @@ class TestTrain:
     def test_an_existing_run_is_not_touched(self, zhenwei: Command, config_file: Path, own_run: Path) -> None:
         results = (own_run / "results.json").read_bytes()
         error = zhenwei("train", config_file, "--set", f"output.dir={own_run}").error
-        assert f"{own_run}: there is a run already; go on with it by --resume, replace it by --overwrite" in error
+        assert f"{own_run}: there is a run already; resume it with --resume, replace it with --overwrite" in error
         assert (own_run / "results.json").read_bytes() == results
 
     def test_a_finished_run_resumed_prints_its_results(self, zhenwei: Command, own_run: Path) -> None:

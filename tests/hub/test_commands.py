@@ -105,7 +105,7 @@ class TestNamesOnTheHub:
     def test_commands_that_want_a_folder_say_so(self, zhenwei: Zhenwei, command: str) -> None:
         status, _, stderr = zhenwei(command, f"hf://{NAME}")
         assert status == 2
-        assert f"hf://{NAME}: this takes a folder; expected a run folder or a bundle" in stderr
+        assert f"hf://{NAME}: expected the folder of a run or a bundle" in stderr
 
     def test_one_that_is_not_there(self, hub: "LocalHub", zhenwei: Zhenwei) -> None:
         status, _, stderr = zhenwei("evaluate", "hf://newsroom/nothing", "val.json")

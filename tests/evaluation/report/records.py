@@ -112,7 +112,7 @@ def assessment(part: str = "val", **changes: Any) -> Evaluation:
     clean = _scores(chance, level - 0.035)
     fields: dict[str, Any] = {
         "file": f"data/{part}.json", "n": n, "n_fake": n // 2 - 31, "threshold": 0.437,
-        "calibration": "platt, fitted on 1,918 judgements (val); threshold for macro_f1",
+        "calibration": "platt, fitted on 1,918 articles (val); threshold for macro_f1",
         "scores": scores, "intervals": _intervals(scores, 0.021), "groups": n - 204, "rounds": 1000,
         "confusion": {"real": {"real": 3 * n // 8, "fake": n // 8}, "fake": {"real": n // 10, "fake": n * 2 // 5}},
         "reliability": _reliability(chance, n),
