@@ -1,4 +1,4 @@
-"""Services over a tiny detector: within the test's process, and in processes of their own."""
+"""Services of a tiny detector, in the test's process and in processes of their own."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from zhenwei.inference.known_articles import add_known_articles
 from zhenwei.serving.app import build_app
-from zhenwei.serving.feedback.desk import FeedbackDesk
+from zhenwei.serving.feedback.recorder import FeedbackRecorder
 from zhenwei.serving.feedback.store import FeedbackStore
 from zhenwei.serving.http.api_keys import ApiKeys
 from zhenwei.serving.service import Service
@@ -33,8 +33,8 @@ LOCAL = ("127.0.0.1", 50000)
 @contextmanager
 def serving(path: Path, database: str | None = None, keys: tuple[str, ...] = (), **settings: Any) -> Iterator[Service]:
     """A started service."""
-    desk = None if database is None else FeedbackDesk(FeedbackStore.open(database))
-    service = Service(path, ServingSettings.of(settings), device="cpu", keys=ApiKeys(list(keys)), desk=desk)
+    recorder = None if database is None else FeedbackRecorder(FeedbackStore.open(database))
+    service = Service(path, ServingSettings.of(settings), device="cpu", keys=ApiKeys(list(keys)), feedback=recorder)
     service.start()
     try:
         yield service
@@ -49,7 +49,7 @@ def client_of(service: Service, **options: Any) -> TestClient:
 
 @pytest.fixture(scope="session")
 def service(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with narrow limits and feedback; only for tests that leave it as it is."""
+    """A service with narrow limits and feedback, for tests that do not change it."""
     database = str(tmp_path_factory.mktemp("feedback") / "feedback.sqlite")
     with serving(tiny_run, database, max_texts=4, max_characters=200, max_body=4096) as started:
         yield started
@@ -57,7 +57,7 @@ def service(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def known_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the finished run whose bundle has known articles. Only to be read."""
+    """A read-only copy of the finished run whose bundle has known articles."""
     run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("known") / "tiny"))
     add_known_articles(run)
     return run

@@ -1,4 +1,4 @@
-"""A real service in a process of its own: its end loses no request, a new bundle fails none, load breaks nothing."""
+"""A service in a process of its own: draining, reloads and limits under load, and its log."""
 
 import json
 import signal
@@ -21,10 +21,11 @@ from .routes.test_predict import raise_threshold
 
 pytestmark = pytest.mark.slow
 CLIENTS = 6
+BODY = json.dumps({"text": FAKE}).encode()
 
 
 class Load:
-    """Clients that ask without pause, and what became of their requests."""
+    """Clients that send requests without pause, and the outcomes of their requests."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -34,33 +35,31 @@ class Load:
         self.answered = threading.Semaphore(0)
         self._lock = threading.Lock()
 
-    def ask(self) -> None:
-        """Ask until told to stop, or until the port is closed."""
+    def send(self) -> None:
+        """Send requests until `stop` is set."""
         with httpx.Client(base_url=self.url, timeout=60) as client:
             while not self.stop.is_set():
                 try:
-                    answer = client.post("/v1/predict", json={"text": FAKE})
-                    outcome = str(answer.status_code)
-                    if answer.status_code == 200:
-                        self.versions.add(answer.json()["bundle"]["version"])
-                except httpx.ConnectError:
-                    return  # it was never accepted
-                except httpx.TransportError as error:  # it was, and got no answer
+                    response = client.post("/v1/predict", json={"text": FAKE})
+                    outcome = str(response.status_code)
+                    if response.status_code == 200:
+                        self.versions.add(response.json()["bundle"]["version"])
+                except httpx.TransportError as error:
                     outcome = type(error).__name__
                 with self._lock:
                     self.outcomes[outcome] += 1
                 self.answered.release()
 
-    def wait_for(self, answers: int) -> None:
-        """Wait until so many more requests have been answered."""
-        for _ in range(answers):
+    def wait_for(self, responses: int) -> None:
+        """Wait for more responses."""
+        for _ in range(responses):
             assert self.answered.acquire(timeout=60)
 
 
 @contextmanager
 def load_on(url: str) -> Iterator[Load]:
     load = Load(url)
-    threads = [threading.Thread(target=load.ask) for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=load.send) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
@@ -72,42 +71,58 @@ def load_on(url: str) -> Iterator[Load]:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_an_end_under_load_loses_no_accepted_request(
+def test_after_a_signal_it_is_not_ready_at_once_and_serves_until_the_port_closes(
     own_bundle: Path, start: Callable[..., Process], sent: signal.Signals
 ) -> None:
     service = start(own_bundle, "--drain-seconds", "3")
-    with httpx.Client(base_url=service.url, timeout=60) as probe, load_on(service.url) as load:
+    begun = post_headers(service, length=len(BODY))
+    begun.sendall(BODY[:10])
+    with load_on(service.url) as load:
         load.wait_for(20)
         service.process.send_signal(sent)
-        assert _draining(probe)
-        load.wait_for(20)  # while it drains, it serves
-        assert service.process.wait(60) == 0
+        signaled = time.monotonic()
+        assert httpx.get(f"{service.url}/readyz", timeout=60).status_code == 503
+        load.wait_for(20)  # requests are served while it drains
+        assert httpx.get(f"{service.url}/healthz", timeout=60).headers["connection"] == "close"
+    wait_until_closed(service)
+    assert time.monotonic() - signaled >= 2.9
+    with begun:  # accepted before the port closed: it is answered
+        begun.sendall(BODY[10:])
+        response = b"".join(iter(lambda: begun.recv(65536), b""))
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert b'"verdict":"fake"' in response
+    assert service.process.wait(60) == 0
     assert load.outcomes.keys() == {"200"}
 
 
-def test_who_connected_before_the_end_has_time_to_ask(own_bundle: Path, start: Callable[..., Process]) -> None:
-    service = start(own_bundle, "--drain-seconds", "0")
+def test_a_second_signal_ends_it_at_once(own_bundle: Path, start: Callable[..., Process]) -> None:
+    service = start(own_bundle, "--drain-seconds", "3600")
+    service.process.send_signal(signal.SIGTERM)
+    while httpx.get(f"{service.url}/readyz", timeout=60).status_code != 503:
+        pass
+    assert service.stop() == 0
+
+
+def post_headers(service: Process, length: int) -> socket.socket:
+    """Connect, and send the headers of a prediction."""
     address = httpx.URL(service.url)
-    with socket.create_connection((address.host, address.port), timeout=60) as client:
-        time.sleep(0.2)  # to be accepted
-        service.process.send_signal(signal.SIGTERM)
-        time.sleep(2)  # longer than connections stay that have asked before
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
-        assert client.recv(100).startswith(b"HTTP/1.1 200")
-    assert service.process.wait(60) == 0
+    client = socket.create_connection((address.host, address.port), timeout=60)
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    client.sendall(head.encode())
+    return client
 
 
-def _draining(probe: httpx.Client) -> bool:
-    """Whether /readyz says 503 while the port is open still."""
+def wait_until_closed(service: Process) -> None:
+    """Wait until the port accepts no connections."""
+    address = httpx.URL(service.url)
     while True:
         try:
-            if probe.get("/readyz").status_code == 503:
-                return True
-        except httpx.ConnectError:
-            return False
+            socket.create_connection((address.host, address.port), timeout=60).close()
+        except ConnectionRefusedError:
+            return
 
 
-def test_the_counts_are_written_at_the_end(own_bundle: Path, start: Callable[..., Process], tmp_path: Path) -> None:
+def test_counts_are_written_at_the_end(own_bundle: Path, start: Callable[..., Process], tmp_path: Path) -> None:
     database = tmp_path / "feedback.sqlite"
     service = start(own_bundle, "--feedback", database, "--drain-seconds", "0")
     httpx.post(f"{service.url}/v1/predict", json={"texts": [FAKE] * 3}, timeout=60)
@@ -117,17 +132,17 @@ def test_the_counts_are_written_at_the_end(own_bundle: Path, start: Callable[...
     store.close()
 
 
-@pytest.mark.parametrize("way", ["signal", "request", "watch"])
-def test_a_new_bundle_under_load_fails_no_request(own_bundle: Path, start: Callable[..., Process], way: str) -> None:
-    service = start(own_bundle, *(("--watch", "0.1") if way == "watch" else ()))
+@pytest.mark.parametrize("trigger", ["signal", "request", "watch"])
+def test_a_reload_under_load_fails_no_request(own_bundle: Path, start: Callable[..., Process], trigger: str) -> None:
+    service = start(own_bundle, *(("--watch", "0.1") if trigger == "watch" else ()))
     with load_on(service.url) as load:
         load.wait_for(10)
         for threshold in (0.9, 0.8):
             before = len(load.versions)
             raise_threshold(own_bundle, threshold)
-            if way == "signal":
+            if trigger == "signal":
                 service.process.send_signal(signal.SIGHUP)
-            elif way == "request":
+            elif trigger == "request":
                 assert httpx.post(f"{service.url}/v1/reload", timeout=60).json()["changed"] is True
             while len(load.versions) == before:
                 load.wait_for(1)
@@ -146,17 +161,17 @@ def test_a_bad_bundle_under_load_changes_nothing(own_bundle: Path, start: Callab
     assert len(load.versions) == 1
 
 
-def test_more_than_it_can_do_gets_200_or_503_and_nothing_else(own_bundle: Path, start: Callable[..., Process]) -> None:
+def test_overload_gets_200_or_503_and_nothing_else(own_bundle: Path, start: Callable[..., Process]) -> None:
     service = start(own_bundle, "--max-queue", "2", "--max-batch", "1")
     with load_on(service.url) as load:
         load.wait_for(300)
     assert load.outcomes.keys() == {"200", "503"}
-    calm = httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, timeout=60)
-    assert calm.status_code == 200
+    later = httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, timeout=60)
+    assert later.status_code == 200
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_who_sends_far_too_much_gets_to_read_why(
+def test_a_client_that_sends_a_far_too_large_body_can_read_the_error(
     own_bundle: Path, start: Callable[..., Process], declared: bool
 ) -> None:
     url = start(own_bundle).url
@@ -165,13 +180,15 @@ def test_who_sends_far_too_much_gets_to_read_why(
         size = f"Content-Length: {len(content)}" if declared else "Transfer-Encoding: chunked"
         head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{size}\r\n\r\n"
         body = content if declared else f"{len(content):x}\r\n".encode() + content + b"\r\n0\r\n\r\n"
-        client.sendall(head.encode() + body)  # a reset would fail here, or when the answer is read
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"body: found 20000012 bytes; at most 2097152 are taken" in answer
+        client.sendall(head.encode() + body)  # a reset would fail here, or when the response is read
+        response = b"".join(iter(lambda: client.recv(65536), b""))
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"body: found 20000012 bytes; expected at most 2097152" in response
 
 
-def test_who_asks_before_sending_too_much_is_refused_at_once(own_bundle: Path, start: Callable[..., Process]) -> None:
+def test_a_client_that_expects_100_continue_gets_413_before_it_sends_the_body(
+    own_bundle: Path, start: Callable[..., Process]
+) -> None:
     url = start(own_bundle).url
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as client:
         client.sendall(
