@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
+import httpx
 from starlette.testclient import TestClient
 
 from zhenwei.inference.known_articles import add_known_articles
@@ -75,6 +77,12 @@ class Process:
 
     url: str
     process: subprocess.Popen[str]
+    log: Path
+
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        url = httpx.URL(self.url)
+        return socket.create_connection((url.host, url.port), timeout=60)
 
     def stop(self) -> int:
         """Send SIGTERM, and return the exit status."""
@@ -82,14 +90,15 @@ class Process:
         return self.process.wait(60)
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
     """A function that starts `zhenwei serve RUN OPTIONS` on a free port and waits until it listens."""
     running: list[subprocess.Popen[str]] = []
 
     def start_service(run: Path, *options: object) -> Process:
         command = [sys.executable, "-m", "zhenwei", "serve", str(run), "--port", "0", "--device", "cpu"]
-        with (tmp_path / "serve.log").open("w") as log:
+        path = tmp_path_factory.mktemp("process") / "serve.log"
+        with path.open("w") as log:
             process = subprocess.Popen(
                 [*command, *map(str, options)],
                 stdout=subprocess.PIPE,
@@ -100,8 +109,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         running.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert "http://" in line, (tmp_path / "serve.log").read_text()
-        return Process(line.split(" at ")[1].split(" ")[0], process)
+        assert "http://" in line, path.read_text()
+        return Process(line.split(" at ")[1].split(" ")[0], process, path)
 
     yield start_service
     for process in running:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from .routes.test_predict import raise_threshold
 
 pytestmark = pytest.mark.slow
 CLIENTS = 6
+HEAD = "POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BODY = json.dumps({"text": FAKE}).encode()
 
 
@@ -70,141 +70,120 @@ def load_on(url: str) -> Iterator[Load]:
             thread.join(60)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_after_a_signal_it_is_not_ready_at_once_and_serves_until_the_port_closes(
-    own_bundle: Path, start: Callable[..., Process], sent: signal.Signals
-) -> None:
-    service = start(own_bundle, "--drain-seconds", "3")
-    begun = post_headers(service, length=len(BODY))
-    begun.sendall(BODY[:10])
-    with load_on(service.url) as load:
-        load.wait_for(20)
-        service.process.send_signal(sent)
-        signaled = time.monotonic()
-        assert httpx.get(f"{service.url}/readyz", timeout=60).status_code == 503
-        load.wait_for(20)  # requests are served while it drains
-        assert httpx.get(f"{service.url}/healthz", timeout=60).headers["connection"] == "close"
-    wait_until_closed(service)
-    assert time.monotonic() - signaled >= 2.9
-    with begun:  # accepted before the port closed: it is answered
-        begun.sendall(BODY[10:])
-        response = b"".join(iter(lambda: begun.recv(65536), b""))
-    assert response.startswith(b"HTTP/1.1 200 ")
-    assert b'"verdict":"fake"' in response
-    assert service.process.wait(60) == 0
-    assert load.outcomes.keys() == {"200"}
+@pytest.fixture(scope="module")
+def shared(tiny_run: Path, start: Callable[..., Process]) -> Process:
+    """A service with a short queue and no batches, for tests that do not change it."""
+    return start(tiny_run, "--max-queue", "2", "--max-batch", "1")
 
 
-def test_a_second_signal_ends_it_at_once(own_bundle: Path, start: Callable[..., Process]) -> None:
-    service = start(own_bundle, "--drain-seconds", "3600")
-    service.process.send_signal(signal.SIGTERM)
-    while httpx.get(f"{service.url}/readyz", timeout=60).status_code != 503:
-        pass
-    assert service.stop() == 0
+class TestEnd:
+    def test_after_a_signal_it_is_not_ready_at_once_and_serves_until_the_port_closes(
+        self, own_bundle: Path, start: Callable[..., Process]
+    ) -> None:
+        service = start(own_bundle, "--drain-seconds", "3", "--timeout", "60")
+        unfinished = service.connect()
+        unfinished.sendall(f"{HEAD}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY[:10])
+        with load_on(service.url) as load:
+            load.wait_for(20)
+            service.process.send_signal(signal.SIGTERM)
+            signaled = time.monotonic()
+            assert httpx.get(f"{service.url}/readyz", timeout=60).status_code == 503
+            load.wait_for(20)  # requests are served while it drains
+            assert httpx.get(f"{service.url}/healthz", timeout=60).headers["connection"] == "close"
+        wait_until_closed(service)
+        assert time.monotonic() - signaled >= 2.9
+        with unfinished:  # accepted before the port closed: it is answered
+            unfinished.sendall(BODY[10:])
+            response = b"".join(iter(lambda: unfinished.recv(65536), b""))
+        assert response.startswith(b"HTTP/1.1 200 ")
+        assert b'"verdict":"fake"' in response
+        assert service.process.wait(60) == 0
+        assert load.outcomes.keys() == {"200"}
 
+    def test_ctrl_c_drains_and_a_second_signal_ends_it_at_once(
+        self, tiny_run: Path, start: Callable[..., Process]
+    ) -> None:
+        service = start(tiny_run, "--drain-seconds", "3600")
+        service.process.send_signal(signal.SIGINT)
+        while (response := httpx.get(f"{service.url}/readyz", timeout=60)).status_code == 200:
+            pass
+        assert (response.status_code, response.json()["status"]) == (503, "draining")
+        assert httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, timeout=60).status_code == 200
+        assert service.stop() == 0
 
-def post_headers(service: Process, length: int) -> socket.socket:
-    """Connect, and send the headers of a prediction."""
-    address = httpx.URL(service.url)
-    client = socket.create_connection((address.host, address.port), timeout=60)
-    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-    client.sendall(head.encode())
-    return client
+    def test_the_counts_are_stored_and_the_log_is_json_without_texts(
+        self, tiny_run: Path, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        database = tmp_path / "feedback.sqlite"
+        service = start(tiny_run, "--feedback", database, "--drain-seconds", "0")
+        url = f"{service.url}/v1/predict"
+        httpx.post(url, json={"texts": [FAKE] * 3}, headers={"x-request-id": "r-1"}, timeout=60)
+        httpx.post(url, content=FAKE.encode(), timeout=60)
+        assert service.stop() == 0
+        store = FeedbackStore.open(str(database))
+        assert drift(store, 1)[0]["predictions"] == 3
+        store.close()
+        log = service.log.read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in log.splitlines()]
+        assert [line["status"] for line in lines if line["message"] == "request"] == [200, 415]
+        assert [line["message"] for line in lines if line["message"] != "request"] == ["SIGTERM: draining", "drained"]
+        assert "云溪" not in log
 
 
 def wait_until_closed(service: Process) -> None:
     """Wait until the port accepts no connections."""
-    address = httpx.URL(service.url)
     while True:
         try:
-            socket.create_connection((address.host, address.port), timeout=60).close()
+            service.connect().close()
         except ConnectionRefusedError:
             return
 
 
-def test_counts_are_written_at_the_end(own_bundle: Path, start: Callable[..., Process], tmp_path: Path) -> None:
-    database = tmp_path / "feedback.sqlite"
-    service = start(own_bundle, "--feedback", database, "--drain-seconds", "0")
-    httpx.post(f"{service.url}/v1/predict", json={"texts": [FAKE] * 3}, timeout=60)
-    assert service.stop() == 0
-    store = FeedbackStore.open(str(database))
-    assert drift(store, 1)[0]["predictions"] == 3
-    store.close()
+class TestReload:
+    @pytest.mark.parametrize("options", [(), ("--watch", "0.1")], ids=["request", "watch"])
+    def test_a_reload_under_load_fails_no_request(
+        self, own_bundle: Path, start: Callable[..., Process], options: tuple[str, ...]
+    ) -> None:
+        service = start(own_bundle, *options)
+        with load_on(service.url) as load:
+            load.wait_for(10)
+            for threshold in (0.9, 0.8, 0.7):
+                before = len(load.versions)
+                raise_threshold(own_bundle, threshold)
+                if not options and threshold == 0.7:
+                    service.process.send_signal(signal.SIGHUP)
+                elif not options:
+                    assert httpx.post(f"{service.url}/v1/reload", timeout=60).json()["changed"] is True
+                while len(load.versions) == before:
+                    load.wait_for(1)
+            if not options:  # a bad bundle changes nothing
+                (own_bundle / "detector.json").write_text("{")
+                assert httpx.post(f"{service.url}/v1/reload", timeout=60).status_code == 409
+                load.wait_for(5)
+        assert load.outcomes.keys() == {"200"}
+        assert len(load.versions) == 4
 
 
-@pytest.mark.parametrize("trigger", ["signal", "request", "watch"])
-def test_a_reload_under_load_fails_no_request(own_bundle: Path, start: Callable[..., Process], trigger: str) -> None:
-    service = start(own_bundle, *(("--watch", "0.1") if trigger == "watch" else ()))
-    with load_on(service.url) as load:
-        load.wait_for(10)
-        for threshold in (0.9, 0.8):
-            before = len(load.versions)
-            raise_threshold(own_bundle, threshold)
-            if trigger == "signal":
-                service.process.send_signal(signal.SIGHUP)
-            elif trigger == "request":
-                assert httpx.post(f"{service.url}/v1/reload", timeout=60).json()["changed"] is True
-            while len(load.versions) == before:
-                load.wait_for(1)
-    assert load.outcomes.keys() == {"200"}
-    assert len(load.versions) == 3
+class TestLimits:
+    def test_overload_gets_200_or_503_and_nothing_else(self, shared: Process) -> None:
+        with load_on(shared.url) as load:
+            load.wait_for(300)
+        assert load.outcomes.keys() == {"200", "503"}
+        later = httpx.post(f"{shared.url}/v1/predict", json={"text": FAKE}, timeout=60)
+        assert later.status_code == 200
 
-
-def test_a_bad_bundle_under_load_changes_nothing(own_bundle: Path, start: Callable[..., Process]) -> None:
-    service = start(own_bundle)
-    with load_on(service.url) as load:
-        load.wait_for(5)
-        (own_bundle / "detector.json").write_text("{")
-        assert httpx.post(f"{service.url}/v1/reload", timeout=60).status_code == 409
-        load.wait_for(5)
-    assert load.outcomes.keys() == {"200"}
-    assert len(load.versions) == 1
-
-
-def test_overload_gets_200_or_503_and_nothing_else(own_bundle: Path, start: Callable[..., Process]) -> None:
-    service = start(own_bundle, "--max-queue", "2", "--max-batch", "1")
-    with load_on(service.url) as load:
-        load.wait_for(300)
-    assert load.outcomes.keys() == {"200", "503"}
-    later = httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, timeout=60)
-    assert later.status_code == 200
-
-
-@pytest.mark.parametrize("declared", [True, False])
-def test_a_client_that_sends_a_far_too_large_body_can_read_the_error(
-    own_bundle: Path, start: Callable[..., Process], declared: bool
-) -> None:
-    url = start(own_bundle).url
-    content = b'{"text": "' + b"a" * 20_000_000 + b'"}'
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as client:
+    @pytest.mark.parametrize("declared", [True, False])
+    def test_a_client_that_sends_a_far_too_large_body_can_read_the_error(self, shared: Process, declared: bool) -> None:
+        content = b'{"text": "' + b"a" * 20_000_000 + b'"}'
         size = f"Content-Length: {len(content)}" if declared else "Transfer-Encoding: chunked"
-        head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{size}\r\n\r\n"
         body = content if declared else f"{len(content):x}\r\n".encode() + content + b"\r\n0\r\n\r\n"
-        client.sendall(head.encode() + body)  # a reset would fail here, or when the response is read
-        response = b"".join(iter(lambda: client.recv(65536), b""))
-    assert response.startswith(b"HTTP/1.1 413 ")
-    assert b"body: found 20000012 bytes; expected at most 2097152" in response
+        with shared.connect() as client:
+            client.sendall(f"{HEAD}{size}\r\n\r\n".encode() + body)  # a reset would fail here, or at the next line
+            response = b"".join(iter(lambda: client.recv(65536), b""))
+        assert response.startswith(b"HTTP/1.1 413 ")
+        assert b"body: found 20000012 bytes; expected at most 2097152" in response
 
-
-def test_a_client_that_expects_100_continue_gets_413_before_it_sends_the_body(
-    own_bundle: Path, start: Callable[..., Process]
-) -> None:
-    url = start(own_bundle).url
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as client:
-        client.sendall(
-            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 20000000\r\nExpect: 100-continue\r\n\r\n"
-        )
-        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
-
-
-def test_the_log_is_json_and_without_texts(own_bundle: Path, start: Callable[..., Process], tmp_path: Path) -> None:
-    service = start(own_bundle, "--drain-seconds", "0")
-    httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, headers={"x-request-id": "r-1"}, timeout=60)
-    httpx.post(f"{service.url}/v1/predict", content=FAKE.encode(), timeout=60)
-    service.stop()
-    log = (tmp_path / "serve.log").read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in log.splitlines()]
-    assert [line["status"] for line in lines if line["message"] == "request"] == [200, 415]
-    assert [line["message"] for line in lines if line["message"] != "request"] == ["SIGTERM: draining", "drained"]
-    assert "云溪" not in log
+    def test_a_client_that_expects_100_continue_gets_413_before_it_sends_the_body(self, shared: Process) -> None:
+        with shared.connect() as client:
+            client.sendall(f"{HEAD}Content-Length: 20000000\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
