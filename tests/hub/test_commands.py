@@ -114,11 +114,11 @@ class TestNamesOnTheHub:
 
     def test_a_service_is_called_as_its_detector(self, hub: "LocalHub", shared: Detector) -> None:
         from zhenwei.inference.hub.hub import fetch_named  # noqa: PLC0415
-        from zhenwei.serving.loaded_bundle import load_served  # noqa: PLC0415
+        from zhenwei.serving.loaded_bundle import LoadedBundle  # noqa: PLC0415
 
-        served = load_served(fetch_named(f"hf://{NAME}"), "cpu", NAME)
-        assert served.name == NAME
-        assert served.detector.predict(TEXT) == shared.predict(TEXT)
+        loaded = LoadedBundle.load(fetch_named(f"hf://{NAME}"), "cpu", NAME)
+        assert loaded.name == NAME
+        assert loaded.detector.predict(TEXT) == shared.predict(TEXT)
 
 
 @pytest.mark.slow
