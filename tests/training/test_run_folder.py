@@ -66,11 +66,11 @@ def test_overwrite_removes_the_files_of_a_run_only(run: Path) -> None:
 def test_overwrite_does_not_follow_links(run: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "kept").touch()
+    (elsewhere / "file").touch()
     (run / "tensorboard").rmdir()
     (run / "tensorboard").symlink_to(elsewhere)
     open_run_folder(run, resume=False, overwrite=True)
-    assert (elsewhere / "kept").exists()
+    assert (elsewhere / "file").exists()
 
 
 @pytest.mark.parametrize("files", [["letter.txt"], ["config.json", "vocab.txt"], ["results.json", "train.json"]])
