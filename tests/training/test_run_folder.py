@@ -87,7 +87,7 @@ def test_a_folder_of_other_files_is_refused_and_not_changed(
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(CheckpointError, match="is a file; expected the name of a folder"):
+    with pytest.raises(CheckpointError, match="is a file; expected a folder for the run"):
         open_run_folder(tmp_path / "run", resume=False, overwrite=False)
 
 

@@ -131,7 +131,7 @@ class TestBest:
         assert all(torch.equal(best[name], last[name]) for name in best)
 
     def test_keep_last_contradicts_early_stopping(self, tmp_path: Path, tiny_settings: Settings) -> None:
-        with pytest.raises(ConfigError, match=r"keep is 'last' and early_stop is 3.*; set early_stop to 0, or keep"):
+        with pytest.raises(ConfigError, match=r"keep is 'last' but early_stop is 3.*; set early_stop to 0, or keep"):
             Trainer(tiny_settings(tmp_path / "run", training={"keep": "last", "early_stop": 3}))
 
     def test_the_bundle_has_the_weights_of_an_early_best_epoch(
