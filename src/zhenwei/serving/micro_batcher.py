@@ -202,11 +202,9 @@ def _complete(jobs: list[Job], loaded: LoadedBundle) -> None:
                 _complete([job], loaded)
             return
         results = [error]
-    for loop in {job.future.get_loop() for job in jobs}:
+    for loop in {job.future.get_loop() for job in jobs}:  # one call per batch: each call wakes up the loop
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(
-                _set_results, loop, jobs, results, loaded
-            )  # once per batch: each call wakes it up
+            loop.call_soon_threadsafe(_set_results, loop, jobs, results, loaded)
 
 
 def _set_results(loop: asyncio.AbstractEventLoop, jobs: list[Job], results: list[Any], loaded: LoadedBundle) -> None:
