@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
-from zhenwei.evaluation.attribution import word_attributions, word_places
+from zhenwei.bundle.attribution import word_attributions, word_places
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.tokens import collate
