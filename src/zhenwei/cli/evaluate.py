@@ -55,7 +55,7 @@ def evaluate(
     from zhenwei.bundle.device import check_prediction_precision
     from zhenwei.evaluation import assess, judge_file
     from zhenwei.evaluation.evaluate import MISTAKES
-    from zhenwei.inference.loading import load_detector
+    from zhenwei.inference.detector import load_detector
 
     check_prediction_precision(precision)
     bundle = load_detector(folder_of(run))

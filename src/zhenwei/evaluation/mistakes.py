@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
+from zhenwei.bundle.attribution import word_attributions
 from zhenwei.bundle.predict_logits import sigmoid
-from zhenwei.evaluation.attribution import word_attributions
 from zhenwei.evaluation.records import Mistake
 from zhenwei.news import Article
 

@@ -10,7 +10,7 @@ import torch
 
 from zhenwei import Trainer
 from zhenwei.bundle import Bundle, load_bundle
-from zhenwei.evaluation.attribution import MOST_VARIANTS, cut_words, word_attributions
+from zhenwei.bundle.attribution import MOST_VARIANTS, cut_words, word_attributions
 from zhenwei.news import Article
 
 CPU = torch.device("cpu")
