@@ -26,7 +26,7 @@ from zhenwei.bundle.card.data import (
 )
 from zhenwei.bundle.card.signature import CardState, card_state, marked
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation.evaluate import assess_file
+from zhenwei.evaluation.evaluate import evaluate
 from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.records import Evaluation
 from zhenwei.hashing import file_sha256
@@ -54,7 +54,7 @@ def complete_card(bundle: Bundle, *, device: str = "auto", rounds: int = ROUNDS)
     """
     files = unchanged_files(bundle)
     judged = [
-        assess_file(bundle, files[part], device=device, rounds=rounds, mistakes=0, words=False)
+        evaluate(bundle, files[part], device=device, rounds=rounds, mistakes=0)
         for part in ("val", "test")
         if part in files
     ]
