@@ -55,9 +55,9 @@ def test_an_estimated_share_prints_its_risk(zhenwei: Command, run: Path, trained
     assert outcome.status == 0, outcome.stderr
     assert "share of fakes: 0.500 in the calibration articles, corrected to 0." in outcome.stdout
     assert "risk: this assumes that" in outcome.stdout
-    given = zhenwei("calibrate", run, "--fake-share", "0.3")
-    assert "corrected to 0.300" in given.stdout
-    assert "risk:" not in given.stdout
+    options = zhenwei("calibrate", run, "--fake-share", "0.3")
+    assert "corrected to 0.300" in options.stdout
+    assert "risk:" not in options.stdout
 
 
 def test_removal(zhenwei: Command, run: Path) -> None:

@@ -79,9 +79,9 @@ class TestComparison:
             scores = [run["scores"]["test"]["auc"] for run in detector["runs"]]
             mean[detector["name"]] = detector["summaries"]["test"]["auc"]["mean"]
             assert mean[detector["name"]] == pytest.approx(sum(scores) / len(scores))
-        found = [each for each in result["differences"] if (each["part"], each["metric"]) == ("test", "auc")]
-        assert {(each["first"], each["second"]) for each in found} >= {("small", "tfidf"), ("tiny", "tfidf")}
-        for each in found:
+        differences = [each for each in result["differences"] if (each["part"], each["metric"]) == ("test", "auc")]
+        assert {(each["first"], each["second"]) for each in differences} >= {("small", "tfidf"), ("tiny", "tfidf")}
+        for each in differences:
             assert each["difference"] == pytest.approx(mean[each["first"]] - mean[each["second"]])
             assert each["p"] <= each["p_holm"] <= 1
             assert each["interval"][0] <= each["difference"] <= each["interval"][1]

@@ -36,8 +36,8 @@ def test_the_terminal_shows_intervals_slices_and_mistakes(
 
 def test_the_precision_gives_a_warning(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
     fast, exact = (
-        json.loads(zhenwei("evaluate", tiny_run, hard_file, "--json", "-", *given).stdout)["warnings"]
-        for given in (("--precision", "auto"), ())
+        json.loads(zhenwei("evaluate", tiny_run, hard_file, "--json", "-", *options).stdout)["warnings"]
+        for options in (("--precision", "auto"), ())
     )
     assert fast[:-1] == exact
     assert fast[-1].startswith("Evaluated in precision 'auto'")
@@ -60,10 +60,10 @@ def test_an_overlap_with_training_comes_first(zhenwei: Callable[..., Any], tiny_
 def test_json_is_complete_and_reproducible(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
     first, second = (zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--json", "-") for _ in range(2))
     assert first.stdout == second.stdout
-    found = json.loads(first.stdout)
-    assert found["n"] == 40
-    assert found["intervals"].keys() >= {"auc", "macro_f1", "loss"}
-    assert {part["kind"] for part in found["slices"]} >= {"domain"}
+    result = json.loads(first.stdout)
+    assert result["n"] == 40
+    assert result["intervals"].keys() >= {"auc", "macro_f1", "loss"}
+    assert {part["kind"] for part in result["slices"]} >= {"domain"}
     assert "95% interval" in first.stderr
 
 

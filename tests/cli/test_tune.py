@@ -47,18 +47,18 @@ class TestSearch:
         (data / "test.json").write_text("[{")  # whoever reads it fails
         outcome = tune("--trials", 3, "--json", tmp_path / "out.json")
         assert outcome.status == 0, outcome.stderr
-        found = json.loads((tmp_path / "out.json").read_text())
-        best = Config.load(found["best"])
-        values = found["trials"][0]["values"]
+        result = json.loads((tmp_path / "out.json").read_text())
+        best = Config.load(result["best"])
+        values = result["trials"][0]["values"]
         assert (best.training.lr, best.model.model_dump()["hidden_dim"]) == (
             values["training.lr"],
             values["model.hidden_dim"],
         )
-        assert found["trials"][0]["score"] == max(trial["score"] for trial in found["trials"])
+        assert result["trials"][0]["score"] == max(trial["score"] for trial in result["trials"])
         assert "epoch" in outcome.stdout
         assert "get the score on test with: zhenwei train" in outcome.stdout
         (data / "test.json").write_text(good, encoding="utf-8")
-        assert zhenwei("train", found["best"]).status == 0
+        assert zhenwei("train", result["best"]).status == 0
 
     def test_the_best_trials_score_is_its_best_epochs_on_val(self, tune: Callable[..., Any], tmp_path: Path) -> None:
         tune("--trials", 2, "--metric", "auc", "--keep", "--json", tmp_path / "out.json")
@@ -81,9 +81,9 @@ class TestSearch:
         outcome = tune("--trials", 3, "--json", tmp_path / "out.json")
         assert "3 of 3" in outcome.stderr
         assert "1 of 3" not in outcome.stderr
-        found = {trial["number"]: trial for trial in figures(tmp_path / "out.json")}
-        assert found.keys() == {0, 1, 2}
-        assert all(found[trial["number"]] == trial for trial in figures(tmp_path / "first.json"))
+        result = {trial["number"]: trial for trial in figures(tmp_path / "out.json")}
+        assert result.keys() == {0, 1, 2}
+        assert all(result[trial["number"]] == trial for trial in figures(tmp_path / "first.json"))
         again = tune("--trials", 3)
         assert again.status == 0
         assert "trial " not in again.stderr
@@ -108,16 +108,16 @@ class TestSearch:
 def test_several_processes_share_a_study(tune: Callable[..., Any], tmp_path: Path) -> None:
     outcome = tune("--trials", 4, "--jobs", 2, "--json", tmp_path / "out.json")
     assert outcome.status == 0, outcome.stderr
-    found = figures(tmp_path / "out.json")
-    assert 4 <= len(found) <= 5  # the other process finishes its trial
-    assert os.listdir(tmp_path / "out" / "trials") == [str(found[0]["number"])]
+    result = figures(tmp_path / "out.json")
+    assert 4 <= len(result) <= 5  # the other process finishes its trial
+    assert os.listdir(tmp_path / "out" / "trials") == [str(result[0]["number"])]
 
 
 class TestErrors:
     def test_a_space(self, tune: Callable[..., Any], tmp_path: Path) -> None:
         (tmp_path / "bad.json").write_text(json.dumps({"training.lrr": {"low": 0, "high": 1}}))
-        told = tune("--trials", 1, "--space", tmp_path / "bad.json").error
-        assert "bad.json: unknown setting 'training.lrr'; did you mean 'training.lr'?" in told
+        error = tune("--trials", 1, "--space", tmp_path / "bad.json").error
+        assert "bad.json: unknown setting 'training.lrr'; did you mean 'training.lr'?" in error
         assert not (tmp_path / "out").exists()
 
     def test_a_metric(self, tune: Callable[..., Any]) -> None:

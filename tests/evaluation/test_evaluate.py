@@ -104,10 +104,10 @@ class TestParts:
             assert interval[0] <= (evaluation.scores[name] or 0) <= interval[1]
 
     def test_json_has_every_field_but_the_predictions(self, evaluation: Evaluation) -> None:
-        found = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+        result = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
         names = {field.name for field in dataclasses.fields(Evaluation)} - {"scores", "predictions"}
-        assert found.keys() == names | evaluation.scores.keys()
-        assert found["mistakes"][0]["words"]
+        assert result.keys() == names | evaluation.scores.keys()
+        assert result["mistakes"][0]["words"]
 
     def test_predictions_are_those_that_the_scores_rest_on(self, evaluation: Evaluation, hard_rows: Rows) -> None:
         predictions = evaluation.predictions
@@ -136,20 +136,26 @@ class TestOptions:
         self, tfidf: Bundle, written: Write, hard_rows: Rows, evaluation: Evaluation
     ) -> None:
         rows = [row | {"domain": ["财经", "科技"][n % 2]} for n, row in enumerate(hard_rows)]
-        found = evaluate(tfidf, written(rows), rounds=0, mistakes=0)
-        assert (found.intervals, found.ece_by_chance, found.rounds) == ({}, None, 0)
-        assert {part.kind for part in found.slices} >= {"domain"}
-        assert all(part.intervals == {} for part in found.slices)
-        assert found.scores == evaluation.scores
+        result = evaluate(tfidf, written(rows), rounds=0, mistakes=0)
+        assert (result.intervals, result.ece_by_chance, result.rounds) == ({}, None, 0)
+        assert {part.kind for part in result.slices} >= {"domain"}
+        assert all(part.intervals == {} for part in result.slices)
+        assert result.scores == evaluation.scores
         assert evaluate(tfidf, written(rows), rounds=0, mistakes=0, slices=False).slices == ()
 
     def test_scores_alone_equal_those_of_a_full_evaluation(
         self, tfidf: Bundle, written: Write, hard_rows: Rows, evaluation: Evaluation
     ) -> None:
-        found = evaluate(tfidf, written(hard_rows), scores_only=True)
-        assert found.scores == evaluation.scores
-        assert (found.confusion, found.reliability) == (evaluation.confusion, evaluation.reliability)
-        assert (found.intervals, found.slices, found.mistakes, found.overlap, found.groups) == ({}, (), (), None, None)
+        result = evaluate(tfidf, written(hard_rows), scores_only=True)
+        assert result.scores == evaluation.scores
+        assert (result.confusion, result.reliability) == (evaluation.confusion, evaluation.reliability)
+        assert (result.intervals, result.slices, result.mistakes, result.overlap, result.groups) == (
+            {},
+            (),
+            (),
+            None,
+            None,
+        )
 
 
 class TestOverlap:
@@ -158,26 +164,26 @@ class TestOverlap:
     ) -> None:
         copies = [article.to_row() for article in read_articles(data_folder / "train.json")[:20]]
         fresh = [row | {"content": f"{row['id']}：{row['content'][:9]}" + "新" * 30} for row in hard_rows]
-        found = evaluate(tfidf, written(fresh + copies), rounds=100)
-        assert found.overlap is not None
-        assert found.overlap.exact == 20
+        result = evaluate(tfidf, written(fresh + copies), rounds=100)
+        assert result.overlap is not None
+        assert result.overlap.exact == 20
         alone = evaluate(tfidf, written(fresh), rounds=100)
         assert alone.overlap is not None
         assert (alone.overlap.near, alone.warnings) == (0, ())
-        assert found.clean == alone.clean
-        assert found.clean is not None
-        assert found.clean["scores"] == alone.scores
-        assert found.warnings == (
+        assert result.clean == alone.clean
+        assert result.clean is not None
+        assert result.clean["scores"] == alone.scores
+        assert result.warnings == (
             "20 of 60 articles (33.3%) have a near-duplicate among the training articles; 20 of them are exact copies, "
             f"and 20 have the same label. Without them: macro_f1 {alone.scores['macro_f1']:.3f} on 40 instead of "
-            f"{found.scores['macro_f1']:.3f}.",
+            f"{result.scores['macro_f1']:.3f}.",
         )
 
     def test_the_training_file_gets_a_warning(self, tfidf: Bundle, data_folder: Path) -> None:
-        found = evaluate(tfidf, data_folder / "train.json", rounds=100)
-        assert "trained on these articles: the scores do not carry over to other articles" in found.warnings[0]
-        assert found.warnings[1].endswith("No article is left without one.")
-        assert found.clean == {"n": 0, "n_fake": 0, "scores": {}, "intervals": {}}
+        result = evaluate(tfidf, data_folder / "train.json", rounds=100)
+        assert "trained on these articles: the scores do not carry over to other articles" in result.warnings[0]
+        assert result.warnings[1].endswith("No article is left without one.")
+        assert result.clean == {"n": 0, "n_fake": 0, "scores": {}, "intervals": {}}
 
     def test_the_val_file_gets_a_warning(self, tfidf: Bundle, data_folder: Path) -> None:
         assert "validated on" in evaluate(tfidf, data_folder / "val.json", rounds=100).warnings[0]
@@ -186,9 +192,9 @@ class TestOverlap:
         self, tfidf: Bundle, written: Write, hard_rows: Rows, data_folder: Path
     ) -> None:
         tfidf.facts["files"]["train"]["path"] = "gone.json"
-        found = evaluate(tfidf, written(hard_rows), rounds=100)
-        assert (found.overlap, found.clean) == (None, None)
-        assert any("The training file gone.json does not exist" in warning for warning in found.warnings)
+        result = evaluate(tfidf, written(hard_rows), rounds=100)
+        assert (result.overlap, result.clean) == (None, None)
+        assert any("The training file gone.json does not exist" in warning for warning in result.warnings)
         named = evaluate(tfidf, written(hard_rows), rounds=100, train=data_folder / "train.json")
         assert named.overlap is not None
 
@@ -200,8 +206,8 @@ class TestSlices:
         train = [article.to_row() for article in read_articles(data_folder / "train.json")]
         file = written([row | {"entity_list": ["云溪"]} for row in train], "train.json")
         rows = [row | {"entity_list": [["云溪", "东河"][n // 2 % 2]]} for n, row in enumerate(hard_rows)]
-        found = evaluate(tfidf, written(rows), train=file, rounds=100)
-        names = [(part.name, part.n) for part in found.slices if part.kind == "entities"]
+        result = evaluate(tfidf, written(rows), train=file, rounds=100)
+        names = [(part.name, part.n) for part in result.slices if part.kind == "entities"]
         assert names == [("seen in training", 20), ("unseen in training", 20)]
 
 
@@ -210,24 +216,24 @@ class TestUnusualFiles:
         self, tfidf: Bundle, written: Write, make_posts: Callable[..., Rows]
     ) -> None:
         rows = [row | {"content": row["id"] * 9 + row["content"][:9]} for row in make_posts(80, seed=9)[1::2]]
-        found = evaluate(tfidf, written(rows), rounds=100)
-        assert found.scores["auc"] is None
-        assert found.intervals["auc"] is None
-        assert found.intervals["acc"] is not None
-        assert "All 40 articles are fake: metrics that need both classes are undefined." in found.warnings
-        json.dumps(found.to_dict(), allow_nan=False)
+        result = evaluate(tfidf, written(rows), rounds=100)
+        assert result.scores["auc"] is None
+        assert result.intervals["auc"] is None
+        assert result.intervals["acc"] is not None
+        assert "All 40 articles are fake: metrics that need both classes are undefined." in result.warnings
+        json.dumps(result.to_dict(), allow_nan=False)
 
     def test_one_article_is_scored_with_a_warning(self, tfidf: Bundle, written: Write) -> None:
-        found = evaluate(tfidf, written([{"content": "大蒜", "label": 0}]), rounds=100)
-        assert "very few articles (1)" in found.warnings[-1]
-        assert set(found.intervals.values()) == {None}
-        json.dumps(found.to_dict(), allow_nan=False)
+        result = evaluate(tfidf, written([{"content": "大蒜", "label": 0}]), rounds=100)
+        assert "very few articles (1)" in result.warnings[-1]
+        assert set(result.intervals.values()) == {None}
+        json.dumps(result.to_dict(), allow_nan=False)
 
     def test_copies_of_a_few_articles_count_as_few(self, tfidf: Bundle, written: Write, hard_rows: Rows) -> None:
-        found = evaluate(tfidf, written([row | {"id": None} for row in hard_rows[:4]] * 10), rounds=100)
-        assert (found.n, found.groups) == (40, 3)
-        assert set(found.intervals.values()) == {None}
-        assert "The 40 articles are near-duplicates of each other, in 3 groups" in found.warnings[-1]
+        result = evaluate(tfidf, written([row | {"id": None} for row in hard_rows[:4]] * 10), rounds=100)
+        assert (result.n, result.groups) == (40, 3)
+        assert set(result.intervals.values()) == {None}
+        assert "The 40 articles are near-duplicates of each other, in 3 groups" in result.warnings[-1]
 
 
 class TestErrors:

@@ -29,15 +29,15 @@ def truth() -> dict[str, float]:
 @pytest.mark.parametrize("copies", [1, 3])
 def test_about_95_percent_of_intervals_cover_the_truth(truth: dict[str, float], copies: int) -> None:
     """95% of 120 test sets are 114, with a standard deviation of 2.4; `benchmarks/intervals.py` simulates thousands."""
-    chance = np.random.default_rng(1)
+    generator = np.random.default_rng(1)
     covered = dict.fromkeys(MAIN_METRICS, 0)
     for repeat in range(120):
-        labels, logits = (np.repeat(values, copies) for values in simulate(150, chance))
-        found = bootstrap_intervals(
+        labels, logits = (np.repeat(values, copies) for values in simulate(150, generator))
+        result = bootstrap_intervals(
             labels, sigmoid(logits), 0.5, groups=np.repeat(np.arange(150), copies),
             metrics=MAIN_METRICS, rounds=200, seed=repeat,
         )  # fmt: skip
-        for name, interval in found.items():
+        for name, interval in result.items():
             assert interval is not None
             covered[name] += interval[0] <= truth[name] <= interval[1]
     assert all(107 <= count <= 119 for count in covered.values()), covered
@@ -51,11 +51,11 @@ class TestGroups:
         together = bootstrap_intervals(*many, 0.5, groups=np.repeat(np.arange(200), 4))
         apart = bootstrap_intervals(*many, 0.5)
         for name in MAIN_METRICS:
-            one, whole, split = (found[name] for found in (alone, together, apart))
+            one, grouped, split = (result[name] for result in (alone, together, apart))
             assert one is not None
-            assert whole is not None
+            assert grouped is not None
             assert split is not None
-            assert whole == pytest.approx(one, abs=1e-9), "copies add no information"
+            assert grouped == pytest.approx(one, abs=1e-9), "copies add no information"
             assert split[1] - split[0] == pytest.approx((one[1] - one[0]) / 2, rel=0.15), (
                 "but seem to, if they count individually"
             )
@@ -63,8 +63,8 @@ class TestGroups:
     def test_group_indices_may_have_gaps(self) -> None:
         labels, logits = simulate(60, np.random.default_rng(2))
         numbers = np.arange(60) // 2
-        found = [bootstrap_intervals(labels, sigmoid(logits), 0.5, groups=groups) for groups in (numbers, numbers * 7)]
-        assert found[0] == found[1]
+        result = [bootstrap_intervals(labels, sigmoid(logits), 0.5, groups=groups) for groups in (numbers, numbers * 7)]
+        assert result[0] == result[1]
 
     def test_many_articles(self) -> None:
         labels, logits = simulate(3000, np.random.default_rng(3))
@@ -78,9 +78,9 @@ class TestEveryMetric:
     def test_every_interval_contains_its_score(self) -> None:
         labels, logits = simulate(100, np.random.default_rng(4))
         scores = metrics_from_logits(labels, logits)
-        found = bootstrap_intervals(labels, sigmoid(logits), 0.5, logits=logits)
-        assert found.keys() == {*METRICS}
-        for name, interval in found.items():
+        result = bootstrap_intervals(labels, sigmoid(logits), 0.5, logits=logits)
+        assert result.keys() == {*METRICS}
+        for name, interval in result.items():
             assert interval is not None
             assert interval[0] < scores[name] < interval[1]
             assert interval[0] > 0
@@ -95,9 +95,9 @@ class TestEveryMetric:
 class TestLimits:
     def test_a_perfect_score_has_an_interval(self) -> None:
         labels = np.repeat([0, 1], [180, 20])
-        found = bootstrap_intervals(labels, np.where(labels, 0.9, 0.1), 0.5)
+        result = bootstrap_intervals(labels, np.where(labels, 0.9, 0.1), 0.5)
         for name in ("auc", "macro_f1", "acc", "recall_fake"):
-            interval = found[name]
+            interval = result[name]
             assert interval is not None
             assert interval == pytest.approx((0.025 ** (1 / 20), 1.0)), "20 fakes, none missed"
 
@@ -108,16 +108,16 @@ class TestLimits:
 
     def test_metrics_that_need_both_classes_have_none_for_one(self) -> None:
         probabilities = np.random.default_rng(6).random(50)
-        found = bootstrap_intervals(np.zeros(50, np.int64), probabilities, 0.5)
-        assert {name for name, interval in found.items() if interval is not None} == {
+        result = bootstrap_intervals(np.zeros(50, np.int64), probabilities, 0.5)
+        assert {name for name, interval in result.items() if interval is not None} == {
             *("acc", "ece", "brier", "f1_real", "recall_real", "precision_real")
         }
 
     def test_two_fakes_or_nine_articles_are_too_few(self) -> None:
         labels = np.repeat([0, 1], [40, 2])
         probabilities = np.random.default_rng(7).random(42)
-        found = bootstrap_intervals(labels, probabilities, 0.5)
-        assert found["auc"] is None
-        assert found["acc"] is not None
+        result = bootstrap_intervals(labels, probabilities, 0.5)
+        assert result["auc"] is None
+        assert result["acc"] is not None
         assert set(bootstrap_intervals(labels[-9:], probabilities[-9:], 0.5).values()) == {None}
         assert set(bootstrap_intervals(labels, probabilities, 0.5, groups=np.arange(42) % 9).values()) == {None}

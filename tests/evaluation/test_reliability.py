@@ -8,11 +8,11 @@ from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability
 
 
 def test_bins_contain_all_articles_and_their_gaps_give_the_ece() -> None:
-    chance = np.random.default_rng(0)
-    probabilities = np.append(chance.random(200), [0.0, 1.0, 0.1])
-    labels = (chance.random(203) < probabilities).astype(np.int64)
+    generator = np.random.default_rng(0)
+    probabilities = np.append(generator.random(200), [0.0, 1.0, 0.1])
+    labels = (generator.random(203) < probabilities).astype(np.int64)
     bins = reliability_bins(labels, probabilities)
-    assert [(part.low, part.high) for part in bins] == [(place / 10, (place + 1) / 10) for place in range(10)]
+    assert [(part.low, part.high) for part in bins] == [(index / 10, (index + 1) / 10) for index in range(10)]
     assert sum(part.n for part in bins) == 203
     assert all(part.low <= part.probability <= part.high for part in bins)
     assert all(part.interval[0] <= part.share <= part.interval[1] for part in bins)
@@ -34,16 +34,16 @@ def test_wilson_interval(count: int, n: int, expected: tuple[float, float]) -> N
 
 
 def test_the_ece_of_right_probabilities_is_within_the_range_and_of_wrong_ones_above() -> None:
-    chance = np.random.default_rng(1)
-    probabilities = chance.random(400)
+    generator = np.random.default_rng(1)
+    probabilities = generator.random(400)
     low, high = ece_by_chance(probabilities)
     assert 0 < low < high < 0.1
     right = [
-        expected_calibration_error((chance.random(400) < probabilities).astype(np.int64), probabilities)
+        expected_calibration_error((generator.random(400) < probabilities).astype(np.int64), probabilities)
         for _ in range(200)
     ]
     assert 0.9 <= np.mean([low <= value <= high for value in right]) <= 0.99
-    wrong = (chance.random(400) < probabilities**2).astype(np.int64)
+    wrong = (generator.random(400) < probabilities**2).astype(np.int64)
     assert expected_calibration_error(wrong, probabilities) > high
 
 
@@ -53,5 +53,5 @@ def test_near_duplicates_widen_the_range() -> None:
 
 
 def test_confusion_counts_by_label_then_by_verdict() -> None:
-    found = confusion(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1]))
-    assert found == {"real": {"real": 2, "fake": 1}, "fake": {"real": 1, "fake": 1}}
+    result = confusion(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1]))
+    assert result == {"real": {"real": 2, "fake": 1}, "fake": {"real": 1, "fake": 1}}

@@ -14,9 +14,9 @@ Simulated = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 def simulate(n: int, seed: int = 0, decimals: int = 2) -> Simulated:
     """Return labels and correlated log odds; fewer decimals give more ties."""
-    chance = np.random.default_rng(seed)
-    labels = (chance.random(n) < 0.4).astype(np.int64)
-    return labels, np.round(chance.normal(1.5 * labels - 0.75, 1.0), decimals)
+    generator = np.random.default_rng(seed)
+    labels = (generator.random(n) < 0.4).astype(np.int64)
+    return labels, np.round(generator.normal(1.5 * labels - 0.75, 1.0), decimals)
 
 
 class TestWeights:

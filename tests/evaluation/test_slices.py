@@ -19,8 +19,8 @@ LOGITS = np.random.default_rng(0).normal(2.0 * LABELS - 1.0, 1.5)
 def sliced(kind: str, fields: list[dict[str, Any]], training_entities: frozenset[str] | None = None) -> list[Slice]:
     """Return the slices of one kind, of 60 articles that have these fields in turn."""
     articles = [Article(**({"content": "大蒜"} | fields[n % len(fields)])) for n in range(N)]
-    found = score_slices(articles, LABELS, LOGITS, 0.4, training_entities=training_entities, rounds=100, seed=0)
-    return [part for part in found if part.kind == kind]
+    result = score_slices(articles, LABELS, LOGITS, 0.4, training_entities=training_entities, rounds=100, seed=0)
+    return [part for part in result if part.kind == kind]
 
 
 def test_each_slice_has_the_scores_of_its_articles() -> None:

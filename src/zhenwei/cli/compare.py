@@ -17,7 +17,7 @@ NARROW_OMITS = ("runs", "test AUC", "val AUC", "minutes", "peak memory")
 def compare(
     configs: list[str] = typer.Argument(
         metavar="CONFIG...",
-        help="Files of settings or presets, optionally with +endef for the detector with ENDEF; finished runs; bundles.",
+        help="Settings files or presets, optionally with +endef for the detector with ENDEF; finished runs; bundles.",
     ),
     seeds: str = typer.Option("5", help="Number of seeds, from the first CONFIG's seed on; or a list: 1,2,3."),
     out: Path = typer.Option(Path("runs/comparison"), help="Folder of the runs and the results."),

@@ -74,17 +74,17 @@ class TestNames:
         assert names(write("mine"), write("mine") + "+endef") == ["bigru", "bigru-endef", "tfidf"]
 
     def test_equal_titles_are_replaced_by_file_names(self, write: Write) -> None:
-        found = names(write("narrow"), write("wide", model={"hidden_dim": 12}))
-        assert found == ["narrow", "wide", "tfidf"]
+        result = names(write("narrow"), write("wide", model={"hidden_dim": 12}))
+        assert result == ["narrow", "wide", "tfidf"]
 
     def test_equal_file_names_get_their_folder(self, write: Write) -> None:
-        found = names(write("x/a"), write("y/a", model={"hidden_dim": 12}))
-        assert found == ["x-a", "y-a", "tfidf"]
+        result = names(write("x/a"), write("y/a", model={"hidden_dim": 12}))
+        assert result == ["x-a", "y-a", "tfidf"]
 
     def test_endef_stays_in_the_name(self, write: Write) -> None:
         wide = write("wide", model={"hidden_dim": 12})
-        found = names(write("narrow") + "+endef", wide + "+endef", wide)
-        assert found == ["narrow-endef", "wide-endef", "bigru", "tfidf"]
+        result = names(write("narrow") + "+endef", wide + "+endef", wide)
+        assert result == ["narrow-endef", "wide-endef", "bigru", "tfidf"]
 
 
 class TestEndef:
@@ -171,5 +171,5 @@ class TestNamesOfAnEarlierPlan:
         assert [candidate.name for candidate in keep_names(candidates, before)] == ["a", "a-2", "tfidf"]
 
     def test_names_that_differ_only_in_special_characters_get_different_folders(self, write: Write) -> None:
-        found = names(write("a b"), write("a!b", model={"hidden_dim": 12}))
-        assert len({*found}) == 3
+        result = names(write("a b"), write("a!b", model={"hidden_dim": 12}))
+        assert len({*result}) == 3

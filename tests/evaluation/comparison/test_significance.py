@@ -54,10 +54,10 @@ class TestStandardError:
         assert estimate.error == pytest.approx(0.03, rel=0.03)
 
     def test_the_effect_of_articles_on_each_run_is_counted_once(self) -> None:
-        chance = np.random.default_rng(1)
-        values = chance.normal(0.8, 0.03, 5)  # the runs differ as much as their resamples
-        draws = values[:, None] + chance.normal(0.0, 0.03, (5, 4000))
-        estimate = estimate_mean(ScoreSamples(values, draws), n_groups=1000)
+        generator = np.random.default_rng(1)
+        values = generator.normal(0.8, 0.03, 5)  # the runs differ as much as their resamples
+        resampled = values[:, None] + generator.normal(0.0, 0.03, (5, 4000))
+        estimate = estimate_mean(ScoreSamples(values, resampled), n_groups=1000)
         between, of_articles = values.var(ddof=1) / 5, 0.03**2 / 5
         assert estimate.error**2 == pytest.approx(max(between, of_articles), rel=0.1)
 
@@ -132,13 +132,15 @@ class TestOnSimulatedDetectors:
 
     def test_without_the_variance_between_seeds_false_alarms_are_frequent(self, simulation: ModuleType) -> None:
         """Check that the simulation can detect a wrong estimate."""
-        chance = np.random.default_rng(3)
+        generator = np.random.default_rng(3)
         alarms = []
         for number in range(60):
             labels, weights = np.tile([0, 1], 300), simulation.resampled_weights(600, None, 200, number)
             one, other = (
-                simulation.score_samples(labels, [(2 * labels - 1) * strength + chance.normal(0.0, 1.0, 600)], weights)
-                for strength in chance.normal(1.0, 0.4, 2)
+                simulation.score_samples(
+                    labels, [(2 * labels - 1) * strength + generator.normal(0.0, 1.0, 600)], weights
+                )
+                for strength in generator.normal(1.0, 0.4, 2)
             )
             alarms.append(estimate_difference(one, other, 600).p < 0.05)
         assert np.mean(alarms) > 0.3

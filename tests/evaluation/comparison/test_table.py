@@ -51,8 +51,8 @@ def test_markdown_has_every_metric_and_the_command(comparison: Comparison) -> No
 def test_csv_has_a_row_per_detector_part_and_metric(comparison: Comparison) -> None:
     rows = list(csv_rows(comparison))
     assert len(rows) == 2 * 2 * len(METRICS)
-    found = next(row for row in rows if (row["detector"], row["part"], row["metric"]) == ("bigru", "test", "macro_f1"))
-    assert (found["mean"], found["low"], found["p_holm"], found["difference"]) == (0.75, 0.73, 0.0002, 0.05)
+    result = next(row for row in rows if (row["detector"], row["part"], row["metric"]) == ("bigru", "test", "macro_f1"))
+    assert (result["mean"], result["low"], result["p_holm"], result["difference"]) == (0.75, 0.73, 0.0002, 0.05)
     assert all(row["difference"] is None for row in rows if row["detector"] == "tfidf")
 
 

@@ -31,13 +31,13 @@ def test_every_form_is_parsed(tmp_path: Path, config: Config) -> None:
         "model.mlp_dims": {"choices": [[8], [16, 8]]},
         "training.epochs": {"low": 2, "high": 10, "step": 2},
     }
-    found = {dimension.name: dimension for dimension in read(tmp_path, config, space)}
-    assert found["training.lr"] == Dimension("training.lr", 1e-4, 1e-2, log=True)
-    assert found["model.dropout"].integer is False  # the setting is a float
-    assert found["model.hidden_dim"].choices == (64, 128)
-    assert found["model.mlp_dims"].choices == ([8], [16, 8])
-    assert (found["training.epochs"].integer, found["training.epochs"].step) == (True, 2)
-    assert {name: dimension.to_dict() for name, dimension in found.items()} == space
+    result = {dimension.name: dimension for dimension in read(tmp_path, config, space)}
+    assert result["training.lr"] == Dimension("training.lr", 1e-4, 1e-2, log=True)
+    assert result["model.dropout"].integer is False  # the setting is a float
+    assert result["model.hidden_dim"].choices == (64, 128)
+    assert result["model.mlp_dims"].choices == ([8], [16, 8])
+    assert (result["training.epochs"].integer, result["training.epochs"].step) == (True, 2)
+    assert {name: dimension.to_dict() for name, dimension in result.items()} == space
 
 
 @pytest.mark.parametrize("preset", sorted(CONFIGS.glob("*.json")), ids=lambda path: path.stem)
