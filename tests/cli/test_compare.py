@@ -108,6 +108,8 @@ class TestComparison:
         again = json.loads(outcome.stdout)
         assert again["differences"] == json.loads(json.dumps(result["differences"]))
         assert again == json.loads((out / "comparison.json").read_text())
+        names = {"comparison.json", "comparison.csv", "comparison.md", "comparison.html"}
+        assert {path.name for path in out.glob("comparison.*")} == names
         assert "macro-F1" in outcome.stderr
         with (out / "comparison.csv").open(newline="") as file:
             assert len(list(csv.DictReader(file))) == 3 * 2 * len(SCORES)
