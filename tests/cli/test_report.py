@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.bundle import load_bundle
-from zhenwei.evaluation import assess_file
+from zhenwei.evaluation import evaluate
 
 
 def moved_data(run: Path, data_folder: Path, tmp_path: Path) -> Path:
@@ -29,7 +29,7 @@ def test_the_page_of_a_run_holds_the_scores_of_val_and_test(zhenwei: Callable[..
     bundle = load_bundle(own_run)
     for part in ("val", "test"):
         file = bundle.facts["files"][part]
-        scores = assess_file(bundle, file["path"], rounds=100, words=False).scores
+        scores = evaluate(bundle, file["path"], rounds=100, words=False).scores
         assert f"{scores['macro_f1']:.3f}" in page
         assert file["sha256"] in page
     assert "Audit of the articles" in page

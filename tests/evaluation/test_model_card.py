@@ -16,7 +16,7 @@ from zhenwei.audit.audit import audit_files
 from zhenwei.bundle import load_bundle
 from zhenwei.bundle.card.signature import is_complete, is_edited
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation import assess_file
+from zhenwei.evaluation import evaluate
 from zhenwei.evaluation.calibrate import recalibrate
 from zhenwei.evaluation.model_card import card_from_evaluations, complete_card, unchanged_files, write_card
 from zhenwei.evaluation.report.report_run import report_run
@@ -92,7 +92,7 @@ class TestCompleting:
     def test_scores_are_those_of_the_evaluation(self, made: Path) -> None:
         bundle = load_bundle(made)
         card = complete_card(bundle, rounds=100)
-        found = assess_file(bundle, made.parent / "data" / "val.json", rounds=100)
+        found = evaluate(bundle, made.parent / "data" / "val.json", rounds=100)
         score, bounds = found.scores["macro_f1"], found.intervals["macro_f1"]
         assert bounds is not None
         assert f"| Macro-F1 | {score:.3f} ({bounds[0]:.3f} to {bounds[1]:.3f}) |" in card
@@ -163,7 +163,7 @@ class TestCompleting:
     def test_audit_and_scores_of_other_files_are_left_out(self, made: Path, data_folder: Path) -> None:
         bundle = load_bundle(made)
         other = audit_files({part: data_folder / f"{part}.json" for part in ("train", "val")})
-        elsewhere = assess_file(bundle, data_folder / "val.json", rounds=100)
+        elsewhere = evaluate(bundle, data_folder / "val.json", rounds=100)
         card = card_from_evaluations(bundle, [elsewhere], other)
         assert "Not audited: no audit was requested" in card
         assert "95% intervals" not in card

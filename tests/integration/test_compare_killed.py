@@ -61,7 +61,7 @@ def test_restarted_it_ends_like_the_undisturbed_one(comparisons: dict[str, Any],
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_finished_runs_are_not_repeated(comparisons: dict[str, Any], ending: str) -> None:
     _, output = comparisons[f"{ending}: restarted"]
-    assert "1 of 3 runs have ended before" in output
+    assert "1 of 3 runs have finished before" in output
     log = comparisons["folder"] / ending / "runs" / "bigru-seed-2021" / "train.log"
     assert ("interrupted at step" in log.read_text(encoding="utf-8")) == (ending == "interrupted")
 

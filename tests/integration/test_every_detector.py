@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from zhenwei import Config, Detector, Trainer
 from zhenwei.bundle import load_bundle
 from zhenwei.config import detector_names
-from zhenwei.evaluation import evaluate_file
+from zhenwei.evaluation import evaluate
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,8 @@ def test_from_articles_to_verdicts_on_bare_texts(
     assert (fake.verdict, real.verdict) == ("fake", "real")
     assert not [warning for found in (fake, real) for warning in found.warnings]
     full, bare = (
-        evaluate_file(load_bundle(model_path), news_folder / f"{part}.json", "cpu") for part in ("test", "bare")
+        evaluate(load_bundle(model_path), news_folder / f"{part}.json", device="cpu", scores_only=True).scores
+        for part in ("test", "bare")
     )
     assert full["loss"] == pytest.approx(results["loss"], abs=1e-5)
     if model == {"name": "mdfend"}:  # the one that looks at an article's own domain where it is known

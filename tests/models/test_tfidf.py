@@ -21,7 +21,7 @@ from zhenwei import Config, Detector, Trainer
 from zhenwei.bundle import load_bundle
 from zhenwei.config import TfidfConfig
 from zhenwei.errors import CheckpointError, ConfigError, DataError
-from zhenwei.evaluation import evaluate_file
+from zhenwei.evaluation import evaluate
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.models.linear import logistic as ngram_regression
 from zhenwei.models.tfidf import Tfidf
@@ -347,7 +347,7 @@ class TestRun:
         folder, results = run
         fake, real = Detector.load(folder).predict(["听说食盐出大事了，赶紧转给家人！", "据云溪通报，食盐检测合格。"])
         assert (fake.verdict, real.verdict) == ("fake", "real")
-        scores = evaluate_file(load_bundle(folder), data_folder / "test.json")
+        scores = evaluate(load_bundle(folder), data_folder / "test.json", scores_only=True).scores
         assert scores["loss"] == pytest.approx(results["loss"])
         assert scores["macro_f1"] == results["macro_f1"]
 

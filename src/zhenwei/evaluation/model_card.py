@@ -26,7 +26,7 @@ from zhenwei.bundle.card.data import (
 )
 from zhenwei.bundle.card.signature import is_edited
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation.evaluate import assess_file
+from zhenwei.evaluation.evaluate import evaluate
 from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.records import Evaluation
 from zhenwei.hashing import file_sha256
@@ -55,7 +55,7 @@ def complete_card(bundle: Bundle, *, device: str = "auto", rounds: int = ROUNDS)
     """
     paths = unchanged_files(bundle)
     evaluations = [
-        assess_file(bundle, paths[part], device=device, rounds=rounds, mistakes=0, words=False)
+        evaluate(bundle, paths[part], device=device, rounds=rounds, mistakes=0)
         for part in ("val", "test")
         if part in paths
     ]

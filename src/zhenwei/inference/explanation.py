@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
-from zhenwei.bundle.attribution import word_attributions, word_places
+from zhenwei.bundle.attribution import word_attributions, word_token_masks
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.tokens import collate
@@ -73,6 +73,6 @@ def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: t
     if attention is None:
         return None
     weights: NDArray[np.float64] = attention[0].float().cpu().numpy().astype(np.float64)  # [T]
-    shares = [float(weights[: len(tokens)][tokens].sum()) for tokens in word_places(bundle, article.content, words)]
+    shares = [float(weights[: len(mask)][mask].sum()) for mask in word_token_masks(bundle, article.content, words)]
     total = sum(shares) or 1.0  # without the attention of special tokens
     return tuple((word, share / total) for word, share in zip(words, shares, strict=True))

@@ -15,7 +15,7 @@ def write_evaluation_page(assessment: Evaluation, path: str | os.PathLike[str]) 
     """Write the page of an assessment, whole or not at all.
 
     Args:
-        assessment: What `assess_file` found.
+        assessment: What `evaluate` found.
         path: The file to write; an older one is replaced.
 
     Returns:

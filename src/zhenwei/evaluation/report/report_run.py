@@ -10,7 +10,7 @@ from zhenwei.audit.findings import AuditReport
 from zhenwei.bundle import Bundle, load_bundle
 from zhenwei.bundle.bundle import CARD, DESCRIPTION
 from zhenwei.errors import ConfigError, ZhenweiError
-from zhenwei.evaluation.evaluate import assess_file
+from zhenwei.evaluation.evaluate import evaluate
 from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.model_card import write_card
 from zhenwei.evaluation.records import Evaluation
@@ -59,7 +59,7 @@ def report_run(
     description = record.bundle / DESCRIPTION
     judged = file_sha256(description) if description.is_file() else ""  # before it is loaded: a later one is another's
     bundle = load_bundle(record.bundle)
-    assessments = [assess_file(bundle, file, device=device, rounds=rounds) for file in files]
+    assessments = [evaluate(bundle, file, device=device, rounds=rounds) for file in files]
     there = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}
     found = audit_files(there) if audit and there else None
     if found is not None and not named:
