@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import Article
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 
 
 def articles_of(texts: str | Iterable[str]) -> Iterator[Article]:
@@ -20,7 +20,7 @@ def articles_of(texts: str | Iterable[str]) -> Iterator[Article]:
         texts = [texts]
     # Bytes are a collection of numbers, and a dict one of its keys; neither was meant.
     if isinstance(texts, bytes | bytearray | memoryview | Mapping | Article) or not isinstance(texts, Iterable):
-        raise DataError(f"texts: found {shown(texts)}; expected a text, or any number of texts{_meant(texts)}")
+        raise DataError(f"texts: found {format_value(texts)}; expected a text, or any number of texts{_meant(texts)}")
     return (article_of(text, number) for number, text in enumerate(texts, start=1))
 
 
@@ -43,7 +43,7 @@ def check_count(k: int) -> None:
         ConfigError: If it is no whole number from 1 on.
     """
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise ConfigError(f"k: found {shown(k)}; expected a whole number from 1 on")
+        raise ConfigError(f"k: found {format_value(k)}; expected a whole number from 1 on")
 
 
 def _meant(given: object) -> str:

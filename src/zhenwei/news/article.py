@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import to_jsonable_python
 
-from zhenwei.news.io.fields import (
+from zhenwei.news.fields import (
     Label,
     parse_content,
     parse_emotion,

@@ -2,7 +2,7 @@
 
 import difflib
 
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 
 _OTHER_NAMES = {
     "content": ("text", "title", "body", "post", "news", "tweet", "article", "正文", "内容", "文本"),
@@ -16,6 +16,6 @@ def missing_field(name: str, found: list[str], noun: str = "field") -> str:
     likely += [other for other in found if other.strip().lower() in _OTHER_NAMES[name]]
     likely += difflib.get_close_matches(name, found, n=1, cutoff=0.75)
     if likely:
-        return f"no {noun} '{name}'; found {shown(likely[0])}: rename it"
-    names = ", ".join(map(shown, found[:20])) or "none"
+        return f"no {noun} '{name}'; found {format_value(likely[0])}: rename it"
+    names = ", ".join(map(format_value, found[:20])) or "none"
     return f"no {noun} '{name}'; found {names}"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.emotion_file import open_emotion_file
-from zhenwei.news.io.fields import shown
 from zhenwei.news.io.readers import NEEDED, SUFFIXES, RawRow, read_rows
 from zhenwei.news.io.row_tracker import RowTracker
 from zhenwei.news.io.validation import BadRowError, article_of
@@ -213,7 +213,7 @@ def _existing_file(path: Path) -> Path:
 def _known_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise DataError(f"{path}: found the suffix {shown(path.suffix)}; expected {_accepted()}")
+        raise DataError(f"{path}: found the suffix {format_value(path.suffix)}; expected {_accepted()}")
     return suffix
 
 

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zhenwei.news.article import TARGETS, Article
-from zhenwei.news.io.emotion_file import open_emotion_file
-from zhenwei.news.io.fields import (
+from zhenwei.news.fields import (
     Label,
     parse_content,
     parse_emotion,
@@ -23,6 +22,7 @@ from zhenwei.news.io.fields import (
     parse_name,
     parse_time,
 )
+from zhenwei.news.io.emotion_file import open_emotion_file
 from zhenwei.news.io.files import check_article_file
 from zhenwei.news.io.readers import NEEDED, RawRow, parquet_columns, read_rows, rows_of_columns
 from zhenwei.news.io.row_tracker import RowTracker

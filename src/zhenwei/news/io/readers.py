@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import ijson
 
 from zhenwei.errors import DataError
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.field_suggestions import missing_field
-from zhenwei.news.io.fields import shown
 
 NEEDED = ("content",)
 
@@ -256,8 +256,8 @@ def _expect_array(path: Path, file: BinaryIO) -> None:
         value = json.loads(opening)
     except ValueError:
         text = opening[:80].decode("utf-8", errors="ignore")
-        raise DataError(f"{path}: not JSON: found {shown(text)}; expected an array of objects") from None
-    raise DataError(f"{path}: found {shown(value)}; expected an array of objects")
+        raise DataError(f"{path}: not JSON: found {format_value(text)}; expected an array of objects") from None
+    raise DataError(f"{path}: found {format_value(value)}; expected an array of objects")
 
 
 def _json_backend(path: Path) -> Any:
@@ -304,7 +304,7 @@ def _check_columns(path: Path, columns: list[str], needed: Sequence[str]) -> Non
             raise DataError(f"{path}: {missing_field(name, columns, noun='column')}")
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise DataError(f"{path}: found the column {shown(twice[0])} more than once; expected each name once")
+        raise DataError(f"{path}: found the column {format_value(twice[0])} more than once; expected each name once")
 
 
 def _refuse_constant(name: str) -> None:

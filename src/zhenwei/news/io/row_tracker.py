@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from zhenwei.errors import DataError
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.emotion_file import check_row_count
-from zhenwei.news.io.fields import shown
 from zhenwei.news.io.readers import RawRow, read_rows
 from zhenwei.news.io.validation import BadRowError, BadRows, DuplicateIds, article_of, row_location
 
@@ -83,5 +83,5 @@ def _warn_of_repeated_ids(path: Path, ids: DuplicateIds) -> None:
     identity = article_of(row, require_label=False).id
     _logger.warning(
         "%s: %d rows repeat the id of an earlier row; the first is %s in rows %d and %d",
-        *(path, count, shown(identity), *pair),
+        *(path, count, format_value(identity), *pair),
     )

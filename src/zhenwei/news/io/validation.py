@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.field_suggestions import missing_field
-from zhenwei.news.io.fields import shown
 from zhenwei.news.io.readers import RawRow
 
 _ROWS_SHOWN = 10
@@ -58,7 +58,7 @@ def _problem(error: ErrorDetails) -> str:
     """Say what is wrong with a field; with its name, where that is what is wrong."""
     if error["loc"]:
         return f"field '{error['loc'][0]}': {error['msg']}"
-    return f"found a field named {shown(error['input'])}; expected a name without lone surrogates"
+    return f"found a field named {format_value(error['input'])}; expected a name without lone surrogates"
 
 
 class BadRows:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.news.article import Article
-from zhenwei.news.io.fields import refusal
+from zhenwei.news.fields import refusal
 from zhenwei.news.io.readers import RawRow
 from zhenwei.news.io.validation import BadRowError, BadRows, article_of
 from zhenwei.news.sources.folders import folder_with, read_object

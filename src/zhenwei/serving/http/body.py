@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, Request
 
-from zhenwei.news.io.fields import is_blank
+from zhenwei.news.fields import is_blank
 from zhenwei.serving.http.errors import Refusal, too_busy
 from zhenwei.serving.http.parsing import AnyBody, parse_body
 from zhenwei.serving.schemas.requests import CONTROLS

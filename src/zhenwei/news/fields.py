@@ -32,7 +32,7 @@ _FIRST_MILLISECONDS = 10**11  # as seconds this is the year 5138; as millisecond
 _TIME_EXPECTED = "'YYYY-MM-DD' with optional time of day, ISO 8601, or Unix seconds"
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as an error message quotes it: its repr, cut to about 40 characters; `null` for None."""
     if value is None:
         return "null"
@@ -44,7 +44,9 @@ def shown(value: object) -> str:
 
 def refusal(value: object, expected: str) -> PydanticCustomError:
     """The error of a field: `found X; expected Y`."""
-    return PydanticCustomError("article_field", "{message}", {"message": f"found {shown(value)}; expected {expected}"})
+    return PydanticCustomError(
+        "article_field", "{message}", {"message": f"found {format_value(value)}; expected {expected}"}
+    )
 
 
 def parse_content(value: object) -> str:
