@@ -93,7 +93,8 @@ class EmotionExtractor:
             if kept.get(name) != here:
                 raise ConfigError(
                     f"emotion features: found {name} {format_value(kept.get(name))}; this installation has "
-                    f"{format_value(here)} and would compute other values: enrich the articles again and train anew, or install what made them"
+                    f"{format_value(here)} and would compute other values: enrich the articles again and train anew, "
+                    "or install what made them"
                 )
         try:
             return cls([entry_from(values) for values in kept["entries"]])

@@ -196,13 +196,13 @@ def _load_pipeline(model: str) -> Any:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"tagger model: the folder {model} holds no spaCy model ({reason})") from None
         raise ConfigError(
-            f"tagger model: found no spaCy model {format_value(model)}; install one (python -m spacy download {SPACY_MODEL}) "
-            "or give the folder of one"
+            f"tagger model: found no spaCy model {format_value(model)}; install one "
+            f"(python -m spacy download {SPACY_MODEL}) or give the folder of one"
         ) from None
     if not {"ner", "entity_ruler", "span_ruler"} & set(pipeline.pipe_factories.values()):
         raise ConfigError(
-            f"tagger model: {format_value(model)} finds no entities (its parts: {', '.join(pipeline.pipe_names) or 'none'}); "
-            f"expected one with 'ner', such as {SPACY_MODEL}"
+            f"tagger model: {format_value(model)} finds no entities "
+            f"(its parts: {', '.join(pipeline.pipe_names) or 'none'}); expected one with 'ner', such as {SPACY_MODEL}"
         )
     pipeline.max_length = sys.maxsize  # an article of any length is read
     return pipeline
