@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ def test_near_duplicates_are_those_of_brute_force(clean: Parts) -> None:
     for row in range(40):
         text = train[row].content
         changed = (text, text + "转发" * (row % 7), text[: len(text) * (30 + row) // 70], text[:20] + val[row].content)
-        val[row] = val[row].model_copy(update={"content": changed[row % 4]})
-        train[row + 60] = train[row + 60].model_copy(update={"content": val[row].content[: 60 + row]})
+        val[row] = replace(val[row], content=changed[row % 4])
+        train[row + 60] = replace(train[row + 60], content=val[row].content[: 60 + row])
     collection = Collection.of({"train": train, "val": val})
 
     def near(one: Article, other: Article) -> bool:
@@ -92,9 +93,7 @@ def test_label_agreement_of_copies_is_told(clean: Parts) -> None:
         label = (
             clean["train"][row].label if row < 7 else {"real": "fake", "fake": "real"}[str(clean["train"][row].label)]
         )
-        clean["val"][row] = clean["val"][row].model_copy(
-            update={"content": clean["train"][row].content, "label": label}
-        )
+        clean["val"][row] = replace(clean["val"][row], content=clean["train"][row].content, label=label)
     collection = Collection.of(clean)
     found = near_duplicates_across(collection)
     assert found.found.startswith("val: 10 of 1,000 articles (1.0%)")
@@ -109,7 +108,7 @@ def test_a_mark_of_one_source_among_other_articles_is_named(clean: Parts) -> Non
     clean = {"train": clean["train"]}
     for row in real[::3]:
         article = clean["train"][row]
-        clean["train"][row] = article.model_copy(update={"content": f"〖{article.content}"})
+        clean["train"][row] = replace(article, content=f"〖{article.content}")
     found = tell_tales(Collection.of(clean))
     assert found.status == "fail"
     assert "〖" in found.tables[0].rows[0][0]
@@ -169,7 +168,7 @@ def test_what_could_not_be_checked_is_said_with_its_reason(parts: Parts, check: 
 
 def test_a_field_that_follows_from_the_label_is_found_without_a_val(clean: Parts) -> None:
     articles = [
-        Article.model_validate(article.to_row() | {"platform": f"{article.label}站{number % 3}"})
+        Article.from_row(article.to_row() | {"platform": f"{article.label}站{number % 3}"})
         for number, article in enumerate(clean["train"])
     ]
     found = named(Collection.of({"train": articles}), "shortcut_fields")
@@ -182,7 +181,7 @@ def test_ids_that_tell_the_label_are_found_and_numbers_are_not(clean: Parts) -> 
     """An id such as rumour-17 gives its article away; digits alone do not."""
     for part in ("train", "val"):
         clean[part] = [
-            article.model_copy(update={"id": f"{'rumour' if article.target else 'post'}-{number}"})
+            replace(article, id=f"{'rumour' if article.target else 'post'}-{number}")
             for number, article in enumerate(clean[part])
         ]
     found = named(Collection.of(clean), "shortcut_fields")
@@ -199,7 +198,7 @@ def test_parts_are_put_in_the_order_of_their_roles(tmp_path: Path, make_posts: C
     paths = {}
     for seed, name in enumerate(("test", "val", "train", "more")):
         paths[name] = tmp_path / f"{name}.jsonl"
-        write_articles(paths[name], (Article.model_validate(row) for row in make_posts(20, seed)))
+        write_articles(paths[name], (Article.from_row(row) for row in make_posts(20, seed)))
     report = audit_files(paths)
     assert [part.name for part in report.parts] == ["train", "more", "val", "test"]
     assert [(part.n, part.n_fake, part.n_labelled) for part in report.parts] == [(20, 10, 20)] * 4
@@ -225,8 +224,8 @@ def test_what_repeats_an_earlier_training_article_is_no_leak_of_time(tmp_path: P
     """As where near-duplicates are kept together: the copy is later than val, but its text was known before."""
     world = SyntheticDataset(n_train=120, n_val=60, n_test=0).generate()
     later = world["val"][-1].time
-    copy = world["train"][0].model_copy(update={"time": later, "id": "copy"})
-    new = world["val"].pop().model_copy(update={"time": later})
+    copy = replace(world["train"][0], time=later, id="copy")
+    new = replace(world["val"].pop(), time=later)
     for name, more, count in (("copy", [copy], 0), ("new", [new], 1)):
         for part, articles in {"train": world["train"] + more, "val": world["val"]}.items():
             write_articles(tmp_path / name / f"{part}.json", articles)

@@ -82,7 +82,7 @@ def test_a_file_that_the_system_does_not_take_ends_the_run_with_one_line(
     [(status, said)] = run_jobs([train_job(run_settings(run), at=AT_STEP_6, file_limit=4096)])
     assert status == 2, said
     assert re.search(
-        "checkpoints/last' cannot be saved: File too large; the previous .* is whole", assert_one_line(said)
+        "checkpoints/last' cannot be saved: File too large; the previous .* is intact", assert_one_line(said)
     )
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["last"]
 

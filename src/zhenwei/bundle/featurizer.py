@@ -3,16 +3,16 @@
 import logging
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import DataError, MissingFieldError
+from zhenwei.news import Article, iter_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 from zhenwei.news.enrichment.entities import Tagger, build_tagger
-from zhenwei.news.io.plain_articles import AnyArticle, PlainArticle, iter_plain_articles
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
 from zhenwei.tokens.entities import MAX_ENTITY_LEN
 
@@ -61,7 +61,7 @@ class Featurizer:
     mask_entities: bool = False
     complete: bool = False
 
-    def encode(self, articles: Iterable[AnyArticle], first_row: int = 1) -> EncodedArticles:
+    def encode(self, articles: Iterable[Article], first_row: int = 1) -> EncodedArticles:
         """Encode articles.
 
         Args:
@@ -100,7 +100,7 @@ class Featurizer:
             DataError: As `encode`, and if the file is missing or has bad rows.
         """
         try:
-            encoded = self.encode(iter_plain_articles(path, require_label=True))
+            encoded = self.encode(iter_articles(path, require_label=True))
         except MissingFieldError as error:
             file = shlex.quote(str(path))
             command = f"zhenwei data enrich {file} -o {file} {_OPTIONS[error.field]} --overwrite"
@@ -116,7 +116,7 @@ class Featurizer:
         )  # fmt: skip
         return encoded
 
-    def _completed(self, articles: Iterable[AnyArticle]) -> Iterator[AnyArticle]:
+    def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
         """Make what the articles lack and their text gives: only entities, unless all is to be made."""
         for article in articles:
             made: dict[str, Any] = {}
@@ -125,10 +125,7 @@ class Featurizer:
             emotion = self.learned.emotion if self.complete else None
             if "emotion" in self.needs and article.emotion is None and emotion is not None:
                 made["emotion"] = emotion(article.content)
-            if isinstance(article, PlainArticle):
-                yield article._replace(**made) if made else article
-            else:
-                yield article.model_copy(update=made) if made else article
+            yield replace(article, **made) if made else article
 
 
 @cache

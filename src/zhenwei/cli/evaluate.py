@@ -79,7 +79,7 @@ def write_verdicts(judged: "JudgedFile", path: Path) -> None:
     Raises:
         DataError: If the file cannot be written; an older one is left as it was.
     """
-    from zhenwei.news.io.writers import atomic_file
+    from zhenwei.atomic import atomic_file
 
     with atomic_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv_format.writer(file)

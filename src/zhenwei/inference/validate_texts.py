@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pydantic import ValidationError
-
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.news import Article
+from zhenwei.news.article import Article, ArticleError
 from zhenwei.news.fields import format_value
 
 
@@ -32,8 +30,8 @@ def article_of(text: object, number: int = 1) -> Article:
     """
     try:
         return Article(content=text)
-    except ValidationError as error:
-        raise DataError(f"text {number}: {error.errors()[0]['msg']}{_meant(text)}") from None
+    except ArticleError as error:
+        raise DataError(f"text {number}: {error.problems[0]}{_meant(text)}") from None
 
 
 def check_count(k: int) -> None:

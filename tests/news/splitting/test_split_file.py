@@ -1,6 +1,7 @@
 """A file cut into parts: all of them or none, and never beside others."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -160,7 +161,7 @@ class TestNearDuplicates:
     @pytest.mark.parametrize("seed", range(5))
     def test_labels_are_in_like_proportion_with_groups_whole(self, tmp_path: Path, seed: int) -> None:
         world = SyntheticDataset(n_train=200, n_val=0, n_test=0, fake_share_past=0.3).generate()["train"]
-        copies = [a.model_copy(update={"content": a.content + "（转）", "id": f"{a.id}b"}) for a in world[::4]]
+        copies = [replace(a, content=a.content + "（转）", id=f"{a.id}b") for a in world[::4]]
         write_articles(tmp_path / "all.json", [*world, *copies])
         split_file(tmp_path / "all.json", tmp_path / "parts", "random", seed=seed)
         for part, share in {"train": 0.6, "val": 0.2, "test": 0.2}.items():

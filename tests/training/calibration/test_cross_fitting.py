@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class TestFolds:
             assert not {articles[row].time for row in fold.train} & {articles[row].time for row in fold.held}
 
     def test_without_times_each_part_is_judged_by_the_others(self, world: dict[str, list[Article]]) -> None:
-        articles = [article.model_copy(update={"time": None}) for article in world["train"]]
+        articles = [replace(article, time=None) for article in world["train"]]
         parted = part_into_folds(articles, labels_of(articles), 4, seed=1)
         held = np.concatenate([fold.held for fold in parted.folds])
         assert sorted(held) == list(range(300))
@@ -73,10 +74,10 @@ class TestFolds:
     def test_near_duplicates_of_what_is_judged_are_not_learned_from(
         self, world: dict[str, list[Article]], timed: bool
     ) -> None:
-        copies = [article.model_copy(update={"content": article.content + "！！转"}) for article in world["train"][::7]]
+        copies = [replace(article, content=article.content + "！！转") for article in world["train"][::7]]
         last = max(article.time for article in world["train"] if article.time)
         articles = [
-            article.model_copy(update={"time": None if not timed else article.time if n < 300 else last})
+            replace(article, time=None if not timed else article.time if n < 300 else last)
             for n, article in enumerate([*world["train"], *copies])
         ]
         groups = find_near_duplicates([article.content for article in articles]).groups
@@ -92,9 +93,7 @@ class TestFolds:
     def test_a_fold_that_would_learn_one_label_alone_is_left_out(self, world: dict[str, list[Article]]) -> None:
         real, fake = ([a for a in world["train"] if a.label == label] for label in ("real", "fake"))
         start = datetime(2020, 1, 1)
-        articles = [
-            article.model_copy(update={"time": start + timedelta(days=n)}) for n, article in enumerate([*real, *fake])
-        ]
+        articles = [replace(article, time=start + timedelta(days=n)) for n, article in enumerate([*real, *fake])]
         parted = part_into_folds(articles, labels_of(articles), 5, seed=1)
         assert len(parted.folds) == 2  # the first half has real ones alone
         assert parted.described.startswith("2 parts")

@@ -1,4 +1,4 @@
-"""A field that is not there, and the name under which it is likely meant."""
+"""Suggest a name for a missing field."""
 
 import difflib
 
@@ -11,7 +11,7 @@ _OTHER_NAMES = {
 
 
 def missing_field(name: str, found: list[str], noun: str = "field") -> str:
-    """The message for a field that is not there, with the likely misnomer if one is."""
+    """Return the message for a missing field, with the field that was likely meant, if there is one."""
     likely = [other for other in found if other.strip().lower() == name]
     likely += [other for other in found if other.strip().lower() in _OTHER_NAMES[name]]
     likely += difflib.get_close_matches(name, found, n=1, cutoff=0.75)

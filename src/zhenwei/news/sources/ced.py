@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.news.article import Article
-from zhenwei.news.fields import refusal
-from zhenwei.news.io.readers import RawRow
-from zhenwei.news.io.validation import BadRowError, BadRows, article_of
+from zhenwei.news.fields import FieldError
+from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
 from zhenwei.news.sources.folders import folder_with, read_object
 
 _BEIJING = timezone(timedelta(hours=8))
@@ -72,7 +71,7 @@ def _article(file: Path, label: str) -> Article:
         "label": label,
         "time": _beijing_time(post.get("time")),
     }
-    return article_of(RawRow(1, row), require_label=True)
+    return parse_article(row, require_label=True)
 
 
 def _number(name: str) -> tuple[int, str]:
@@ -96,4 +95,4 @@ def _beijing_time(raw: Any) -> datetime:
         return moment.astimezone(_BEIJING).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         expected = "Unix seconds or 'Fri Sep 21 14:19:46 +0800 2012'"
-        raise BadRowError(f"field 'time': {refusal(raw, expected).message()}") from None
+        raise BadRowError(f"field 'time': {FieldError(raw, expected)}") from None

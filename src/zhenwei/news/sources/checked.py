@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from zhenwei.news.article import Article
-from zhenwei.news.io.readers import RawRow
-from zhenwei.news.io.validation import BadRowError, BadRows, article_of
+from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
 from zhenwei.news.sources.folders import folder_with, read_object
 
 _FOLDERS = {"fake_news": "fake", "real_news": "real"}
@@ -57,7 +56,7 @@ def _article(file: Path, label: str) -> Article:
         "label": post.get("label"),
         "time": post.get("date"),
     }
-    article = article_of(RawRow(1, row), require_label=True)
+    article = parse_article(row, require_label=True)
     if article.label != label:
         raise BadRowError(f"field 'label': found '{article.label}'; expected '{label}', as its folder says")
     return article

@@ -13,8 +13,7 @@ from typing import Any
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.io.readers import RawRow
-from zhenwei.news.io.validation import BadRowError, BadRows, article_of
+from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
 from zhenwei.news.sources.folders import folder_with
 from zhenwei.news.sources.restricted_pickle import read_pickled_table
 
@@ -47,7 +46,7 @@ def _read_part(file: Path, part: str) -> list[Article]:
     for number, (content, label, category) in enumerate(rows):
         row = {"id": f"weibo21-{part}-{number}", "content": content, "label": label, "domain": category}
         try:
-            articles.append(article_of(RawRow(number + 1, row), require_label=True))
+            articles.append(parse_article(row, require_label=True))
         except BadRowError as problem:
             bad.add(f"row {number + 1}", str(problem))
     bad.raise_if_any(len(rows))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import zhenwei
+from zhenwei.atomic import atomic_file
 from zhenwei.errors import DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
-from zhenwei.news.io.writers import atomic_file
 
 MANIFEST = "split.json"
 FORMAT_VERSION = 1
