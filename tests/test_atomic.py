@@ -63,7 +63,12 @@ def test_a_full_disk_is_said_in_one_line_with_what_is_kept(final: Path, older: b
 
 @pytest.mark.parametrize(
     ("number", "advice"),
-    [(errno.ENOSPC, "Free disk space"), (errno.EDQUOT, "Free disk space"), (errno.EFBIG, "Fix this"), (errno.EIO, "Fix this")],
+    [
+        (errno.ENOSPC, "Free disk space"),
+        (errno.EDQUOT, "Free disk space"),
+        (errno.EFBIG, "Fix this"),
+        (errno.EIO, "Fix this"),
+    ],
 )
 def test_room_is_asked_for_where_that_helps(final: Path, number: int, advice: str) -> None:
     with pytest.raises(CheckpointError, match=rf"\. {advice}, then rerun with --resume$"), atomic_folder(final):

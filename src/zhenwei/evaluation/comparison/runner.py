@@ -12,7 +12,7 @@ from zhenwei.evaluation.comparison.cost import Cost, CostAccount
 from zhenwei.evaluation.comparison.plan import PlannedRun
 from zhenwei.evaluation.comparison.predictions import Predictions, bundle_digest, predict_files
 from zhenwei.evaluation.comparison.shared_data import JUDGED, SourceFile
-from zhenwei.own_processes import run_in_subprocesses
+from zhenwei.parallel import run_in_subprocesses
 from zhenwei.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)

@@ -33,7 +33,7 @@ from zhenwei.evaluation.tuning.study import (
 )
 from zhenwei.evaluation.tuning.trials import TRIALS, Search, work, work_aloud
 from zhenwei.hashing import file_sha256
-from zhenwei.own_processes import run_in_subprocesses
+from zhenwei.parallel import run_in_subprocesses
 from zhenwei.training.preparation import find_parts
 
 BEST, TABLE = "best.json", "trials.csv"
