@@ -1,76 +1,83 @@
-# Everything that a fresh checkout needs, one word each: `make help`.
+# Everything that a fresh checkout needs: `make help` lists the targets.
 #
-#   make PYTHON=/path/to/python3 setup      another Python than the first that fits
-#   make test PYTEST_ARGS="tests/news -x"   a part of the tests, without the coverage gate
+#   make PYTHON=/path/to/python3 setup      use this Python instead of the newest one found
+#   make test PYTEST_ARGS="tests/news -x"   run a part of the tests, without coverage
 
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.zhenwei-installed
 PYTHON ?=
 PYTEST_ARGS ?=
-MIN_COVERAGE := 90
-# All cores, up to four: each process of the tests holds PyTorch, and computes on one core. A file's tests stay in one
-# process: what they share is built once.
-SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=15
+MIN_COVERAGE := 97
+# One process per core, up to four; each computes on one core. Each gets consecutive tests, which share fixtures.
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
-# The Pythons that are tried, best first; the first that runs, is 3.11 or newer and can make environments is taken.
+# The first of these that runs, is 3.11 or newer and can create virtual environments is used.
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs constraints clean
+.PHONY: help setup demo check test nightly lint format docs constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make .venv and install zhenwei with its tools, at pinned versions
+setup: $(STAMP) ## Create .venv and install zhenwei with its tools, at pinned versions
 
-demo: $(STAMP) ## Train and judge a detector in a made-up world, in minutes
+demo: $(STAMP) ## Train a detector on a synthetic dataset and evaluate it, in a minute
 	@$(BIN)/zhenwei demo
 
-test: export HF_HUB_OFFLINE := 1
-test: $(STAMP) ## Run all tests; fail where they cover less than 90% of src
-	@$(BIN)/python -m pytest \
-		$(if $(PYTEST_ARGS),$(PYTEST_ARGS),$(SIDE_BY_SIDE) --cov --cov-report=term --cov-fail-under=$(MIN_COVERAGE))
+check: export HF_HUB_OFFLINE := 1
+check: lint ## Style, types and the fast tests: the loop while working
+	@$(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not nightly" $(PYTEST_ARGS)
 
-lint: $(STAMP) ## Check style (ruff), types (mypy) and the one direction of the house (import-linter)
+test: export HF_HUB_OFFLINE := 1
+test: $(STAMP) ## Run all tests; fail below 97% coverage of src
+	@$(BIN)/python -m pytest -m "not nightly" \
+		$(if $(PYTEST_ARGS),$(PYTEST_ARGS),$(PARALLEL) --durations=15 --cov --cov-report=term --cov-fail-under=$(MIN_COVERAGE))
+
+nightly: export HF_HUB_OFFLINE := 1
+nightly: $(STAMP) ## Run the tests that are too long for `make test`
+	@$(BIN)/python -m pytest $(PARALLEL) --durations=15 -m nightly $(PYTEST_ARGS)
+
+lint: $(STAMP) ## Check style (ruff), types (mypy) and the direction of imports (import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP) ## Mend what ruff can mend by itself
+format: $(STAMP) ## Fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## Write docs/configuration.md anew from the docstrings of the settings
+docs: $(STAMP) ## Rewrite docs/configuration.md from the docstrings of the settings
 	$(BIN)/python docs/configuration.py
 
-constraints: ## Write constraints.txt anew: the newest versions that pyproject.toml admits
+constraints: ## Rewrite constraints.txt: the newest versions that pyproject.toml admits
 	@$(find-python); \
-	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && \
-	"$$python" -m venv "$$place" && "$$place/bin/python" -m pip install --quiet -e ".[dev]" && \
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	"$$python" -m venv "$$folder" && "$$folder/bin/python" -m pip install --quiet -e ".[dev]" && \
 	{ sed '/^[^#]/,$$d' constraints.txt; \
-	  "$$place/bin/python" -m pip freeze --exclude-editable \
+	  "$$folder/bin/python" -m pip freeze --exclude-editable \
 	  | sed -E 's/\+[A-Za-z0-9.]+$$//' | grep -vE '^(nvidia-|cuda-|triton==)'; } > constraints.new && \
 	mv constraints.new constraints.txt && echo "wrote constraints.txt"
 
-clean: ## Remove .venv and what builds, tests and linters left; runs/ and data/ stay
+clean: ## Remove .venv and the files of builds, tests and linters; runs/ and data/ stay
 	rm -rf $(VENV) build dist .coverage .coverage.* coverage.xml htmlcov \
 		.pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is newer than what it was made from as long as nothing is to be done.
+# The stamp is newer than the files it depends on while the installation is current.
 $(STAMP): pyproject.toml constraints.txt
 	@if ! $(BIN)/python -c "import pip" 2>/dev/null; then \
 		$(find-python); \
-		echo "Making $(VENV) with $$("$$python" -V) ($$python)"; \
+		echo "Creating $(VENV) with $$("$$python" -V) ($$python)"; \
 		"$$python" -m venv --clear $(VENV); \
 	fi
 	@echo "Installing zhenwei and its tools into $(VENV); the first time this takes some minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# Sets the shell's $python, or ends with what to do.
+# Set the shell's $python, or exit and say what to do.
 define find-python
 python=; without_venv=; \
 for name in $(PYTHONS); do \
@@ -79,7 +86,7 @@ for name in $(PYTHONS); do \
 	python=$$(command -v "$$name"); break; \
 done; \
 if [ -z "$$python" ] && [ -n "$$without_venv" ]; then \
-	echo "error: $$without_venv cannot make virtual environments." >&2; \
+	echo "error: $$without_venv cannot create virtual environments." >&2; \
 	echo "On Debian and Ubuntu: sudo apt install $$("$$without_venv" -c \
 		'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; \
 	exit 1; \

@@ -1,11 +1,10 @@
-"""How long `zhenwei data audit` takes, check by check, and how much memory.
+"""Measure the time of each check of `zhenwei data audit`, and its memory.
 
-    python benchmarks/audit.py                       # 100,000 posts made of the synthetic world's
-    python benchmarks/audit.py --file posts.json     # of your own
+    python benchmarks/audit.py                       # 100,000 posts made of the synthetic dataset
+    python benchmarks/audit.py --file posts.json     # your own posts
 
-Posts are spliced: sentences of posts of one label are put together anew, so that n-grams, entities and labels are as
-in the posts they come from. A twentieth of them are copies, or near-copies, of others. They are cut into train, val and
-test in the order of time, 6 to 2 to 2.
+Each post is made of sentences of posts of one label, so that n-grams, entities and labels are as in the original posts.
+A twentieth of them are copies or near-duplicates of others. They are split by time into train, val and test, 6:2:2.
 """
 
 import argparse
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from zhenwei.audit.audit import CHECKS
-from zhenwei.audit.dataset import Collection
+from zhenwei.audit.dataset import AuditDataset
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import Article, read_articles, write_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset
@@ -41,26 +40,26 @@ def main() -> None:
         for part, rows in (("train", posts[:first]), ("val", posts[first:second]), ("test", posts[second:])):
             paths[part] = Path(folder) / f"{part}.json"
             write_articles(paths[part], rows)
-        begun = time.perf_counter()
-        collection = Collection.read(paths)
-        rows = [("reading", time.perf_counter() - begun, "")]
+        start = time.perf_counter()
+        dataset = AuditDataset.read(paths)
+        rows = [("reading", time.perf_counter() - start, "")]
         for check in CHECKS:
-            at = time.perf_counter()
-            finding = check(collection)
-            rows.append((finding.check, time.perf_counter() - at, finding.status))
-        total = time.perf_counter() - begun
-    length = np.mean([len(text) for text in collection.texts])
+            check_start = time.perf_counter()
+            finding = check(dataset)
+            rows.append((finding.check, time.perf_counter() - check_start, finding.status))
+        total = time.perf_counter() - start
+    length = np.mean([len(text) for text in dataset.texts])
     table = [(name, f"{seconds:.1f}", status) for name, seconds, status in [*rows, ("total", total, "")]]
     print_rows(("check", "seconds", "status"), table, f"{len(posts):,} posts of {length:.0f} characters each")
-    print("what several checks need (near-duplicates, n-grams) counts for the first of them")
+    print("near-duplicates and n-grams are computed by the first check that needs them")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {peak:.1f} GiB; {machine()}; Python {platform.python_version()}")
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, help="labelled articles to splice; the synthetic world's unless given")
-    parser.add_argument("--posts", type=int, default=100_000, help="how many posts to audit (100,000)")
+    parser.add_argument("--file", type=Path, help="file of labeled articles (default: the synthetic dataset)")
+    parser.add_argument("--posts", type=int, default=100_000, help="number of posts to audit (100,000)")
     return parser.parse_args()
 
 
@@ -71,7 +70,7 @@ def read_posts(file: Path | None) -> list[Article]:
 
 
 def splice(posts: list[Article], count: int, chance: random.Random) -> list[Article]:
-    """Put sentences of three posts of one label together, until the text is as long as the first of them."""
+    """Join sentences of three posts of one label until the text is as long as the first post."""
     by_label = {label: [post for post in posts if post.label == label] for label in ("real", "fake")}
     made: list[Article] = []
     for number in range(count):
@@ -101,7 +100,7 @@ def splice(posts: list[Article], count: int, chance: random.Random) -> list[Arti
 
 
 def machine() -> str:
-    """Its cores, and how busy they were."""
+    """Return the number of cores and their load."""
     busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return f"{os.cpu_count()} cores{busy}"
 

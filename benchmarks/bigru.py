@@ -4,7 +4,7 @@
     python benchmarks/bigru.py --file data/weibo21/train.json --posts 512 --json figures.json
     python benchmarks/bigru.py --device cuda --posts 4096            # both ways on the same graphics card
 
-The network is that of `configs/bigru-bert.json`: BERT's embedding layer, frozen (base size, random weights, which cost
+The network is that of the preset `bigru-bert`: BERT's embedding layer, frozen (base size, random weights, which cost
 what trained ones cost), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens,
 batches of 64. Each way does the same work in a process of its own:
 
@@ -49,12 +49,13 @@ from zhenwei.models import build_network
 from zhenwei.models.layers import MLP, MaskAttention
 from zhenwei.news import write_articles
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.epochs import trained_bundle
-from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.loop import train_steps
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.preparation import prepare_data
-from zhenwei.training.step_graphs import step_graphs, with_graph_widths
+from zhenwei.training.state import TrainState
+from zhenwei.training.step_graphs import build_step_graphs, graph_widths
 
 MAX_LEN, BATCH, HIDDEN = 170, 64, 768
 WAYS = ("plain", "ours")
@@ -232,9 +233,9 @@ def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
     trainee = TrainState(
         network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator
     )
-    graphs = step_graphs(trainee, course)
+    graphs = build_step_graphs(trainee, course)
     if graphs is not None:
-        course = with_graph_widths(course)
+        course = TrainingPlan(data.train, config, data.tokenizer.pad_id, widths=graph_widths(MAX_LEN))
     epochs = iter(range(config.training.epochs))
 
     def train() -> None:

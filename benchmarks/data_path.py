@@ -7,7 +7,7 @@
 The posts are those of the synthetic world, the first half of one joined to the second half of another, with a number of
 its own at the end, as a link would be: about 90 characters, with id, label, time, domain and entities, in Parquet. Each
 size is a process of its own, which reads and checks the file (`read`), learns a vocabulary from its contents (`learn`),
-and reads it again and encodes it (`encode`). Then comes `zhenwei train configs/bigru-scratch.json` as a user calls it,
+and reads it again and encodes it (`encode`). Then comes `zhenwei train bigru-scratch` as a user calls it,
 from its start to its first step (of which its metrics.jsonl tells), with a twentieth as many posts to judge it by.
 Memory is the most that the training's processes held, less what they hold with a thousand posts: the bare model, and
 the libraries.
@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.cli.figures import print_rows, write_json
+from zhenwei.config import preset_path
 
-REPOSITORY = Path(__file__).parent.parent
-CONFIG = REPOSITORY / "configs" / "bigru-scratch.json"
+CONFIG = preset_path("bigru-scratch")
 BARE = 1000  # posts of the training that is taken for the bare model
 WORLD_POSTS = 8000  # of which all are made
 PLAIN_LENGTH = 170

@@ -1,11 +1,11 @@
 """What ENDEF, and masked names, give on the future and cost on the past, in the synthetic world.
 
     python benchmarks/entity_debiasing.py                  # five worlds, the BiGRU plain, with ENDEF, names masked
-    python benchmarks/entity_debiasing.py --against configs/bigru.json
+    python benchmarks/entity_debiasing.py --against "preset bigru"
     python benchmarks/entity_debiasing.py --ablation       # both without augmentation, too
     python benchmarks/entity_debiasing.py --seeds 1 2 3 --jobs 1
 
-Each seed is a world of its own and the seed of its trainings. All but the preset `configs/bigru.json` are one small
+Each seed is a world of its own and the seed of its trainings. All but the preset `bigru` are one small
 BiGRU, trained alike but for `model.debias` or `data.mask_entities`: on `train`, the best epoch chosen on `val` (the
 past), judged on `test` (the future). The tables have the macro-F1 of each world, the mean difference with a 95%
 interval (Student's t over the worlds, paired), and what is lost from the past to the future. Runs are kept in
@@ -27,10 +27,11 @@ from scipy.stats import t
 
 from zhenwei import Trainer
 from zhenwei.cli.figures import print_rows
+from zhenwei.config import preset_path
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
 PARTS = {"past": "val", "future": "test"}
-PRESET = Path(__file__).resolve().parents[1] / "configs" / "bigru.json"
+PRESET = preset_path("bigru")
 VARIANTS: dict[str, tuple[str | None, float, bool]] = {  # debiasing, rate of the augmentation, names masked
     "bigru": (None, 0.3, False),
     "bigru-endef": ("endef", 0.3, False),
@@ -38,7 +39,7 @@ VARIANTS: dict[str, tuple[str | None, float, bool]] = {  # debiasing, rate of th
     "bigru, no augmentation": (None, 0.0, False),
     "bigru-endef, no augmentation": ("endef", 0.0, False),
 }
-PAIRS = (("bigru", "bigru-endef"), ("bigru", "bigru, names masked"), ("bigru", "configs/bigru.json"))
+PAIRS = (("bigru", "bigru-endef"), ("bigru", "bigru, names masked"), ("bigru", "preset bigru"))
 ABLATION = (("bigru, no augmentation", "bigru-endef, no augmentation"),)
 
 Scores = dict[str, dict[int, dict[str, float]]]  # by variant, seed and part

@@ -38,11 +38,12 @@ from zhenwei.news import Article, read_articles, write_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.tokens import collate
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.frozen.precompute import precompute_frozen_states
-from zhenwei.training.loop import TrainingPlan, train_steps, training_loss
+from zhenwei.training.loop import train_steps, training_loss
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.preparation import PreparedData, prepare_data
+from zhenwei.training.state import TrainState
 
 DETECTORS: dict[str, int] = {"mdfend": 0, "bert": 1}  # how many of the encoder's layers train
 WAYS = ("plain", "not kept", "first", "later")
@@ -181,7 +182,7 @@ def plain_steps(
     """Go through one epoch as the published code does, yielding losses."""
     config = course.config
     featurizer = Featurizer(
-        data.tokenizer, config.data.max_len, network_needs(config.model), data.learned, config.model.domain_kind
+        data.tokenizer, config.data.max_len, network_needs(config.model), data.field_metadata, config.model.domain_kind
     )
     encoded = featurizer.encode(articles)
     network = subject.network.train()

@@ -4,7 +4,7 @@
     python benchmarks/peers.py --file data/weibo21/train.json --posts 64 --json figures.json
 
 `tfidf`: from the posts of a file in memory to a fitted detector, and from posts to probabilities: scikit-learn's
-TfidfVectorizer (character n-grams of 1 to 3) and LogisticRegression with the settings of `configs/tfidf.json`.
+TfidfVectorizer (character n-grams of 1 to 3) and LogisticRegression with the settings of the preset `tfidf`.
 
 `bert`: an epoch over `--posts` posts with a BERT of base size (random weights) of which the last layer trains, texts
 of up to 170 tokens, batches of 16, float32: the Trainer with BertForSequenceClassification, a collator that pads to
@@ -32,18 +32,20 @@ from zhenwei import Article, Config, read_articles
 from zhenwei.bundle.featurizer import Featurizer
 from zhenwei.bundle.predict_logits import predict_logits
 from zhenwei.cli.figures import print_rows, write_json
+from zhenwei.config import preset_path
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.news import write_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 from zhenwei.tokens import train_tokenizer
 from zhenwei.training.accelerator import build_accelerator
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.frozen.precompute import precompute_frozen_states
-from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.loop import train_steps
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.preparation import prepare_data
+from zhenwei.training.state import TrainState
 
-TFIDF = Path(__file__).parent.parent / "configs" / "tfidf.json"
+TFIDF = preset_path("tfidf")
 BATCH, MAX_LEN = 16, 170
 
 

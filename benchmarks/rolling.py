@@ -1,7 +1,7 @@
 """How detectors hold on the future at several dates: past and future are cut out of one file again and again.
 
     python benchmarks/rolling.py data/ced/train.json
-    python benchmarks/rolling.py data/ced/train.json configs/bigru.json configs/tfidf.json --cuts 3
+    python benchmarks/rolling.py data/ced/train.json bigru tfidf --cuts 3
 
 At each date a detector is trained on what is earlier, calibrated there by cross-fitting (its threshold, too), and
 judged on the next part: nothing of the future is used but for the report. The first half of the articles is always
@@ -25,8 +25,6 @@ import numpy as np
 from zhenwei import Trainer
 from zhenwei.cli.figures import print_rows
 from zhenwei.news import Article, read_articles, write_articles
-
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 
 def main() -> None:
@@ -52,7 +50,7 @@ def main() -> None:
         scores = found[number * options.cuts : (number + 1) * options.cuts]
         for metric in ("macro_f1", "auc"):
             values = [score[metric] for score in scores]
-            rows.append((config.stem, metric, *(f"{value:.3f}" for value in values), f"{np.mean(values):.3f}"))
+            rows.append((Path(config).stem, metric, *(f"{value:.3f}" for value in values), f"{np.mean(values):.3f}"))
     parts = [f"from {date} (n = {end - place})" for date, (place, end) in zip(dates, pairwise(places), strict=True)]
     print_rows(("detector", "metric", *parts, "mean"), rows, f"{options.file}: trained on what is earlier")
 
@@ -60,12 +58,12 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="articles with label and time")
-    parser.add_argument("configs", type=Path, nargs="*", help="settings (configs/bigru.json and configs/tfidf.json)")
+    parser.add_argument("configs", nargs="*", help="settings files or presets (bigru and tfidf)")
     parser.add_argument("--cuts", type=int, default=3, help="dates (3)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at a time (all cores)")
     parser.add_argument("--folder", type=Path, default=Path("runs/rolling"), help="where runs are kept")
     options = parser.parse_args()
-    options.configs = options.configs or [CONFIGS / "bigru.json", CONFIGS / "tfidf.json"]
+    options.configs = options.configs or ["bigru", "tfidf"]
     return options
 
 
@@ -81,7 +79,7 @@ def judge(config: Path, folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
     settings["data"] = settings.get("data", {}) | {"root_path": str(folder)}
     settings["training"] = settings.get("training", {}) | {"calibrate_on": "train", "device": "cpu"}
-    settings["output"] = {"dir": str(folder / config.stem), "progress": False, "trackers": []}
+    settings["output"] = {"dir": str(folder / Path(config).stem), "progress": False, "trackers": []}
     results, _ = Trainer(settings, resume=True).train()
     return {metric: results["val"][metric] for metric in ("macro_f1", "auc")}
 

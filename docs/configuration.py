@@ -1,25 +1,25 @@
-"""Writes the tables of configuration.md from the docstrings of the settings: `make docs`."""
+"""Write the tables of configuration.md from the docstrings of the settings (`make docs`)."""
 
 import re
 from pathlib import Path
 
-from zhenwei.config import detector_names, settings_guide
+from zhenwei.config import Config, detector_names, settings_guide
 
 PAGE = Path(__file__).with_suffix(".md")
 START, END = "<!-- settings: written by `make docs` -->\n", "<!-- end of the settings -->\n"
-COMMON = "bigru"  # whose defaults stand for those of the sections that all detectors share
-HEAD = "| setting | default | what it does |\n| --- | --- | --- |\n"
+COMMON = "bigru"  # the detector whose defaults are shown for the sections that all detectors share
+HEAD = "| setting | default | meaning |\n| --- | --- | --- |\n"
 
 
 def current_page(page: str) -> str:
-    """Return the page with its tables as the settings are now; the prose around them stays."""
+    """Return the page with current tables and its prose unchanged."""
     before, rest = page.split(START)
     _, after = rest.split(END)
     return before + START + "\n" + settings_tables() + "\n" + END + after
 
 
 def settings_tables() -> str:
-    """Return one table per section; `model` has one for each detector, the other sections are common to all."""
+    """Return one table per section, and for `model` one per detector."""
     tables = []
     for section in ("data", "model", "training", "output"):
         for detector in detector_names() if section == "model" else [COMMON]:
@@ -31,7 +31,8 @@ def settings_tables() -> str:
 
 def _rows(detector: str, names: str) -> str:
     """Return the rows of a detector's guide whose setting matches a pattern."""
-    lines = settings_guide(detector).splitlines(keepends=True)
+    config = Config.load({"model": {"name": detector}})
+    lines = settings_guide(config).splitlines(keepends=True)
     return "".join(line for line in lines if re.match(rf"\| `{names}", line))
 
 

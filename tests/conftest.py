@@ -1,20 +1,23 @@
-"""What the tests of several rooms share: tiny posts, a tiny BERT, and one tiny trained run."""
+"""Fixtures of all tests: tiny posts, a tiny BERT, one tiny trained run; and a limit on the time of unmarked tests."""
 
 import json
 import os
 import random
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
-os.environ["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing by more, and equal weights need equal threads
-# Begun in the background of a shell, this process ignores Ctrl-C, and so would all that the tests start and interrupt.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests need no network
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing from threads; bit-equal weights need equal threads
+# A shell makes its background jobs ignore Ctrl-C; without this, so would the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MAX_CPU_SECONDS = 3.0  # of a test without the slow mark; CPU time, because wall time depends on the machine's load
+CPU_START = pytest.StashKey[float]()
 
 Rows = list[dict[str, Any]]
 
@@ -26,7 +29,7 @@ TAILS = ["！", "。", "，详情见下文。", "，请大家注意安全，互�
 
 
 def posts(count: int, seed: int = 0) -> Rows:
-    """Make labelled posts in which the wording tells fake from real; no two are alike."""
+    """Return distinct labelled posts whose wording determines the label."""
     chance = random.Random(seed)
     rows = []
     for number in range(count):
@@ -38,15 +41,37 @@ def posts(count: int, seed: int = 0) -> Rows:
     return rows
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that takes longer than `MAX_CPU_SECONDS` without the slow mark."""
+    report = yield
+    if call.when == "setup":
+        item.stash[CPU_START] = cpu_seconds()
+    elif call.when == "call" and report.passed and item.get_closest_marker("slow") is None:
+        seconds = cpu_seconds() - item.stash[CPU_START]
+        if seconds > MAX_CPU_SECONDS:
+            report.outcome = "failed"
+            report.longrepr = f"took {seconds:.1f} s of CPU time; mark tests over {MAX_CPU_SECONDS:g} s as slow"
+    return report
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing is kept in the cache of the user who runs the tests, and nothing is read from it."""
+    """Use a temporary cache folder instead of the user's."""
     os.environ["ZHENWEI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
 def make_posts() -> Callable[..., Rows]:
-    """The function `posts(count, seed)`, for tests that need rows of their own."""
+    """The function `posts(count, seed)`."""
     return posts
 
 
@@ -61,7 +86,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_settings(data_folder: Path) -> Callable[..., dict[str, Any]]:
-    """A function of the run folder, and of sections to change, that gives settings of a training of a second."""
+    """A function (run folder, **sections to change) -> settings of a training that takes a second."""
 
     def settings(run: Path, **sections: dict[str, Any]) -> dict[str, Any]:
         tiny: dict[str, dict[str, Any]] = {
@@ -77,8 +102,8 @@ def tiny_settings(data_folder: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_settings: Callable[..., dict[str, Any]]) -> Path:
-    """The folder of a finished run. Only to be read: tests that damage a run take `own_run`."""
-    from zhenwei import Trainer  # noqa: PLC0415  # heavy: most tests do without
+    """The folder of a finished run, read-only; tests that change a run use `own_run`."""
+    from zhenwei import Trainer  # noqa: PLC0415  # heavy; most tests do not need it
 
     run = tmp_path_factory.mktemp("runs") / "tiny"
     Trainer(tiny_settings(run)).train()
@@ -87,19 +112,19 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_settings: Callable[.
 
 @pytest.fixture
 def own_run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run, for this test alone."""
+    """A copy of the finished run for one test."""
     return Path(shutil.copytree(tiny_run, tmp_path / "own_run"))
 
 
 @pytest.fixture
 def own_bundle(own_run: Path) -> Path:
-    """A copy of the finished run's bundle, for this test alone."""
+    """The bundle of a copy of the finished run."""
     return own_run / "checkpoints" / "best"
 
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a BERT of random weights: 2 layers of size 16, 64 positions, the characters of the posts."""
+    """The folder of a BERT with random weights: 2 layers of size 16, 64 positions, the characters of the posts."""
     import torch  # noqa: PLC0415
     from transformers import BertConfig, BertModel  # noqa: PLC0415
 

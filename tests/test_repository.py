@@ -102,6 +102,7 @@ def test_the_guide_to_the_settings_is_current() -> None:
     assert text_of(page) == writer.current_page(text_of(page)), "run `make docs`"
 
 
+@pytest.mark.slow
 def test_the_examples_for_contributors_work(tmp_path: Path) -> None:
     (tmp_path / "posts").mkdir()
     for number in range(12):

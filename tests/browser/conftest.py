@@ -1,4 +1,4 @@
-"""A browser for the tests: headless Chromium, or a skip that says why; pages to open in it."""
+"""Headless Chromium for the tests, or a skip with the reason; pages to open in it."""
 
 import importlib.util
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-NEEDED = "ZHENWEI_BROWSER_TESTS"  # "required": a machine without a browser fails, as in continuous integration
+NEEDED = "ZHENWEI_BROWSER_TESTS"  # "required": fail without a browser, as in continuous integration
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -20,16 +20,19 @@ RECORDS = Path(__file__).parents[1] / "evaluation" / "report" / "records.py"
 
 
 class Browser:
-    """A browser, and what it did: console messages and requests."""
+    """A browser with its console messages and requests."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
     def open(self, page: Path | str, width: int, scheme: str = "light", media: str = "screen") -> None:
-        """Show a page, by file or address, at a width, in light or dark colours, as on a screen or as in print."""
+        """Open a file or URL with a width, a color scheme and a medium."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        preferred = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}  # clicks hit what stands still
+        preferred = {
+            "prefers-color-scheme": scheme,
+            "prefers-reduced-motion": "reduce",
+        }  # clicks need elements that do not move
         features = [{"name": name, "value": value} for name, value in preferred.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
         for log in ("browser", "performance"):
@@ -41,18 +44,18 @@ class Browser:
         return self.driver.execute_script(script)
 
     def messages(self) -> list[str]:
-        """What the console says: errors and warnings."""
+        """The errors and warnings of the console."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """What was asked for since the page was opened."""
+        """The URLs requested since the page was opened."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Headless Chromium with a profile of its own."""
+    """Headless Chromium with a fresh profile."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     chromedriver = shutil.which("chromedriver")
     if chromium is None or chromedriver is None:
@@ -89,14 +92,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory, records: Any, tiny_run: Path
     """The pages by name: full ones, and ones that lack all that may be lacking."""
     from zhenwei.evaluation import report  # noqa: PLC0415  # heavy: only where there is a browser
 
-    place = tmp_path_factory.mktemp("pages")
+    folder = tmp_path_factory.mktemp("pages")
     both = [records.assessment("val"), records.assessment("test")]
     return {
-        "run": report.write_run_page(tiny_run, place / "run.html", both, records.audit()),
-        "run-alone": report.write_run_page(tiny_run, place / "run-alone.html"),
-        "assessment": report.write_evaluation_page(both[1], place / "assessment.html"),
-        "bare": report.write_evaluation_page(records.bare_assessment(), place / "bare.html"),
-        "comparison": report.write_comparison_page(records.comparison(), place / "comparison.html"),
-        "single": report.write_comparison_page(records.comparison((1,), test=False), place / "single.html"),
-        "audit": report.write_audit_page(records.audit(), place / "audit.html"),
+        "run": report.write_run_page(tiny_run, folder / "run.html", both, records.audit()),
+        "run-alone": report.write_run_page(tiny_run, folder / "run-alone.html"),
+        "assessment": report.write_evaluation_page(both[1], folder / "assessment.html"),
+        "bare": report.write_evaluation_page(records.bare_assessment(), folder / "bare.html"),
+        "comparison": report.write_comparison_page(records.comparison(), folder / "comparison.html"),
+        "single": report.write_comparison_page(records.comparison((1,), test=False), folder / "single.html"),
+        "audit": report.write_audit_page(records.audit(), folder / "audit.html"),
     }

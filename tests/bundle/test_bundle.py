@@ -1,4 +1,4 @@
-"""The bundle: what it says of itself is checked, and nothing else is read."""
+"""The bundle: its manifest is validated, and no other file is read."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from zhenwei.bundle import Bundle, load_bundle, save_bundle
 from zhenwei.bundle.card.card import model_card
-from zhenwei.bundle.featurizer import LearnedFields
+from zhenwei.bundle.featurizer import FieldMetadata
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError
 from zhenwei.hashing import file_sha256
@@ -17,32 +17,32 @@ from zhenwei.models import Vocabulary, build_network
 from zhenwei.tokens import load_pretrained_tokenizer
 
 
-def change(bundle: Path, **said: Any) -> None:
-    """Let a bundle say something else of itself."""
+def change(bundle: Path, **entries: Any) -> None:
+    """Change entries of a bundle's manifest."""
     path = bundle / "detector.json"
-    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **said}), encoding="utf-8")
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **entries}), encoding="utf-8")
 
 
 def refusal(bundle: Path) -> str:
-    with pytest.raises(CheckpointError) as found:
+    with pytest.raises(CheckpointError) as error:
         load_bundle(bundle)
-    return str(found.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -0.1, 1.5, True, "0.5", None, [0.5]])
-def test_a_threshold_that_is_no_probability_is_refused(own_bundle: Path, threshold: Any) -> None:
+def test_a_threshold_outside_0_and_1_is_refused(own_bundle: Path, threshold: Any) -> None:
     change(own_bundle, threshold=threshold)
     assert f"threshold: found {json.dumps(threshold)}; expected a number from 0 to 1" in refusal(own_bundle)
 
 
 @pytest.mark.parametrize("threshold", [0, 0.0, 0.3, 1])
-def test_any_probability_will_do(own_bundle: Path, threshold: float) -> None:
+def test_every_probability_is_a_valid_threshold(own_bundle: Path, threshold: float) -> None:
     change(own_bundle, threshold=threshold)
     assert load_bundle(own_bundle).threshold == threshold
 
 
 @pytest.mark.parametrize("names", [[], ["model.safetensors", "tokenizer.json"], ["../../train.log"]])
-def test_digests_of_other_files_than_those_that_are_read_are_refused(own_bundle: Path, names: list[str]) -> None:
+def test_digests_of_other_files_are_refused(own_bundle: Path, names: list[str]) -> None:
     change(own_bundle, sha256=dict.fromkeys(names, "0"))
     assert "expected the digests of model.safetensors, tokenizer.json, config.json" in refusal(own_bundle)
 
@@ -54,14 +54,21 @@ def test_a_file_that_was_changed_is_named(own_bundle: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"encoder": 1}, {"facts": []}, {"special_tokens": None}, {"domain_names": "ab"}, {"domain_names": [1]}]
+    "entry", [{"encoder": 1}, {"facts": []}, {"special_tokens": None}, {"domain_names": "ab"}, {"domain_names": [1]}]
 )
-def test_a_description_of_another_shape_is_refused(own_bundle: Path, said: dict[str, Any]) -> None:
-    change(own_bundle, **said)
-    assert f"damaged or foreign: {next(iter(said))}: found" in refusal(own_bundle)
+def test_an_invalid_entry_is_named(own_bundle: Path, entry: dict[str, Any]) -> None:
+    change(own_bundle, **entry)
+    assert f"damaged or foreign: {next(iter(entry))}: found" in refusal(own_bundle)
 
 
-def test_an_encoder_that_is_not_described_is_not_looked_for_elsewhere(own_bundle: Path, tiny_bert: Path) -> None:
+@pytest.mark.parametrize("version", [0, 2, 3, None, "1"])
+def test_another_format_is_refused_in_one_line(own_bundle: Path, version: Any) -> None:
+    change(own_bundle, format_version=version)
+    path = own_bundle / "detector.json"
+    assert refusal(own_bundle) == f"{path}: found bundle format {version}; expected 1: train it again"
+
+
+def test_a_missing_encoder_configuration_is_refused(own_bundle: Path, tiny_bert: Path) -> None:
     settings = json.loads((own_bundle / "config.json").read_text(encoding="utf-8"))
     settings["model"] |= {"use_pretrained_bert": True, "bert_model_name": str(tiny_bert)}
     (own_bundle / "config.json").write_text(json.dumps(settings), encoding="utf-8")
@@ -70,7 +77,7 @@ def test_an_encoder_that_is_not_described_is_not_looked_for_elsewhere(own_bundle
     assert "the pretrained encoder is not described" in refusal(own_bundle)
 
 
-def test_the_encoder_s_description_fetches_no_code_for_attention(tiny_bert: Path, tmp_path: Path) -> None:
+def test_the_encoder_configuration_downloads_no_attention_code(tiny_bert: Path, tmp_path: Path) -> None:
     settings = {"model": {"emb_dim": 16, "use_pretrained_bert": True, "bert_model_name": str(tiny_bert)}}
     config = Config.load(settings, ["data.max_len=60"])
     tokenizer = load_pretrained_tokenizer(str(tiny_bert))
@@ -82,15 +89,15 @@ def test_the_encoder_s_description_fetches_no_code_for_attention(tiny_bert: Path
     load_bundle(tmp_path / "bundle")
 
 
-def test_the_names_of_domains_come_back(own_bundle: Path, tmp_path: Path) -> None:
+def test_domain_names_are_restored(own_bundle: Path, tmp_path: Path) -> None:
     bundle = load_bundle(own_bundle)
-    assert bundle.learned == LearnedFields()
-    bundle.learned = LearnedFields(domain_names=("健康", "社会"))
+    assert bundle.field_metadata == FieldMetadata()
+    bundle.field_metadata = FieldMetadata(domain_names=("健康", "社会"))
     save_bundle(bundle, tmp_path / "again")
-    assert load_bundle(tmp_path / "again").learned.domain_names == ("健康", "社会")
+    assert load_bundle(tmp_path / "again").field_metadata.domain_names == ("健康", "社会")
 
 
-def test_the_card_says_on_how_many_articles_the_scores_are(own_bundle: Path) -> None:
+def test_the_card_states_the_number_of_articles(own_bundle: Path) -> None:
     card = (own_bundle / "README.md").read_text(encoding="utf-8")
     assert "On 24 articles, 12 of them fake," in card
     assert "http" not in card
@@ -99,6 +106,6 @@ def test_the_card_says_on_how_many_articles_the_scores_are(own_bundle: Path) -> 
     assert "On ? articles" in model_card(bundle)
 
 
-def test_a_copy_is_as_good(own_bundle: Path, tmp_path: Path) -> None:
+def test_a_copied_folder_loads(own_bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(own_bundle, tmp_path / "copy")
     assert load_bundle(tmp_path / "copy").facts == load_bundle(own_bundle).facts

@@ -1,4 +1,4 @@
-"""Where and in which precision a training runs, and what is said where the wish cannot be granted."""
+"""Devices and precisions, and warnings if they are not available."""
 
 import logging
 import subprocess
@@ -20,7 +20,7 @@ without_gpu = pytest.mark.skipif(
 
 @without_gpu
 @pytest.mark.parametrize("setting", ["cuda", "cuda:3", "mps"])
-def test_a_device_that_is_not_there_gives_the_cpu_with_one_warning(
+def test_an_unavailable_device_falls_back_to_the_cpu_with_one_warning(
     setting: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert resolve_device(setting) == "cpu"
@@ -31,12 +31,12 @@ def test_a_device_that_is_not_there_gives_the_cpu_with_one_warning(
 
 @without_gpu
 @pytest.mark.parametrize("setting", ["auto", "cpu"])
-def test_the_cpu_is_taken_without_a_word(setting: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_cpu_needs_no_warning(setting: str, caplog: pytest.LogCaptureFixture) -> None:
     assert resolve_device(setting) == "cpu"
     assert not caplog.records
 
 
-def test_auto_is_the_best_precision_that_the_processor_computes_in() -> None:
+def test_auto_is_the_best_precision_of_the_device() -> None:
     assert resolve_precision("auto", "cpu") == ("bf16" if cpu_computes_bf16() else "no")
     assert resolve_precision("auto", "mps") == "no"
 
@@ -47,7 +47,7 @@ def test_fp16_on_the_cpu_becomes_bf16_with_one_warning(caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("setting", ["no", "bf16"])
-def test_what_is_asked_for_is_taken(setting: str) -> None:
+def test_other_settings_are_used_as_they_are(setting: str) -> None:
     assert resolve_precision(setting, "cpu") == setting
 
 
@@ -58,7 +58,7 @@ def test_a_tracker_that_is_not_installed_is_refused() -> None:
         check_trackers(["tensorboard", "no-such-tracker"])
 
 
-def test_agreed_work_gives_its_outcome_or_its_error(make_accelerator: Callable[..., Accelerator]) -> None:
+def test_on_all_ranks_returns_the_result_or_raises_the_error(make_accelerator: Callable[..., Accelerator]) -> None:
     def fail() -> None:
         raise DataError("bad rows")
 
@@ -67,7 +67,7 @@ def test_agreed_work_gives_its_outcome_or_its_error(make_accelerator: Callable[.
         on_all_ranks(make_accelerator(), fail)
 
 
-def test_loading_a_detector_pays_for_nothing_that_only_training_needs() -> None:
+def test_loading_a_detector_imports_no_library_of_training() -> None:
     program = (
         "import sys; from zhenwei import Detector; from zhenwei.bundle import load_bundle;"
         "print([name for name in ('accelerate', 'transformers', 'sklearn', 'tensorboardX')"

@@ -1,4 +1,4 @@
-"""How a detector reads articles: what is encoded, what is made from the text, what is refused."""
+"""The featurizer: what is encoded, what is extracted from the text, and what is refused."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zhenwei.bundle.featurizer import Featurizer, LearnedFields
+from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
 from zhenwei.errors import DataError, MissingFieldError
 from zhenwei.news import Article, write_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
@@ -19,12 +19,12 @@ from zhenwei.tokens import EncodedArticles, TextTokenizer, train_tokenizer
 TEXT = "听说北京的自来水出大事了，气死我了！"
 
 
-def featurizer(tokenizer: TextTokenizer, *needs: str, complete: bool = True, **learned: Any) -> Featurizer:
-    return Featurizer(tokenizer, 40, frozenset(needs), LearnedFields(**learned), complete=complete)
+def featurizer(tokenizer: TextTokenizer, *needs: str, complete: bool = True, **fields: Any) -> Featurizer:
+    return Featurizer(tokenizer, 40, frozenset(needs), FieldMetadata(**fields), complete=complete)
 
 
 class TestMaskedEntities:
-    """Names that the network is not to see."""
+    """Entities that are masked."""
 
     NAMES = ("北京", "自来水公司")
 
@@ -47,13 +47,13 @@ class TestMaskedEntities:
         assert masked.words.tolist() == plain.words.tolist()
         assert masked.entity_tokens is None
 
-    def test_those_of_a_text_that_brings_none_are_found(self, tokenizer: TextTokenizer) -> None:
+    def test_entities_are_extracted_from_articles_without_a_list(self, tokenizer: TextTokenizer) -> None:
         given = self.masked(tokenizer, Article(content=TEXT, entity_list=build_tagger("jieba")(TEXT)))
         found = self.masked(tokenizer, Article(content=TEXT))
         assert found.content(0).tolist() == given.content(0).tolist()
         assert tokenizer.mask_id in found.content(0)
 
-    def test_an_entity_branch_reads_them_still(self, tokenizer: TextTokenizer) -> None:
+    def test_the_entity_branch_still_reads_them(self, tokenizer: TextTokenizer) -> None:
         article = Article(content=TEXT, entity_list=("北京",))
         encoded, plain = (
             self.masked(tokenizer, article, "entities"), featurizer(tokenizer, "entities").encode([article])
@@ -62,16 +62,16 @@ class TestMaskedEntities:
         assert plain.entity_tokens is not None
         assert encoded.entity_tokens[0].tolist() == plain.entity_tokens[0].tolist()
 
-    def test_emotion_vectors_of_training_articles_are_still_not_made(self, tokenizer: TextTokenizer) -> None:
+    def test_emotion_vectors_of_training_articles_are_not_computed(self, tokenizer: TextTokenizer) -> None:
         emotion = EmotionExtractor.from_files([])
-        learned = LearnedFields(emotion_size=len(emotion), emotion=emotion)
-        read = Featurizer(tokenizer, 60, frozenset({"emotion"}), learned, mask_entities=True)
+        fields = FieldMetadata(emotion_size=len(emotion), emotion=emotion)
+        read = Featurizer(tokenizer, 60, frozenset({"emotion"}), fields, mask_entities=True)
         with pytest.raises(MissingFieldError):
             read.encode([Article(content=TEXT)])
 
 
 class TestNewTexts:
-    def test_their_entities_are_found_where_a_network_reads_them(self, tokenizer: TextTokenizer) -> None:
+    def test_entities_are_extracted_if_the_network_reads_them(self, tokenizer: TextTokenizer) -> None:
         found = build_tagger("jieba")(TEXT)
         assert "北京" in found
         bare, given = (
@@ -82,12 +82,12 @@ class TestNewTexts:
         assert len(bare.entity_tokens[0]) > 2
         assert bare.fingerprint() == given.fingerprint()
 
-    def test_entities_that_came_along_are_kept(self, tokenizer: TextTokenizer) -> None:
+    def test_given_entities_are_kept(self, tokenizer: TextTokenizer) -> None:
         encoded = featurizer(tokenizer, "entities").encode([Article(content=TEXT, entity_list=())])
         assert encoded.entity_tokens is not None
         assert len(encoded.entity_tokens[0]) == 0
 
-    def test_their_emotion_is_computed_as_that_of_the_training_articles(self, tokenizer: TextTokenizer) -> None:
+    def test_emotion_is_computed_as_for_the_training_articles(self, tokenizer: TextTokenizer) -> None:
         emotion = EmotionExtractor.from_files([])
         read = featurizer(tokenizer, "emotion", emotion_size=len(emotion), emotion=emotion)
         encoded = read.encode([Article(content=TEXT)])
@@ -95,9 +95,7 @@ class TestNewTexts:
         assert encoded.emotion[0].tolist() == pytest.approx(emotion(TEXT))
         assert encoded.emotion.any()
 
-    def test_without_what_made_the_training_articles_vectors_each_must_bring_its_own(
-        self, tokenizer: TextTokenizer
-    ) -> None:
+    def test_without_an_extractor_each_article_needs_its_own_vector(self, tokenizer: TextTokenizer) -> None:
         read = featurizer(tokenizer, "emotion", emotion_size=2)
         with pytest.raises(
             DataError, match=r"row 5: no field 'emotion'.*each article must bring its own, of 2 numbers: the vec"
@@ -115,11 +113,11 @@ class TestNewTexts:
 
 
 class TestTrainingArticles:
-    def test_nothing_is_made_for_them_behind_the_users_back(self, tokenizer: TextTokenizer) -> None:
+    def test_missing_fields_of_training_articles_are_not_extracted(self, tokenizer: TextTokenizer) -> None:
         with pytest.raises(MissingFieldError):
             featurizer(tokenizer, "entities", complete=False).encode([Article(content=TEXT)])
 
-    def test_a_file_whose_name_has_a_space_is_named_as_the_shell_takes_it(
+    def test_a_file_name_with_a_space_is_quoted_in_the_command(
         self, tokenizer: TextTokenizer, tmp_path: Path, make_posts: Callable[..., list[dict[str, Any]]]
     ) -> None:
         file = tmp_path / "my posts.json"
@@ -130,9 +128,7 @@ class TestTrainingArticles:
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
-def test_a_file_of_many_posts_becomes_what_its_articles_become_one_by_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_a_file_is_encoded_like_its_articles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     names = ["北京", "iPhone12", "大蒜"]
     articles = [
         Article(
@@ -149,7 +145,7 @@ def test_a_file_of_many_posts_becomes_what_its_articles_become_one_by_one(
     write_articles(path, articles)
     tokenizer = train_tokenizer((article.content for article in articles), 400)
     needs = frozenset({"entities", "domain", "emotion"})
-    many = Featurizer(tokenizer, 16, needs, LearnedFields(("2010", "2012", "2018")), "year")
+    many = Featurizer(tokenizer, 16, needs, FieldMetadata(("2010", "2012", "2018")), "year")
     found = many.encode_file(path)
     monkeypatch.setattr("zhenwei.tokens.encoding.StreamEncoder", lambda tokenizer: tokenizer)
     assert found.fingerprint() == many.encode(iter(articles)).fingerprint()

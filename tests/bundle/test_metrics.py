@@ -1,4 +1,4 @@
-"""The field's metrics: as scikit-learn computes them, as a hand does, and what one class leaves undefined."""
+"""The metrics: as scikit-learn computes them, by hand, and with one class."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_from_the_threshold_on_an_article_is_fake() -> None:
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_what_one_class_leaves_undefined_is_none(label: int) -> None:
+def test_metrics_that_need_both_classes_are_none(label: int) -> None:
     scores = binary_metrics(np.full(3, label), np.array([0.2, 0.4, 0.9]))
     other = ("f1_fake", "recall_fake", "precision_fake") if label == 0 else ("f1_real", "recall_real", "precision_real")
     assert {name for name, value in scores.items() if value is None} == UNDEFINED_WITH_ONE_CLASS | set(other)

@@ -1,4 +1,4 @@
-"""Scoring: every article once, in the order in which they were given."""
+"""Logits: one per article, in the order of the articles."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from zhenwei.training.loop import TrainingPlan
 
 
 class RowNumbers(DetectorNetwork):
-    """Says of each article its row number, and keeps count."""
+    """Returns the row number of each article, and counts them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class RowNumbers(DetectorNetwork):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
-def test_logits_come_in_the_order_of_the_articles_each_judged_once(
+def test_logits_are_in_the_order_of_the_articles(
     plain_config: Callable[..., Config], make_plan: Callable[..., TrainingPlan],
     make_accelerator: Callable[..., Accelerator], batch_size: int,
 ) -> None:  # fmt: skip
@@ -48,7 +48,7 @@ def test_logits_come_in_the_order_of_the_articles_each_judged_once(
     assert network.training  # its mode is put back
 
 
-def test_the_size_of_the_batch_makes_no_difference(
+def test_the_batch_size_does_not_change_the_logits(
     plain_config: Callable[..., Config],
     make_plan: Callable[..., TrainingPlan],
     make_train_state: Callable[..., TrainState],
@@ -68,7 +68,7 @@ def test_the_size_of_the_batch_makes_no_difference(
     np.testing.assert_allclose(one, many, atol=1e-5)
 
 
-def test_scoring_in_float32_ignores_the_precision_of_training(
+def test_float32_ignores_the_precision_of_training(
     plain_config: Callable[..., Config],
     make_plan: Callable[..., TrainingPlan],
     make_train_state: Callable[..., TrainState],
@@ -83,7 +83,7 @@ def test_scoring_in_float32_ignores_the_precision_of_training(
     np.testing.assert_array_equal(found["no"], found["bf16"])
 
 
-def test_the_fastest_precision_moves_probabilities_by_thousandths(
+def test_auto_precision_changes_probabilities_by_thousandths(
     plain_config: Callable[..., Config],
     make_plan: Callable[..., TrainingPlan],
     make_train_state: Callable[..., TrainState],
@@ -106,12 +106,12 @@ def test_a_precision_ends_with_its_context(name: str, coarse: bool) -> None:
     assert state() == (False, False)
 
 
-def test_large_logits_neither_overflow_nor_lose_the_loss() -> None:
+def test_large_logits_have_a_finite_loss() -> None:
     logits = np.array([-1e4, 0.0, 1e4])
     assert sigmoid(logits).tolist() == [0.0, 0.5, 1.0]
     assert mean_cross_entropy(np.array([1.0, 1.0, 1.0]), logits) == pytest.approx((1e4 + np.log(2)) / 3)
 
 
-def test_logits_that_are_not_finite_have_no_metrics() -> None:
+def test_logits_that_are_not_finite_are_refused() -> None:
     with pytest.raises(TrainingError, match="1 of 2 articles have no finite logit"):
         metrics_from_logits(np.array([0, 1]), np.array([0.0, np.nan]))

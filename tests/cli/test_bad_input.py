@@ -149,9 +149,7 @@ class TestConfig:
 
     def test_no_file(self, zhenwei: Command, tmp_path: Path) -> None:
         path = tmp_path / "none.json"
-        assert (
-            zhenwei("train", path).error == f"error: {path}: no such file; `zhenwei init {path}` writes a starting one"
-        )
+        assert zhenwei("train", path).error == f"error: {path}: no such file; `zhenwei init {path}` writes a template"
 
     def test_an_override(self, train: Command) -> None:
         assert "--set: found 'lr'; expected section.key=value" in train("--set", "lr").error

@@ -39,7 +39,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
 def test_it_says_what_it_did_and_shows_before_and_after(zhenwei: Command, run: Path) -> None:
     outcome = zhenwei("calibrate", run)
     assert outcome.status == 0, outcome.stderr
-    assert "platt, fitted on 150 judgements (val); threshold for macro_f1" in outcome.stdout
+    assert "platt, fitted on 150 articles (val); threshold for macro_f1" in outcome.stdout
     assert "as it was, at 0.5" in outcome.stdout
     assert f"calibrated, at {load_bundle(run).threshold:.3f}" in outcome.stdout
 

@@ -1,4 +1,4 @@
-"""The commands, used as they are meant to be."""
+"""The commands in normal use."""
 
 import json
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from rich.text import Text
 import zhenwei as package
 from zhenwei import Config
 from zhenwei.cli.app import app
+from zhenwei.config import PRESETS
 from zhenwei.news import read_articles
 
 Command = Callable[..., Any]
@@ -32,27 +33,27 @@ def config_file(tiny_settings: Callable[..., dict[str, Any]], tmp_path: Path) ->
 
 class TestHelp:
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-    def test_every_command_explains_itself(self, zhenwei: Command, command: list[str]) -> None:
+    def test_every_command_has_help(self, zhenwei: Command, command: list[str]) -> None:
         outcome = zhenwei(*command, "--help")
         assert outcome.status == 0
         assert f"Usage: {' '.join(['zhenwei', *command])}" in outcome.stdout
         assert zhenwei(*command, "-h").stdout == outcome.stdout
 
-    def test_nothing_in_it_is_swallowed_as_markup(self) -> None:
-        told: list[str] = []
-        waiting: list[Any] = [typer.main.get_command(app)]
-        while waiting:
-            command = waiting.pop()
-            waiting += getattr(command, "commands", {}).values()
-            told += [command.help or "", *(getattr(each, "help", None) or "" for each in command.params)]
-        assert len(told) > 100
-        assert [text for text in told if Text.from_markup(text).plain != text] == []
+    def test_no_help_text_is_parsed_as_markup(self) -> None:
+        texts: list[str] = []
+        queue: list[Any] = [typer.main.get_command(app)]
+        while queue:
+            command = queue.pop()
+            queue += getattr(command, "commands", {}).values()
+            texts += [command.help or "", *(getattr(each, "help", None) or "" for each in command.params)]
+        assert len(texts) > 100
+        assert [text for text in texts if Text.from_markup(text).plain != text] == []
 
     def test_the_version(self, zhenwei: Command) -> None:
         assert zhenwei("--version").stdout == f"zhenwei {package.__version__}\n"
 
     @pytest.mark.parametrize("command", [[], ["data"]], ids=["zhenwei", "zhenwei data"])
-    def test_a_command_alone_shows_what_there_is(self, zhenwei: Command, command: list[str]) -> None:
+    def test_a_group_without_a_command_lists_its_commands(self, zhenwei: Command, command: list[str]) -> None:
         outcome = zhenwei(*command)
         assert outcome.status == 2
         assert "Commands" in outcome.stdout + outcome.stderr
@@ -67,20 +68,40 @@ class TestInit:
         assert "`training.lr`" in (tmp_path / "new" / "mine.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize("name", ["mine.json", "mine.md"])
-    def test_it_overwrites_only_when_told_to(self, zhenwei: Command, tmp_path: Path, name: str) -> None:
+    def test_it_overwrites_only_with_the_option(self, zhenwei: Command, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_text("precious")
-        told = zhenwei("init", tmp_path / "mine.json").error
-        assert told == f"error: {tmp_path / name}: exists already; give another name, or --overwrite"
+        error = zhenwei("init", tmp_path / "mine.json").error
+        assert error == f"error: {tmp_path / name}: already exists; give another name, or --overwrite"
         assert [path.name for path in tmp_path.iterdir()] == [name]
         assert (tmp_path / name).read_text() == "precious"
         assert zhenwei("init", tmp_path / "mine.json", "--overwrite").status == 0
 
-    def test_a_name_that_is_no_json(self, zhenwei: Command, tmp_path: Path) -> None:
+    def test_a_name_without_the_suffix_json(self, zhenwei: Command, tmp_path: Path) -> None:
         assert "expected a name that ends in .json" in zhenwei("init", tmp_path / "mine.yaml").error
 
     def test_an_unknown_detector(self, zhenwei: Command, tmp_path: Path) -> None:
         assert "did you mean 'bigru'?" in zhenwei("init", tmp_path / "c.json", "--detector", "bigrus").error
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_list_has_a_line_for_each_preset(self, zhenwei: Command) -> None:
+        outcome = zhenwei("init", "--list")
+        assert outcome.status == 0
+        assert [line.split()[0] for line in outcome.stdout.splitlines()] == list(PRESETS)
+
+    def test_a_preset_is_written_with_every_setting(self, zhenwei: Command, tmp_path: Path) -> None:
+        assert zhenwei("init", tmp_path / "c.json", "--preset", "textcnn").status == 0
+        assert Config.load(tmp_path / "c.json") == Config.load("textcnn")
+
+    def test_an_unknown_preset(self, zhenwei: Command, tmp_path: Path) -> None:
+        assert (
+            "--preset: found 'bigrus'; did you mean 'bigru'?"
+            in zhenwei("init", tmp_path / "c.json", "--preset", "bigrus").error
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_preset_and_a_detector_contradict_each_other(self, zhenwei: Command, tmp_path: Path) -> None:
+        arguments = ("init", tmp_path / "c.json", "--preset", "bigru", "--detector", "bigru")
+        assert "contradict each other" in zhenwei(*arguments).error
 
 
 class TestTrain:
@@ -96,10 +117,10 @@ class TestTrain:
         assert Config.load(tmp_path / "run" / "config.json").training.epochs == 1
         assert zhenwei("predict", tmp_path / "run", FAKE).status == 0
 
-    def test_a_run_that_is_there_is_not_touched(self, zhenwei: Command, config_file: Path, own_run: Path) -> None:
+    def test_an_existing_run_is_not_touched(self, zhenwei: Command, config_file: Path, own_run: Path) -> None:
         results = (own_run / "results.json").read_bytes()
-        told = zhenwei("train", config_file, "--set", f"output.dir={own_run}").error
-        assert f"{own_run}: there is a run already; go on with it by --resume, replace it by --overwrite" in told
+        error = zhenwei("train", config_file, "--set", f"output.dir={own_run}").error
+        assert f"{own_run}: there is a run already; resume it with --resume, replace it with --overwrite" in error
         assert (own_run / "results.json").read_bytes() == results
 
     def test_a_finished_run_resumed_prints_its_results(self, zhenwei: Command, own_run: Path) -> None:
@@ -109,12 +130,18 @@ class TestTrain:
         assert outcome.status == 0, outcome.stderr
         assert json.loads(outcome.stdout) == json.loads((own_run / "results.json").read_text(encoding="utf-8"))
 
+    def test_a_presets_name_trains_it(self, zhenwei: Command, data_folder: Path, tmp_path: Path) -> None:
+        data, run = f"data.root_path={data_folder}", f"output.dir={tmp_path / 'run'}"
+        outcome = zhenwei("train", "tfidf", "--set", data, "--set", run, "--set", "output.report=false")
+        assert outcome.status == 0, outcome.stderr
+        assert Config.load(tmp_path / "run" / "config.json").data.max_len == Config.load("tfidf").data.max_len
+
     def test_resume_and_overwrite_contradict_each_other(self, zhenwei: Command, config_file: Path) -> None:
         assert "contradict each other" in zhenwei("train", config_file, "--resume", "--overwrite").error
 
 
 class TestEvaluate:
-    def test_a_table_for_people(self, zhenwei: Command, tiny_run: Path, data_folder: Path) -> None:
+    def test_a_table(self, zhenwei: Command, tiny_run: Path, data_folder: Path) -> None:
         outcome = zhenwei("evaluate", tiny_run, data_folder / "test.json")
         assert outcome.status == 0
         assert "macro_f1" in outcome.stdout
@@ -137,7 +164,7 @@ class TestEvaluate:
 
 
 class TestPredict:
-    def test_a_table_for_people(self, zhenwei: Command, tiny_run: Path) -> None:
+    def test_a_table(self, zhenwei: Command, tiny_run: Path) -> None:
         outcome = zhenwei("predict", tiny_run, FAKE, "Ceci n'est pas une nouvelle")
         assert outcome.status == 0
         assert "fake" in outcome.stdout
@@ -179,7 +206,7 @@ class TestPredict:
 
 
 class TestData:
-    def test_the_synthetic_world_comes_in_three_parts(self, zhenwei: Command, tmp_path: Path) -> None:
+    def test_the_synthetic_dataset_has_three_parts(self, zhenwei: Command, tmp_path: Path) -> None:
         outcome = zhenwei("data", "import", "synthetic", tmp_path, "--seed", 7)
         assert outcome.status == 0
         assert outcome.stdout.count(" articles") == 3
@@ -194,16 +221,14 @@ class TestData:
         outcome = zhenwei("data", "import", "ced", source, tmp_path / "out")
         articles = tmp_path / "out" / "articles.json"
         assert outcome.status == 0
-        assert (
-            f"{articles}: 2 articles\nnext: cut it into parts, as in: zhenwei data split {articles}" in outcome.stdout
-        )
+        assert f"{articles}: 2 articles\nnext: split it, as in: zhenwei data split {articles}" in outcome.stdout
         assert [article.label for article in read_articles(articles)] == ["fake", "real"]
 
     @pytest.mark.parametrize("by", ["time", "random", "group"])
     def test_split(self, zhenwei: Command, make_posts: Command, tmp_path: Path, by: str) -> None:
         rows = [{**row, "time": f"2020-01-{1 + n // 2:02}", "topic": n % 10} for n, row in enumerate(make_posts(50))]
         (tmp_path / "all.json").write_text(json.dumps(rows))
-        how = ("--by", by, "--field", "topic", "--near-duplicates", "leave")  # these posts are much alike
+        how = ("--by", by, "--field", "topic", "--near-duplicates", "leave")  # these posts are near-duplicates
         outcome = zhenwei("data", "split", tmp_path / "all.json", tmp_path / "parts", *how)
         assert outcome.status == 0, outcome.stderr
         train, val, test = (read_articles(tmp_path / "parts" / f"{part}.json") for part in ("train", "val", "test"))

@@ -1,6 +1,7 @@
 """The settings of each detector: their names in both forms, their checks, and what they say of themselves."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,9 +70,47 @@ class TestFlatNames:
         assert Config.load(config.to_dict()) == config
         assert config.to_dict()["model"]["debias"] == "endef"
 
-    @pytest.mark.parametrize("written", ["lstm", "lstm_endef", "endef", "_endef", ""])
-    def test_a_name_of_nothing_is_refused(self, written: str) -> None:
-        assert "model_name: found" in refusal({"model_name": written})
+    @pytest.mark.parametrize("name", ["improved_bigru", "lstm", "我的模型", "run/3", "endef", "_endef", ""])
+    def test_any_other_name_is_the_runs_and_the_detector_is_the_bigru(
+        self, name: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO):
+            config = Config.load({"model_name": name, "save_param_dir": "out"})
+        assert config.model == BiGRUConfig()
+        assert config.run_dir == Path("out") / name
+        [record] = caplog.records
+        message = f"config: model_name '{name}' names the run, not a detector; the run trains 'bigru'"
+        assert (record.levelname, record.getMessage()) == ("INFO", message)
+
+    def test_a_name_with_endef_that_is_not_a_detectors_warns_that_nothing_is_debiased(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert flat("improved_bigru_endef") == BiGRUConfig()
+        [record] = caplog.records
+        assert record.levelname == "WARNING"
+        assert record.getMessage().endswith("'bigru' without entity debiasing; 'bigru_endef' trains with it")
+
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("mdfnd", "mdfend"),
+            ("bigrus", "bigru"),
+            ("BiGRU2", "bigru"),
+            ("mdfnd_endef", "mdfend_endef"),
+            ("best", "bert"),
+        ],
+    )
+    def test_a_name_within_two_edits_of_a_detectors_trains_the_bigru_with_a_warning(
+        self, name: str, meant: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert flat(name) == BiGRUConfig()
+        [record] = caplog.records
+        assert record.levelname == "WARNING"
+        assert record.getMessage().endswith(f"; did you mean '{meant}'?")
+
+    @pytest.mark.parametrize("name", [3, None, ["bigru"]])
+    def test_a_name_that_is_not_text_is_refused(self, name: object) -> None:
+        assert f"model_name: found {name!r}; expected text" in refusal({"model_name": name})
 
     def test_the_baseline_cannot_be_debiased(self) -> None:
         assert "debias: found 'endef'; ENDEF needs a network" in refusal({"model_name": "tfidf_endef"})
@@ -86,7 +125,7 @@ class TestFlatKeysWithoutUse:
             model = flat("bert", **OFTEN_SET)
         assert model == BertConfig(emb_dim=8)
         [record] = caplog.records
-        assert record.getMessage() == "config: 'bert' has no use for num_layers, use_residual, finetune_bert: left out"
+        assert record.getMessage() == "config: 'bert' has no setting num_layers, use_residual, finetune_bert: ignored"
 
     def test_keys_of_use_give_no_warning(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):
@@ -146,7 +185,7 @@ class TestCanonicalNames:
         ({"name": "mdfend", "domain_at_prediction": "all"}, "found 'all'; expected 'own' or 'mean'"),
         ({"name": "bert", "finetune_layers": -1}, "model.finetune_layers: found -1; expected at least 0 or 'all'"),
         ({"name": "bert", "finetune_layers": "some"}, "found 'some'; expected a whole number or 'all'"),
-        ({"name": "bert", "use_pretrained_bert": False}, "model.use_pretrained_bert is false, and 'bert' is nothing"),
+        ({"name": "bert", "use_pretrained_bert": False}, "use_pretrained_bert is false, and 'bert' needs a pretrained"),
         ({"name": "bigru", "endef_base_weight": 1.5}, "model.endef_base_weight: found 1.5; expected at most 1"),
         ({"name": "bigru", "endef_loss_weight": -0.1}, "model.endef_loss_weight: found -0.1; expected at least 0"),
     ],

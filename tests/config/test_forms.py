@@ -9,8 +9,6 @@ import pytest
 from zhenwei.config import BiGRUConfig, Config, EmbeddingConfig, detector_names, register_model_config
 from zhenwei.errors import ConfigError
 
-PRESETS = sorted(Path(__file__).parents[2].glob("configs/*.json"))
-
 # The original's example, all 24 keys.
 FLAT: dict[str, Any] = {
     "emb_dim": 768,
@@ -122,13 +120,6 @@ class TestSources:
         settings = {"training": {"lr": 0.5}}
         Config.load(settings, ["training.lr=1", "data.max_len=20"])
         assert settings == {"training": {"lr": 0.5}}
-
-    @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
-    def test_every_preset_is_read(self, path: Path) -> None:
-        assert Config.load(path).model.name in path.name
-
-    def test_there_are_presets(self) -> None:
-        assert PRESETS
 
 
 class TestOverrides:

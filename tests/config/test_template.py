@@ -1,16 +1,16 @@
-"""The starting file of `zhenwei init`, and the guide beside it."""
+"""Configuration templates and the guide to the settings."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from zhenwei.config import Config, detector_names, settings_guide, template_config
+from zhenwei.config import PRESETS, Config, config_template, detector_names, preset_path, settings_guide
 from zhenwei.config.section import Section
-from zhenwei.errors import ConfigError
 
 
 def setting_names(config: Config) -> list[str]:
-    """Give the full names of all settings."""
+    """Return the full names of all settings."""
     names = []
     for section, value in config:
         names += [f"{section}.{name}" for name in type(value).model_fields] if isinstance(value, Section) else [section]
@@ -19,16 +19,17 @@ def setting_names(config: Config) -> list[str]:
 
 @pytest.mark.parametrize("detector", detector_names())
 class TestEveryDetector:
-    def test_the_starting_file_holds_every_setting_at_its_default(self, detector: str) -> None:
-        settings = json.loads(template_config(detector))
-        assert Config.load(settings) == Config.load({"model": {"name": detector}})
-        config = Config.load(settings)
+    def test_the_template_has_every_setting_at_its_default(self, detector: str) -> None:
+        config = Config.load({"model": {"name": detector}})
+        settings = json.loads(config_template(config))
+        assert Config.load(settings) == config
         assert settings == config.to_dict()
 
     def test_the_guide_explains_every_setting_once(self, detector: str) -> None:
-        guide = settings_guide(detector)
+        config = Config.load({"model": {"name": detector}})
+        guide = settings_guide(config)
         rows = [line.split(" | ") for line in guide.splitlines() if line.startswith("| `")]
-        assert [row[0].strip("| `") for row in rows] == setting_names(Config.load({"model": {"name": detector}}))
+        assert [row[0].strip("| `") for row in rows] == setting_names(config)
         assert all(row[-1].strip(" |") for row in rows)
 
     def test_every_setting_has_a_docstring(self, detector: str) -> None:
@@ -38,6 +39,29 @@ class TestEveryDetector:
             assert unexplained == []
 
 
-def test_an_unknown_detector_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"model\.name: found 'bigrus'; did you mean 'bigru'\?"):
-        template_config("bigrus")
+class TestPresets:
+    def test_every_file_has_a_description_and_the_reverse(self) -> None:
+        files = {path.stem for path in preset_path("bigru").parent.glob("*.json")}
+        assert files == set(PRESETS)
+        assert all(PRESETS.values())
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_a_preset_loads_by_name_and_writes_to_a_run_folder_of_its_name(self, name: str) -> None:
+        config = Config.load(name)
+        assert config == Config.load(preset_path(name))
+        assert name.startswith(config.model.name)
+        assert config.run_dir == Path("runs") / name
+        assert ("endef" in name) == (getattr(config.model, "debias", None) == "endef")
+
+    def test_every_detector_has_a_preset_and_every_network_one_with_endef(self) -> None:
+        builtin = ["bert", "bert_emo", "bigru", "eann", "mdfend", "textcnn"]
+        assert {"tfidf", *builtin, *(f"{name}-endef" for name in builtin)} <= set(PRESETS)
+
+    def test_a_file_of_the_same_name_takes_precedence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "tfidf").write_text('{"seed": 7}')
+        assert Config.load("tfidf").seed == 7
+
+    def test_an_unknown_name_is_answered_with_the_nearest(self) -> None:
+        with pytest.raises(ValueError, match=r"found 'bigrus'; did you mean 'bigru'\?"):
+            preset_path("bigrus")

@@ -175,7 +175,7 @@ class TestWriting:
         assert not caplog.messages
         recalibrate(made, on="none")
         assert card_file(made).read_text(encoding="utf-8") == "# Mine\n"
-        assert "README.md: you have edited it, and it stays as you left it; see whether" in caplog.text
+        assert "README.md: you have edited this card, so it is kept; check whether" in caplog.text
         load_bundle(made)
 
     def test_known_articles_change_nothing_that_it_says(self, made: Path) -> None:

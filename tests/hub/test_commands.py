@@ -105,7 +105,7 @@ class TestNamesOnTheHub:
     def test_commands_that_want_a_folder_say_so(self, zhenwei: Zhenwei, command: str) -> None:
         status, _, stderr = zhenwei(command, f"hf://{NAME}")
         assert status == 2
-        assert f"hf://{NAME}: this takes a folder; expected a run folder or a bundle" in stderr
+        assert f"hf://{NAME}: expected the folder of a run or a bundle" in stderr
 
     def test_one_that_is_not_there(self, hub: "LocalHub", zhenwei: Zhenwei) -> None:
         status, _, stderr = zhenwei("evaluate", "hf://newsroom/nothing", "val.json")
@@ -114,11 +114,11 @@ class TestNamesOnTheHub:
 
     def test_a_service_is_called_as_its_detector(self, hub: "LocalHub", shared: Detector) -> None:
         from zhenwei.inference.hub.hub import fetch_named  # noqa: PLC0415
-        from zhenwei.serving.loaded_bundle import load_served  # noqa: PLC0415
+        from zhenwei.serving.loaded_bundle import LoadedBundle  # noqa: PLC0415
 
-        served = load_served(fetch_named(f"hf://{NAME}"), "cpu", NAME)
-        assert served.name == NAME
-        assert served.detector.predict(TEXT) == shared.predict(TEXT)
+        loaded = LoadedBundle.load(fetch_named(f"hf://{NAME}"), "cpu", NAME)
+        assert loaded.name == NAME
+        assert loaded.detector.predict(TEXT) == shared.predict(TEXT)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import torch
 from zhenwei import Article, Config, Detector
 from zhenwei.bundle import Bundle, save_bundle
 from zhenwei.bundle.calibration import Calibration
-from zhenwei.bundle.featurizer import LearnedFields
+from zhenwei.bundle.featurizer import FieldMetadata
 from zhenwei.config import detector_names
 from zhenwei.inference.onnx.export import export_onnx
 from zhenwei.inference.onnx.parity import measure_parity
@@ -79,9 +79,9 @@ def pair(
     config = Config.load({"model": model, "data": {"max_len": MAX_LEN}})
     tokenizer = load_pretrained_tokenizer(str(tiny_bert))
     needs = network_needs(config.model, training=True)
-    learned = LearnedFields(DOMAINS if "domain" in needs else (), 3 if "emotion" in needs else 0)
+    fields = FieldMetadata(DOMAINS if "domain" in needs else (), 3 if "emotion" in needs else 0)
     vocabulary = Vocabulary(
-        tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN, domains=learned.domain_names, emotion_size=learned.emotion_size
+        tokenizer.vocab_size, tokenizer.pad_id, MAX_LEN, domains=fields.domain_names, emotion_size=fields.emotion_size
     )
     torch.manual_seed(0)
     network = build_network(config.model, vocabulary)
@@ -90,7 +90,12 @@ def pair(
         network.fit(encoded, 0)
     network.fit_linear(encoded, 0)
     bundle = Bundle(
-        config, tokenizer, network, 0.45, learned=learned, calibration=Calibration("platt", slope=3.0, intercept=0.2)
+        config,
+        tokenizer,
+        network,
+        0.45,
+        field_metadata=fields,
+        calibration=Calibration("platt", slope=3.0, intercept=0.2),
     )
     folder = tmp_path_factory.mktemp("pair")
     save_bundle(bundle, folder / "bundle")

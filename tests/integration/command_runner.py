@@ -1,10 +1,9 @@
 """Runs `zhenwei` commands, each in a fork of one process that has imported everything but has run nothing yet.
 
-    python command_runner.py jobs.json
-
-A job is {"argv": [...], "log": FILE, "at": MOMENT or null, "do": ACTION}. At its moment the action is carried out
-inside the command's own process, by Python's own means (log lines and audit events), so that the code under test
-knows nothing of it and the moment is the same each time. Prints one exit status per job: negative for a signal.
+Reads one line of JSON per list of jobs from standard input, and answers with one line: the exit status of each job,
+negative for a signal. A job is {"argv": [...], "out": FILE, "err": FILE, "env": {...}, "at": MOMENT, "do": ACTION}; the
+last three are optional. The action is carried out at the moment inside the command's own process, by means of Python
+(log lines and audit events), so that the tested code does not know about it and the moment is the same each time.
 """
 
 import json
@@ -19,12 +18,12 @@ from typing import Any
 
 import torch._dynamo  # noqa: F401  # the first optimizer imports it, for two seconds
 
-import zhenwei.training.trainer  # noqa: F401  # so that each job has it already
+import zhenwei.training.trainer  # noqa: F401  # so that no job has to import it
 from zhenwei.cli import main
 
 
 def act(action: dict[str, Any]) -> None:
-    """Carry out an action: a signal to this process, a limit to its files, or a full disk."""
+    """Send a signal to this process, limit its files, or fill a disk."""
     if "signal" in action:
         os.kill(os.getpid(), signal.Signals[action["signal"]])
     if "file_limit" in action:
@@ -34,7 +33,7 @@ def act(action: dict[str, Any]) -> None:
 
 
 def fill(path: Path, leave: int) -> None:
-    """Write a file until the disk is full, then give some room back."""
+    """Write a file until the disk is full, then free some bytes."""
     with path.open("wb", buffering=0) as file:
         with suppress(OSError):
             while True:
@@ -43,12 +42,12 @@ def fill(path: Path, leave: int) -> None:
 
 
 def watch(moment: dict[str, Any], action: dict[str, Any]) -> None:
-    """Carry out an action when a line is logged, or when the system is about to open or rename a file."""
+    """Act when a line is logged, or when a file is about to be opened or renamed."""
     left = [moment.get("time", 1)]
 
-    def count_down(is_it: bool) -> None:
-        left[0] -= is_it
-        if is_it and left[0] == 0:
+    def count_down(matches: bool) -> None:
+        left[0] -= matches
+        if matches and left[0] == 0:
             act(action)
 
     if moment["event"] == "log":
@@ -62,30 +61,38 @@ def watch(moment: dict[str, Any], action: dict[str, Any]) -> None:
 
 
 def run(job: dict[str, Any]) -> None:
-    """Be the command, and end."""
-    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    """Run the command of a job in this process."""
+    for number, name in ((0, os.devnull), (1, job["out"]), (2, job["err"])):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND), number)
+    os.environ |= job.get("env", {})
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["zhenwei", *job["argv"]]
     if job.get("at"):
         watch(job["at"], job["do"])
     try:
         main()
-    finally:  # a limit is the command's alone: who measures coverage writes after it
+    finally:  # the limit is the command's only: coverage writes after it
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def status_of(job: dict[str, Any]) -> int:
-    """Run a job in a process of its own and return how it ended."""
+def start(job: dict[str, Any]) -> int:
+    """Start a job in a process of its own, and return its id."""
     child = os.fork()
     if child == 0:
         run(job)
         sys.exit(0)
+    return child
+
+
+def wait(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":
-    statuses = []
-    for each in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
-        statuses.append(status_of(each))
-    print(json.dumps(statuses))
+    for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        if request["together"]:
+            statuses = [wait(child) for child in [start(job) for job in request["jobs"]]]
+        else:
+            statuses = [wait(start(job)) for job in request["jobs"]]
+        print(json.dumps(statuses), flush=True)

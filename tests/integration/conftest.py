@@ -1,7 +1,8 @@
-"""Whole runs in processes of their own: the posts they read, their settings, and how commands are started."""
+"""Whole runs in separate processes: posts, settings, and functions that run commands."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -48,13 +49,13 @@ def run_settings(post_folder: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def one_thread() -> dict[str, str]:
-    """The environment of a process that leaves the machine to others."""
+    """The environment of a process that uses one core."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread_here() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose much where other work keeps the cores busy."""
+    """Small tensors gain nothing from threads, and lose much if other work keeps the cores busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -62,26 +63,36 @@ def one_thread_here() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def run_jobs(one_thread: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Outcome]]:
+def runner(one_thread: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """The process of `command_runner.py`, started once."""
+    command = [sys.executable, RUNNER]
+    with subprocess.Popen(command, env=one_thread, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def run_jobs(runner: "subprocess.Popen[str]", tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Outcome]]:
     """A function that runs jobs of `command_runner.py` and returns the exit status and the output of each."""
 
-    def run(jobs: list[dict[str, Any]]) -> list[Outcome]:
+    def run(jobs: list[dict[str, Any]], *, together: bool = False) -> list[Outcome]:
         folder = tmp_path_factory.mktemp("jobs")
-        numbered = [{**job, "log": str(folder / f"{number}.log")} for number, job in enumerate(jobs)]
-        (folder / "jobs.json").write_text(json.dumps(numbered), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, RUNNER, folder / "jobs.json"],
-            env=one_thread, capture_output=True, text=True, check=True, timeout=300,
-        )  # fmt: skip
-        statuses = json.loads(done.stdout.splitlines()[-1])
-        return [(status, Path(job["log"]).read_text()) for status, job in zip(statuses, numbered, strict=True)]
+        logs = [folder / f"{number}.log" for number in range(len(jobs))]
+        numbered = [{"out": str(log), "err": str(log), **job} for log, job in zip(logs, jobs, strict=True)]
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        runner.stdin.write(json.dumps({"jobs": numbered, "together": together}) + "\n")
+        runner.stdin.flush()
+        statuses = json.loads(runner.stdout.readline())
+        return [(status, log.read_text()) for status, log in zip(statuses, logs, strict=True)]
 
     return run
 
 
 @pytest.fixture(scope="session")
 def train_job() -> Callable[..., dict[str, Any]]:
-    """A function that writes a run's settings and returns the job which trains it."""
+    """A function that writes the settings of a run and returns the job that trains it."""
 
     def job(settings: dict[str, Any], *options: str, at: dict[str, Any] | None = None, **do: Any) -> dict[str, Any]:
         run = Path(settings["output"]["dir"])
@@ -91,3 +102,21 @@ def train_job() -> Callable[..., dict[str, Any]]:
         return {"argv": ["train", str(path), *options], "at": at, "do": do}
 
     return job
+
+
+@pytest.fixture
+def two_ranks(
+    run_jobs: Callable[..., list[Outcome]], train_job: Callable[..., dict[str, Any]]
+) -> Callable[..., list[Outcome]]:
+    """A function that trains in two processes, as `torchrun` starts them, and returns the outcome of each."""
+
+    def train(settings: dict[str, Any], *options: str) -> list[Outcome]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        job = train_job(settings, *options)
+        ranks = [{**job, "env": {**shared, "RANK": rank, "LOCAL_RANK": rank}} for rank in ("0", "1")]
+        return run_jobs(ranks, together=True)
+
+    return train

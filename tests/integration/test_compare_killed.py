@@ -1,4 +1,4 @@
-"""A comparison that was killed or interrupted, and begun again, ends as the one that nobody disturbed."""
+"""A comparison that is killed or interrupted and restarted ends like an undisturbed one."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def comparisons(
     run_settings: Callable[..., dict[str, Any]],
     run_jobs: Callable[..., list[tuple[int, str]]],
 ) -> dict[str, Any]:
-    """An undisturbed comparison, and others that were ended and begun again; and how each command ended."""
+    """An undisturbed comparison, others that were stopped and restarted, and the outcome of each command."""
     folder = tmp_path_factory.mktemp("comparisons")
     path = folder / "bigru.json"
     path.write_text(json.dumps(run_settings(folder / "unused", training={"epochs": 20}, output={"save_steps": 50})))
@@ -38,7 +38,7 @@ def comparisons(
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """What comparison.json says, but for what a run has cost and where it is kept."""
+    """Return comparison.json without the costs and folders of runs."""
     found: dict[str, Any] = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     for detector in found["detectors"]:
         for run in detector["runs"]:
@@ -49,7 +49,7 @@ def figures(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_begun_again_it_ends_as_the_undisturbed_one(comparisons: dict[str, Any], ending: str) -> None:
+def test_restarted_it_ends_like_the_undisturbed_one(comparisons: dict[str, Any], ending: str) -> None:
     ended, begun_again = comparisons[f"{ending}: ended"], comparisons[f"{ending}: begun again"]
     assert ended[0] == ENDINGS[ending][1], ended[1]
     assert "Traceback" not in ended[1]
@@ -59,7 +59,7 @@ def test_begun_again_it_ends_as_the_undisturbed_one(comparisons: dict[str, Any],
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_it_costs_at_most_the_runs_under_way(comparisons: dict[str, Any], ending: str) -> None:
+def test_finished_runs_are_not_repeated(comparisons: dict[str, Any], ending: str) -> None:
     _, said = comparisons[f"{ending}: begun again"]
     assert "1 of 3 runs have ended before" in said
     log = comparisons["folder"] / ending / "runs" / "bigru-seed-2021" / "train.log"

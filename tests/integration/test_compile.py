@@ -1,4 +1,4 @@
-"""torch.compile on request: like results, plain names of weights, and a way on where it cannot work."""
+"""torch.compile on request: similar results, the same names of weights, and a fallback."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ BRIEF = {"epochs": 1, "batch_size": 32}
 
 @pytest.fixture(autouse=True)
 def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget what other tests compiled."""
+    """Clear what other tests compiled."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     torch.compiler.reset()
     yield
@@ -33,7 +33,7 @@ def train(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Ten
 
 
 @pytest.mark.skipif(not any(map(os.access, ["/usr/bin/g++", "/usr/bin/c++"], [os.X_OK] * 2)), reason="needs a compiler")
-def test_compiled_and_plain_training_end_close_to_each_other(
+def test_compiled_and_plain_training_agree(
     tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -47,7 +47,7 @@ def test_compiled_and_plain_training_end_close_to_each_other(
         torch.testing.assert_close(other[name], weights[name], rtol=0.01, atol=1e-3)
 
 
-def test_where_no_compiler_works_one_warning_is_given_and_training_goes_on(
+def test_without_a_compiler_training_continues_with_one_warning(
     tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"model": {"dropout": 0.3}, "data": {"max_len": 32}}
@@ -56,5 +56,5 @@ def test_where_no_compiler_works_one_warning_is_given_and_training_goes_on(
     with inductor.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}):  # monkeypatch would lose the setting for good
         _, fallen_back = train(tiny_settings(tmp_path / "run", training={**BRIEF, "compile": True}, **settings))
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert sum("torch.compile cannot work here, going on without it" in text for text in said) == 1
+    assert sum("torch.compile does not work here, training without it" in text for text in said) == 1
     assert plain.keys() == fallen_back.keys()

@@ -1,4 +1,4 @@
-"""Whole runs of every detector, plain and debiased: from articles with all that they may have to verdicts on texts."""
+"""Whole runs of every detector, plain and debiased: from articles with all fields to verdicts on texts."""
 
 import json
 import logging
@@ -43,9 +43,9 @@ CASES.append(pytest.param({"name": "bigru", **WIDE}, id="bigru_wide"))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., Rows]) -> Path:
+def news_folder(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., Rows]) -> Path:
     """Posts with a topic, a time, entities and emotion (a tenth without a topic), and bare.json: test without them."""
-    folder, emotion = tmp_path_factory.mktemp("world"), EmotionExtractor.from_files([])
+    folder, emotion = tmp_path_factory.mktemp("news"), EmotionExtractor.from_files([])
     for seed, (part, count) in enumerate({"train": 96, "val": 32, "test": 32}.items()):
         rows = make_posts(count, seed)
         if part == "test":
@@ -60,7 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., Ro
 
 
 @pytest.fixture(scope="module")
-def make_settings(world: Path, tiny_bert: Path) -> Callable[..., dict[str, Any]]:
+def make_settings(news_folder: Path, tiny_bert: Path) -> Callable[..., dict[str, Any]]:
     """A function of the run folder, the detector, and of settings of the training to change."""
 
     def settings(run: Path, model: dict[str, Any], **training: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def make_settings(world: Path, tiny_bert: Path) -> Callable[..., dict[str, Any]]
         if "finetune_layers" in known:
             small |= {"bert_model_name": str(tiny_bert), "finetune_layers": "all"}  # its weights are random
         return {
-            "data": {"root_path": str(world), "max_len": 40, "min_frequency": 1, "aug_prob": 0.1},
+            "data": {"root_path": str(news_folder), "max_len": 40, "min_frequency": 1, "aug_prob": 0.1},
             "model": {**small, **model},
             "training": {"epochs": 6, "lr": 0.01, "pretrained_lr": 0.01, "batch_size": 16, "precision": "no",
                          "device": "cpu", **training},
@@ -88,16 +88,22 @@ def steps(run: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("model", CASES)
 def test_from_articles_to_verdicts_on_bare_texts(
-    model: dict[str, Any], make_settings: Callable[..., dict[str, Any]], world: Path, tmp_path: Path
+    model: dict[str, Any], make_settings: Callable[..., dict[str, Any]], news_folder: Path, tmp_path: Path
 ) -> None:
-    results, model_path = Trainer(make_settings(tmp_path / "run", model)).train()
+    """In mixed precision, whose losses must stay finite."""
+    results, model_path = Trainer(make_settings(tmp_path / "run", model, precision="bf16")).train()
+    losses = [line["loss"] for line in steps(tmp_path / "run")]
+    assert len(losses) >= 12 or model["name"] == "tfidf"
+    assert np.isfinite([*losses, results["loss"]]).all()
     assert (results["split"], results["n"]) == ("test", 32)
     assert results["macro_f1"] > 0.8
     detector = Detector.load(model_path, "cpu")
     fake, real = detector.predict(TEXTS)
     assert (fake.verdict, real.verdict) == ("fake", "real")
     assert not [warning for found in (fake, real) for warning in found.warnings]
-    full, bare = (evaluate_file(load_bundle(model_path), world / f"{part}.json", "cpu") for part in ("test", "bare"))
+    full, bare = (
+        evaluate_file(load_bundle(model_path), news_folder / f"{part}.json", "cpu") for part in ("test", "bare")
+    )
     assert full["loss"] == pytest.approx(results["loss"], abs=1e-5)
     if model == {"name": "mdfend"}:  # the one that looks at an article's own domain where it is known
         assert bare["loss"] != full["loss"]
@@ -106,19 +112,8 @@ def test_from_articles_to_verdicts_on_bare_texts(
         assert bare["loss"] == pytest.approx(full["loss"], abs=1e-5)
 
 
-@pytest.mark.parametrize("model", [case for case in CASES if case.values[0]["name"] != "tfidf"])
-def test_mixed_precision_keeps_its_losses_finite(
-    model: dict[str, Any], make_settings: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
-    results, _ = Trainer(make_settings(tmp_path / "run", model, precision="bf16", epochs=2)).train()
-    losses = [line["loss"] for line in steps(tmp_path / "run")]
-    assert len(losses) == 12
-    assert np.isfinite(losses).all()
-    assert np.isfinite(results["loss"])
-
-
 @pytest.mark.parametrize("model", [{"name": "eann"}, {"name": "mdfend"}], ids=lambda model: model["name"])
-def test_a_year_will_do_for_a_domain(
+def test_a_year_can_be_the_domain(
     model: dict[str, Any], make_settings: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     settings = make_settings(tmp_path / "run", {**model, "domain": "year"}, epochs=1)
@@ -128,7 +123,7 @@ def test_a_year_will_do_for_a_domain(
     (tmp_path / "train.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     settings["data"]["train"] = str(tmp_path / "train.json")
     _, model_path = Trainer(settings).train()
-    assert load_bundle(model_path).learned.domain_names == ("2015", "2016", "2017")
+    assert load_bundle(model_path).field_metadata.domain_names == ("2015", "2016", "2017")
     assert Detector.load(model_path, "cpu").predict(TEXTS)
 
 
@@ -145,35 +140,27 @@ RESUMED = {
 }
 
 
-@pytest.fixture(scope="module")
-def resumed_runs(
-    tmp_path_factory: pytest.TempPathFactory,
+@pytest.mark.parametrize("name", RESUMED)
+def test_killed_and_resumed_it_ends_like_the_undisturbed_run(
+    name: str,
     make_settings: Callable[..., dict[str, Any]],
     run_jobs: Callable[..., list[tuple[int, str]]],
     train_job: Callable[..., dict[str, Any]],
-) -> tuple[Path, dict[str, tuple[int, str]]]:
-    """The folder of undisturbed runs and of those that were killed and resumed, and how each job ended."""
-    folder, jobs = tmp_path_factory.mktemp("runs"), {}
-    for name, model in RESUMED.items():
-        brief = {"epochs": 3, "early_stop": 0, "monitor": "loss"}
-        whole, killed = (make_settings(folder / f"{name}-{which}", model, **brief) for which in ("whole", "killed"))
-        moment = {"event": "log", "text": "epoch 2 step 10:"}  # saved after step 8
-        jobs[f"{name} whole"] = train_job(whole)
-        jobs[f"{name} killed"] = train_job(killed, at=moment, signal="SIGKILL")
-        jobs[f"{name} resumed"] = train_job(killed, "--resume")
-    return folder, dict(zip(jobs, run_jobs(list(jobs.values())), strict=True))
-
-
-@pytest.mark.parametrize("name", RESUMED)
-def test_killed_and_resumed_it_ends_as_the_undisturbed_run(
-    name: str, resumed_runs: tuple[Path, dict[str, tuple[int, str]]]
+    tmp_path: Path,
 ) -> None:
-    folder, outcomes = resumed_runs
-    statuses = [outcomes[f"{name} {which}"][0] for which in ("whole", "killed", "resumed")]
-    said = outcomes[f"{name} resumed"][1]
-    assert statuses == [0, KILLED, 0], said
-    assert "resumed after epoch 1, step 8" in said
-    whole, killed = folder / f"{name}-whole", folder / f"{name}-killed"
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    brief = {"epochs": 3, "early_stop": 0, "monitor": "loss"}
+    settings = [make_settings(run, RESUMED[name], **brief) for run in (whole, killed)]
+    moment = {"event": "log", "text": "epoch 2 step 10:"}  # saved after step 8
+    outcomes = run_jobs(
+        [
+            train_job(settings[0]),
+            train_job(settings[1], at=moment, signal="SIGKILL"),
+            train_job(settings[1], "--resume"),
+        ]
+    )
+    assert [status for status, _ in outcomes] == [0, KILLED, 0], outcomes
+    assert "resumed after epoch 1, step 8" in outcomes[2][1]
     for file in ("best/model", "last/network", "last/optimizer", "last/random"):
         expected, found = (load_file(run / "checkpoints" / f"{file}.safetensors") for run in (whole, killed))
         assert found.keys() == expected.keys()
@@ -189,14 +176,14 @@ def test_killed_and_resumed_it_ends_as_the_undisturbed_run(
 class TestCompiled:
     @pytest.fixture(autouse=True)
     def fresh_compiler(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        """Forget what other tests compiled."""
+        """Clear what other tests compiled."""
         monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
         torch.compiler.reset()
         yield
         torch.compiler.reset()
 
     @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
-    def test_compiled_and_plain_training_end_close_to_each_other(
+    def test_compiled_and_plain_training_agree(
         self, make_settings: Callable[..., dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO, logger="zhenwei")

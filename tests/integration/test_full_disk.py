@@ -1,4 +1,4 @@
-"""No room on the disk: one clear line, the checkpoint before it whole, and the run goes on once there is room."""
+"""A full disk: one clear line, the last checkpoint stays complete, and the run resumes once there is room."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def assert_one_line(said: str) -> str:
-    """Check that the run ended with one error line and nothing like a crash; return that line."""
+    """Check that the run ended with one error line and no traceback; return that line."""
     assert "Traceback" not in said
     assert "Logging error" not in said
     [line] = [line for line in said.splitlines() if line.startswith("error:")]
@@ -51,7 +51,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("left", "trackers"), [(16384, []), (0, []), (16384, ["tensorboard"])])
-def test_a_full_disk_leaves_the_checkpoint_before_it_whole_and_the_run_goes_on_from_it(
+def test_a_run_resumes_from_the_checkpoint_before_the_disk_was_full(
     small_disk: Path, tmp_path: Path, run_settings: Settings, run_jobs: Jobs, train_job: MakeJob,
     left: int, trackers: list[str],
 ) -> None:  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_whole_and_the_run_goes_on_f
         assert torch.equal(weight, weights(run)[name]), name
 
 
-def test_a_file_that_the_system_does_not_take_ends_the_run_with_one_line(
+def test_a_file_that_cannot_be_written_ends_the_run_with_one_line(
     tmp_path: Path, run_settings: Settings, run_jobs: Jobs, train_job: MakeJob
 ) -> None:
     run = tmp_path / "run"

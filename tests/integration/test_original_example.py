@@ -1,4 +1,4 @@
-"""The original's example: its flat JSON with all 24 keys, a BERT whose encoder nobody needs, and what comes out."""
+"""The original's example: its flat JSON with all 24 keys, and a BERT whose encoder is not needed."""
 
 import gc
 import json
@@ -20,7 +20,7 @@ HIDDEN = 32
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., list[dict[str, Any]]]) -> Path:
-    """A BERT of random weights, as its makers publish it: config.json, vocab.txt, model.safetensors."""
+    """A BERT of random weights with the files of a published one: config.json, vocab.txt, model.safetensors."""
     folder = tmp_path_factory.mktemp("bert")
     characters = sorted({character for row in make_posts(64) for character in row["content"]})
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
@@ -61,7 +61,9 @@ def test_training_returns_the_metrics(trained: tuple[dict[str, Any], Path]) -> N
     assert results["split"] == "test"
 
 
-def test_and_a_path_that_a_detector_loads(trained: tuple[dict[str, Any], Path], example: dict[str, Any]) -> None:
+def test_training_returns_a_path_that_a_detector_loads(
+    trained: tuple[dict[str, Any], Path], example: dict[str, Any]
+) -> None:
     _, model_path = trained
     assert model_path.is_relative_to(Path(example["save_param_dir"]) / "bigru")
     first, second = Detector.load(model_path).predict(["听说食盐出大事了，赶紧转给家人！", "据通报，食盐检测合格。"])
@@ -69,12 +71,12 @@ def test_and_a_path_that_a_detector_loads(trained: tuple[dict[str, Any], Path], 
     assert 0.0 <= first.probability <= 1.0
 
 
-def test_a_dict_does_as_well_as_a_file(example: dict[str, Any], tmp_path: Path) -> None:
+def test_a_dict_is_accepted(example: dict[str, Any], tmp_path: Path) -> None:
     results, _ = Trainer({**example, "save_param_dir": str(tmp_path), "epoch": 1}).train()
     assert "metric" in results
 
 
-def test_the_bundle_needs_the_pretrained_folder_no_more(
+def test_the_bundle_does_not_need_the_pretrained_folder(
     trained: tuple[dict[str, Any], Path], bert: Path, tmp_path: Path
 ) -> None:
     away = bert.rename(tmp_path / "away")
@@ -89,7 +91,7 @@ def test_the_bundle_needs_the_pretrained_folder_no_more(
     [("best/model.safetensors",), ("last/network.safetensors", "last/frozen.safetensors")],
     ids=["best", "last"],
 )
-def test_no_checkpoint_holds_a_layer_of_the_encoder(
+def test_no_checkpoint_contains_a_layer_of_the_encoder(
     trained: tuple[dict[str, Any], Path], files: tuple[str, ...]
 ) -> None:
     names = {name for file in files for name in load_file(trained[1].parent / file)}
@@ -98,7 +100,7 @@ def test_no_checkpoint_holds_a_layer_of_the_encoder(
 
 
 @pytest.mark.parametrize("kind", [nn.TransformerEncoderLayer, "BertLayer"])
-def test_neither_does_memory(trained: tuple[dict[str, Any], Path], kind: Any) -> None:
+def test_memory_contains_no_layer_of_the_encoder(trained: tuple[dict[str, Any], Path], kind: Any) -> None:
     detector = Detector.load(trained[1])
     gc.collect()
     alive = [type(each).__name__ for each in gc.get_objects() if isinstance(each, nn.Module)]
@@ -107,7 +109,7 @@ def test_neither_does_memory(trained: tuple[dict[str, Any], Path], kind: Any) ->
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_warned_of_once(trained: tuple[dict[str, Any], Path]) -> None:
+def test_a_missing_gpu_is_warned_about_once(trained: tuple[dict[str, Any], Path]) -> None:
     log = (trained[1].parents[1] / "train.log").read_text()
     assert log.count("this machine has no such device") == 1
-    assert "going on with the CPU" in log
+    assert "using the CPU" in log

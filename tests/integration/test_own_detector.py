@@ -1,10 +1,8 @@
-"""A detector that somebody else's installed package brings: one file, and an entry point that names it."""
+"""A detector from another installed package: one file, and an entry point that names it."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +53,18 @@ REGISTRATION = """
 register_detector(MeanPoolConfig, MeanPool)
 """
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Command = Callable[..., "Finished"]
 
 
 def install(folder: Path, code: str) -> None:
-    """Lay a package out as an installer does: its module, and beside it what is known of it."""
+    """Write a package as an installer does: its module, and its metadata."""
     (folder / "mean_pool_detector.py").write_text(code, encoding="utf-8")
-    about = folder / "mean_pool-1.0.dist-info"
-    about.mkdir(parents=True, exist_ok=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-pool\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text("[zhenwei.detectors]\nmean_pool = mean_pool_detector\n", encoding="utf-8")
+    metadata = folder / "mean_pool-1.0.dist-info"
+    metadata.mkdir(parents=True, exist_ok=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-pool\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(
+        "[zhenwei.detectors]\nmean_pool = mean_pool_detector\n", encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -75,16 +75,26 @@ def site(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def zhenwei(site: Path, one_thread: dict[str, str]) -> Command:
-    """A function that runs a command where the packages of `site` are installed."""
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
 
-    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-        return subprocess.run(
-            [sys.executable, "-m", "zhenwei", *map(str, arguments)],
-            env={**one_thread, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def zhenwei(site: Path, tmp_path: Path, run_jobs: Callable[..., Any]) -> Command:
+    """A function that runs a command with the packages of `site` installed."""
+
+    def run(*arguments: object) -> Finished:
+        out, err = (tmp_path / name for name in ("out", "err"))
+        for file in (out, err):
+            file.write_text("")
+        job = {"argv": [*map(str, arguments)], "out": str(out), "err": str(err), "env": {"PYTHONPATH": str(site)}}
+        [(status, _)] = run_jobs([job])
+        return Finished(status, out.read_text(), err.read_text())
 
     return run
 
@@ -107,7 +117,7 @@ def settings(tmp_path: Path, make_posts: Callable[..., list[dict[str, Any]]]) ->
 
 
 @pytest.mark.parametrize("options", [(), ("--set", "model.debias=endef")], ids=["plain", "debiased"])
-def test_it_is_trained_and_used_like_ours(
+def test_it_is_trained_and_used_like_a_built_in_one(
     options: tuple[str, ...], site: Path, zhenwei: Command, settings: Path
 ) -> None:
     install(site, NETWORK + TOKEN_ENCODER + REGISTRATION)
@@ -115,14 +125,14 @@ def test_it_is_trained_and_used_like_ours(
     trained = zhenwei("train", settings, *options)
     assert trained.returncode == 0, trained.stderr
     assert json.loads((run / "results.json").read_text())["model"] == ("mean_pool-endef" if options else "mean_pool")
-    found = zhenwei(
+    predicted = zhenwei(
         "-q", "predict", run, "听说食盐出大事了，内部消息，赶紧转给家人！", "据云溪通报，食盐检测合格。", "--json", "-"
     )
-    assert found.returncode == 0, found.stderr
-    assert [prediction["verdict"] for prediction in json.loads(found.stdout)] == ["fake", "real"]
+    assert predicted.returncode == 0, predicted.stderr
+    assert [prediction["verdict"] for prediction in json.loads(predicted.stdout)] == ["fake", "real"]
 
 
-def test_debiased_without_a_token_encoder_it_is_refused(site: Path, zhenwei: Command, settings: Path) -> None:
+def test_debiasing_needs_a_token_encoder(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     refused = zhenwei("-q", "train", settings, "--set", "model.debias=endef")
     assert refused.returncode == MISTAKE
@@ -133,14 +143,14 @@ def test_debiased_without_a_token_encoder_it_is_refused(site: Path, zhenwei: Com
     assert not (settings.parent / "run").exists()
 
 
-def test_a_mistaken_setting_of_it_is_answered_like_one_of_ours(site: Path, zhenwei: Command, settings: Path) -> None:
+def test_a_misspelled_setting_is_suggested(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     refused = zhenwei("train", settings, "--set", "model.emb_dm=3")
     assert refused.returncode == MISTAKE
     assert "unknown setting 'model.emb_dm'; did you mean 'model.emb_dim'?" in refused.stderr
 
 
-def test_a_misspelt_name_is_answered_with_its_own(site: Path, zhenwei: Command, settings: Path) -> None:
+def test_a_misspelled_name_is_suggested(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     refused = zhenwei("train", settings, "--set", "model.name=mean_pol")
     assert "model.name: found 'mean_pol'; did you mean 'mean_pool'?" in refused.stderr
@@ -150,7 +160,7 @@ BROKEN = "found 'mean_pool', which the package 'mean-pool' promises, but its mod
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reason"),
     [
         ("import no_such_library\n", "cannot be imported (ModuleNotFoundError: No module named 'no_such_library')"),
         ("def broken(:\n", "cannot be imported (SyntaxError: "),
@@ -162,19 +172,17 @@ BROKEN = "found 'mean_pool', which the package 'mean-pool' promises, but its mod
     ],
     ids=["import", "syntax", "nothing", "nameless"],
 )
-def test_a_broken_one_is_told_of_in_one_sentence(
-    code: str, told: str, site: Path, zhenwei: Command, settings: Path
+def test_a_broken_package_is_named_in_one_sentence(
+    code: str, reason: str, site: Path, zhenwei: Command, settings: Path
 ) -> None:
     install(site, code)
     refused = zhenwei("train", settings)
     assert refused.returncode == MISTAKE
     [sentence] = refused.stderr.splitlines()
-    assert sentence.startswith(f"error: {settings}: model.name: {BROKEN} {told}")
+    assert sentence.startswith(f"error: {settings}: model.name: {BROKEN} {reason}")
 
 
-def test_a_bundle_whose_package_is_gone_says_which_detector_is_missing(
-    site: Path, zhenwei: Command, settings: Path
-) -> None:
+def test_a_bundle_without_its_package_names_the_missing_detector(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     assert zhenwei("train", settings, "--set", "training.epochs=1").returncode == 0
     for file in (site / "mean_pool_detector.py", *(site / "mean_pool-1.0.dist-info").iterdir()):

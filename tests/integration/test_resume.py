@@ -1,7 +1,8 @@
-"""A run that was killed, at whatever moment, and resumed ends as the run that nobody disturbed: bit for bit."""
+"""A run that is killed at any moment and resumed ends bit-exactly like an undisturbed run."""
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,40 +56,59 @@ CASES = [("no", moment) for moment in MOMENTS] + [
 ]
 
 
-def name_of(precision: str, what: str) -> str:
-    return f"{precision}-{what.replace(' ', '-')}"
+Outcome = tuple[int, str]
+MakeSettings = Callable[[str, str], dict[str, Any]]
+RunJobs = Callable[..., list[Outcome]]
+TrainJob = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def runs(
-    tmp_path_factory: pytest.TempPathFactory,
-    run_settings: Callable[..., dict[str, Any]],
-    run_jobs: Callable[..., list[tuple[int, str]]],
-    train_job: Callable[..., dict[str, Any]],
-) -> dict[str, Any]:
-    """Undisturbed runs, and for each case one that was killed there and then resumed; and how each of them ended."""
+def make_settings(
+    tmp_path_factory: pytest.TempPathFactory, run_settings: Callable[..., dict[str, Any]]
+) -> MakeSettings:
+    """A function of a precision and the name of a run."""
     folder = tmp_path_factory.mktemp("runs")
 
-    def settings(precision: str, what: str) -> dict[str, Any]:
+    def settings(precision: str, name: str) -> dict[str, Any]:
         training = {"precision": precision, "monitor": "loss"}  # the loss falls: each epoch is the best so far
-        return run_settings(folder / name_of(precision, what), training=training)
+        return run_settings(folder / f"{precision}-{name.replace(' ', '-')}", training=training)
 
-    jobs = {f"{each} undisturbed": train_job(settings(each, "undisturbed"), "--resume") for each in ("no", "bf16")}
-    for precision, moment in CASES:
-        wanted = settings(precision, moment)
-        jobs[f"{precision} {moment}: killed"] = train_job(wanted, at=MOMENTS[moment], signal="SIGKILL")
-        jobs[f"{precision} {moment}: resumed"] = train_job(wanted, "--resume")
-    for which in ("SIGINT", "SIGTERM"):
-        wanted = settings("no", which)
-        jobs[f"{which}: killed"] = train_job(wanted, at=MOMENTS["in an epoch"], signal=which)
-        jobs[f"{which}: resumed"] = train_job(wanted, "--resume")
-    jobs["finished: resumed"] = train_job(settings("no", "undisturbed"), "--resume")
-    outcomes = dict(zip(jobs, run_jobs(list(jobs.values())), strict=True))
-    return {"folder": folder, "outcomes": outcomes}
+    return settings
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    make_settings: MakeSettings, run_jobs: RunJobs, train_job: TrainJob
+) -> Callable[[str], tuple[Path, str]]:
+    """A function of a precision that returns the folder and the output of a run that is not disturbed."""
+
+    @cache
+    def train(precision: str) -> tuple[Path, str]:
+        settings = make_settings(precision, "undisturbed")
+        [(status, output)] = run_jobs([train_job(settings, "--resume")])
+        assert status == 0, output
+        return Path(settings["output"]["dir"]), output
+
+    return train
+
+
+@pytest.fixture
+def stop_and_resume(
+    make_settings: MakeSettings, run_jobs: RunJobs, train_job: TrainJob
+) -> Callable[..., tuple[Path, Outcome, Outcome]]:
+    """A function that stops a run at a moment by a signal, resumes it, and returns its folder and both outcomes."""
+
+    def train(precision: str, moment: str, signal: str) -> tuple[Path, Outcome, Outcome]:
+        settings = make_settings(precision, f"{moment} {signal}")
+        stop = train_job(settings, at=MOMENTS[moment], signal=signal)
+        stopped, resumed = run_jobs([stop, train_job(settings, "--resume")])
+        return Path(settings["output"]["dir"]), stopped, resumed
+
+    return train
 
 
 def steps_and_epochs(run: Path) -> list[dict[str, Any]]:
-    """What metrics.jsonl says, without what the clock has to do with."""
+    """Return the lines of metrics.jsonl without times."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in ("time", "texts_per_second")} for line in lines]
 
@@ -106,46 +126,57 @@ def assert_same_end(run: Path, undisturbed: Path) -> None:
 
 
 @pytest.mark.parametrize(("precision", "moment"), CASES)
-def test_a_killed_run_ends_as_the_undisturbed_one(runs: dict[str, Any], precision: str, moment: str) -> None:
-    killed, resumed = (runs["outcomes"][f"{precision} {moment}: {state}"] for state in ("killed", "resumed"))
+def test_a_killed_run_ends_like_the_undisturbed_one(
+    undisturbed: Callable[[str], tuple[Path, str]],
+    stop_and_resume: Callable[..., tuple[Path, Outcome, Outcome]],
+    precision: str,
+    moment: str,
+) -> None:
+    run, killed, resumed = stop_and_resume(precision, moment, "SIGKILL")
     assert killed[0] == KILLED, killed[1]
     assert resumed[0] == 0, resumed[1]
-    assert_same_end(runs["folder"] / name_of(precision, moment), runs["folder"] / name_of(precision, "undisturbed"))
+    assert_same_end(run, undisturbed(precision)[0])
+    if moment == "before the first checkpoint":  # it starts over
+        assert "resumed" not in resumed[1]
+        assert "epoch 1 step 1:" in resumed[1]
 
 
-@pytest.mark.parametrize(("which", "status"), [("SIGINT", INTERRUPTED), ("SIGTERM", TERMINATED)])
-def test_a_signal_saves_the_checkpoint_of_that_step(runs: dict[str, Any], which: str, status: int) -> None:
-    (found, said), (resumed, went_on) = (runs["outcomes"][f"{which}: {state}"] for state in ("killed", "resumed"))
-    assert found == status, said
-    assert said.count("interrupted at step 22: saved") == 1
-    assert "--resume" in said
-    assert "Traceback" not in said
-    assert resumed == 0
-    assert "resumed after epoch 1, step 22" in went_on
-    assert_same_end(runs["folder"] / f"no-{which}", runs["folder"] / "no-undisturbed")
+@pytest.mark.parametrize(("signal", "status"), [("SIGINT", INTERRUPTED), ("SIGTERM", TERMINATED)])
+def test_a_signal_saves_the_checkpoint_of_that_step(
+    undisturbed: Callable[[str], tuple[Path, str]],
+    stop_and_resume: Callable[..., tuple[Path, Outcome, Outcome]],
+    signal: str,
+    status: int,
+) -> None:
+    run, stopped, resumed = stop_and_resume("no", "in an epoch", signal)
+    assert stopped[0] == status, stopped[1]
+    assert stopped[1].count("interrupted at step 22: saved") == 1
+    assert "--resume" in stopped[1]
+    assert "Traceback" not in stopped[1]
+    assert resumed[0] == 0
+    assert "resumed after epoch 1, step 22" in resumed[1]
+    assert_same_end(run, undisturbed("no")[0])
 
 
-def test_resume_where_there_is_no_run_starts_one(runs: dict[str, Any]) -> None:
-    status, said = runs["outcomes"]["no undisturbed"]
-    assert status == 0
-    assert "resumed" not in said
+class TestUndisturbed:
+    def test_resume_without_a_run_starts_one(self, undisturbed: Callable[[str], tuple[Path, str]]) -> None:
+        assert "resumed" not in undisturbed("no")[1]
 
+    def test_each_step_and_each_epoch_is_logged_once(self, undisturbed: Callable[[str], tuple[Path, str]]) -> None:
+        lines = steps_and_epochs(undisturbed("no")[0])
+        assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 46))
+        assert [line["epoch"] for line in lines if line["event"] == "epoch"] == [1, 2, 3]
 
-def test_each_step_and_each_epoch_is_logged_once(runs: dict[str, Any]) -> None:
-    lines = steps_and_epochs(runs["folder"] / "no-undisturbed")
-    assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 46))
-    assert [line["epoch"] for line in lines if line["event"] == "epoch"] == [1, 2, 3]
-
-
-def test_a_finished_run_gives_its_results_again_and_trains_nothing(runs: dict[str, Any]) -> None:
-    status, said = runs["outcomes"]["finished: resumed"]
-    assert status == 0
-    assert "this run has ended before: nothing is left to do" in said
-    assert "epoch 1 step 1" not in said
-    assert "test" in said  # the table of scores is printed all the same
-
-
-def test_resumed_before_the_first_checkpoint_a_run_starts_over(runs: dict[str, Any]) -> None:
-    _, said = runs["outcomes"]["no before the first checkpoint: resumed"]
-    assert "resumed" not in said
-    assert "epoch 1 step 1:" in said
+    def test_a_finished_run_prints_its_results_again_and_trains_nothing(
+        self,
+        undisturbed: Callable[[str], tuple[Path, str]],
+        make_settings: MakeSettings,
+        run_jobs: RunJobs,
+        train_job: TrainJob,
+    ) -> None:
+        undisturbed("no")
+        [(status, output)] = run_jobs([train_job(make_settings("no", "undisturbed"), "--resume")])
+        assert status == 0
+        assert "this run is finished: nothing is left to do" in output
+        assert "epoch 1 step 1" not in output
+        assert "test" in output  # the table of scores is still printed

@@ -1,4 +1,4 @@
-"""Two processes by torchrun or accelerate: the run of one process, with one voice."""
+"""Two processes, by torchrun or accelerate, give the results of one process, and log once."""
 
 import json
 import subprocess
@@ -20,6 +20,7 @@ TRAIN_STEPS = {"model": {"dropout": 0.0}, "data": {"aug_prob": 0.0}, "training":
 
 Settings = Callable[..., dict[str, Any]]
 Launch = Callable[..., "subprocess.CompletedProcess[str]"]
+Ranks = Callable[..., list[tuple[int, str]]]
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_two_processes_give_the_scores_of_one(launch: Launch, run_settings: Sett
     done = launch(run_settings(tmp_path / "both", **TRAIN_STEPS))
     assert done.returncode == 0, done.stderr
     both = json.loads((tmp_path / "both" / "results.json").read_text())
-    assert (both["n"], both["val"]["n"]) == (60, 60)  # every article judged, none twice
+    assert (both["n"], both["val"]["n"]) == (60, 60)  # every article is evaluated once
     assert both["auc"] == pytest.approx(alone["auc"], abs=0.05)
     assert both["loss"] == pytest.approx(alone["loss"], rel=0.05)
 
@@ -68,8 +69,8 @@ def test_two_processes_give_the_scores_of_one(launch: Launch, run_settings: Sett
 
 
 @pytest.mark.parametrize("name", ["eann", "textcnn-endef"])
-def test_further_losses_weigh_the_same_in_two_processes(
-    name: str, launch: Launch, run_settings: Settings, post_folder: Path, tmp_path: Path
+def test_further_losses_have_the_same_weight_in_two_processes(
+    name: str, two_ranks: Ranks, run_settings: Settings, post_folder: Path, tmp_path: Path
 ) -> None:
     for part in ("train", "val", "test"):
         rows = json.loads((post_folder / f"{part}.json").read_text(encoding="utf-8"))
@@ -83,20 +84,20 @@ def test_further_losses_weigh_the_same_in_two_processes(
         return found | {"model": model, "training": {**found["training"], "epochs": 1}}
 
     Trainer(settings("alone")).train()
-    done = launch(settings("both"))
-    assert done.returncode == 0, done.stderr
+    (status, output), (other, _) = two_ranks(settings("both"))
+    assert (status, other) == (0, 0), output
     alone, both = ([event["loss"] for event in events(tmp_path / run, "step")] for run in ("alone", "both"))
     assert both == pytest.approx(alone, abs=1e-4)
 
 
-def test_accelerate_launch_needs_no_change_of_settings(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+def test_accelerate_launch_needs_no_other_settings(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
     settings = run_settings(tmp_path / "run", training={"epochs": 1})
     done = launch(settings, launcher=ACCELERATE)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "results.json").read_text())["n"] == 60
 
 
-def test_a_taken_run_folder_is_said_once_and_ends_both(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+def test_a_taken_run_folder_is_reported_once(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "checkpoints" / "last").mkdir(parents=True)
     done = launch(run_settings(run))
@@ -104,21 +105,21 @@ def test_a_taken_run_folder_is_said_once_and_ends_both(launch: Launch, run_setti
     assert done.stderr.count("there is a run already") == 1
 
 
-def test_an_error_that_both_meet_is_said_once(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
+def test_an_error_in_both_is_printed_once(two_ranks: Ranks, run_settings: Settings, tmp_path: Path) -> None:
     rows = [{"content": f"谣言{number}", "label": 1} for number in range(5)]
     (tmp_path / "val.json").write_text(json.dumps(rows))
-    done = launch(run_settings(tmp_path / "run", data={"val": str(tmp_path / "val.json")}))
-    assert done.returncode != 0
-    assert done.stderr.count("all 5 articles are fake; expected both labels") == 1
+    outcomes = two_ranks(run_settings(tmp_path / "run", data={"val": str(tmp_path / "val.json")}))
+    assert all(status != 0 for status, _ in outcomes)
+    assert sum(output.count("all 5 articles are fake; expected both labels") for _, output in outcomes) == 1
 
 
-def test_two_processes_judge_again_what_two_have_trained(
-    launch: Launch, run_settings: Settings, tmp_path: Path
+def test_a_finished_run_of_two_is_evaluated_again_by_two(
+    two_ranks: Ranks, run_settings: Settings, tmp_path: Path
 ) -> None:
     settings = run_settings(tmp_path / "run", training={"epochs": 1})
-    assert launch(settings).returncode == 0
+    assert [status for status, _ in two_ranks(settings)] == [0, 0]
     before = (tmp_path / "run" / "results.json").read_text()
     (tmp_path / "run" / "results.json").unlink()
-    done = launch(settings, "--resume")
-    assert done.returncode == 0, done.stderr
+    (status, output), _ = two_ranks(settings, "--resume")
+    assert status == 0, output
     assert (tmp_path / "run" / "results.json").read_text() == before

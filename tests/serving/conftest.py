@@ -1,8 +1,9 @@
-"""Services over a tiny detector: within the test's process, and in processes of their own."""
+"""Services of a tiny detector, in the test's process and in processes of their own."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
+import httpx
 from starlette.testclient import TestClient
 
 from zhenwei.inference.known_articles import add_known_articles
 from zhenwei.serving.app import build_app
-from zhenwei.serving.feedback.desk import FeedbackDesk
+from zhenwei.serving.feedback.recorder import FeedbackRecorder
 from zhenwei.serving.feedback.store import FeedbackStore
 from zhenwei.serving.http.api_keys import ApiKeys
 from zhenwei.serving.service import Service
@@ -33,8 +35,8 @@ LOCAL = ("127.0.0.1", 50000)
 @contextmanager
 def serving(path: Path, database: str | None = None, keys: tuple[str, ...] = (), **settings: Any) -> Iterator[Service]:
     """A started service."""
-    desk = None if database is None else FeedbackDesk(FeedbackStore.open(database))
-    service = Service(path, ServingSettings.of(settings), device="cpu", keys=ApiKeys(list(keys)), desk=desk)
+    recorder = None if database is None else FeedbackRecorder(FeedbackStore.open(database))
+    service = Service(path, ServingSettings.of(settings), device="cpu", keys=ApiKeys(list(keys)), feedback=recorder)
     service.start()
     try:
         yield service
@@ -49,7 +51,7 @@ def client_of(service: Service, **options: Any) -> TestClient:
 
 @pytest.fixture(scope="session")
 def service(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with narrow limits and feedback; only for tests that leave it as it is."""
+    """A service with narrow limits and feedback, for tests that do not change it."""
     database = str(tmp_path_factory.mktemp("feedback") / "feedback.sqlite")
     with serving(tiny_run, database, max_texts=4, max_characters=200, max_body=4096) as started:
         yield started
@@ -57,7 +59,7 @@ def service(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def known_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the finished run whose bundle has known articles. Only to be read."""
+    """A read-only copy of the finished run whose bundle has known articles."""
     run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("known") / "tiny"))
     add_known_articles(run)
     return run
@@ -75,6 +77,12 @@ class Process:
 
     url: str
     process: subprocess.Popen[str]
+    log: Path
+
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        url = httpx.URL(self.url)
+        return socket.create_connection((url.host, url.port), timeout=60)
 
     def stop(self) -> int:
         """Send SIGTERM, and return the exit status."""
@@ -82,14 +90,15 @@ class Process:
         return self.process.wait(60)
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
     """A function that starts `zhenwei serve RUN OPTIONS` on a free port and waits until it listens."""
     running: list[subprocess.Popen[str]] = []
 
     def start_service(run: Path, *options: object) -> Process:
         command = [sys.executable, "-m", "zhenwei", "serve", str(run), "--port", "0", "--device", "cpu"]
-        with (tmp_path / "serve.log").open("w") as log:
+        path = tmp_path_factory.mktemp("process") / "serve.log"
+        with path.open("w") as log:
             process = subprocess.Popen(
                 [*command, *map(str, options)],
                 stdout=subprocess.PIPE,
@@ -100,8 +109,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         running.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert "http://" in line, (tmp_path / "serve.log").read_text()
-        return Process(line.split(" at ")[1].split(" ")[0], process)
+        assert "http://" in line, path.read_text()
+        return Process(line.split(" at ")[1].split(" ")[0], process, path)
 
     yield start_service
     for process in running:

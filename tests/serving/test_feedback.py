@@ -1,4 +1,4 @@
-"""Reviews are kept with the bundle's version, become training articles, and are held against the predictions."""
+"""Reviews are stored with the bundle's version, exported as training articles, and compared with predictions."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import read_articles
-from zhenwei.serving.feedback.desk import FeedbackDesk
 from zhenwei.serving.feedback.drift import drift
 from zhenwei.serving.feedback.export import export_reviews
+from zhenwei.serving.feedback.recorder import FeedbackRecorder
 from zhenwei.serving.feedback.store import FeedbackStore, Review, WeekCount, week_of
 
 from .conftest import FAKE, REAL, client_of, serving
@@ -28,16 +28,16 @@ VERSION = "ab" * 32
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL of our own, which listens on a socket in a folder alone."""
-    found = shutil.which("pg_ctl") or (str(POSTGRES[-1]) if POSTGRES else None)
-    if found is None:
+    """The URL of a PostgreSQL for these tests, which listens on a socket in a folder only."""
+    path = shutil.which("pg_ctl") or (str(POSTGRES[-1]) if POSTGRES else None)
+    if path is None:
         if os.environ.get("ZHENWEI_REQUIRE_SERVICES"):
             pytest.fail("no PostgreSQL is installed, and ZHENWEI_REQUIRE_SERVICES asks for it")
         pytest.skip("no PostgreSQL is installed")
     pytest.importorskip("psycopg")
     folder = Path(tempfile.mkdtemp(prefix="zhenwei-pg-"))  # pytest's own folders are closed to other users
-    user = _without_rights(folder)
-    pg_ctl, data = Path(found), folder / "data"
+    user = _unprivileged_owner(folder)
+    pg_ctl, data = Path(path), folder / "data"
 
     def run(*command: object) -> None:
         subprocess.run([*map(str, command)], check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, timeout=120)
@@ -52,8 +52,8 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def _without_rights(folder: Path) -> str | None:
-    """PostgreSQL refuses to run as root: give the folder to another user, and return that one's name."""
+def _unprivileged_owner(folder: Path) -> str | None:
+    """Give the folder to a user that is not root, which PostgreSQL does not run as, and return the name."""
     if os.geteuid() != 0:
         return None
     shutil.chown(folder, "nobody")
@@ -62,7 +62,7 @@ def _without_rights(folder: Path) -> str | None:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind, as `--feedback` takes it."""
+    """An empty database of each kind, as a value of `--feedback`."""
     if request.param == "sqlite":
         return str(tmp_path / "feedback.sqlite")
     url: str = request.getfixturevalue("postgres")
@@ -80,93 +80,96 @@ def store(database: str) -> Iterator[FeedbackStore]:
     opened.close()
 
 
-def review(text: str, verdict: str, **known: Any) -> Review:
-    return Review(text=text, verdict=verdict, bundle_name="demo", bundle_version=VERSION, **known)
+def review(text: str, verdict: str, **fields: Any) -> Review:
+    return Review(text=text, verdict=verdict, bundle_name="demo", bundle_version=VERSION, **fields)
 
 
-def test_weeks_are_those_of_the_iso_calendar() -> None:
+def test_weeks_are_iso_weeks() -> None:
     assert week_of(datetime(2027, 1, 3)) == "2026-W53"
     assert week_of(datetime(2026, 2, 9)) == "2026-W07"
 
 
 class TestService:
-    def test_a_review_is_kept_with_the_version_that_was_served(self, tiny_run: Path, database: str) -> None:
+    def test_a_review_is_stored_with_the_served_version(self, tiny_run: Path, database: str) -> None:
         with serving(tiny_run, database) as service:
             client = client_of(service)
             version = client.post("/v1/predict", json={"text": FAKE}).json()["bundle"]["version"]
             body = {"text": FAKE, "verdict": "real", "predicted_verdict": "fake", "predicted_probability": 0.9}
-            answer = client.post("/v1/feedback", json={**body, "comment": "查过了", "reviewer": "编辑甲"})
-            assert answer.status_code == 201
-            assert answer.json() == {"id": 1, "bundle_version": version}
+            response = client.post("/v1/feedback", json={**body, "comment": "查过了", "reviewer": "编辑甲"})
+            assert response.status_code == 201
+            assert response.json() == {"id": 1, "bundle_version": version}
             older = client.post("/v1/feedback", json={**body, "bundle_version": VERSION})
             assert older.json() == {"id": 2, "bundle_version": VERSION}
-        kept = FeedbackStore.open(database, create=False)
-        (row,) = kept.latest()
+        store = FeedbackStore.open(database, create=False)
+        (row,) = store.latest()
         assert (row["text"], row["verdict"], row["bundle_version"], row["predicted_probability"]) == (
             FAKE, "real", VERSION, 0.9,
         )  # fmt: skip
-        kept.close()
+        store.close()
 
-    def test_drift_shows_what_was_predicted_and_how_reviewers_agreed(self, tiny_run: Path, database: str) -> None:
+    def test_drift_has_predictions_and_agreement_with_reviewers(self, tiny_run: Path, database: str) -> None:
         with serving(tiny_run, database) as service:
             client = client_of(service)
-            found = client.post("/v1/predict", json={"texts": [FAKE, FAKE, REAL]}).json()
-            sure = [max(told["probability"], 1 - told["probability"]) for told in found["predictions"]]
+            predicted = client.post("/v1/predict", json={"texts": [FAKE, FAKE, REAL]}).json()
+            confidences = [max(each["probability"], 1 - each["probability"]) for each in predicted["predictions"]]
             client.post("/v1/feedback", json={"text": FAKE, "verdict": "fake", "predicted_verdict": "fake"})
             client.post("/v1/feedback", json={"text": REAL, "verdict": "fake", "predicted_probability": 0.01})
             client.post("/v1/feedback", json={"text": "没判过", "verdict": "real"})
             (week,) = client.get("/v1/drift").json()["weeks"]
-        assert week.pop("confidence") == pytest.approx(sum(sure) / 3)
+        assert week.pop("confidence") == pytest.approx(sum(confidences) / 3)
         assert week.pop("fake_share") == pytest.approx(2 / 3)
         assert week.pop("week") == week_of(datetime.now(UTC))
         assert week == {
             "predictions": 3, "fakes": 2, "reviews": 3, "reviewed_fakes": 2, "compared": 2, "agreed": 1,
-            "agreement": 0.5, "bundles": [found["bundle"]["version"]],
+            "agreement": 0.5, "bundles": [predicted["bundle"]["version"]],
         }  # fmt: skip
 
-    def test_counts_survive_the_end_of_the_service_without_texts(self, tiny_run: Path, database: str) -> None:
+    def test_counts_are_stored_at_the_end_without_texts(self, tiny_run: Path, database: str) -> None:
         for _ in range(2):
             with serving(tiny_run, database) as service:
                 client_of(service).post("/v1/predict", json={"texts": [FAKE, REAL]})
-        kept = FeedbackStore.open(database, create=False)
-        (week,) = drift(kept, 10)
+        store = FeedbackStore.open(database, create=False)
+        (week,) = drift(store, 10)
         assert (week["predictions"], week["fakes"], week["reviews"], week["agreement"]) == (4, 2, 0, None)
-        assert list(kept.latest()) == []
-        kept.close()
+        assert list(store.latest()) == []
+        store.close()
 
-    def test_without_a_database_the_endpoints_say_how_to_get_one(self, tiny_run: Path) -> None:
+    def test_without_a_database_the_error_names_the_option(self, tiny_run: Path) -> None:
         with serving(tiny_run) as service:
             client = client_of(service)
-            for answer in (client.get("/v1/drift"), client.post("/v1/feedback", json={"text": "a", "verdict": "fake"})):
-                assert answer.status_code == 404
-                assert answer.json()["error"] == "this service keeps no feedback; start it with --feedback FILE"
+            for response in (
+                client.get("/v1/drift"),
+                client.post("/v1/feedback", json={"text": "a", "verdict": "fake"}),
+            ):
+                assert response.status_code == 404
+                assert response.json()["error"] == "this service stores no feedback; start it with --feedback FILE"
 
-    def test_a_database_that_fails_keeps_nobody_from_predicting(self, tiny_run: Path, tmp_path: Path) -> None:
+    def test_predictions_work_while_the_database_fails(self, tiny_run: Path, tmp_path: Path) -> None:
         with serving(tiny_run, str(tmp_path / "feedback.sqlite")) as service:
             client = client_of(service)
-            assert service.desk is not None
-            with service.desk.store.engine.begin() as connection:
+            assert service.feedback is not None
+            with service.feedback.store.engine.begin() as connection:
                 connection.execute(sql("ALTER TABLE zhenwei_reviews RENAME TO away"))
-                connection.execute(sql("ALTER TABLE zhenwei_weekly_predictions RENAME TO gone"))
+                connection.execute(sql("ALTER TABLE zhenwei_weekly_predictions RENAME TO missing"))
             assert client.post("/v1/predict", json={"text": FAKE}).status_code == 200
-            refused = client.post("/v1/feedback", json={"text": FAKE, "verdict": "fake"})
-            assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
-            assert "does not answer; nothing was kept" in refused.json()["error"]
+            failed = client.post("/v1/feedback", json={"text": FAKE, "verdict": "fake"})
+            assert (failed.status_code, failed.headers["retry-after"]) == (503, "10")
+            assert "the feedback database failed; nothing was stored" in failed.json()["error"]
             assert client.get("/v1/drift").status_code == 503
-            with service.desk.store.engine.begin() as connection:
+            with service.feedback.store.engine.begin() as connection:
                 connection.execute(sql("ALTER TABLE away RENAME TO zhenwei_reviews"))
-                connection.execute(sql("ALTER TABLE gone RENAME TO zhenwei_weekly_predictions"))
+                connection.execute(sql("ALTER TABLE missing RENAME TO zhenwei_weekly_predictions"))
             (week,) = client.get("/v1/drift").json()["weeks"]
-            assert week["predictions"] == 1  # it had been kept in memory
+            assert week["predictions"] == 1  # it was kept in memory
 
 
 class TestWeeks:
-    def test_weeks_come_oldest_first_and_only_the_last_ones(self, store: FeedbackStore) -> None:
+    def test_the_last_weeks_oldest_first(self, store: FeedbackStore) -> None:
         for week, fakes in (("2026-W10", 1), ("2026-W12", 2), ("2026-W11", 3)):
             store.count({(week, VERSION): WeekCount(4, fakes, 3.0)})
         store.add(review(FAKE, "fake", predicted_verdict="fake"), datetime(2026, 3, 25, tzinfo=UTC))  # week 13
-        found = drift(store, 3)
-        assert [(week["week"], week["fake_share"], week["agreement"]) for week in found] == [
+        weeks = drift(store, 3)
+        assert [(week["week"], week["fake_share"], week["agreement"]) for week in weeks] == [
             ("2026-W11", 0.75, None), ("2026-W12", 0.5, None), ("2026-W13", None, 1.0),
         ]  # fmt: skip
 
@@ -197,7 +200,7 @@ class TestExport:
             "bundle_version": VERSION,
         }.items()  # fmt: skip
 
-    def test_nothing_is_written_where_there_is_nothing(self, store: FeedbackStore, tmp_path: Path) -> None:
+    def test_an_empty_database_writes_no_file(self, store: FeedbackStore, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="there are no reviews in this database yet"):
             export_reviews(store, tmp_path / "out.json")
         assert not (tmp_path / "out.json").exists()
@@ -206,29 +209,29 @@ class TestExport:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("{folder}/none/feedback.sqlite", "there is no folder {folder}/none to keep it in"),
-        ("{folder}", "cannot be used as a database of feedback: unable to open database file"),
-        ("{folder}/notes.txt", "cannot be used as a database of feedback: file is not a database"),
+        ("{folder}/none/feedback.sqlite", "there is no folder {folder}/none to store it in"),
+        ("{folder}", "cannot be used as a feedback database: unable to open database file"),
+        ("{folder}/notes.txt", "cannot be used as a feedback database: file is not a database"),
         ("oddsql://user:secret@host/x", "oddsql://user:***@host/x: no such kind of database"),
-        ("://user:secret@host", "--feedback: found no URL of a database; expected a path, or one as in postgresql://"),
+        ("://user:secret@host", "--feedback: invalid URL of a database; expected a path or a URL as in postgresql://"),
         ("mysql+pymysql://user:secret@host/x", "pymysql, the driver of this database, is not installed"),
         ("postgresql://u:secret@127.0.0.1:1/x", "postgresql+psycopg://u:***@127.0.0.1:1/x: cannot be used as a"),
     ],
 )
-def test_a_database_that_cannot_be_used(tmp_path: Path, target: str, message: str) -> None:
-    (tmp_path / "notes.txt").write_text("just some notes, and no database at all\n" * 100)
+def test_an_unusable_database(tmp_path: Path, target: str, message: str) -> None:
+    (tmp_path / "notes.txt").write_text("just some notes, not a database\n" * 100)
     with pytest.raises(ConfigError) as caught:
         FeedbackStore.open(target.format(folder=tmp_path))
     assert message.format(folder=tmp_path) in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_a_desk_writes_what_it_counted_when_it_closes(tiny_run: Path, tmp_path: Path) -> None:
-    desk = FeedbackDesk(FeedbackStore.open(str(tmp_path / "feedback.sqlite")))
-    assert desk.flush()  # nothing to write
-    desk.close()
+def test_a_recorder_without_counts_closes(tiny_run: Path, tmp_path: Path) -> None:
+    recorder = FeedbackRecorder(FeedbackStore.open(str(tmp_path / "feedback.sqlite")))
+    assert recorder.flush()  # nothing to write
+    recorder.close()
 
 
-def test_reviews_of_a_client(client: TestClient) -> None:
-    answer = client.post("/v1/feedback", json={"text": FAKE, "verdict": "fake", "reviewer": ""})
-    assert answer.status_code == 201
+def test_an_empty_reviewer_is_accepted(client: TestClient) -> None:
+    response = client.post("/v1/feedback", json={"text": FAKE, "verdict": "fake", "reviewer": ""})
+    assert response.status_code == 201

@@ -141,13 +141,13 @@ def test_those_of_our_own_and_of_bert_are_cut(kind: str) -> None:
 
 @given(posts=st.lists(harsh_texts, min_size=1, max_size=8))
 def test_the_words_of_posts_are_counted_as_the_tokenizer_splits_them(posts: list[str]) -> None:
-    from zhenwei.tokens.vocabulary import _count_words  # noqa: PLC0415
+    from zhenwei.tokens.vocabulary import count_words  # noqa: PLC0415
 
     splitter = pre_tokenizers.BertPreTokenizer()
     expected = Counter(
         word for post in posts for word, _ in splitter.pre_tokenize_str(text_normalizer().normalize_str(post))
     )
-    assert _count_words(iter(posts)) == {word: count for word, count in expected.items() if len(word) <= 100}
+    assert count_words(iter(posts)) == {word: count for word, count in expected.items() if len(word) <= 100}
 
 
 def test_counting_goes_on_where_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Articles as arrays, and small networks with what trains them, without files and without a Trainer."""
+"""Encoded articles, and small networks with their optimizers, without files or a Trainer."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,9 +13,9 @@ from zhenwei.config import Config
 from zhenwei.models import Vocabulary, build_network
 from zhenwei.news import Article
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles, train_tokenizer
-from zhenwei.training.checkpoints import TrainState
-from zhenwei.training.loop import TrainingPlan
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
+from zhenwei.training.state import TrainState
 
 MakeTrainState = Callable[..., TrainState]
 
@@ -33,7 +33,7 @@ def articles(make_posts: Callable[..., list[dict[str, Any]]], tokenizer: TextTok
 
 @pytest.fixture
 def plain_config() -> Callable[..., Config]:
-    """A function that gives settings of a small network without dropout; its arguments change the training."""
+    """A function that returns settings of a small network without dropout; its arguments change the training."""
 
     def config(**training: Any) -> Config:
         model = {"name": "bigru", "emb_dim": 16, "hidden_dim": 8, "mlp_dims": [8], "dropout": 0.0}
@@ -44,7 +44,7 @@ def plain_config() -> Callable[..., Config]:
 
 @pytest.fixture
 def make_accelerator() -> Callable[..., Accelerator]:
-    """A function that builds an accelerator on the CPU, in one precision or another."""
+    """A function of the precision that builds an accelerator on the CPU."""
 
     def accelerator(precision: str = "no") -> Accelerator:
         AcceleratorState._reset_state()
@@ -56,40 +56,40 @@ def make_accelerator() -> Callable[..., Accelerator]:
 
 @pytest.fixture
 def make_plan(articles: EncodedArticles, tokenizer: TextTokenizer) -> Callable[..., TrainingPlan]:
-    """A function that gives a course of training over the first so many of the posts."""
+    """A function that returns a training plan for the first `count` posts."""
 
-    def course(config: Config, count: int = 80, **further: Any) -> TrainingPlan:
+    def plan(config: Config, count: int = 80, **further: Any) -> TrainingPlan:
         some = articles.tokens.offsets[: count + 1]
         tokens = type(articles.tokens)(articles.tokens.ids[: some[-1]], some)
         part = EncodedArticles(tokens, articles.words[: some[-1]], articles.labels[:count], articles.truncated[:count])
         return TrainingPlan(part, config, tokenizer.pad_id, **further)
 
-    return course
+    return plan
 
 
 @pytest.fixture
 def make_train_state(tokenizer: TextTokenizer, make_accelerator: Callable[..., Accelerator]) -> MakeTrainState:
-    """A function that builds the same network each time, with its optimiser and schedule."""
+    """A function that builds the same network each time, with its optimizer and schedule."""
 
-    def trainee(config: Config, total_steps: int = 100, precision: str = "no") -> TrainState:
+    def state(config: Config, total_steps: int = 100, precision: str = "no") -> TrainState:
         torch.manual_seed(0)
         network = build_network(config.model, Vocabulary(tokenizer.vocab_size, tokenizer.pad_id, 40))
         optimizer = build_optimizer(network, config.training)
         schedule = build_schedule(optimizer, config.training, total_steps)
         return TrainState(network, optimizer, schedule, make_accelerator(precision))
 
-    return trainee
+    return state
 
 
 @pytest.fixture
 def weights_of() -> Callable[[TrainState], dict[str, np.ndarray[Any, Any]]]:
     """A function that copies a network's weights."""
-    return lambda trainee: {name: value.numpy().copy() for name, value in trainee.network.state_dict().items()}
+    return lambda state: {name: value.numpy().copy() for name, value in state.network.state_dict().items()}
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose much where other work keeps the cores busy."""
+    """Small tensors gain nothing from threads, and lose much if other work keeps the cores busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

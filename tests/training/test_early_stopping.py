@@ -1,4 +1,4 @@
-"""When a training stops, by scores of either direction."""
+"""Early stopping, by scores of either direction."""
 
 import math
 
@@ -11,7 +11,7 @@ from zhenwei.training.early_stopping import EarlyStopping
     ("direction", "scores", "best_epochs"),
     [("max", [0.5, 0.7, 0.6, 0.8], [1, 2, 4]), ("min", [0.5, 0.7, 0.4, 0.4], [1, 3])],
 )
-def test_better_is_what_the_direction_says_and_a_tie_is_not_better(
+def test_the_direction_decides_what_is_better_and_a_tie_is_not(
     direction: str, scores: list[float], best_epochs: list[int]
 ) -> None:
     stopping = EarlyStopping(direction, patience=0)  # type: ignore[arg-type]
@@ -19,7 +19,7 @@ def test_better_is_what_the_direction_says_and_a_tie_is_not_better(
     assert stopping.best_epoch == best_epochs[-1]
 
 
-def test_it_stops_once_patience_is_at_its_end() -> None:
+def test_it_stops_after_patience_epochs() -> None:
     stopping = EarlyStopping("max", patience=2)
     stopped = []
     for epoch, score in enumerate([0.5, 0.4, 0.6, 0.5, 0.6], 1):
@@ -43,7 +43,7 @@ def test_an_undefined_score_is_never_the_best(undefined: float | None) -> None:
     assert stopping.update(0.5, 2)
 
 
-def test_its_state_goes_through_a_checkpoint() -> None:
+def test_its_state_can_be_restored() -> None:
     stopping = EarlyStopping("max", patience=3)
     stopping.update(0.5, 1)
     stopping.update(0.4, 2)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM become requests; handlers are put back."""
+"""Ctrl-C and SIGTERM become requests; handlers are restored."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from zhenwei.training.interruption import graceful_interruption
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_noted_and_the_earlier_handlers_are_back_for_the_second(which: signal.Signals) -> None:
+def test_the_first_signal_is_recorded_and_the_previous_handlers_receive_the_second(which: signal.Signals) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with graceful_interruption() as asked:
         assert not asked
@@ -21,7 +21,7 @@ def test_the_first_signal_is_noted_and_the_earlier_handlers_are_back_for_the_sec
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_signals_are_left_alone_where_they_are_not_ours() -> None:
+def test_disabled_it_does_not_change_handlers() -> None:
     before = signal.getsignal(signal.SIGINT)
     with graceful_interruption(enabled=False):
         assert signal.getsignal(signal.SIGINT) == before

@@ -1,19 +1,19 @@
-"""What keeps a long training from holding ever more memory."""
+"""Limits on the memory of a long training."""
 
 import pytest
 
 from zhenwei.training import memory
-from zhenwei.training.memory import TRIM_EVERY, MemoryTrimmer, keep_few_products
+from zhenwei.training.memory import TRIM_SECONDS, MemoryTrimmer, limit_onednn_cache
 
 VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
-def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_trimmed_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now, calls = [100.0], []
     monkeypatch.setattr(memory, "_malloc_trim", lambda: calls.append)
     monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
     trim = MemoryTrimmer()
-    for seconds in (0.0, TRIM_EVERY / 2, TRIM_EVERY / 2, 1.0):
+    for seconds in (0.0, TRIM_SECONDS / 2, TRIM_SECONDS / 2, 1.0):
         now[0] += seconds
         trim()
     assert calls == [0, 0]
@@ -24,17 +24,17 @@ def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     MemoryTrimmer()()
 
 
-def test_a_library_without_such_a_function_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_malloc_trim_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     memory._malloc_trim.cache_clear()
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _name: object())
     assert memory._malloc_trim() is None
     memory._malloc_trim.cache_clear()
 
 
-def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "7")
-    keep_few_products(64)
+    limit_onednn_cache(64)
     assert memory.os.environ[VARIABLE] == "7"
     monkeypatch.delenv(VARIABLE)
-    keep_few_products(64)
+    limit_onednn_cache(64)
     assert memory.os.environ[VARIABLE] == "36"  # those of 64, 56, ... 8 rows, forward and back, and 20 more

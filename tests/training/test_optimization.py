@@ -1,4 +1,4 @@
-"""Who is decayed, at which rate who learns, and how the rate goes over the steps."""
+"""Weight decay, learning rates, and the schedule."""
 
 import math
 from collections.abc import Callable
@@ -24,9 +24,7 @@ def names_in(network: DetectorNetwork, group: dict[str, Any]) -> set[str]:
 
 
 class TestGroups:
-    def test_biases_norms_and_embeddings_are_not_decayed_and_all_else_is(
-        self, plain_config: Callable[..., Config]
-    ) -> None:
+    def test_all_weights_but_biases_norms_and_embeddings_are_decayed(self, plain_config: Callable[..., Config]) -> None:
         network = network_of(plain_config())
         spared, decayed = parameter_groups(network, plain_config(weight_decay=0.5).training)[::-1]
         assert (spared["weight_decay"], decayed["weight_decay"]) == (0.0, 0.5)
@@ -45,7 +43,7 @@ class TestGroups:
         assert sorted(members) == sorted(id(weight) for weight in network.parameters() if weight.requires_grad)
 
     @pytest.mark.parametrize("finetune", [True, False])
-    def test_pretrained_layers_have_a_rate_of_their_own_or_do_not_train(self, tiny_bert: Path, finetune: bool) -> None:
+    def test_pretrained_layers_have_their_own_rate_or_do_not_train(self, tiny_bert: Path, finetune: bool) -> None:
         config = Config.load(
             {
                 "model": {"emb_dim": 16, "use_pretrained_bert": True, "bert_model_name": str(tiny_bert),
@@ -66,7 +64,7 @@ class TestGroups:
 
 class TestSchedule:
     def rates(self, config: Config, steps: int) -> list[float]:
-        """The rates of a number of steps, as shares of the peak."""
+        """Return the learning rates of a number of steps, as shares of the peak."""
         optimizer = torch.optim.AdamW(nn.Linear(1, 1).parameters(), lr=config.training.lr)
         schedule = build_schedule(optimizer, config.training, steps)
         found = []
@@ -76,9 +74,7 @@ class TestSchedule:
             schedule.step()
         return found
 
-    def test_linear_rises_over_the_warm_up_and_falls_to_zero_at_the_end(
-        self, plain_config: Callable[..., Config]
-    ) -> None:
+    def test_linear_rises_during_warm_up_and_falls_to_zero(self, plain_config: Callable[..., Config]) -> None:
         found = self.rates(plain_config(schedule="linear", warmup_steps=4), 12)
         assert found == pytest.approx([0, 1 / 4, 2 / 4, 3 / 4] + [(12 - step) / 8 for step in range(4, 12)])
 
@@ -86,7 +82,7 @@ class TestSchedule:
         found = self.rates(plain_config(schedule="cosine", warmup_steps=2), 10)
         assert found == pytest.approx([0, 1 / 2] + [(1 + math.cos(math.pi * done / 8)) / 2 for done in range(8)])
 
-    def test_constant_stays_after_the_warm_up(self, plain_config: Callable[..., Config]) -> None:
+    def test_constant_stays_at_the_peak(self, plain_config: Callable[..., Config]) -> None:
         assert self.rates(plain_config(schedule="constant", warmup_steps=2), 6) == pytest.approx([0, 0.5, 1, 1, 1, 1])
 
     def test_without_warm_up_the_first_step_has_the_peak_rate(self, plain_config: Callable[..., Config]) -> None:
@@ -99,7 +95,7 @@ class TestSchedule:
         assert warmup_steps(plain_config(warmup_steps=setting).training, total_steps=40) == steps
 
     @pytest.mark.parametrize(("setting", "warned"), [(500, True), (40, True), (39, False), (0.1, False)])
-    def test_a_warm_up_that_leaves_no_time_for_the_decay_is_warned_of_with_both_numbers(
+    def test_a_warm_up_as_long_as_the_training_is_warned_about(
         self, plain_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, setting: float, warned: bool
     ) -> None:
         self.rates(plain_config(warmup_steps=setting), 40)

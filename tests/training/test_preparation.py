@@ -1,4 +1,4 @@
-"""From files to arrays: what is refused, what is reported."""
+"""Preparing the data: encoding, errors and warnings."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ def refusal(folder: Path, **data: Any) -> str:
     return str(found.value)
 
 
-def test_the_parts_become_arrays_and_their_sizes_and_cuts_are_told(
+def test_the_parts_are_encoded_and_their_sizes_and_truncations_logged(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -50,7 +50,7 @@ def test_the_parts_become_arrays_and_their_sizes_and_cuts_are_told(
     assert "(100.0%) cut at 20 tokens" in caplog.text
 
 
-def test_without_test_that_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_test_file_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "test.json").unlink()
     data = prepare_data(config_of(folder))
     assert data.test is None
@@ -60,7 +60,7 @@ def test_without_test_that_is_said(folder: Path, caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
-def test_a_missing_part_is_named_with_the_names_it_may_have(folder: Path, part: str) -> None:
+def test_a_missing_part_is_named_with_its_possible_names(folder: Path, part: str) -> None:
     (folder / f"{part}.json").unlink()
     assert f"has no {part} file; expected {part}.json, {part}.jsonl" in refusal(folder)
 
@@ -70,7 +70,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["train", "val", "test"])
-def test_a_file_that_the_settings_name_must_be_there(folder: Path, part: str) -> None:
+def test_a_file_that_the_settings_name_must_exist(folder: Path, part: str) -> None:
     assert f"data.{part}: no such file: 'absent.json'" in refusal(folder, **{part: "absent.json"})
 
 
@@ -103,14 +103,14 @@ def test_one_label_only_is_refused(folder: Path, make_posts: Callable[..., Rows]
         ([{"content": "谣言", "label": 1, "time": "2020-13-40"}], "2020-13-40"),
     ],
 )  # fmt: skip
-def test_bad_rows_are_named_in_whichever_part(folder: Path, part: str, rows: Any, reason: str) -> None:
+def test_bad_rows_of_any_part_are_named(folder: Path, part: str, rows: Any, reason: str) -> None:
     write(folder, part, rows)
     with pytest.raises(DataError, match=reason) as found:
         prepare_data(config_of(folder))
     assert f"{part}.json" in str(found.value)
 
 
-def test_repeated_ids_are_reported_and_kept(
+def test_repeated_ids_are_reported_but_not_removed(
     folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = make_posts(12)
@@ -121,7 +121,7 @@ def test_repeated_ids_are_reported_and_kept(
     assert "2 rows repeat the id of an earlier row; the first is 'same'" in caplog.text
 
 
-def test_the_digest_tells_other_data_from_the_same(folder: Path, make_posts: Callable[..., Rows]) -> None:
+def test_the_digest_changes_with_the_data(folder: Path, make_posts: Callable[..., Rows]) -> None:
     before = prepare_data(config_of(folder)).fingerprint()
     assert prepare_data(config_of(folder)).fingerprint() == before
     write(folder, "val", make_posts(10, seed=5))
@@ -130,13 +130,13 @@ def test_the_digest_tells_other_data_from_the_same(folder: Path, make_posts: Cal
 
 
 def model_of(folder: Path, **model: Any) -> Config:
-    """Settings of a detector that reads optional fields, in files of this folder."""
+    """Return settings of a detector that reads optional fields, with files of this folder."""
     data = {"root_path": str(folder), "max_len": 40, "min_frequency": 1}
     return Config.load({"data": data, "model": {"emb_dim": 8, "mlp_dims": [8], **model}})
 
 
 class TestDomains:
-    def test_those_of_train_are_numbered_in_their_order_and_others_are_unknown(
+    def test_domains_of_train_are_numbered_in_order_and_others_are_unknown(
         self, folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
     ) -> None:
         domains = ["社会", "健康", None]
@@ -144,35 +144,35 @@ class TestDomains:
         write(folder, "train", [row | {"domain": domains[number % 3]} for number, row in enumerate(rows)])
         write(folder, "val", [row | {"domain": "天文"} for row in make_posts(10, 1)])
         data = prepare_data(model_of(folder, name="eann"))
-        assert data.learned.domain_names == data.vocabulary(40).domains == ("健康", "社会")
+        assert data.field_metadata.domain_names == data.vocabulary(40).domains == ("健康", "社会")
         assert data.train.domains is not None
         assert data.val.domains is not None
         assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
         assert set(data.val.domains.tolist()) == {-1}
-        assert "6 articles have no 'domain': their domain counts as unknown" in caplog.text
+        assert "6 articles have no 'domain': their domain is treated as unknown" in caplog.text
 
-    def test_they_may_be_the_years(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
+    def test_domains_may_be_years(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
         years = ["2012-05-01", "2011-12-31 23:59", None]
         write(folder, "train", [row | {"time": years[n % 3]} for n, row in enumerate(make_posts(20))])
         data = prepare_data(model_of(folder, name="eann", domain="year"))
-        assert data.learned.domain_names == ("2011", "2012")
+        assert data.field_metadata.domain_names == ("2011", "2012")
         assert data.train.domains is not None
         assert data.val.domains is not None
         assert data.train.domains[:4].tolist() == [1, 0, -1, 1]
         assert set(data.val.domains.tolist()) == {-1}  # 2020 is in no training article
 
-    def test_where_nobody_asks_for_them_there_are_none(self, folder: Path) -> None:
+    def test_a_network_without_domains_gets_none(self, folder: Path) -> None:
         data = prepare_data(config_of(folder))
-        assert (data.learned.domain_names, data.train.domains) == ((), None)
+        assert (data.field_metadata.domain_names, data.train.domains) == ((), None)
 
-    def test_a_single_one_teaches_nothing_and_that_is_said(
+    def test_a_single_domain_is_warned_about(
         self, folder: Path, make_posts: Callable[..., Rows], caplog: pytest.LogCaptureFixture
     ) -> None:
         write(folder, "train", [row | {"domain": "健康"} for row in make_posts(20)])
         prepare_data(model_of(folder, name="eann"))
         assert "all articles have one domain, '健康'" in caplog.text
 
-    def test_articles_without_any_are_refused_with_what_helps(
+    def test_articles_without_domains_are_refused_with_a_remedy(
         self, folder: Path, make_posts: Callable[..., Rows]
     ) -> None:
         with pytest.raises(DataError, match=r"train\.json: no article has a 'domain', which 'eann' needs") as found:
@@ -208,16 +208,16 @@ class TestEmotion:
             write(folder, part, [row | {"emotion": list(vector(row["content"]))} for row in rows])
         return model_of(folder, **self.MODEL)
 
-    def test_vectors_that_are_ours_can_be_made_again_for_new_texts(self, folder: Path) -> None:
+    def test_vectors_of_zhenwei_can_be_computed_for_new_texts(self, folder: Path) -> None:
         ours = EmotionExtractor.from_files([])
-        learned = prepare_data(self.enriched(folder, ours)).learned
-        assert learned.emotion_size == len(ours.names)
-        assert learned.emotion is not None
-        assert learned.emotion("气死我了！") == ours("气死我了！")
+        fields = prepare_data(self.enriched(folder, ours)).field_metadata
+        assert fields.emotion_size == len(ours.names)
+        assert fields.emotion is not None
+        assert fields.emotion("气死我了！") == ours("气死我了！")
 
-    def test_those_of_elsewhere_cannot_and_that_is_said(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-        learned = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).learned
-        assert (learned.emotion_size, learned.emotion) == (2, None)
+    def test_other_vectors_cannot_and_a_warning_says_so(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        fields = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).field_metadata
+        assert (fields.emotion_size, fields.emotion) == (2, None)
         assert "the detector will judge only articles that bring their own" in caplog.text
 
     def test_another_length_in_another_part_is_refused(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
@@ -232,12 +232,12 @@ class TestEmotion:
         with pytest.raises(DataError, match=r"no field 'emotion'.*zhenwei data enrich .*train\.json --emotion"):
             prepare_data(model_of(folder, **self.MODEL))
 
-    def test_a_neighbouring_file_of_another_length_is_refused(self, folder: Path) -> None:
+    def test_an_emotion_file_of_another_length_is_refused(self, folder: Path) -> None:
         np.save(folder / "train_emo.npy", np.ones((19, 3)))
         with pytest.raises(DataError, match=r"train_emo\.npy: found 19 vectors; expected 20, the rows of train\.json"):
             prepare_data(model_of(folder, **self.MODEL))
 
 
-def test_a_tokenizer_that_is_not_there_is_refused(folder: Path) -> None:
+def test_a_missing_tokenizer_is_refused(folder: Path) -> None:
     with pytest.raises(PretrainedModelError, match="there is no folder"):
         prepare_data(config_of(folder, tokenizer="./nowhere"))

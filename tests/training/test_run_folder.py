@@ -1,8 +1,8 @@
-"""Who may write into a run's folder, and what is removed from it."""
+"""The folder of a run: which folders are accepted, what is removed, and the lock."""
 
 import logging
-import subprocess
-import sys
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from zhenwei.training.trainer import Trainer
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run's folder, with a note of its user."""
+    """The folder of a run, with a file of the user."""
     folder = tmp_path / "run"
     (folder / "checkpoints" / "last").mkdir(parents=True)
     (folder / "tensorboard").mkdir()
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def open_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
-    """Check and make a folder, as a run does that has nothing else to complain of."""
+    """Check and lock a folder, as a run does."""
     folder = check_run_folder(path, resume, overwrite)
     with lock_run_folder(folder, resume, overwrite):
         return folder
@@ -39,31 +39,31 @@ def test_checking_changes_nothing(run: Path, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_new_folder_is_made_with_its_parents(tmp_path: Path) -> None:
+def test_a_new_folder_is_created_with_its_parents(tmp_path: Path) -> None:
     assert open_run_folder(tmp_path / "runs" / "new", resume=False, overwrite=False).path.is_dir()
 
 
-def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     open_run_folder(tmp_path, resume=False, overwrite=False)
 
 
-def test_a_run_is_neither_continued_nor_replaced_unasked(run: Path) -> None:
+def test_a_run_is_neither_resumed_nor_replaced_by_default(run: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is a run already; .*--resume.*--overwrite"):
         open_run_folder(run, resume=False, overwrite=False)
 
 
-def test_resume_leaves_all_as_it_is(run: Path) -> None:
+def test_resume_changes_no_file(run: Path) -> None:
     before = {*run.rglob("*")}
     open_run_folder(run, resume=True, overwrite=False)
     assert {*run.rglob("*")} == before | {run / ".lock"}
 
 
-def test_overwrite_removes_what_a_run_leaves_and_nothing_else(run: Path) -> None:
+def test_overwrite_removes_the_files_of_a_run_only(run: Path) -> None:
     open_run_folder(run, resume=False, overwrite=True)
     assert {path.name for path in run.iterdir()} == {"my-notes.txt", ".lock"}
 
 
-def test_overwrite_does_not_follow_a_link_out_of_the_folder(run: Path, tmp_path: Path) -> None:
+def test_overwrite_does_not_follow_links(run: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "kept").touch()
@@ -75,7 +75,7 @@ def test_overwrite_does_not_follow_a_link_out_of_the_folder(run: Path, tmp_path:
 
 @pytest.mark.parametrize("files", [["letter.txt"], ["config.json", "vocab.txt"], ["results.json", "train.json"]])
 @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}, {}])
-def test_a_folder_that_is_not_a_runs_is_refused_and_left(
+def test_a_folder_of_other_files_is_refused_and_not_changed(
     tmp_path: Path, files: list[str], how: dict[str, bool]
 ) -> None:
     for name in files:
@@ -85,21 +85,21 @@ def test_a_folder_that_is_not_a_runs_is_refused_and_left(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
 
 
-def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     with pytest.raises(CheckpointError, match="is a file; expected the name of a folder"):
         open_run_folder(tmp_path / "run", resume=False, overwrite=False)
 
 
-def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="cannot be made ready"):
+    with pytest.raises(CheckpointError, match="cannot be written"):
         open_run_folder(tmp_path / "file" / "run", resume=False, overwrite=False)
 
 
 class TestLock:
     @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}])
-    def test_a_folder_that_another_process_writes_is_refused_and_left(self, run: Path, how: dict[str, bool]) -> None:
+    def test_a_locked_folder_is_refused_and_not_changed(self, run: Path, how: dict[str, bool]) -> None:
         wanted = {"resume": False, "overwrite": False, **how}
         with lock_run_folder(RunFolder(run), resume=True, overwrite=False):
             before = sorted(run.rglob("*"))
@@ -108,7 +108,7 @@ class TestLock:
             assert sorted(run.rglob("*")) == before
         open_run_folder(run, **wanted)
 
-    def test_what_another_process_wrote_since_the_check_is_refused_and_left(self, tmp_path: Path) -> None:
+    def test_a_run_written_since_the_check_is_refused_and_not_changed(self, tmp_path: Path) -> None:
         folder = check_run_folder(tmp_path, resume=False, overwrite=False)
         (tmp_path / "train.log").write_text("the other's")
         with (
@@ -119,19 +119,17 @@ class TestLock:
         assert (tmp_path / "train.log").read_text() == "the other's"
 
     @pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}, {}])
-    def test_the_lock_of_a_run_killed_at_once_keeps_nobody_out(self, tmp_path: Path, how: dict[str, bool]) -> None:
-        code = (
-            "import os, pathlib, sys\n"
-            "from zhenwei.training.run_folder import RunFolder, lock_run_folder\n"
-            "with lock_run_folder(RunFolder(pathlib.Path(sys.argv[1])), False, False):\n"
-            "    os.kill(os.getpid(), 9)\n"
-        )
+    def test_the_lock_of_a_killed_run_is_released(self, tmp_path: Path, how: dict[str, bool]) -> None:
         run = tmp_path / "run"
-        assert subprocess.run([sys.executable, "-c", code, run], check=False).returncode == -9
+        child = os.fork()
+        if child == 0:
+            with lock_run_folder(RunFolder(run), resume=False, overwrite=False):
+                os.kill(os.getpid(), signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         assert [path.name for path in run.iterdir()] == [".lock"]
         open_run_folder(run, **{"resume": False, "overwrite": False, **how})
 
-    def test_a_training_holds_its_folder_to_its_end(
+    def test_a_training_locks_its_folder_to_its_end(
         self, tmp_path: Path, tiny_settings: Callable[..., dict[str, Any]]
     ) -> None:
         run = tmp_path / "run"
@@ -156,7 +154,7 @@ class TestLock:
         open_run_folder(run, resume=True, overwrite=False)
 
 
-def test_a_run_that_cannot_start_costs_no_earlier_run(run: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_start_does_not_replace_an_earlier_run(run: Path, tmp_path: Path) -> None:
     settings = {"data": {"root_path": str(tmp_path / "nowhere")}, "output": {"dir": str(run)}}
     before = sorted(run.rglob("*"))
     with pytest.raises(DataError, match="no such folder"):

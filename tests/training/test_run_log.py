@@ -1,4 +1,4 @@
-"""What a run says, to whom, and once."""
+"""Logging of a run."""
 
 import errno
 import io
@@ -20,7 +20,7 @@ logger = logging.getLogger("zhenwei.training.test")
 
 @pytest.fixture
 def terminal() -> Any:
-    """A handler of the user's, as `logging.basicConfig` would set it."""
+    """A handler of the user, as `logging.basicConfig` sets it."""
     handler = logging.StreamHandler(io.StringIO())
     logging.root.addHandler(handler)
     yield handler
@@ -47,7 +47,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 class TestLog:
-    def test_the_file_gets_what_a_quiet_terminal_does_not(
+    def test_the_file_gets_lines_that_a_quiet_terminal_does_not_show(
         self, tmp_path: Path, terminal: "logging.StreamHandler[io.StringIO]"
     ) -> None:
         assert logging.root.level == logging.WARNING  # what pytest leaves, and --quiet sets
@@ -58,7 +58,7 @@ class TestLog:
         assert "INFO a detail" in (tmp_path / "train.log").read_text()
         assert terminal.stream.getvalue().splitlines() == ["a warning"]
 
-    def test_what_comes_after_the_run_is_not_in_its_file(self, tmp_path: Path) -> None:
+    def test_lines_after_the_run_are_not_in_its_file(self, tmp_path: Path) -> None:
         with logging_to(tmp_path / "train.log", main_process=True) as begin:
             begin()
             logger.info("now")
@@ -66,7 +66,7 @@ class TestLog:
         assert "later" not in (tmp_path / "train.log").read_text()
         assert logging.getLogger("zhenwei").level == logging.NOTSET
 
-    def test_what_was_said_before_the_file_is_begun_comes_first_in_it(self, tmp_path: Path) -> None:
+    def test_lines_before_the_file_is_opened_come_first_in_it(self, tmp_path: Path) -> None:
         with logging_to(tmp_path / "run" / "train.log", main_process=True) as begin:
             logger.info("before")
             assert not (tmp_path / "run").exists()
@@ -76,19 +76,39 @@ class TestLog:
         lines = (tmp_path / "run" / "train.log").read_text().splitlines()
         assert [line.rsplit(" ", 1)[1] for line in lines] == ["before", "after"]
 
-    def test_a_file_that_is_never_begun_is_not_made(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_never_opened_is_not_created(self, tmp_path: Path) -> None:
         with logging_to(tmp_path / "train.log", main_process=True):
             logger.info("in vain")
         assert not (tmp_path / "train.log").exists()
 
-    def test_only_the_main_process_speaks(self, tmp_path: Path, terminal: "logging.StreamHandler[io.StringIO]") -> None:
+    @pytest.mark.parametrize("name", ["mine", "zhenwei.mine"])
+    def test_a_logger_of_the_user_receives_each_line_once(
+        self, tmp_path: Path, terminal: "logging.StreamHandler[io.StringIO]", name: str
+    ) -> None:
+        user_logger, handler = logging.getLogger(name), logging.StreamHandler(io.StringIO())
+        user_logger.addHandler(handler)
+        user_logger.setLevel(logging.INFO)
+        try:
+            with logging_to(tmp_path / "train.log", main_process=True, user_logger=user_logger) as open_file:
+                open_file()
+                logger.info("a detail")
+                logger.debug("too much detail")
+                logger.warning("a warning")
+        finally:
+            user_logger.removeHandler(handler)
+            user_logger.setLevel(logging.NOTSET)
+        assert handler.stream.getvalue().splitlines() == ["a detail", "a warning"]
+        assert terminal.stream.getvalue().splitlines() == ["a warning"]
+        assert len((tmp_path / "train.log").read_text().splitlines()) == 2
+
+    def test_only_the_main_process_logs(self, tmp_path: Path, terminal: "logging.StreamHandler[io.StringIO]") -> None:
         with logging_to(tmp_path / "train.log", main_process=False):
             logger.warning("a warning")
         assert terminal.stream.getvalue() == ""
         assert not (tmp_path / "train.log").exists()
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-    def test_a_full_disk_is_an_error_of_the_run_and_no_traceback(self, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_full_disk_raises_an_error_and_prints_no_traceback(self, capfd: pytest.CaptureFixture[str]) -> None:
         def log() -> None:
             with logging_to(Path("/dev/full"), main_process=True) as begin:
                 begin()
@@ -108,7 +128,7 @@ class TestMetrics:
             log.step(step(loss), number, epoch=1)
         assert [(line["step"], line["loss"]) for line in lines(tmp_path)] == [(2, 1.5), (4, 4.0)]
 
-    def test_a_resumed_run_fills_the_line_that_the_killed_one_had_begun(
+    def test_a_resumed_run_averages_losses_from_before_the_kill(
         self, make_log: Callable[..., RunLog], tmp_path: Path
     ) -> None:
         kept: list[float] = []
@@ -116,7 +136,7 @@ class TestMetrics:
         make_log(done=1, losses=kept).step(step(2.0), 2, epoch=1)
         assert [line["loss"] for line in lines(tmp_path)] == [1.5]
 
-    def test_what_was_logged_after_the_checkpoint_is_dropped_and_so_is_half_a_line(
+    def test_lines_after_the_checkpoint_and_incomplete_lines_are_dropped(
         self, make_log: Callable[..., RunLog], tmp_path: Path
     ) -> None:
         log = make_log(interval=1)
@@ -127,7 +147,7 @@ class TestMetrics:
         make_log(interval=1, done=2).step(step(1.0), 3, epoch=1)
         assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3]
 
-    def test_a_file_that_cannot_be_rewritten_is_left_as_it_was(
+    def test_a_file_that_cannot_be_rewritten_is_not_changed(
         self, make_log: Callable[..., RunLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         log = make_log(interval=1)
@@ -144,9 +164,7 @@ class TestMetrics:
         assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4]
         assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
-    def test_an_overflowed_gradient_is_null_so_that_every_line_is_json(
-        self, make_log: Callable[..., RunLog], tmp_path: Path
-    ) -> None:
+    def test_an_overflowed_gradient_norm_is_null(self, make_log: Callable[..., RunLog], tmp_path: Path) -> None:
         make_log(interval=1).step(step(1.0, grad_norm=math.inf), 1, epoch=1)
         [line] = (tmp_path / "metrics.jsonl").read_text().splitlines()
         assert json.loads(line, parse_constant=pytest.fail)["grad_norm"] is None

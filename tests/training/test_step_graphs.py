@@ -1,4 +1,4 @@
-"""Steps that are read later than they are taken, and steps that are recorded on an NVIDIA card."""
+"""Steps whose figures are read later, and steps recorded as CUDA graphs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +15,13 @@ from zhenwei.config import Config
 from zhenwei.errors import ConfigError, TrainingError
 from zhenwei.tokens import Batch
 from zhenwei.training import loop
-from zhenwei.training.checkpoints import TrainState
-from zhenwei.training.loop import Step, TrainingPlan, train_steps, training_loss
-from zhenwei.training.step_graphs import StepGraphs, graph_widths, step_graphs, with_graph_widths
+from zhenwei.training.loop import Step, train_steps, training_loss
+from zhenwei.training.plan import TrainingPlan
+from zhenwei.training.state import TrainState
+from zhenwei.training.step_graphs import StepGraphs, build_step_graphs, graph_widths
 
 MakeConfig = Callable[..., Config]
-MakeCourse = Callable[..., TrainingPlan]
+MakePlan = Callable[..., TrainingPlan]
 MakeTrainState = Callable[..., TrainState]
 
 
@@ -33,27 +34,27 @@ def read_at(config: Config, log_interval: int, save_steps: int) -> Config:
 class TestReadLater:
     @pytest.fixture(autouse=True)
     def later(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Read steps as on a card, on which nothing waits for the processor."""
-        monkeypatch.setattr(loop, "_can_wait", lambda trainee: True)
-        monkeypatch.setattr(loop, "READ_AFTER", float("inf"))
+        """Read steps as on a GPU, which does not wait for the CPU."""
+        monkeypatch.setattr(loop, "_is_async", lambda state: True)
+        monkeypatch.setattr(loop, "MAX_PENDING_SECONDS", float("inf"))
 
-    def test_steps_that_take_long_are_read_at_once(
-        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState,
+    def test_slow_steps_are_read_at_once(
+        self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(loop, "READ_AFTER", -1.0)
+        monkeypatch.setattr(loop, "MAX_PENDING_SECONDS", -1.0)
         config = read_at(plain_config(), log_interval=50, save_steps=0)
-        trainee = make_train_state(config)
-        assert all(step.is_latest for step in train_steps(trainee.network, trainee, make_plan(config), 0))
+        state = make_train_state(config)
+        assert all(step.is_latest for step in train_steps(state.network, state, make_plan(config), 0))
 
-    def test_the_steps_are_the_same_and_say_when_they_are_up_to_date(
-        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState,
+    def test_the_steps_are_the_same_and_mark_the_latest(
+        self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[TrainState], dict[str, Any]],
     ) -> None:  # fmt: skip
         config = read_at(plain_config(), log_interval=4, save_steps=3)
         later = make_train_state(config)
         found = list(train_steps(later.network, later, make_plan(config), 0))
-        monkeypatch.setattr(loop, "_can_wait", lambda trainee: False)
+        monkeypatch.setattr(loop, "_is_async", lambda state: False)
         at_once = make_train_state(config)
         expected = list(train_steps(at_once.network, at_once, make_plan(config), 0))
         assert [(step.loss, step.grad_norm, step.lr) for step in found] == [
@@ -64,60 +65,60 @@ class TestReadLater:
         for name, weight in weights_of(later).items():
             assert np.array_equal(weight, weights_of(at_once)[name])
 
-    def test_whoever_is_told_that_a_step_is_the_latest_finds_its_weights(
-        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState
+    def test_the_weights_are_those_of_the_latest_step(
+        self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = read_at(plain_config(), log_interval=4, save_steps=0)
-        trainee = make_train_state(config)
-        for taken, step in enumerate(train_steps(trainee.network, trainee, make_plan(config), 0), start=1):
+        state = make_train_state(config)
+        for taken, step in enumerate(train_steps(state.network, state, make_plan(config), 0), start=1):
             if step.is_latest:
-                assert trainee.schedule.last_epoch == taken
+                assert state.schedule.last_epoch == taken
 
     @pytest.mark.parametrize("broken", [1, 3, 6, 10])
-    def test_a_loss_that_is_not_finite_changes_no_weight_nor_does_any_step_after_it(
-        self, plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState,
+    def test_a_loss_that_is_not_finite_changes_no_weight(
+        self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState,
         monkeypatch: pytest.MonkeyPatch, weights_of: Callable[[TrainState], dict[str, Any]], broken: int,
     ) -> None:  # fmt: skip
         config = read_at(plain_config(), log_interval=5, save_steps=0)
-        monkeypatch.setattr(loop, "_can_wait", lambda trainee: False)
+        monkeypatch.setattr(loop, "_is_async", lambda state: False)
         expected = make_train_state(config)
         untouched = weights_of(expected)
         for number, _ in enumerate(train_steps(expected.network, expected, make_plan(config), 0), start=1):
             if number == broken - 1:
                 untouched = weights_of(expected)
-        monkeypatch.setattr(loop, "_can_wait", lambda trainee: True)
+        monkeypatch.setattr(loop, "_is_async", lambda state: True)
         calls = iter(range(1, 100))
 
         def loss(*args: Any) -> Tensor:
             return training_loss(*args) * (float("nan") if next(calls) == broken else 1.0)
 
-        trainee = make_train_state(config)
+        state = make_train_state(config)
         seen: list[Step] = []
         monkeypatch.setattr(loop, "training_loss", loss)
         with pytest.raises(TrainingError, match="the loss of the next step is nan"):
-            seen.extend(train_steps(trainee.network, trainee, make_plan(config), 0))
+            seen.extend(train_steps(state.network, state, make_plan(config), 0))
         assert len(seen) == broken - 1
-        for name, weight in weights_of(trainee).items():
+        for name, weight in weights_of(state).items():
             assert np.array_equal(weight, untouched[name]), name
 
 
 class Recorder:
-    """Has gradients as graphs have them, by hand; every third batch is none that it knows."""
+    """Computes gradients like graphs do; it does not know every third batch."""
 
-    def __init__(self, trainee: TrainState) -> None:
-        self.trainee, self.batches = trainee, 0
+    def __init__(self, state: TrainState) -> None:
+        self.state, self.batches = state, 0
 
     def gradients(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         self.batches += 1
         if self.batches % 3 == 0:
             return None
-        loss = training_loss(self.trainee.network(batch), batch, len(batch))
+        loss = training_loss(self.state.network(batch), batch, len(batch))
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach(), clip_grad_norm_(self.trainee.network.parameters(), 1.0)
+        return loss.detach(), clip_grad_norm_(self.state.network.parameters(), 1.0)
 
 
-def test_steps_that_are_recorded_and_those_that_are_not_go_together(
-    plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState
+def test_replayed_and_eager_steps_can_be_mixed(
+    plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
 ) -> None:
     config = plain_config()
     plain, recorded = make_train_state(config), make_train_state(config)
@@ -130,9 +131,9 @@ def test_steps_that_are_recorded_and_those_that_are_not_go_together(
 
 
 def test_on_a_cpu_nothing_is_recorded(
-    plain_config: MakeConfig, make_plan: MakeCourse, make_train_state: MakeTrainState
+    plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
 ) -> None:
-    assert step_graphs(make_train_state(plain_config()), make_plan(plain_config())) is None
+    assert build_step_graphs(make_train_state(plain_config()), make_plan(plain_config())) is None
 
 
 @pytest.mark.parametrize(
@@ -146,9 +147,9 @@ def test_batches_have_few_widths(max_len: int, widths: tuple[int, ...]) -> None:
 class TestOnACard:
     @pytest.fixture
     def on_card(self, make_train_state: MakeTrainState) -> MakeTrainState:
-        """A function that builds a trainee whose network is on the card."""
+        """A function that builds a state whose network is on the GPU."""
 
-        def trainee(config: Config, precision: str = "bf16") -> TrainState:
+        def state(config: Config, precision: str = "bf16") -> TrainState:
             made = make_train_state(config)
             AcceleratorState._reset_state()
             PartialState._reset_state()
@@ -156,12 +157,12 @@ class TestOnACard:
             made.network.cuda()
             return TrainState(made.network, made.optimizer, made.schedule, accelerator)
 
-        return trainee
+        return state
 
     @pytest.mark.parametrize("precision", ["bf16", "no"])
     @pytest.mark.parametrize("name", ["bigru", "textcnn"])
-    def test_recorded_steps_are_those_that_are_not(
-        self, make_plan: MakeCourse, on_card: MakeTrainState, name: str, precision: str
+    def test_replayed_steps_equal_eager_steps(
+        self, make_plan: MakePlan, on_card: MakeTrainState, name: str, precision: str
     ) -> None:
         model = {"name": name, "emb_dim": 16, "mlp_dims": [8], "dropout": 0.3, "emb_dropout": 0.2}
         model |= (
@@ -170,31 +171,31 @@ class TestOnACard:
         config = Config.load({"model": model, "data": {"max_len": 40}, "training": {"batch_size": 8, "lr": 0.01}})
         losses = []
         for recorded in (False, True):
-            trainee = on_card(config, precision)
-            course = with_graph_widths(make_plan(config))
-            graphs = step_graphs(trainee, course) if recorded else None
+            state = on_card(config, precision)
+            plan = make_plan(config, widths=graph_widths(config.data.max_len))
+            graphs = build_step_graphs(state, plan) if recorded else None
             torch.manual_seed(5)
             steps: list[Step] = []
             for epoch in range(4):
-                steps += train_steps(trainee.network, trainee, course, epoch, graphs=graphs)
+                steps += train_steps(state.network, state, plan, epoch, graphs=graphs)
             losses.append([step.loss for step in steps])
             assert graphs is None or graphs.graphs
         assert losses[1] == pytest.approx(losses[0], rel=2e-2)
         assert losses[0][-1] < losses[0][0]
 
     def test_a_step_that_cannot_be_recorded_ends_the_training(
-        self, plain_config: MakeConfig, make_plan: MakeCourse, on_card: MakeTrainState, monkeypatch: pytest.MonkeyPatch
+        self, plain_config: MakeConfig, make_plan: MakePlan, on_card: MakeTrainState, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         config = plain_config(precision="bf16")
-        trainee, course = on_card(config), with_graph_widths(make_plan(config))
-        forward = trainee.network.forward
+        state, plan = on_card(config), make_plan(config, widths=graph_widths(config.data.max_len))
+        forward = state.network.forward
 
         def looks(batch: Batch, progress: float = 1.0) -> Any:
             assert float(batch.weights.sum()) > 0  # which the processor has to wait for
             return forward(batch, progress)
 
-        monkeypatch.setattr(trainee.network, "forward", looks)
-        graphs = step_graphs(trainee, course)
+        monkeypatch.setattr(state.network, "forward", looks)
+        graphs = build_step_graphs(state, plan)
         assert isinstance(graphs, StepGraphs)
         with pytest.raises(ConfigError, match=r"training.cuda_graphs: found true, but a step of \d+ tokens cannot be"):
-            list(train_steps(trainee.network, trainee, course, 0, graphs=graphs))
+            list(train_steps(state.network, state, plan, 0, graphs=graphs))

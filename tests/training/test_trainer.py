@@ -1,5 +1,6 @@
-"""The Trainer as its users meet it: settings in, scores and a bundle out."""
+"""The Trainer: settings in, metrics and a bundle out."""
 
+import io
 import json
 import logging
 import os
@@ -21,9 +22,9 @@ from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingErro
 from zhenwei.models import Output, Vocabulary, registry
 from zhenwei.models.bigru import BiGRU
 from zhenwei.tokens import Batch
-from zhenwei.training.checkpoints import Progress, TrainState
 from zhenwei.training.epochs import Epochs
 from zhenwei.training.run_folder import RunFolder
+from zhenwei.training.state import Progress, TrainState
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -35,7 +36,7 @@ def epochs_of(run: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def turned_val(tmp_path: Path, data_folder: Path) -> Path:
-    """Val with all labels turned: the better the training goes, the worse is the loss on it."""
+    """Val with inverted labels: the better the training, the higher the loss on it."""
     turned = [
         {**row, "label": {"real": "fake", "fake": "real"}[row["label"]]}
         for row in json.loads((data_folder / "val.json").read_text())
@@ -46,9 +47,7 @@ def turned_val(tmp_path: Path, data_folder: Path) -> Path:
 
 
 class TestResults:
-    def test_the_scores_are_those_of_test_with_those_of_val_beside(
-        self, tmp_path: Path, tiny_settings: Settings
-    ) -> None:
+    def test_the_results_are_those_of_test_with_those_of_val(self, tmp_path: Path, tiny_settings: Settings) -> None:
         results, model_path = Trainer(tiny_settings(tmp_path / "run")).train()
         assert results["split"] == "test"
         assert results["metric"] == results["macro_f1"]
@@ -69,7 +68,7 @@ class TestResults:
         assert "no test file" in caplog.text
         assert "no test file" in (tmp_path / "run" / "train.log").read_text()
 
-    def test_the_folder_holds_what_is_promised(self, tiny_run: Path) -> None:
+    def test_the_files_of_a_run(self, tiny_run: Path) -> None:
         assert {path.name for path in tiny_run.iterdir()} == {
             "config.json", "train.log", "metrics.jsonl", "results.json", "checkpoints", ".lock",
         }  # fmt: skip
@@ -79,10 +78,10 @@ class TestResults:
 
 
 class TestFinished:
-    """What a run that has ended gives when it is resumed, whatever became of its files."""
+    """Resuming a finished run whose files are missing or damaged."""
 
     @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"n": 3}'])
-    def test_scores_that_are_gone_or_damaged_are_had_again(
+    def test_missing_or_damaged_results_are_computed_again(
         self, own_run: Path, tiny_settings: Settings, content: str | None
     ) -> None:
         path = own_run / "results.json"
@@ -94,7 +93,7 @@ class TestFinished:
 
     @pytest.mark.parametrize("results", [True, False])
     @pytest.mark.parametrize("finished", [True, False])
-    def test_where_the_bundle_is_gone_that_is_said(
+    def test_a_missing_bundle_is_refused(
         self, own_run: Path, tiny_settings: Settings, results: bool, finished: bool
     ) -> None:
         shutil.rmtree(own_run / "checkpoints" / "best")
@@ -110,7 +109,7 @@ class TestFinished:
 
 class TestBest:
     @pytest.mark.parametrize(("monitor", "pick"), [("loss", min), ("auc", max), ("ece", min), ("brier", min)])
-    def test_the_weights_of_the_best_epoch_by_the_monitor_are_kept_and_judged(
+    def test_the_weights_of_the_best_epoch_are_saved_and_evaluated(
         self, tmp_path: Path, tiny_settings: Settings, monitor: str, pick: Callable[..., Any]
     ) -> None:
         training = {"monitor": monitor, "early_stop": 0, "epochs": 5, "lr": 0.05, "schedule": "constant"}
@@ -120,9 +119,7 @@ class TestBest:
         assert load_bundle(model_path).facts["epoch"] == results["best_epoch"]
         assert results["val"][monitor] == pytest.approx(pick(scores), abs=1e-6)
 
-    def test_the_last_epoch_is_kept_where_that_is_asked_for(
-        self, tmp_path: Path, tiny_settings: Settings, turned_val: Path
-    ) -> None:
+    def test_the_last_epoch_is_kept_on_request(self, tmp_path: Path, tiny_settings: Settings, turned_val: Path) -> None:
         training = {"keep": "last", "monitor": "loss", "early_stop": 0, "epochs": 3, "schedule": "constant"}
         settings = tiny_settings(tmp_path / "run", training=training, data={"val": str(turned_val)})
         results, model_path = Trainer(settings).train()
@@ -133,11 +130,11 @@ class TestBest:
         last = load_file(tmp_path / "run" / "checkpoints" / "last" / "network.safetensors")
         assert all(torch.equal(best[name], last[name]) for name in best)
 
-    def test_val_cannot_end_a_training_whose_last_epoch_is_kept(self, tmp_path: Path, tiny_settings: Settings) -> None:
+    def test_keep_last_contradicts_early_stopping(self, tmp_path: Path, tiny_settings: Settings) -> None:
         with pytest.raises(ConfigError, match=r"keep is 'last' and early_stop is 3.*; set early_stop to 0, or keep"):
             Trainer(tiny_settings(tmp_path / "run", training={"keep": "last", "early_stop": 3}))
 
-    def test_where_an_early_epoch_is_best_the_bundle_has_its_weights(
+    def test_the_bundle_has_the_weights_of_an_early_best_epoch(
         self, tmp_path: Path, tiny_settings: Settings, turned_val: Path
     ) -> None:
         training = {"monitor": "loss", "early_stop": 2, "schedule": "constant", "epochs": 9, "warmup_steps": 0}
@@ -154,7 +151,7 @@ class TestBest:
         assert "stopping early" in (tmp_path / "long" / "train.log").read_text()
 
 
-def test_the_domains_of_the_training_articles_go_to_the_network_that_needs_them_and_into_its_bundle(
+def test_the_domains_of_the_training_articles_are_passed_to_the_network_and_saved(
     tmp_path: Path, tiny_settings: Settings, make_posts: Callable[..., list[dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -177,12 +174,12 @@ def test_the_domains_of_the_training_articles_go_to_the_network_that_needs_them_
     monkeypatch.setitem(registry._NETWORKS, "bigru", WithDomains)
     settings = tiny_settings(tmp_path / "run", data={"root_path": str(tmp_path)}, training={"epochs": 1})
     _, model_path = Trainer(settings).train()
-    assert load_bundle(model_path).learned.domain_names == ("a", "b")
+    assert load_bundle(model_path).field_metadata.domain_names == ("a", "b")
     assert set(seen) == {("a", "b")}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_what_is_saved_may_be_read_by_those_whom_the_user_lets_read(tmp_path: Path, tiny_settings: Settings) -> None:
+def test_saved_files_respect_the_umask(tmp_path: Path, tiny_settings: Settings) -> None:
     before = os.umask(0o027)
     try:
         Trainer(tiny_settings(tmp_path / "run", training={"epochs": 1})).train()
@@ -194,7 +191,7 @@ def test_what_is_saved_may_be_read_by_those_whom_the_user_lets_read(tmp_path: Pa
 
 
 class TestRefusal:
-    def test_a_run_is_not_trained_over_unasked(self, own_run: Path, tiny_settings: Settings) -> None:
+    def test_a_run_is_not_replaced_by_default(self, own_run: Path, tiny_settings: Settings) -> None:
         with pytest.raises(CheckpointError, match="there is a run already"):
             Trainer(tiny_settings(own_run)).train()
         results, _ = Trainer(tiny_settings(own_run, training={"epochs": 1}), overwrite=True).train()
@@ -220,7 +217,7 @@ class TestRefusal:
 
 class TestNotFinite:
     @pytest.mark.parametrize("save_steps", [0, 1])
-    def test_the_run_stops_with_the_step_the_rate_and_the_last_good_checkpoint_named(
+    def test_the_error_names_the_step_the_rate_and_the_last_good_checkpoint(
         self, tmp_path: Path, tiny_settings: Settings, save_steps: int
     ) -> None:
         run = tmp_path / "run"
@@ -237,13 +234,11 @@ class TestNotFinite:
             weights = load_file(run / "checkpoints" / "last" / "network.safetensors")
             assert all(bool(torch.isfinite(weight).all()) for weight in weights.values())
         else:
-            assert "none is saved" in said
+            assert "no checkpoint is saved" in said
 
 
 class TestPrecision:
-    def test_trainings_one_after_another_each_have_the_precision_they_ask_for(
-        self, tmp_path: Path, tiny_settings: Settings
-    ) -> None:
+    def test_each_of_several_trainings_has_its_own_precision(self, tmp_path: Path, tiny_settings: Settings) -> None:
         ends = []
         for number, precision in enumerate(["no", "bf16", "no", "bf16"]):
             settings = tiny_settings(tmp_path / str(number), training={"precision": precision, "epochs": 1})
@@ -257,9 +252,9 @@ class TestPrecision:
     @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
     @pytest.mark.parametrize(
         ("training", "text"),
-        [({"device": "cuda"}, "going on with the CPU"), ({"precision": "fp16"}, "going on with 'bf16' on the CPU")],
+        [({"device": "cuda"}, "using the CPU"), ({"precision": "fp16"}, "using 'bf16' on the CPU")],
     )
-    def test_what_this_machine_lacks_is_warned_of_once_in_the_log_too(
+    def test_missing_hardware_is_warned_about_once(
         self, tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture,
         training: dict[str, Any], text: str,
     ) -> None:  # fmt: skip
@@ -271,7 +266,7 @@ class TestPrecision:
 
 
 class TestTrackers:
-    def test_tensorboard_gets_every_figure_in_its_folder(self, tmp_path: Path, tiny_settings: Settings) -> None:
+    def test_tensorboard_gets_every_metric(self, tmp_path: Path, tiny_settings: Settings) -> None:
         run = tmp_path / "run"
         Trainer(tiny_settings(run, output={"trackers": ["tensorboard"]})).train()
         [events] = (run / "tensorboard").rglob("events.*")
@@ -280,26 +275,41 @@ class TestTrackers:
             assert name in content
 
     @pytest.mark.parametrize("step", [0, 7])
-    def test_what_tensorboard_was_told_after_the_checkpoint_it_forgets(
+    def test_tensorboard_drops_steps_after_the_checkpoint(
         self, tmp_path: Path, tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, step: int
     ) -> None:
         asked: list[dict[str, Any]] = []
         monkeypatch.setattr(Accelerator, "init_trackers", lambda *_, **given: asked.append(given))
         config = Config.load(tiny_settings(tmp_path / "run"))
         nothing: Any = None
-        trainee = TrainState(nothing, nothing, nothing, Accelerator(cpu=True))
-        Epochs(config, RunFolder(tmp_path), nothing, trainee, nothing, Progress(step=step), {})._start_trackers()
+        state = TrainState(nothing, nothing, nothing, Accelerator(cpu=True))
+        Epochs(config, RunFolder(tmp_path), nothing, state, nothing, Progress(step=step), {})._start_trackers()
         assert asked == [{"init_kwargs": {"tensorboard": {"purge_step": step + 1}}}]
 
-    def test_without_trackers_nothing_of_theirs_is_left(self, tiny_run: Path) -> None:
+    def test_without_trackers_there_is_no_folder_of_theirs(self, tiny_run: Path) -> None:
         assert not (tiny_run / "tensorboard").exists()
 
 
-def test_where_nothing_is_a_terminal_no_progress_bar_is_drawn(
+def test_without_a_terminal_there_is_no_progress_bar(
     tmp_path: Path, tiny_settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Trainer(tiny_settings(tmp_path / "run", training={"epochs": 1}, output={"progress": True})).train()
     assert "step/s" not in capfd.readouterr().err
+
+
+def test_a_logger_of_the_user_receives_what_the_run_logs(tmp_path: Path, tiny_settings: Settings) -> None:
+    user_logger, output = logging.getLogger("experiment"), io.StringIO()
+    handler = logging.StreamHandler(output)
+    user_logger.addHandler(handler)
+    user_logger.setLevel(logging.INFO)
+    try:
+        Trainer(tiny_settings(tmp_path / "run", training={"epochs": 1}), user_logger).train()
+    finally:
+        user_logger.removeHandler(handler)
+        user_logger.setLevel(logging.NOTSET)
+    log = (tmp_path / "run" / "train.log").read_text().splitlines()
+    assert output.getvalue().splitlines() == [line.split(" INFO ")[-1].split(" WARNING ")[-1] for line in log]
+    assert "epoch 1: training loss" in output.getvalue()
 
 
 def test_deterministic_mode_ends_with_the_training(tmp_path: Path, tiny_settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The articles of all parts, column by column, as the checks read them."""
+"""All articles of an audit as columns."""
 
 import hashlib
 import re
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from zhenwei.audit.findings import AuditedPart
-from zhenwei.audit.ngrams import GramCounts, count_grams
-from zhenwei.audit.single_feature import Trial, choose_trial
-from zhenwei.audit.thresholds import LEAST_SUPPORT
+from zhenwei.audit.ngrams import NgramCounts, count_ngrams
+from zhenwei.audit.single_feature import FeatureSplit, choose_split
+from zhenwei.audit.thresholds import MIN_SUPPORT
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import iter_articles
@@ -27,25 +27,25 @@ Mask = NDArray[np.bool_]
 
 _LINK_OR_MENTION = re.compile(f"(?:{LINK.pattern})|(?:{MENTION.pattern})", re.IGNORECASE)
 
-UNKNOWN = -1  # the target of an article without a label
-_PLACES = {"train": 0, "val": 2, "test": 3}  # what is named otherwise stands between train and val, as given
+UNKNOWN = -1  # target of an article without a label
+_ORDER = {"train": 0, "val": 2, "test": 3}  # all other parts come between train and val, in the order given
 
 
 @dataclass(frozen=True, eq=False)
-class Collection:
-    """All articles of an audit, N in number, the parts one after the other: first what is trained on, then the rest.
+class AuditDataset:
+    """The N articles of an audit, part after part.
 
     Attributes:
-        parts: The files; the first one is what is trained on.
-        part: [N] each article's part.
+        parts: The files; the first one is the training part.
+        part: [N] index of each article's part.
         texts: N contents.
-        targets: [N] 0 real, 1 fake, -1 not known.
-        times: [N] of microseconds; NaT where there is none.
+        targets: [N] 0 real, 1 fake, -1 no label.
+        times: [N] times in microseconds, or NaT.
         ids: N ids, or None.
         domains: N domains, or None.
-        entities: N tuples of names, or None where nobody looked for them.
+        entities: N tuples of names, or None if an article has no `entity_list`.
         emotion: [N] whether the article has an emotion vector.
-        extra: By the name of the field, N values; None where there is none.
+        extra: N values, or None, by the name of the field.
     """
 
     parts: tuple[AuditedPart, ...]
@@ -60,19 +60,19 @@ class Collection:
     extra: Mapping[str, tuple[Any, ...]]
 
     @classmethod
-    def read(cls, paths: Mapping[str, Path], *, progress: bool = False) -> "Collection":
+    def read(cls, paths: Mapping[str, Path], *, progress: bool = False) -> "AuditDataset":
         """Read files of articles.
 
         Args:
-            paths: By the name of the part: `train`, `val` and `test` are known; the others are taken in their order.
-            progress: Whether to show a progress bar, where standard error is a terminal.
+            paths: The files by the name of their part; parts other than `train`, `val` and `test` keep their order.
+            progress: Whether to show a progress bar, if standard error is a terminal.
 
         Raises:
             DataError: No file is given, or one cannot be read or has bad rows.
         """
         if not paths:
             raise DataError("nothing to audit; expected at least one file of articles")
-        ordered = sorted(paths.items(), key=lambda item: _PLACES.get(item[0], 1))
+        ordered = sorted(paths.items(), key=lambda item: _ORDER.get(item[0], 1))
         articles: dict[str, list[Article]] = {}
         with tqdm(desc="reading", unit=" posts", disable=None if progress else True, dynamic_ncols=True) as bar:
             for name, path in ordered:
@@ -80,104 +80,106 @@ class Collection:
                 for article in iter_articles(path, report_repeats=False):
                     articles[name].append(article)
                     bar.update()
-        return cls.of(articles, paths)
+        return cls.from_articles(articles, paths)
 
     @classmethod
-    def of(cls, articles: Mapping[str, list[Article]], paths: Mapping[str, Path] | None = None) -> "Collection":
-        """Arrange articles, by the name of their part, in the order of the parts."""
-        parts = tuple(_audited(name, rows, (paths or {}).get(name)) for name, rows in articles.items())
-        every = [article for rows in articles.values() for article in rows]
-        fields = dict.fromkeys(name for article in every for name in article.extra)
+    def from_articles(
+        cls, articles: Mapping[str, list[Article]], paths: Mapping[str, Path] | None = None
+    ) -> "AuditDataset":
+        """Build a dataset from the articles of each part; the parts keep their order."""
+        parts = tuple(_audited_part(name, rows, (paths or {}).get(name)) for name, rows in articles.items())
+        joined = [article for rows in articles.values() for article in rows]
+        fields = dict.fromkeys(name for article in joined for name in article.extra)
         return cls(
             parts,
             np.repeat(np.arange(len(parts)), [part.n for part in parts]),
-            tuple(article.content for article in every),
-            np.array([UNKNOWN if article.target is None else article.target for article in every], np.int8),
-            np.array([article.time for article in every], "datetime64[us]"),
-            tuple(article.id for article in every),
-            tuple(article.domain for article in every),
-            tuple(article.entity_list for article in every),
-            np.array([article.emotion is not None for article in every], bool),
-            {name: tuple(article.extra.get(name) for article in every) for name in fields},
+            tuple(article.content for article in joined),
+            np.array([UNKNOWN if article.target is None else article.target for article in joined], np.int8),
+            np.array([article.time for article in joined], "datetime64[us]"),
+            tuple(article.id for article in joined),
+            tuple(article.domain for article in joined),
+            tuple(article.entity_list for article in joined),
+            np.array([article.emotion is not None for article in joined], bool),
+            {name: tuple(article.extra.get(name) for article in joined) for name in fields},
         )
 
     @cached_property
     def near_duplicates(self) -> NearDuplicates:
-        """The near-duplicates among all texts, whatever their parts."""
+        """Near-duplicates among the texts of all parts."""
         return find_near_duplicates(self.texts)
 
     @cached_property
-    def copies(self) -> Rows:
-        """[N] number of each distinct content, raw."""
+    def content_ids(self) -> Rows:
+        """[N] number of each distinct content."""
         numbers: dict[str, int] = {}
         return np.array([numbers.setdefault(text, len(numbers)) for text in self.texts], np.int64)
 
     @cached_property
-    def bare_texts(self) -> tuple[str, ...]:
+    def plain_texts(self) -> tuple[str, ...]:
         """N texts without links and mentions."""
         return tuple(_LINK_OR_MENTION.sub("", text) for text in self.texts)
 
     @cached_property
-    def trial(self) -> Trial | None:
-        """Which articles single features are fitted on, and which they are judged by; None: too few have a label."""
-        return choose_trial([part.name for part in self.parts], self.part, self.targets)
+    def feature_split(self) -> FeatureSplit | None:
+        """The articles on which single features are fitted and evaluated; None if too few have a label."""
+        return choose_split([part.name for part in self.parts], self.part, self.targets)
 
     @cached_property
-    def halved_trial(self) -> Trial | None:
-        """The same for rules of many choices: where there is one part alone, they are judged by half of it."""
-        return choose_trial([part.name for part in self.parts], self.part, self.targets, self.near_duplicates.groups)
+    def holdout_split(self) -> FeatureSplit | None:
+        """The same for rules with many free choices: a single part is divided into two halves."""
+        return choose_split([part.name for part in self.parts], self.part, self.targets, self.near_duplicates.groups)
 
     @cached_property
-    def gram_counts(self) -> tuple[GramCounts, ...]:
-        """The characters, pairs and triples of the articles that features are fitted on; none without a trial."""
-        if self.trial is None:
+    def ngram_counts(self) -> tuple[NgramCounts, ...]:
+        """Counts of n-grams of 1, 2 and 3 characters on the articles for fitting; empty without a split."""
+        if self.feature_split is None:
             return ()
-        texts = [self.texts[row] for row in self.trial.fit]
-        targets = self.targets[self.trial.fit]
-        return tuple(count_grams(texts, targets, n, LEAST_SUPPORT) for n in (1, 2, 3))
+        texts = [self.texts[row] for row in self.feature_split.fit]
+        targets = self.targets[self.feature_split.fit]
+        return tuple(count_ngrams(texts, targets, n, MIN_SUPPORT) for n in (1, 2, 3))
 
     @property
-    def labelled(self) -> Mask:
-        """[N] which articles have a label."""
+    def labeled(self) -> Mask:
+        """[N] whether each article has a label."""
         return np.asarray(self.targets != UNKNOWN, bool)
 
     @property
     def has_both_labels(self) -> bool:
-        """Whether there are fakes and real ones among all articles."""
+        """Whether there are both fake and real articles."""
         return bool((self.targets == 0).any() and (self.targets == 1).any())
 
     def rows(self, part: int) -> Rows:
-        """The rows of one part."""
+        """Return the rows of one part."""
         return np.flatnonzero(self.part == part)
 
-    def later(self) -> Iterator[tuple[AuditedPart, Rows]]:
-        """The parts that are not trained on, each with its rows."""
+    def later_parts(self) -> Iterator[tuple[AuditedPart, Rows]]:
+        """Yield each part after the training part, with its rows."""
         yield from ((part, self.rows(number)) for number, part in enumerate(self.parts) if number)
 
     def label(self, row: int) -> str:
-        """The label of an article, in words."""
+        """Return the label of an article, in words."""
         return {0: "real", 1: "fake"}.get(int(self.targets[row]), "no label")
 
-    def place(self, row: int) -> tuple[str, int]:
-        """The part of an article, and its row in that file, from 1."""
+    def location(self, row: int) -> tuple[str, int]:
+        """Return the part of an article, and its row in that file, from 1."""
         part = int(self.part[row])
         return self.parts[part].name, int(row - np.searchsorted(self.part, part)) + 1
 
-    def n_by_label(self, rows: Rows) -> tuple[int, int]:
-        """How many of some articles are real, and how many are fakes."""
+    def count_by_label(self, rows: Rows) -> tuple[int, int]:
+        """Count the real and the fake articles among some rows."""
         return int((self.targets[rows] == 0).sum()), int((self.targets[rows] == 1).sum())
 
-    def n_with_label(self, rows: Rows) -> tuple[int, int]:
-        """How many of some articles are fakes, and how many have a label."""
+    def count_fakes_and_labeled(self, rows: Rows) -> tuple[int, int]:
+        """Count the fake and the labeled articles among some rows."""
         targets = self.targets[rows]
         return int((targets == 1).sum()), int((targets != UNKNOWN).sum())
 
 
-def _audited(name: str, articles: list[Article], path: Path | None) -> AuditedPart:
+def _audited_part(name: str, articles: list[Article], path: Path | None) -> AuditedPart:
     digest = ""
     if path is not None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     targets = [article.target for article in articles]
-    labelled = len(targets) - targets.count(None)
-    return AuditedPart(name, str(path or ""), digest, len(articles), targets.count(1), labelled)
+    labeled = len(targets) - targets.count(None)
+    return AuditedPart(name, str(path or ""), digest, len(articles), targets.count(1), labeled)

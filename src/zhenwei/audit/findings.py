@@ -1,4 +1,4 @@
-"""What an audit finds: one finding per check, with its bound, and what a page needs to show it."""
+"""Findings of an audit: one per check, with its threshold and what a page needs to show it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,11 +12,11 @@ _ORDER: tuple[Status, ...] = ("good", "warn", "fail")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows for people to look at: examples, or counts.
+    """Examples or counts.
 
     Attributes:
         caption: What the rows are, in a few words.
-        columns: Their names.
+        columns: Column names.
         rows: Cells; a float is a share or score, and is shown with three digits.
     """
 
@@ -27,15 +27,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture of a finding.
+    """A plot of a finding.
 
     Attributes:
-        kind: `bars` for categories, `lines` for what goes on over an ordered axis, such as months.
-        title: What it shows.
+        kind: `bars` for categories, `lines` for an ordered axis, such as months.
+        title: Title.
         x: Names along the horizontal axis, in order.
-        y_label: What the heights are.
-        series: By name, a height for each of `x`; None: nothing to show there.
-        bound: Heights to mark by a line, by the name of the line, such as {"warn": 0.1}.
+        y_label: Name of the vertical axis.
+        series: A value for each of `x`, by the name of the series; None: no value.
+        thresholds: Values to mark by a horizontal line, by the name of the line, such as {"warn": 0.1}.
     """
 
     kind: Literal["bars", "lines"]
@@ -43,30 +43,31 @@ class Plot:
     x: tuple[str, ...]
     y_label: str
     series: Mapping[str, tuple[float | None, ...]]
-    bound: Mapping[str, float] | None = None
+    thresholds: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """Result of one check.
 
     Attributes:
-        check: Its name, as in JSON: `copies_across`.
-        title: Its name for people: "Exact copies across parts".
+        check: Name of the check, as in JSON: `duplicates_across`.
+        title: Name for people: "Exact duplicates across parts".
         status: `good`, `warn` or `fail`.
-        found: One sentence with the figures: "val: 109 of 1,918 articles (5.7%) are exact copies of a train article".
-        bound: From where on it warns and fails: "warn above 0%, fail from 5%"; or why it could not be checked.
-        value: The figure that was held against the bound; None where there was nothing to check.
-        advice: What to do about it; empty where all is good.
+        summary: One sentence with the figures: "val: 109 of 1,918 articles (5.7%) are exact copies of a train
+            article".
+        threshold: The values that warn and fail: "warn above 0%, fail from 5%".
+        value: The value that was compared with the threshold; None if there was nothing to check.
+        advice: What to do; empty if the status is good.
         tables: Examples and counts.
-        plots: Pictures.
+        plots: Plots.
     """
 
     check: str
     title: str
     status: Status
-    found: str
-    bound: str
+    summary: str
+    threshold: str
     value: float | None = None
     advice: str = ""
     tables: tuple[Table, ...] = ()
@@ -78,12 +79,12 @@ class AuditedPart:
     """One file that was audited.
 
     Attributes:
-        name: `train`, `val` or `test`, or the file's stem where files were given one by one.
+        name: `train`, `val` or `test`, or the file's stem if files were given one by one.
         path: The file.
-        sha256: Its digest, so that the audit can be cited with what it is about.
-        n: Articles.
-        n_fake: Of these, fakes.
-        n_labelled: Articles that have a label.
+        sha256: Digest of the file.
+        n: Number of articles.
+        n_fake: Number of fake articles.
+        n_labeled: Number of articles with a label.
     """
 
     name: str
@@ -91,7 +92,7 @@ class AuditedPart:
     sha256: str
     n: int
     n_fake: int
-    n_labelled: int
+    n_labeled: int
 
 
 @dataclass(frozen=True)
@@ -109,5 +110,5 @@ class AuditReport:
         return max((finding.status for finding in self.findings), key=_ORDER.index, default="good")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return the report as JSON data."""
         return {"status": self.status, **asdict(self)}

@@ -1,4 +1,4 @@
-"""The n-grams that are tried: marks, characters, and phrases."""
+"""Features that are tested alone: symbols, characters, and phrases of two or three characters."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -7,103 +7,103 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.audit.dataset import Collection, Mask, Rows
+from zhenwei.audit.dataset import AuditDataset, Mask, Rows
 from zhenwei.audit.findings import Table
-from zhenwei.audit.format import SHOWN, beginning, spelled
-from zhenwei.audit.ngrams import GramCounts
+from zhenwei.audit.format import MAX_EXAMPLES, excerpt, readable_ngram
+from zhenwei.audit.ngrams import NgramCounts
 
-_BEFORE = 30  # characters before an n-gram that are shown
+_CONTEXT = 30  # characters shown before an n-gram
 
 
 @dataclass(frozen=True)
-class Family:
+class NgramFamily:
     """A kind of n-grams.
 
     Attributes:
-        lengths: How many characters they have.
-        letters: Whether they are letters and digits, or marks; None: both.
+        lengths: Their lengths in characters.
+        letters: True: letters and digits only; False: all other characters; None: both.
     """
 
     lengths: tuple[int, ...]
     letters: bool | None = None
 
 
-MARKS = Family((1,), letters=False)
-CHARACTERS = Family((1,), letters=True)
-PHRASES = Family((2, 3))
-FAMILIES = (MARKS, CHARACTERS, PHRASES)
+SYMBOLS = NgramFamily((1,), letters=False)
+CHARACTERS = NgramFamily((1,), letters=True)
+PHRASES = NgramFamily((2, 3))
+FAMILIES = (SYMBOLS, CHARACTERS, PHRASES)
 
 
 @dataclass(frozen=True)
-class FamilyCounts:
-    """The n-grams of a family, G in number, and where they stand.
+class NgramFeatures:
+    """The G n-grams of a family.
 
     Attributes:
-        fake: [G] fakes that have each.
-        real: [G] real articles that have each.
-        counts: The counts that they are from, by length.
-        source: [G] which of these.
-        place: [G] their place in it.
+        fake: [G] number of fake articles with each n-gram.
+        real: [G] number of real articles with each n-gram.
+        counts: The counts by length, from which the n-grams were selected.
+        source: [G] index into `counts`.
+        index: [G] index into the n-grams of that entry.
     """
 
     fake: NDArray[np.int64]
     real: NDArray[np.int64]
-    counts: tuple[GramCounts, ...]
+    counts: tuple[NgramCounts, ...]
     source: Rows
-    place: Rows
+    index: Rows
 
-    def spell(self, at: int) -> str:
+    def text(self, feature: int) -> str:
         """Return the text of an n-gram."""
-        return self.counts[int(self.source[at])].spell(int(self.place[at]))
+        return self.counts[int(self.source[feature])].text(int(self.index[feature]))
 
-    def unlike(self, order: Iterable[int], most: int) -> list[int]:
-        """Return the first n-grams of an order, but one alone of those in like numbers of fakes and real articles.
+    def first_distinct(self, order: Iterable[int], limit: int) -> list[int]:
+        """Return the first n-grams of an order, but only one of those with equal counts of fake and real articles.
 
-        Those are mostly parts of one phrase, or two brackets of a pair.
+        N-grams with equal counts are mostly parts of one phrase, or the two brackets of a pair.
         """
-        found: dict[tuple[int, int], int] = {}
-        for at in order:
-            found.setdefault((int(self.fake[at]), int(self.real[at])), int(at))
-            if len(found) == most:
+        by_counts: dict[tuple[int, int], int] = {}
+        for feature in order:
+            by_counts.setdefault((int(self.fake[feature]), int(self.real[feature])), int(feature))
+            if len(by_counts) == limit:
                 break
-        return list(found.values())
+        return list(by_counts.values())
 
 
-def counted_in(collection: Collection, family: Family) -> FamilyCounts:
-    """Return the n-grams of a family with their counts among the articles that features are fitted on."""
-    counts = tuple(one for one in collection.gram_counts if one.n in family.lengths)
-    kept = [np.arange(len(one.grams)) for one in counts]
+def ngram_features(dataset: AuditDataset, family: NgramFamily) -> NgramFeatures:
+    """Return the n-grams of a family with their counts among the articles on which rules are fitted."""
+    counts = tuple(entry for entry in dataset.ngram_counts if entry.n in family.lengths)
+    selected = [np.arange(len(entry.ngrams)) for entry in counts]
     if family.letters is not None:
-        wanted = (
-            [at for at in places if _is_letter(one.spell(int(at))) == family.letters]
-            for one, places in zip(counts, kept, strict=True)
+        matching = (
+            [number for number in indices if _is_letter(entry.text(int(number))) == family.letters]
+            for entry, indices in zip(counts, selected, strict=True)
         )
-        kept = [np.array(places, np.int64) for places in wanted]
-    return FamilyCounts(
-        np.concatenate([one.fake[places] for one, places in zip(counts, kept, strict=True)]),
-        np.concatenate([one.real[places] for one, places in zip(counts, kept, strict=True)]),
+        selected = [np.array(indices, np.int64) for indices in matching]
+    return NgramFeatures(
+        np.concatenate([entry.fake[indices] for entry, indices in zip(counts, selected, strict=True)]),
+        np.concatenate([entry.real[indices] for entry, indices in zip(counts, selected, strict=True)]),
         counts,
-        np.repeat(np.arange(len(counts)), [len(places) for places in kept]),
-        np.concatenate(kept),
+        np.repeat(np.arange(len(counts)), [len(indices) for indices in selected]),
+        np.concatenate(selected),
     )
 
 
-def having(collection: Collection, gram: str, rows: Rows) -> Mask:
-    """Return which of some articles have an n-gram."""
-    return np.array([gram in collection.texts[row] for row in rows], bool)
+def contains_ngram(dataset: AuditDataset, ngram: str, rows: Rows) -> Mask:
+    """Return [M] whether each of M rows contains an n-gram."""
+    return np.array([ngram in dataset.texts[row] for row in rows], bool)
 
 
-def in_context(collection: Collection, gram: str, rows: Rows) -> Table:
-    """Return some of the articles that have an n-gram, of both labels where there are, around where it stands."""
-    found = rows[having(collection, gram, rows)]
-    by_label = [found[collection.targets[found] == target][:SHOWN].tolist() for target in (0, 1)]
-    few, many = sorted(by_label, key=len)
+def context_table(dataset: AuditDataset, ngram: str, rows: Rows) -> Table:
+    """Return a table of some articles that contain an n-gram, of both labels if possible, from just before it."""
+    matching = rows[contains_ngram(dataset, ngram, rows)]
+    by_label = [matching[dataset.targets[matching] == target][:MAX_EXAMPLES].tolist() for target in (0, 1)]
+    fewer, more = sorted(by_label, key=len)
     cells = []
-    for row in [*few[:2], *many][:SHOWN]:
-        start = max(0, collection.texts[row].index(gram) - _BEFORE)
-        text = ("…" if start else "") + collection.texts[row][start:]
-        cells.append((*collection.place(row), collection.label(row), beginning(text)))
-    return Table(f"articles with '{spelled(gram)}'", ("part", "row", "label", "text"), tuple(cells))
+    for row in [*fewer[:2], *more][:MAX_EXAMPLES]:
+        start = max(0, dataset.texts[row].index(ngram) - _CONTEXT)
+        text = ("…" if start else "") + dataset.texts[row][start:]
+        cells.append((*dataset.location(row), dataset.label(row), excerpt(text)))
+    return Table(f"articles with '{readable_ngram(ngram)}'", ("part", "row", "label", "text"), tuple(cells))
 
 
 def _is_letter(character: str) -> bool:

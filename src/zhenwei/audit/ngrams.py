@@ -1,4 +1,4 @@
-"""Which characters and n-grams stand in which labels' articles, counted all at once."""
+"""Count in which labels' articles each character n-gram occurs, all n-grams at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,63 +10,63 @@ _BITS = 21  # of a code point: three fit in 64
 
 
 @dataclass(frozen=True)
-class GramCounts:
-    """The n-grams of some labelled texts, G in number, each in enough of them.
+class NgramCounts:
+    """The frequent n-grams of some labeled texts, G in number.
 
     Attributes:
-        grams: [G] n-grams, packed; `spell` gives their text.
-        n: Characters of each.
-        fake: [G] fakes that have it.
-        real: [G] real articles that have it.
+        ngrams: [G] n-grams, packed into integers; `text` unpacks them.
+        n: Length in characters.
+        fake: [G] number of fake texts with each n-gram.
+        real: [G] number of real texts with each n-gram.
     """
 
-    grams: NDArray[np.uint64]
+    ngrams: NDArray[np.uint64]
     n: int
     fake: NDArray[np.int64]
     real: NDArray[np.int64]
 
-    def spell(self, place: int) -> str:
-        """Return the text of the n-gram at a place."""
-        packed = int(self.grams[place])
+    def text(self, index: int) -> str:
+        """Return the text of an n-gram."""
+        packed = int(self.ngrams[index])
         return "".join(chr(packed >> (_BITS * i) & (1 << _BITS) - 1) for i in reversed(range(self.n)))
 
 
-def count_grams(texts: Sequence[str], targets: NDArray[np.int8], n: int, least: int) -> GramCounts:
-    """Count in how many fakes and in how many real articles each n-gram stands, however often within one.
+def count_ngrams(texts: Sequence[str], targets: NDArray[np.int8], n: int, min_texts: int) -> NgramCounts:
+    """Count the fake and the real texts in which each n-gram occurs.
 
     Args:
         texts: N texts.
         targets: [N] 0 or 1.
-        n: Characters of an n-gram, 1 to 3.
-        least: Texts that an n-gram must be in, to be kept.
+        n: Length of an n-gram in characters, 1 to 3.
+        min_texts: Smallest number of texts in which an n-gram must occur.
     """
     row, packed = _packed(texts, n)
-    # Sorting is fast, but sorting with the places of each is not: the few frequent ones are looked up instead.
-    grams, occurrences = np.unique(packed, return_counts=True)
-    grams = grams[occurrences >= least]  # in fewer texts than it occurs: this already leaves most out
-    size = len(grams)
+    # Sorting is fast, but sorting with an inverse index is not: the few frequent n-grams are looked up instead.
+    ngrams, occurrences = np.unique(packed, return_counts=True)
+    ngrams = ngrams[occurrences >= min_texts]  # an n-gram occurs in at most as many texts: this drops most
+    size = len(ngrams)
     if not size:
-        return GramCounts(grams, n, np.empty(0, np.int64), np.empty(0, np.int64))
-    place = np.minimum(np.searchsorted(grams, packed), size - 1)
-    kept = grams[place] == packed
+        return NgramCounts(ngrams, n, np.empty(0, np.int64), np.empty(0, np.int64))
+    index = np.minimum(np.searchsorted(ngrams, packed), size - 1)
+    frequent = ngrams[index] == packed
     # An n-gram counts once in a text. (np.unique would hash so many numbers, which takes eighty times as long.)
-    pairs = np.sort(row[kept] * size + place[kept])
-    of, gram = np.divmod(pairs[np.flatnonzero(np.diff(pairs, prepend=-1))], size)
-    fake = np.bincount(gram[targets[of] == 1], minlength=size)
-    real = np.bincount(gram[targets[of] == 0], minlength=size)
-    enough = fake + real >= least
-    return GramCounts(grams[enough], n, fake[enough], real[enough])
+    pairs = np.sort(row[frequent] * size + index[frequent])
+    text, ngram = np.divmod(pairs[np.flatnonzero(np.diff(pairs, prepend=-1))], size)
+    fake = np.bincount(ngram[targets[text] == 1], minlength=size)
+    real = np.bincount(ngram[targets[text] == 0], minlength=size)
+    enough = fake + real >= min_texts
+    return NgramCounts(ngrams[enough], n, fake[enough], real[enough])
 
 
 def _packed(texts: Sequence[str], n: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Return [K] the text and [K] the n-gram at each place of all texts."""
-    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    """Return [K] the text and [K] the packed n-gram at each position of all texts."""
+    code_points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.array([len(text) for text in texts], np.int64)
     counts = np.maximum(lengths - n + 1, 0)
     row = np.repeat(np.arange(len(texts)), counts)
     starts = np.cumsum(lengths) - lengths
-    place = starts[row] + np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    position = starts[row] + np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     packed = np.zeros(len(row), np.uint64)
     for step in range(n):
-        packed = (packed << np.uint64(_BITS)) | points[place + step].astype(np.uint64)
+        packed = (packed << np.uint64(_BITS)) | code_points[position + step].astype(np.uint64)
     return row, packed

@@ -1,4 +1,4 @@
-"""Calibration: how a detector's logits become probabilities that can be believed, as its bundle stores it."""
+"""Calibration: a map from logits to probabilities, as a bundle stores it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,15 +21,15 @@ class Calibration:
 
     Attributes:
         method: `temperature` (Guo et al., ICML 2017), `platt` (Platt, 1999) or `isotonic` (Zadrozny & Elkan, KDD 2002).
-        slope: What logits are multiplied by; 1 / temperature.
-        intercept: What is added then; 0 for `temperature`.
-        knots: For `isotonic`: logits, ascending, and the probability at each; between them it is interpolated.
-        fitted_on: On which judgements it was fitted, in words.
-        n: On how many.
-        fake_share: The share of fakes among them.
-        objective: What the threshold was chosen for, as in the settings.
-        target_share: The share of fakes that probabilities were corrected to; None: they were not.
-        target_from: Where that share is from, in words.
+        slope: Factor of the logits; 1 / temperature.
+        intercept: Added to the scaled logits; 0 for `temperature`.
+        knots: For `isotonic`: ascending logits and their probabilities; values between them are interpolated.
+        fitted_on: The articles that it was fitted on, in words.
+        n: Number of those articles.
+        fake_share: Share of fakes among them.
+        objective: What the threshold optimizes, as in the settings.
+        target_share: Share of fakes that probabilities are corrected to; None: no correction.
+        target_from: Source of that share, in words.
     """
 
     method: CalibrationMethod
@@ -46,8 +46,8 @@ class Calibration:
     def logits(self, logits: Floats) -> Floats:
         """Return the log odds of the calibrated probabilities [N] for the network's logits [N]."""
         if self.method == "isotonic":
-            places, values = np.array(self.knots).T
-            calibrated = log_odds(np.interp(logits, places, values))
+            knot_logits, knot_probabilities = np.array(self.knots).T
+            calibrated = log_odds(np.interp(logits, knot_logits, knot_probabilities))
         else:
             calibrated = self.slope * logits + self.intercept
         if self.target_share is not None:  # Saerens et al., Neural Computation 2002
@@ -59,45 +59,45 @@ class Calibration:
         return sigmoid(self.logits(logits))
 
     def corrected(self, share: float | None, source: str = "") -> "Calibration":
-        """Return the same calibration, corrected to another share of fakes; None: not corrected at all."""
+        """Return this calibration, corrected to another share of fakes; None: without a correction."""
         return replace(self, target_share=share, target_from=source)
 
     def describe(self) -> str:
-        """Say in words what was done."""
-        text = f"{self.method}, fitted on {self.n:,} judgements ({self.fitted_on}); threshold for {self.objective}"
+        """Describe the calibration in one line."""
+        text = f"{self.method}, fitted on {self.n:,} articles ({self.fitted_on}); threshold for {self.objective}"
         if self.target_share is not None:
             text += f"; corrected to a share of fakes of {self.target_share:.3f} ({self.target_from})"
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a bundle stores."""
+        """Return the calibration as a bundle stores it."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` returned.
+        """Read the result of `to_dict`.
 
         Raises:
-            ValueError: If it is no such thing; the message says what is wrong.
+            ValueError: If it is invalid; the message says why.
         """
         names = {field.name for field in fields(cls)}
         if stored.keys() != names:
             raise ValueError(f"found {', '.join(sorted(stored))}; expected {', '.join(sorted(names))}")
         try:
-            knots = tuple((float(place), float(value)) for place, value in stored["knots"])
+            knots = tuple((float(logit), float(probability)) for logit, probability in stored["knots"])
             calibration = cls(**{**stored, "knots": knots})
-            with np.errstate(all="ignore"):  # what comes out of a damaged one is looked at below
+            with np.errstate(all="ignore"):  # a damaged one gives values that are checked below
                 probe = calibration.probabilities(np.array([-1e3, -1.0, 0.0, 1.0, 1e3]))
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(str(error)) from None
-        places = [place for place, _ in knots]
+        knot_logits = [logit for logit, _ in knots]
         shares = [share for share in (calibration.fake_share, calibration.target_share) if share is not None]
         if not all(0 < share < 1 for share in shares):
             raise ValueError(f"shares of fakes: found {shares}; expected above 0 and below 1")
         if calibration.method not in METHODS or (calibration.method == "isotonic") != bool(knots):
             raise ValueError(f"method: found {calibration.method!r} with {len(knots)} knots")
-        if not np.isfinite(probe).all() or (np.diff(probe) < 0).any() or places != sorted(places):
-            raise ValueError("its probabilities do not rise with the logits")
+        if not np.isfinite(probe).all() or (np.diff(probe) < 0).any() or knot_logits != sorted(knot_logits):
+            raise ValueError("probabilities do not rise with the logits")
         return calibration
 
 

@@ -1,4 +1,4 @@
-"""How a detector reads articles: text to tokens, and the optional fields that its network needs."""
+"""The featurizer of a detector: articles to tokens and the optional fields that its network needs."""
 
 import logging
 import shlex
@@ -22,41 +22,41 @@ _OPTIONS = {"entity_list": "--entities", "emotion": "--emotion"}
 
 
 @dataclass(frozen=True)
-class LearnedFields:
-    """What a detector must remember of its training articles' optional fields.
+class FieldMetadata:
+    """What a detector stores about the optional fields of its training articles.
 
     Attributes:
-        domain_names: The domains, in the order of their numbers; empty where the network does not ask for them.
-        emotion_size: Length of an emotion vector; 0 where the network does not ask for it.
-        emotion: What makes the emotion vector of a new text; None where nothing here makes such vectors.
-        emotion_problem: Why nothing does.
+        domain_names: The domains, in the order of their ids; empty if the network does not use them.
+        emotion_size: Length of an emotion vector; 0 if the network does not use it.
+        emotion: Extractor of the emotion vectors of new texts; None if they cannot be computed.
+        emotion_problem: Why they cannot be computed.
     """
 
     domain_names: tuple[str, ...] = ()
     emotion_size: int = 0
     emotion: EmotionExtractor | None = None
-    emotion_problem: str = "the vectors of its training articles were not made by zhenwei"
+    emotion_problem: str = "the vectors of its training articles were not computed by zhenwei"
 
 
 @dataclass(frozen=True)
 class Featurizer:
-    """Turns articles into what a network reads.
+    """Turns articles into the input of a network.
 
     Attributes:
-        tokenizer: Text to tokens.
+        tokenizer: Turns text into tokens.
         max_len: Longest text in tokens.
         needs: Optional fields that the network needs.
-        learned: What is known of these fields from the training articles.
-        domain_kind: What an article's domain is.
-        mask_entities: Whether names are hidden from the network; where an article does not bring them, they are found.
-        complete: Whether to make missing entities and emotion vectors from the text, as when judging new ones; else an
-            article that lacks them is refused.
+        field_metadata: Domains and emotion vectors of the training articles.
+        domain_kind: Whether an article's domain is its field `domain` or its year.
+        mask_entities: Whether entities are masked; they are extracted from articles without an entity list.
+        complete: Whether to extract missing entities and emotion vectors from the text, as for new articles; otherwise
+            articles without them are refused.
     """
 
     tokenizer: TextTokenizer
     max_len: int
     needs: frozenset[str] = frozenset()
-    learned: LearnedFields = field(default_factory=LearnedFields)
+    field_metadata: FieldMetadata = field(default_factory=FieldMetadata)
     domain_kind: DomainKind = "field"
     mask_entities: bool = False
     complete: bool = False
@@ -65,12 +65,12 @@ class Featurizer:
         """Encode articles.
 
         Args:
-            articles: Any number of them.
-            first_row: The number of the first one, for messages.
+            articles: The articles.
+            first_row: Row number of the first article, for messages.
 
         Raises:
-            DataError: If one lacks a field that the network needs and that cannot be made from its text, or its emotion
-                vector is of another length than those of the training articles.
+            DataError: If an article lacks a field that the network needs and that cannot be extracted from its text, or
+                its emotion vector has another length than those of the training articles.
         """
         try:
             return encode_articles(
@@ -79,9 +79,9 @@ class Featurizer:
                 self.max_len,
                 fields=self.needs,
                 domain=self.domain_kind,
-                domain_names=self.learned.domain_names,
-                emotion_size=self.learned.emotion_size or None,
-                max_entity_len=min(MAX_ENTITY_LEN, self.max_len),  # an encoder has no more positions
+                domain_names=self.field_metadata.domain_names,
+                emotion_size=self.field_metadata.emotion_size or None,
+                max_entity_len=min(MAX_ENTITY_LEN, self.max_len),  # the positions of an encoder are limited
                 mask_entities=self.mask_entities,
                 first_row=first_row,
             )
@@ -89,12 +89,12 @@ class Featurizer:
             if not self.complete:
                 raise
             raise DataError(
-                f"{error}; each article must bring its own, of {self.learned.emotion_size} numbers: "
-                f"{self.learned.emotion_problem}"
+                f"{error}; each article must have its own, of {self.field_metadata.emotion_size} numbers: "
+                f"{self.field_metadata.emotion_problem}"
             ) from None
 
     def encode_file(self, path: Path) -> EncodedArticles:
-        """Read a file of labelled articles into arrays, and say how many were cut.
+        """Encode a file of labelled articles, and log how many were truncated.
 
         Raises:
             DataError: As `encode`, and if the file is missing or has bad rows.
@@ -106,29 +106,29 @@ class Featurizer:
             command = f"zhenwei data enrich {file} -o {file} {_OPTIONS[error.field]} --overwrite"
             raise DataError(f"{path}: {error}; add it to all articles with: {command}") from None
         except DataError as error:
-            place = "" if str(error).startswith(str(path)) else f"{path}: "
-            raise DataError(f"{place}{error}") from None
-        cut = int(encoded.truncated.sum())
+            prefix = "" if str(error).startswith(str(path)) else f"{path}: "
+            raise DataError(f"{prefix}{error}") from None
+        n_cut = int(encoded.truncated.sum())
         logger.info(
             "%s: %d articles (%d fake), %.0f tokens on average, %d (%.1f%%) cut at %d tokens",
             path, len(encoded), int(encoded.labels.sum()), float(encoded.lengths.mean()),
-            cut, 100 * cut / len(encoded), self.max_len,
+            n_cut, 100 * n_cut / len(encoded), self.max_len,
         )  # fmt: skip
         return encoded
 
     def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
-        """Make what the articles lack and their text gives: only entities, unless all is to be made."""
+        """Extract missing fields from the text: entities, and with `complete` emotion vectors, too."""
         for article in articles:
-            made: dict[str, Any] = {}
+            fields: dict[str, Any] = {}
             if (self.mask_entities or "entities" in self.needs) and article.entity_list is None:
-                made["entity_list"] = _tagger()(article.content)
-            emotion = self.learned.emotion if self.complete else None
+                fields["entity_list"] = _tagger()(article.content)
+            emotion = self.field_metadata.emotion if self.complete else None
             if "emotion" in self.needs and article.emotion is None and emotion is not None:
-                made["emotion"] = emotion(article.content)
-            yield replace(article, **made) if made else article
+                fields["emotion"] = emotion(article.content)
+            yield replace(article, **fields) if fields else article
 
 
 @cache
 def _tagger() -> Tagger:
-    """Return the tagger of new texts; it takes a second to load."""
+    """Return the tagger for new texts; it takes a second to load."""
     return build_tagger("jieba")

@@ -1,6 +1,6 @@
-"""The field's metrics, of labels and probabilities.
+"""The metrics of the field, from labels and probabilities.
 
-They stand in this room because the trainer chooses the best epoch by them; `evaluation` builds on them.
+The trainer chooses the best epoch by them, and `zhenwei.evaluation` builds on them.
 """
 
 import numpy as np
@@ -17,23 +17,23 @@ Scores = dict[str, float | int | None]
 
 
 def binary_metrics(labels: NDArray[np.int64], probabilities: NDArray[np.float64], threshold: float = 0.5) -> Scores:
-    """Measure how well probabilities of fake agree with labels.
+    """Return the metrics of probabilities of fake, given the labels.
 
     Args:
         labels: [N] of 0 (real) or 1 (fake).
         probabilities: [N] of fake, within [0, 1].
-        threshold: An article counts as fake from this probability on.
+        threshold: An article is classified as fake from this probability on.
 
     Returns:
         `n` and `n_fake`; `auc`; `spauc` (partial AUC up to a false-positive rate of 0.1, standardised: McClish,
         1989); `metric` = `macro_f1`; `f1_*`, `recall*`, `precision*` per class and their means; `acc`; `ece`
-        (10 bins of equal width over the probability of fake) and `brier`. What one class alone leaves undefined
-        is None; a class that is there but never predicted has precision 0.
+        (10 bins of equal width over the probability of fake) and `brier`. A metric that is undefined with one
+        class alone is None; a class that is present but never predicted has precision 0.
 
     Raises:
         ValueError: If the arrays differ in length, or are empty.
     """
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  # a second to import: detectors load without it
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  # a second to import; detectors load without it
 
     if labels.shape != probabilities.shape or labels.size == 0:
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape}: expected equal, not empty")
@@ -53,12 +53,12 @@ def binary_metrics(labels: NDArray[np.int64], probabilities: NDArray[np.float64]
 
 
 def metrics_from_logits(labels: NDArray[np.int64], logits: NDArray[np.float64], threshold: float = 0.5) -> Scores:
-    """Return the field's metrics, and the mean cross-entropy as `loss`.
+    """Return the metrics of the field, and the mean cross-entropy as `loss`.
 
     Args:
         labels: [N] of 0 or 1.
         logits: [N] log odds of the probabilities of fake.
-        threshold: An article counts as fake from this probability on.
+        threshold: An article is classified as fake from this probability on.
 
     Raises:
         TrainingError: If a logit is not finite.
@@ -69,14 +69,14 @@ def metrics_from_logits(labels: NDArray[np.int64], logits: NDArray[np.float64], 
 
 
 def check_finite(logits: NDArray[np.float64]) -> None:
-    """Refuse logits that are no numbers.
+    """Check that all logits are finite.
 
     Raises:
         TrainingError: If one of them is not finite.
     """
-    lost = int((~np.isfinite(logits)).sum())
-    if lost:
-        raise TrainingError(f"{lost} of {logits.size} articles have no finite logit")
+    n_bad = int((~np.isfinite(logits)).sum())
+    if n_bad:
+        raise TrainingError(f"{n_bad} of {logits.size} articles have no finite logit")
 
 
 def _per_class(labels: NDArray[np.int64], verdicts: NDArray[np.int64], both: bool) -> Scores:
@@ -104,9 +104,9 @@ def expected_calibration_error(
     Args:
         labels: [N] of 0 or 1.
         probabilities: [N] of fake.
-        bins: How many.
+        bins: Number of bins.
     """
-    places = np.minimum((probabilities * bins).astype(np.int64), bins - 1)  # [N]
-    probability_sums = np.bincount(places, weights=probabilities, minlength=bins)
-    fakes = np.bincount(places, weights=labels, minlength=bins)
+    bin_numbers = np.minimum((probabilities * bins).astype(np.int64), bins - 1)  # [N]
+    probability_sums = np.bincount(bin_numbers, weights=probabilities, minlength=bins)
+    fakes = np.bincount(bin_numbers, weights=labels, minlength=bins)
     return float(np.abs(probability_sums - fakes).sum() / labels.size)

@@ -21,7 +21,7 @@ GPU_BATCH_SIZE = 256
 class PrecomputedStates(Protocol):
     """States of frozen encoder layers, computed before the first epoch (`zhenwei.training.frozen`)."""
 
-    def filled(self, batch: Batch, device: torch.device | str) -> Batch:
+    def attach(self, batch: Batch, device: torch.device | str) -> Batch:
         """Return the batch on a device, with the states of its articles."""
 
 
@@ -74,10 +74,10 @@ def predict_logits(
     with context, _eval_mode(network), torch.inference_mode():
         for rows in batches:
             batch = collate(articles, rows, pad_id=pad_id)
-            batch = batch.to(device) if frozen is None else frozen.filled(batch, device)
+            batch = batch.to(device) if frozen is None else frozen.attach(batch, device)
             predicted.append((rows, network(batch).logits.float().cpu().numpy()))
     if accelerator is not None and accelerator.num_processes > 1:
-        from accelerate.utils import gather_object  # noqa: PLC0415  # a single process does not import accelerate
+        from accelerate.utils import gather_object  # noqa: PLC0415  # a single process does not need accelerate
 
         predicted = gather_object(predicted)
     logits = np.full(len(articles), np.nan)

@@ -1,4 +1,4 @@
-"""Weights and settings in files: safetensors and JSON, whole or not at all."""
+"""Reading and writing weights (safetensors) and metadata (JSON)."""
 
 import json
 from pathlib import Path
@@ -13,16 +13,16 @@ from zhenwei.atomic import write_atomic
 from zhenwei.errors import CheckpointError
 
 
-def load_weights(network: torch.nn.Module, path: Path, *further: Path) -> None:
-    """Fill a network with saved weights, of one file or of several together.
+def load_weights(network: torch.nn.Module, path: Path, *more: Path) -> None:
+    """Load saved weights into a network, from one file or several.
 
     Raises:
-        CheckpointError: If the file is damaged, or its weights are not those of this network.
+        CheckpointError: If a file is damaged, or the weights are those of another network.
     """
     try:
         weights = load_file(path)
-        for other in further:
-            weights |= load_file(other)
+        for each in more:
+            weights |= load_file(each)
         network.load_state_dict(weights)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from None
@@ -34,7 +34,7 @@ def load_weights(network: torch.nn.Module, path: Path, *further: Path) -> None:
 def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
     """Write tensors as safetensors.
 
-    The library's own `save_file` hides the file from everybody but its owner, and the system's errors in its own.
+    The `save_file` of the library makes the file readable for its owner only, and hides system errors.
 
     Raises:
         OSError: If the file cannot be written.
@@ -43,7 +43,7 @@ def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Write readable JSON, whole or not at all: beside, then renamed into place.
+    """Write indented JSON atomically.
 
     Raises:
         OSError: If it cannot be written; an older file is left as it was.

@@ -1,4 +1,4 @@
-"""The `zhenwei` command: its subcommands, and what becomes of errors."""
+"""The `zhenwei` command: its subcommands, global options and error handling."""
 
 import io
 import logging
@@ -27,12 +27,12 @@ from zhenwei.cli.train import train
 from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
 
-EXIT_MISTAKE = 2
-LAUNCHER_GRACE = 2.0  # seconds for the first process to speak: a launcher kills all once one has ended
+EXIT_USER_ERROR = 2
+LAUNCHER_GRACE = 2.0  # seconds for rank 0 to print its message: a launcher kills all ranks once one has exited
 
 app = typer.Typer(
     name="zhenwei",
-    help="真伪: train, judge and use detectors of fake news in text, Chinese first.",
+    help="真伪: train, evaluate and use detectors of fake news in text, Chinese first.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,43 +45,43 @@ app.add_typer(data_app, name="data")
 app.add_typer(feedback_app, name="feedback")
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"zhenwei {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _settings(
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Say only what needs your attention."),
+def _global_options(
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print warnings and errors only."),
     _version: bool = typer.Option(
-        False, "--version", help="Print the version and end.", is_eager=True, callback=_print_version
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
     ),
 ) -> None:
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr, force=True
     )
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its logger's level is set anew when it is imported
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its import resets the level of its logger
     for name in ("transformers", "accelerate", "httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def main() -> None:
-    """Run the command line; a mistake that the user can mend ends it with one clear message and status 2."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks our characters shows "?" in their place
+    """Run the command line; an error that the user can fix exits with status 2 and one message."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal without our characters shows "?"
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         app(prog_name="zhenwei")
     except ZhenweiError as error:
-        _end(f"error: {error}", EXIT_MISTAKE)
+        _exit_with(f"error: {error}", EXIT_USER_ERROR)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _end(f"error: {place}{error.strerror or error}", EXIT_MISTAKE)
+        path = f"{error.filename}: " if error.filename else ""
+        _exit_with(f"error: {path}{error.strerror or error}", EXIT_USER_ERROR)
 
 
-def _end(message: str, status: int) -> None:
-    """Print a message once, also where several processes run, and end."""
+def _exit_with(message: str, status: int) -> None:
+    """Print a message on rank 0 only, and exit."""
     if os.environ.get("RANK", "0") == "0":
         print(message, file=sys.stderr)
     else:

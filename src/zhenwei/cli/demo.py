@@ -1,4 +1,4 @@
-"""`zhenwei demo`: in minutes, what this field is about, in a made-up world."""
+"""`zhenwei demo`: a detector trained on the past of a synthetic dataset, evaluated on its future."""
 
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,19 @@ NEW_TEXTS = (
 
 
 def demo(
-    folder: Path = typer.Option(Path("runs"), help="Where the made-up world and the run are kept."),
-    seed: int = typer.Option(2021, min=0, help="Seed of the world and of the training."),
+    folder: Path = typer.Option(Path("runs"), help="Folder of the synthetic dataset and of the run."),
+    seed: int = typer.Option(2021, min=0, help="Seed of the dataset and of the training."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Make a world, train a BiGRU on its past, judge it on past and future, and judge two new texts."""
+    """Generate a synthetic dataset, train a BiGRU on its past, evaluate it on past and future, predict two texts."""
     from zhenwei.bundle.device import end_processes, is_main_process
     from zhenwei.inference import Detector
     from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
     from zhenwei.training.trainer import Trainer
 
-    world, data, run = SyntheticDataset(seed=seed), folder / "demo-data", folder / "demo"
+    dataset, data, run = SyntheticDataset(seed=seed), folder / "demo-data", folder / "demo"
     if is_main_process():
-        write_synthetic_dataset(data, world, overwrite=True)
+        write_synthetic_dataset(data, dataset, overwrite=True)
     results, model_path = Trainer(demo_config(data, run, seed), overwrite=True).train()
     end_processes()
     if not is_main_process():
@@ -36,22 +36,22 @@ def demo(
         write_json({**results, "predictions": [prediction.to_dict() for prediction in predictions]}, json)
     columns = {"the past (val)": results["val"], "the future (test)": results}
     shown = {name: {key: scores[key] for key in HEADLINES} for name, scores in columns.items()}
-    print_scores(shown, "A BiGRU trained on the past of a made-up world", json)
+    print_scores(shown, "A BiGRU trained on the past of a synthetic dataset", json)
     err = json == "-"
-    flipped = "、".join(world.flipped_entities[:5])
+    flipped = "、".join(dataset.flipped_entities[:5])
     typer.echo(
-        f"\nIn this world {len(world.flipped_entities)} names ({flipped} ...) stood in fakes in the past and stand in "
-        "real news in the future, or the other way round.\nThe detector learned the names along with the wording, "
-        "so its score of the past does not hold. That is the problem of this field.\n",
+        f"\n{len(dataset.flipped_entities)} names ({flipped} ...) occur in fakes in the past and in real news in the "
+        "future, or the reverse.\nThe detector learned the names along with the wording, so its score on the past does "
+        "not hold on the future.\n",
         err=err,
     )
     for prediction in predictions:
         typer.echo(f"{prediction.verdict} ({prediction.probability:.2f})  {prediction.text}", err=err)
-    typer.echo(f'\nNow yours: zhenwei predict {run} "..."', err=err)
+    typer.echo(f'\nTry your own text: zhenwei predict {run} "..."', err=err)
 
 
 def demo_config(data: Path, run: Path, seed: int) -> dict[str, Any]:
-    """Return the settings of the demo's BiGRU: small enough to train in a minute or two on two cores."""
+    """Return the settings of the demo's BiGRU, which trains in under a minute on two cores."""
     return {
         "data": {"root_path": str(data), "max_len": 170, "vocab_size": 4000},
         "model": {"name": "bigru", "emb_dim": 128, "hidden_dim": 96, "mlp_dims": [96], "dropout": 0.3},

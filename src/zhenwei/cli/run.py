@@ -1,4 +1,4 @@
-"""What commands that only read a detector are told: RUN, a folder or a name on the hub, and the precision."""
+"""Arguments of commands that load a detector: RUN (a folder or a name on the hub) and the precision."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ HUB = "hf://"
 
 Run = typer.Argument(help="A run's folder, a bundle, an exported detector, hf://USER/NAME or hf://USER/NAME@REVISION.")
 Precision = typer.Option(
-    "float32", help="float32; auto: the fastest that the device has, with probabilities some thousandths off."
+    "float32", help="float32, or auto: the fastest of the device; probabilities differ by some thousandths."
 )
 
 
 def folder_of(run: str) -> Path:
-    """Return the folder of RUN; one on the hub is downloaded.
+    """Return the folder of RUN; a detector on the hub is downloaded.
 
     Raises:
-        CheckpointError: If the hub has no such detector, or cannot be reached.
-        ConfigError: If it is a name on the hub, and not of the right form.
+        CheckpointError: If the hub has no such detector or cannot be reached.
+        ConfigError: If a name on the hub is malformed.
     """
     if not run.startswith(HUB):
         return Path(run)
@@ -27,5 +27,5 @@ def folder_of(run: str) -> Path:
 
 
 def hub_name(run: str) -> str | None:
-    """Return what a detector from the hub is called, `USER/NAME[@REVISION]`; None for a folder."""
+    """Return the hub name `USER/NAME[@REVISION]` of RUN; None for a folder."""
     return run.removeprefix(HUB) if run.startswith(HUB) else None

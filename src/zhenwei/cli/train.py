@@ -1,4 +1,4 @@
-"""`zhenwei train`: from a configuration to a trained detector."""
+"""`zhenwei train`: train the detector of a configuration."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,17 @@ from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
 
 
 def train(
-    config: Path = typer.Argument(help="JSON file of settings, canonical or in the original's flat form."),
-    overrides: list[str] = typer.Option(
-        [], "--set", metavar="SECTION.KEY=VALUE", help="Change one setting, as in training.lr=1e-3; repeatable."
+    config: str = typer.Argument(
+        help="A JSON file of settings (canonical, or the original's flat form), or a preset (zhenwei init --list)."
     ),
-    resume: bool = typer.Option(False, "--resume", help="Go on exactly where the run in the run folder stopped."),
+    overrides: list[str] = typer.Option(
+        [], "--set", metavar="SECTION.KEY=VALUE", help="Override a setting, as in training.lr=1e-3; repeatable."
+    ),
+    resume: bool = typer.Option(False, "--resume", help="Resume the run in the run folder, bit-exactly."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the run folder."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Train the detector that CONFIG describes, keep the best weights on val, and judge them on test."""
+    """Train the detector of CONFIG, keep the best weights on val, and evaluate them on test."""
     from zhenwei.config import Config
     from zhenwei.errors import ConfigError
 
@@ -35,22 +37,20 @@ def train(
         shown = {part: {key: scores[key] for key in HEADLINES} for part, scores in columns.items()}
         print_scores(shown, f"{settings.model.title}: {model_path}", json)
         if settings.output.report:
-            _write_page(settings.run_dir, results, quietly=json == "-")
+            _write_report(settings.run_dir, results, to_stderr=json == "-")
     end_processes()
 
 
-def _write_page(run: Path, results: dict[str, Any], quietly: bool) -> None:
-    """Write the page about a run that has ended well; where that fails, the run is none the worse for it."""
+def _write_report(run: Path, results: dict[str, Any], to_stderr: bool) -> None:
+    """Write the report of a finished run. Failure is printed, not raised."""
     from zhenwei.errors import ZhenweiError
     from zhenwei.evaluation.model_card import MOST_AUDITED
     from zhenwei.evaluation.report.report_run import report_run
 
     try:
         if results["n_train"] + results["n"] > MOST_AUDITED:
-            typer.echo(
-                f"many articles: the page about the run is written by: zhenwei report {run} --audit", err=quietly
-            )
+            typer.echo(f"report: skipped, many articles; write it with: zhenwei report {run} --audit", err=to_stderr)
             return
-        typer.echo(f"page: {report_run(run, audit=True)}", err=quietly)
+        typer.echo(f"report: {report_run(run, audit=True)}", err=to_stderr)
     except (ZhenweiError, OSError) as error:
-        typer.echo(f"the page about the run is not written: {error}; later: zhenwei report {run}", err=True)
+        typer.echo(f"report: not written: {error}; retry with: zhenwei report {run}", err=True)

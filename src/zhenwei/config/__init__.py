@@ -25,11 +25,13 @@ from zhenwei.config.model import (
     register_model_config,
 )
 from zhenwei.config.output import OutputConfig
-from zhenwei.config.template import settings_guide, template_config
+from zhenwei.config.presets import PRESETS, preset_path
+from zhenwei.config.template import config_template, settings_guide
 from zhenwei.config.threshold_objective import ThresholdObjective, check_threshold_objective, parse_threshold_objective
 from zhenwei.config.training import CalibrationMethod, CalibrationSource, TrainingConfig, check_device
 
 __all__ = [
+    "PRESETS",
     "BertConfig",
     "BertEmoConfig",
     "BiGRUConfig",
@@ -55,9 +57,10 @@ __all__ = [
     "TrainingConfig",
     "check_device",
     "check_threshold_objective",
+    "config_template",
     "detector_names",
     "parse_threshold_objective",
+    "preset_path",
     "register_model_config",
     "settings_guide",
-    "template_config",
 ]

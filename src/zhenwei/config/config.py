@@ -1,4 +1,4 @@
-"""The whole of a run's settings: loading, checking, saving."""
+"""All settings of a run: loading, checking, saving."""
 
 import contextlib
 import json
@@ -14,8 +14,9 @@ from zhenwei.config.detectors import BiGRUConfig
 from zhenwei.config.flat import CANONICAL, from_flat, in_flat_words, is_flat
 from zhenwei.config.model import ModelConfig, model_config_class, parse_model_config
 from zhenwei.config.output import OutputConfig
-from zhenwei.config.overrides import apply_overrides, plain
-from zhenwei.config.section import Section, explain
+from zhenwei.config.overrides import apply_overrides, to_json_types
+from zhenwei.config.presets import PRESETS, preset_path
+from zhenwei.config.section import Section, did_you_mean, format_errors
 from zhenwei.config.training import TrainingConfig
 from zhenwei.errors import ConfigError
 
@@ -27,27 +28,27 @@ class Config(Section):
     """The articles, and how their text becomes tokens."""
 
     model: SerializeAsAny[ModelConfig] = BiGRUConfig()
-    """The network; which settings there are depends on `name`."""
+    """The network; its settings depend on `name`."""
 
     training: TrainingConfig = TrainingConfig()
     """How the network is trained."""
 
     output: OutputConfig = OutputConfig()
-    """What the run leaves behind."""
+    """What the run writes."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 2021
-    """Seed of all that is random: initial weights, order, dropout, augmentation."""
+    """Seed of everything random: initial weights, order, dropout, augmentation."""
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_published_rates(cls, values: Any) -> Any:
-        """Let the rates that are not set be those with which the detector was published."""
+    def _default_to_published_rates(cls, values: Any) -> Any:
+        """Set the learning rates that are not given to the published ones of the detector."""
         if not isinstance(values, Mapping):
             return values
         model, training = values.get("model"), values.get("training", {})
         if not isinstance(model, Mapping) or not isinstance(training, Mapping):
             return values
-        with contextlib.suppress(ValueError):  # an unknown name is refused where it stands
+        with contextlib.suppress(ValueError):  # `_pick_model` refuses an unknown name
             rates = model_config_class(model.get("name", "bigru")).published_rates
             return {**values, "training": {**rates, **training}}
         return values
@@ -63,36 +64,36 @@ class Config(Section):
         if encoder is not None and self.data.tokenizer not in (None, encoder):
             raise ValueError(
                 f"data.tokenizer is '{self.data.tokenizer}' but the embeddings are those of '{encoder}', whose token "
-                "ids differ; leave data.tokenizer out"
+                "ids differ; remove data.tokenizer"
             )
         return self
 
     @classmethod
     def load(cls, source: "Config | Mapping[str, Any] | str | os.PathLike[str]", overrides: Iterable[str] = ()) -> Self:
-        """Read settings from a dict, a `Config` or a JSON file, in the canonical or the original flat form.
+        """Read settings from a dict, a `Config`, a JSON file or a preset, in the canonical or the original flat form.
 
         Args:
-            source: Where the settings are.
+            source: The settings, the path of their file, or the name of a preset (`zhenwei init --list`).
             overrides: `section.key=value` texts, applied last.
 
         Raises:
-            ConfigError: If the file is missing or no JSON, a setting is unknown, has a wrong type or range, or
-                contradicts another. The message names the setting, what was found and what would be right.
+            ConfigError: If the file is missing or not JSON, or a setting is unknown, has a wrong type or range, or
+                contradicts another. The message names the setting, what was found and what was expected.
         """
-        settings, where = _read(source)
+        settings, origin = _read(source)
         flat = is_flat(settings)
         if flat:
-            settings = from_flat(settings, where)
+            settings = from_flat(settings, origin)
         settings = apply_overrides(settings, overrides)
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            sentences = explain(error, where, _known_settings(settings), CANONICAL)
+            sentences = format_errors(error, origin, _known_settings(settings), CANONICAL)
             raise ConfigError("\n".join(map(in_flat_words, sentences) if flat else sentences)) from None
 
     @property
     def run_dir(self) -> Path:
-        """The run's folder."""
+        """The folder of the run."""
         return Path(self.output.dir or f"runs/{self.model.title}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,20 +107,20 @@ class Config(Section):
 
 
 def _read(source: Config | Mapping[str, Any] | str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
-    """Return the settings as a dict, and the name of where they came from, for messages."""
+    """Return the settings as a dict, and the name of their origin for messages."""
     if isinstance(source, Config):
         return source.to_dict(), "config"
     if isinstance(source, Mapping):
-        return plain(source), "config"
+        return to_json_types(source), "config"
     if not isinstance(source, str | os.PathLike):
         raise ConfigError(
             f"config: found {type(source).__name__}; expected a dict, a Config or the path of a JSON file"
         )
-    path = Path(source)
+    path = preset_path(str(source)) if str(source) in PRESETS and not Path(source).is_file() else Path(source)
     try:
         settings = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `zhenwei init {path}` writes a starting one") from None
+        raise ConfigError(f"{path}: no such file; {_missing_file_hint(path)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder; expected a JSON file of settings") from None
     except OSError as error:
@@ -128,11 +129,21 @@ def _read(source: Config | Mapping[str, Any] | str | os.PathLike[str]) -> tuple[
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); expected a JSON file of settings") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets within brackets
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, deep nesting
         raise ConfigError(f"{path}: cannot be used as settings: {error}") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: found a JSON {type(settings).__name__}; expected an object of settings")
     return settings, str(path)
+
+
+def _missing_file_hint(path: Path) -> str:
+    """Return what a user may have meant by a configuration file that does not exist."""
+    if path.stem in PRESETS:
+        target = "" if path.suffix != ".json" else f"; `zhenwei init {path} --preset {path.stem}` writes that file"
+        return f"the preset is named '{path.stem}'{target}"
+    if path.suffix == ".json":
+        return f"`zhenwei init {path}` writes a template"
+    return f"{did_you_mean(str(path), PRESETS)} (the presets), or give the path of a JSON file"
 
 
 def _known_settings(settings: Mapping[str, Any]) -> dict[str, list[str]]:

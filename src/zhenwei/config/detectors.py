@@ -1,4 +1,4 @@
-"""The settings of each detector, with the published values as defaults."""
+"""Settings of each detector, with the published values as defaults."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -29,45 +29,45 @@ class BiGRUConfig(EmbeddingConfig):
     """Settings of the BiGRU detector."""
 
     name: Literal["bigru"] = "bigru"
-    """Which detector."""
+    """Name of the detector."""
 
     hidden_dim: AtLeastOne | None = None
-    """Size of the GRU's state in each direction; `null`: `emb_dim`, as published."""
+    """Hidden size of the GRU in each direction; `null`: `emb_dim`, as published."""
 
     num_layers: Annotated[int, Field(ge=1, le=16)] = 1
     """Stacked bidirectional GRU layers."""
 
     use_residual: bool = False
-    """Add the mean of the embeddings, through a linear layer, to the pooled output of the GRU."""
+    """Add the mean embedding, through a linear layer, to the pooled GRU output."""
 
     pooling: list[Literal["attention", "max", "mean"]] = ["attention"]
-    """How the GRU's states become one vector, side by side where there are several; published: `attention`."""
+    """Pooling of the GRU states; several are concatenated. Published: `attention`."""
 
     ngram_sizes: list[Annotated[int, Field(ge=2, le=8)]] = []
-    """Lengths, in tokens, of n-grams that have embeddings of their own, which are added to that of the n-gram's last
-    token: `[2, 3]`: pairs and triples; published: none."""
+    """Lengths, in tokens, of n-grams with embeddings of their own, added to the embedding of the n-gram's last token,
+    as `[2, 3]`. Published: none."""
 
     ngram_buckets: AtLeastOne = 200_000
-    """Embeddings of the n-grams of each length; n-grams are hashed to them, and those that meet share one."""
+    """Embeddings per n-gram length; n-grams are hashed, and colliding ones share an embedding."""
 
     ngram_dim: AtLeastOne = 32
-    """Size of an n-gram's embedding; a linear layer brings it to `emb_dim`."""
+    """Size of an n-gram embedding; a linear layer projects it to `emb_dim`."""
 
     ngram_dropout: Share = 0.5
-    """Dropout on the embeddings of n-grams."""
+    """Dropout on the n-gram embeddings."""
 
     wide_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Share in the logit of a linear model of n-grams (the wide path; after Cheng et al., DLRS 2016). It is as `tfidf`,
-    over the network's own tokens, and fitted before the network is trained, which learns by itself; 0: none."""
+    """Share of a linear n-gram model in the logit (the wide path; Cheng et al., DLRS 2016). It is `tfidf` over the
+    network's own tokens, and is fitted before the network is trained. 0: none."""
 
     wide_ngram_range: list[AtLeastOne] = [1, 4]
     """Wide path: shortest and longest n-gram."""
 
     wide_naive_bayes: NotNegative | Auto = "auto"
-    """Wide path: how much more an n-gram counts that tells the labels apart; see `naive_bayes` of `tfidf`."""
+    """Wide path: strength of the naive Bayes weights of n-grams; see `naive_bayes` of `tfidf`."""
 
     wide_c: Positive | Auto = "auto"
-    """Wide path: inverse of the strength of the logistic regression's L2 penalty; see `C` of `tfidf`."""
+    """Wide path: inverse strength of the logistic regression's L2 penalty; see `C` of `tfidf`."""
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:
@@ -80,7 +80,7 @@ class BiGRUConfig(EmbeddingConfig):
 
     @property
     def wide(self) -> NgramConfig | None:
-        """The wide path's settings, where there is one."""
+        """The settings of the wide path, or None."""
         if not self.wide_share:
             return None
         return NgramConfig(ngram_range=self.wide_ngram_range, naive_bayes=self.wide_naive_bayes, C=self.wide_c)
@@ -91,7 +91,7 @@ class TextCNNConfig(ConvolutionConfig, EmbeddingConfig):
     """Settings of the TextCNN detector."""
 
     name: Literal["textcnn"] = "textcnn"
-    """Which detector."""
+    """Name of the detector."""
 
 
 @register_model_config
@@ -101,13 +101,13 @@ class BertConfig(EncoderConfig):
     published_rates: ClassVar = PUBLISHED_BERT_RATES
 
     name: Literal["bert"] = "bert"
-    """Which detector."""
+    """Name of the detector."""
 
     @model_validator(mode="after")
     def _check_pretrained(self) -> Self:
         if not self.use_pretrained_bert:
             raise ValueError(
-                "use_pretrained_bert is false, and 'bert' is nothing without a pretrained encoder; set it to true, "
+                "use_pretrained_bert is false, and 'bert' needs a pretrained encoder; set it to true, "
                 "or model.name to 'bigru' or 'textcnn', which can learn from scratch"
             )
         return self
@@ -120,7 +120,7 @@ class BertEmoConfig(EncoderConfig):
     published_rates: ClassVar = PUBLISHED_BERT_RATES
 
     name: Literal["bert_emo"] = "bert_emo"
-    """Which detector."""
+    """Name of the detector."""
 
     hidden_dim: AtLeastOne | None = None
     """Size of the GRU's state in each direction; `null`: that of a token's vector, as published."""
@@ -136,11 +136,11 @@ class EANNConfig(DomainConfig, ConvolutionConfig, EmbeddingConfig):
     published_rates: ClassVar = {"lr": 1e-4}
 
     name: Literal["eann"] = "eann"
-    """Which detector."""
+    """Name of the detector."""
 
     reversal: NotNegative | None = None
-    """Strength of the gradient reversal before the domain classifier; `null`: it grows with the progress p of the
-    training, as max(2 / (1 + exp(-10 p)) - 1, 0.1)."""
+    """Strength of the gradient reversal before the domain classifier; `null`: max(2 / (1 + exp(-10 p)) - 1, 0.1) at
+    training progress p."""
 
     domain_loss_weight: NotNegative = 1.0
     """Weight of the domain classifier's cross-entropy in the training loss."""
@@ -153,39 +153,39 @@ class MDFENDConfig(DomainConfig, ConvolutionConfig, EncoderConfig):
     published_rates: ClassVar = PUBLISHED_BERT_RATES
 
     name: Literal["mdfend"] = "mdfend"
-    """Which detector."""
+    """Name of the detector."""
 
     finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 0
-    """How many of the encoder's last layers train, at `training.pretrained_lr`; published: none. `all`: the
-    embeddings too."""
+    """How many of the encoder's last layers train, at `training.pretrained_lr`; `all`: the embeddings, too. Published:
+    none."""
 
     n_experts: AtLeastOne = 5
-    """CNN experts, whose features the gate weighs."""
+    """Number of CNN experts, whose features the gate weights."""
 
     domain_at_prediction: Literal["own", "mean"] | None = None
-    """Which domain embedding the gate sees at prediction: the article's `own` where its domain is known, else the
-    mean of all; or always the `mean`; `null`: `mean` with ENDEF, else `own`, as published."""
+    """Domain embedding of the gate at prediction: `own`: the article's, or the mean of all if its domain is unknown;
+    `mean`: always the mean; `null`: `mean` with ENDEF, else `own`, as published."""
 
     @property
     def uses_own_domain(self) -> bool:
-        """Whether an article's own domain is looked at when predicting."""
+        """Whether prediction uses an article's own domain."""
         return (self.domain_at_prediction or ("mean" if self.debias else "own")) == "own"
 
 
 @register_model_config
 class TfidfConfig(NgramConfig, ModelConfig):
-    """Settings of the linear baseline. It is fitted in one go: of `training`, nothing but `device` concerns it."""
+    """Settings of the linear baseline. It is fitted at once: of `training`, only `device` applies."""
 
     name: Literal["tfidf"] = "tfidf"
-    """Which detector."""
+    """Name of the detector."""
 
     analyzer: Literal["auto", "char", "word"] = "auto"
-    """What n-grams are made of: characters, or words as spaces and marks part them; `auto`: words where most letters
-    of the training posts are of a script that puts spaces between words, else characters."""
+    """Unit of the n-grams: characters, or words between spaces and punctuation; `auto`: words if most letters of the
+    training articles belong to a script with spaces between words, else characters."""
 
     @property
     def token_unit(self) -> TokenUnit:
-        """What n-grams are made of."""
+        """The unit of the n-grams."""
         return "character" if self.analyzer == "char" else self.analyzer
 
     @model_validator(mode="before")
@@ -193,6 +193,6 @@ class TfidfConfig(NgramConfig, ModelConfig):
     def _refuse_debias(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("debias") is not None:
             raise ValueError(
-                "debias: found 'endef'; ENDEF needs a network that is trained by gradients: leave it out for 'tfidf'"
+                "debias: found 'endef'; ENDEF needs a network that is trained by gradients: remove it for 'tfidf'"
             )
         return values

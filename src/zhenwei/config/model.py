@@ -1,4 +1,4 @@
-"""Settings of the networks: what detectors share, and the list from which `model.name` picks a detector's class."""
+"""Base classes of the detectors' settings, and the registry that `model.name` selects from."""
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -23,56 +23,56 @@ ENTRY_POINTS = "zhenwei.detectors"
 
 
 class ModelConfig(Section):
-    """What every detector has: a name."""
+    """Settings of every detector."""
 
     name: str
-    """Which detector."""
+    """Name of the detector."""
 
     published_rates: ClassVar[Mapping[str, float]] = {}
-    """What `training.lr` and `training.pretrained_lr` are unless they are set."""
+    """Defaults of `training.lr` and `training.pretrained_lr` for this detector."""
 
     @property
     def title(self) -> str:
-        """What a run of the detector is called: its name, and how it is debiased."""
+        """The name of the detector and of its debiasing: `bigru`, `bigru-endef`."""
         return self.name
 
     @property
     def pretrained(self) -> str | None:
-        """Folder or hub name of the pretrained encoder that the detector starts from; None: it starts from scratch."""
+        """Folder or hub name of the pretrained encoder; None: the detector starts from scratch."""
         return None
 
     @property
     def domain_kind(self) -> DomainKind:
-        """What the detector takes for an article's domain, if it asks for one."""
+        """Which field of an article is its domain."""
         return "field"
 
     @property
     def token_unit(self) -> TokenUnit:
-        """What a token is, where a vocabulary is trained on the training posts."""
+        """What a token is if the vocabulary is trained on the training articles."""
         return "piece"
 
 
 class NetworkConfig(ModelConfig):
-    """What every network that is trained by gradients has: a head, and ENDEF's debiasing on request."""
+    """Settings of every network that is trained by gradient descent: the head, and ENDEF's debiasing."""
 
     mlp_dims: list[int] = [384]
-    """Hidden sizes of the MLP head; a last entry of 1 is the output layer and may be left out."""
+    """Hidden sizes of the MLP head; a last entry of 1 is the output layer and is optional."""
 
     dropout: Share = 0.2
     """Dropout after the encoder, between its layers and in the MLP head."""
 
     debias: Literal["endef"] | None = None
-    """`endef`: train beside a branch that reads the entities alone and takes their bias upon itself; it is dropped
-    from what is shipped. The training articles need `entity_list`."""
+    """`endef`: train together with a branch that reads only the entities and absorbs their bias; the branch is not part
+    of the bundle. The training articles need `entity_list`."""
 
     endef_base_weight: Weight = 0.9
-    """ENDEF: weight of the network's own logit in the mix that is trained."""
+    """ENDEF: weight of the network's own logit in the combined logit that is trained."""
 
     endef_entity_weight: Weight = 0.1
-    """ENDEF: weight of the entity branch's logit in that mix."""
+    """ENDEF: weight of the entity branch's logit in the combined logit."""
 
     endef_loss_weight: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.2
-    """ENDEF: weight of the entity branch's own cross-entropy in the training loss."""
+    """ENDEF: weight of the entity branch's cross-entropy in the training loss."""
 
     @model_validator(mode="after")
     def _check_mlp_dims(self) -> Self:
@@ -92,17 +92,17 @@ class NetworkConfig(ModelConfig):
 
     @property
     def title(self) -> str:
-        """The detector's name, and how it is debiased: `bigru-endef`."""
+        """The name of the detector and of its debiasing: `bigru-endef`."""
         return self.name if self.debias is None else f"{self.name}-{self.debias}"
 
     @property
     def mlp_hidden_dims(self) -> list[int]:
-        """Sizes of the head's hidden layers: `mlp_dims` without the output layer."""
+        """Sizes of the hidden layers of the head: `mlp_dims` without the output layer."""
         return self.mlp_dims[:-1] if self.mlp_dims[-1:] == [1] else list(self.mlp_dims)
 
 
 class PretrainableConfig(NetworkConfig):
-    """What the detectors that may start from a pretrained encoder share."""
+    """Settings of detectors that can start from a pretrained encoder."""
 
     use_pretrained_bert: bool = False
     """Start from a pretrained encoder."""
@@ -111,7 +111,7 @@ class PretrainableConfig(NetworkConfig):
     """Folder or hub name of the encoder."""
 
     emb_dropout: Share = 0.0
-    """Dropout on the tokens' vectors."""
+    """Dropout on the token embeddings."""
 
     @model_validator(mode="after")
     def _check_name(self) -> Self:
@@ -124,24 +124,24 @@ class PretrainableConfig(NetworkConfig):
 
     @property
     def pretrained(self) -> str | None:
-        """The encoder that is used, if one is."""
+        """Folder or hub name of the encoder, if one is used."""
         return self.bert_model_name if self.use_pretrained_bert else None
 
 
 class EmbeddingConfig(PretrainableConfig):
-    """What the detectors that start from embeddings of single tokens share."""
+    """Settings of detectors on context-free token embeddings."""
 
     emb_dim: AtLeastOne = PUBLISHED_EMB_DIM
-    """Size of an embedding; with a pretrained BERT it must be BERT's hidden size."""
+    """Size of an embedding; with a pretrained BERT it must equal its hidden size."""
 
     use_pretrained_bert: bool = False
-    """Start from the embedding layer of a pretrained BERT; else embeddings are learned from scratch."""
+    """Start from the embedding layer of a pretrained BERT; `false`: learn embeddings from scratch."""
 
     bert_model_name: str | None = None
-    """Folder or hub name of that BERT (any encoder of transformers with an embedding layer)."""
+    """Folder or hub name of the BERT (any encoder of transformers with an embedding layer)."""
 
     finetune_bert: bool = False
-    """Train the pretrained embedding layer too, at `training.pretrained_lr`; else it is frozen."""
+    """Train the pretrained embedding layer at `training.pretrained_lr`; `false`: freeze it."""
 
     @model_validator(mode="after")
     def _check_finetuning(self) -> Self:
@@ -154,21 +154,21 @@ class EmbeddingConfig(PretrainableConfig):
 
 
 class EncoderConfig(PretrainableConfig):
-    """What the detectors that read a whole pretrained encoder share."""
+    """Settings of detectors on a whole pretrained encoder."""
 
     emb_dim: AtLeastOne | None = None
-    """Size of a token's vector; `null`: the encoder's hidden size, which it must equal if it is set; from scratch
-    768."""
+    """Size of a token's vector; `null`: the encoder's hidden size, or 768 from scratch. If set, it must equal the
+    encoder's hidden size."""
 
     use_pretrained_bert: bool = True
-    """Read a pretrained encoder; `false`, where the detector can do without: embeddings learned from scratch."""
+    """Use a pretrained encoder; `false`, if the detector supports it: learn embeddings from scratch."""
 
     bert_model_name: str | None = "bert-base-chinese"
     """Folder or hub name of the encoder (any of transformers: BERT, RoBERTa, ELECTRA, ERNIE ...)."""
 
     finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 1
-    """How many of the encoder's last layers train, at `training.pretrained_lr`; the others are frozen, without
-    dropout and gradients; `all`: the embeddings too."""
+    """How many of the encoder's last layers train, at `training.pretrained_lr`; `all`: the embeddings, too. The other
+    layers are frozen and run without dropout."""
 
 
 class ConvolutionConfig(Section):
@@ -178,7 +178,7 @@ class ConvolutionConfig(Section):
     """Widths of the convolutions, in tokens."""
 
     filters: AtLeastOne = 64
-    """Filters of each width."""
+    """Filters per width."""
 
     @model_validator(mode="after")
     def _check_kernels(self) -> Self:
@@ -190,25 +190,25 @@ class ConvolutionConfig(Section):
 
 
 class NgramConfig(Section):
-    """Which n-grams a linear model reads, and how they are weighed."""
+    """N-grams of a linear model, and their weights."""
 
     ngram_range: list[AtLeastOne] = [1, 3]
     """Shortest and longest n-gram."""
 
     min_df: AtLeastOne = 2
-    """An n-gram that fewer training posts have is left out."""
+    """Minimum number of training articles with an n-gram; rarer n-grams are dropped."""
 
     sublinear_tf: bool = True
-    """Count an n-gram that a post has n times as 1 + ln(n)."""
+    """Use a term frequency of 1 + ln(n) for an n-gram that occurs n times."""
 
     naive_bayes: NotNegative | Auto = 0.0
-    """Multiply each n-gram's TF-IDF by 1 + this x |the logarithm of the ratio of its shares in fake and in real posts|;
-    0: plain TF-IDF. It helps where the future is like the past (Weibo21), and harms where it is not (CED). `auto`: what
-    of 0, 0.25, 0.5 and 1 ranks training posts best that were held back: the later ones where all have a `time`."""
+    """Multiply each n-gram's TF-IDF by 1 + this x |log ratio of its shares in fake and in real articles|; 0: plain
+    TF-IDF. It helps if the future resembles the past (Weibo21), and harms if it does not (CED). `auto`: the value among
+    0, 0.25, 0.5 and 1 with the best AUC on held-out training articles (the later ones, if all have a `time`)."""
 
     C: Positive | Auto = 30.0
-    """Inverse of the strength of the logistic regression's L2 penalty. `auto`: of 10, 30, 100 and 300, chosen
-    likewise."""
+    """Inverse strength of the logistic regression's L2 penalty. `auto`: chosen among 10, 30, 100 and 300 in the same
+    way."""
 
     @model_validator(mode="after")
     def _check_ngram_range(self) -> Self:
@@ -217,7 +217,7 @@ class NgramConfig(Section):
 
 
 def check_ngram_range(setting: str, found: list[int]) -> None:
-    """Refuse what is not the shortest and the longest n-gram.
+    """Check that a range is the shortest and the longest n-gram.
 
     Raises:
         ValueError: If it is not.
@@ -227,15 +227,15 @@ def check_ngram_range(setting: str, found: list[int]) -> None:
 
 
 class DomainConfig(ModelConfig):
-    """Settings of detectors that read an article's domain."""
+    """Settings of detectors that use an article's domain."""
 
     domain: DomainKind = "field"
-    """What an article's domain is: `field`: its `domain` (a topic); `year`: the year of its `time`. The domains are
+    """The domain of an article: `field`: its `domain` (a topic); `year`: the year of its `time`. The domains are
     those of the training articles."""
 
     @property
     def domain_kind(self) -> DomainKind:
-        """What the detector takes for an article's domain."""
+        """Which field of an article is its domain."""
         return self.domain
 
 
@@ -243,10 +243,10 @@ _CONFIGS: dict[str, type[ModelConfig]] = {}
 
 
 def register_model_config(config: type[ModelConfig]) -> type[ModelConfig]:
-    """Make a detector's settings known under the name that they declare as default.
+    """Register the settings class of a detector under the default of its `name`.
 
     Raises:
-        ConfigError: If the class declares no name, or one that another class has.
+        ConfigError: If the class declares no default name, or another class has registered the name.
     """
     name = config.model_fields["name"].default
     if not isinstance(name, str):
@@ -257,11 +257,11 @@ def register_model_config(config: type[ModelConfig]) -> type[ModelConfig]:
 
 
 def model_config_class(name: object) -> type[ModelConfig]:
-    """Return the settings class of a detector, importing it where another package brings it.
+    """Return the settings class of a detector; one from another package is imported.
 
     Raises:
-        ValueError: If no detector has this name; the message names the nearest. Or if the package that promises it
-            cannot be imported, or does not register it.
+        ValueError: If no detector has this name (the message names the nearest), or the package that declares it
+            cannot be imported or does not register it.
     """
     if isinstance(name, str) and name not in _CONFIGS:
         _import_detector(name)
@@ -274,15 +274,15 @@ def model_config_class(name: object) -> type[ModelConfig]:
 
 
 def _import_detector(name: str) -> None:
-    """Import the module of another package that promises a detector of this name, if one does; it registers itself."""
-    for promise in entry_points(group=ENTRY_POINTS, name=name):
-        package = "a package" if promise.dist is None else f"the package '{promise.dist.name}'"
-        broken = f"name: found {name!r}, which {package} promises, but its module '{promise.value}'"
+    """Import the module of another package whose entry point declares this detector; it registers itself."""
+    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+        package = "a package" if entry_point.dist is None else f"the package '{entry_point.dist.name}'"
+        broken = f"name: found {name!r}, which {package} declares, but its module '{entry_point.value}'"
         try:
-            promise.load()
-        except Exception as error:  # another's code: anything may come out of it
+            entry_point.load()
+        except Exception as error:  # third-party code can raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"{broken} cannot be imported ({reason}); mend or remove the package") from error
+            raise ValueError(f"{broken} cannot be imported ({reason}); fix or remove the package") from error
         if name not in _CONFIGS:
             raise ValueError(
                 f"{broken} registers no detector of this name; expected register_detector(...) with settings whose "
@@ -291,16 +291,16 @@ def _import_detector(name: str) -> None:
 
 
 def detector_names() -> list[str]:
-    """Return the names of all detectors: ours, those registered, and those that installed packages bring."""
+    """Return the names of all detectors: built-in, registered, and declared by installed packages."""
     return sorted({*_CONFIGS, *(found.name for found in entry_points(group=ENTRY_POINTS))})
 
 
 def parse_model_config(value: Any) -> ModelConfig:
-    """Read the `model` section: the class is picked by `name` (BiGRU where none is given).
+    """Validate the `model` section by the class that `name` selects (`bigru` by default).
 
     Raises:
-        ValueError: If the section is no object or names no known detector.
-        pydantic.ValidationError: If a setting does not fit.
+        ValueError: If the section is not an object, or names an unknown detector.
+        pydantic.ValidationError: If a setting is invalid.
     """
     if isinstance(value, ModelConfig):
         return value

@@ -1,4 +1,4 @@
-"""Settings of what a run leaves behind and what it shows while it runs."""
+"""Settings of a run's output and log."""
 
 from typing import Annotated, Literal
 
@@ -8,23 +8,22 @@ from zhenwei.config.section import Section
 
 
 class OutputConfig(Section):
-    """Where a run is kept and how it is logged."""
+    """The run folder, and the log."""
 
     dir: str | None = None
-    """The run folder; `null`: `runs/<model.name>`, with `-endef` behind it where the model is debiased."""
+    """The run folder; `null`: `runs/<model.name>`, with the suffix `-endef` for a debiased model."""
 
     log_interval: Annotated[int, Field(ge=1)] = 50
-    """Optimiser steps between two lines of the log (loss, rate, gradient norm, texts per second)."""
+    """Optimizer steps between two log lines (loss, learning rate, gradient norm, texts per second)."""
 
     save_steps: Annotated[int, Field(ge=0)] = 500
-    """Optimiser steps between two saves of `checkpoints/last`, beside the one after each epoch; 0: that alone."""
+    """Optimizer steps between two saves of `checkpoints/last`; 0: only after each epoch."""
 
     trackers: list[Literal["tensorboard", "wandb", "mlflow", "comet_ml", "aim"]] = ["tensorboard"]
-    """Experiment trackers that get every logged figure; all but TensorBoard must be installed by you."""
+    """Experiment trackers that receive every logged value; all but TensorBoard need their own package."""
 
     report: bool = True
-    """Let `zhenwei train` write `report.html`, the page about the run, when training has ended; `zhenwei report` writes
-    it at any time."""
+    """Write `report.html`, the page about the run, at the end of `zhenwei train`; `zhenwei report` writes it later."""
 
     progress: bool = True
     """Show a progress bar."""

@@ -1,4 +1,4 @@
-"""`--set section.key=value`: single settings changed from the command line."""
+"""`--set section.key=value`: overrides of single settings on the command line."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from zhenwei.errors import ConfigError
 def parse_override(text: str) -> tuple[list[str], Any]:
     """Split `section.key=value` into its path and its value.
 
-    The value is read as JSON where it is JSON (`1e-3`, `true`, `[384, 1]`, `null`), else as plain text.
+    The value is parsed as JSON (`1e-3`, `true`, `[384, 1]`, `null`) if possible, else it is text.
 
     Raises:
-        ConfigError: If there is no `=` or no name before it.
+        ConfigError: If there is no `=`, or no name before it.
     """
     name, equals, value = text.partition("=")
     path = name.strip().split(".")
@@ -27,32 +27,32 @@ def parse_override(text: str) -> tuple[list[str], Any]:
 
 
 def _python_literal(value: str) -> Any:
-    """Read the words that people type by habit from Python; all else is text."""
+    """Parse Python's spelling of true, false and null; anything else is text."""
     return {"True": True, "False": False, "None": None}.get(value, value)
 
 
-def plain(value: Any) -> Any:
-    """Return a copy of settings as a JSON file would hold them: paths become text, tuples lists, keys text."""
+def to_json_types(value: Any) -> Any:
+    """Return a copy of settings in JSON types: paths and keys become text, tuples become lists."""
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): to_json_types(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [to_json_types(inner) for inner in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def apply_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return the settings with single values replaced; the input is left as it is.
+    """Return a copy of the settings with single values replaced.
 
     Raises:
-        ConfigError: If an override has no value, or goes below something that is not a section.
+        ConfigError: If an override has no value, or its path leads through a value that is not a section.
     """
-    changed: dict[str, Any] = plain(settings)
+    changed: dict[str, Any] = to_json_types(settings)
     for text in overrides:
         path, value = parse_override(text)
-        place = changed
+        section = changed
         for part in path[:-1]:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
+            section = section.setdefault(part, {})
+            if not isinstance(section, dict):
                 raise ConfigError(f"--set: found '{text}'; '{part}' is a single setting, not a section")
-        place[path[-1]] = value
+        section[path[-1]] = value
     return changed

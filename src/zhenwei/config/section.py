@@ -1,4 +1,4 @@
-"""What all sections of the settings share: strict types, frozen values, errors in words a user can act on."""
+"""Base class of all settings: strict types, frozen values, and errors that a user can act on."""
 
 import difflib
 import re
@@ -19,11 +19,11 @@ _WORDING = {
 }
 
 
-_KIND = re.compile(r"constrained-|literal\[|(int|float|str|bool)$")  # how pydantic calls one of a setting's kinds
+_UNION_MEMBER = re.compile(r"constrained-|literal\[|(int|float|str|bool)$")  # pydantic's names of a union's members
 
 
 class Section(BaseModel):
-    """A group of settings. Unknown keys and wrong types are refused; values do not change once set."""
+    """A group of settings. Unknown keys and wrong types are refused; values are frozen."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -36,9 +36,21 @@ class Section(BaseModel):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice most like a mistyped word, or None where none is near."""
+    """Return the choice most similar to a mistyped word, or None if no choice is similar."""
     close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Return the Levenshtein distance of two words: the fewest inserted, deleted or replaced characters."""
+    previous = list(range(len(second) + 1))
+    for row, character in enumerate(first, start=1):
+        current = [row]
+        for column, other in enumerate(second, start=1):
+            substitution = previous[column - 1] + (character != other)
+            current.append(min(previous[column] + 1, current[-1] + 1, substitution))
+        previous = current
+    return previous[-1]
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
@@ -50,55 +62,55 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return "expected one of: " + ", ".join(choices)
 
 
-def explain(
-    error: ValidationError, where: str, known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]
+def format_errors(
+    error: ValidationError, source: str, known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]
 ) -> list[str]:
-    """Turn pydantic's report into one sentence per mistake.
+    """Return one sentence per error of pydantic's report.
 
     Args:
-        error: What pydantic found.
-        where: The file (or other origin) that the settings came from.
+        error: The report.
+        source: The file (or other origin) of the settings.
         known: The names of the settings by section ("" for the top level), for suggestions.
-        aliases: Other names of settings, and the full names that are meant by them, for suggestions.
+        aliases: Other names of settings, mapped to their full names, for suggestions.
     """
-    return [f"{where}: {_sentence(found, known, aliases)}" for found in _merged(error)]
+    return [f"{source}: {_sentence(details, known, aliases)}" for details in _merge_unions(error)]
 
 
-def _merged(error: ValidationError) -> list[dict[str, Any]]:
-    """Return pydantic's findings, those on one setting that may be of several kinds made one."""
+def _merge_unions(error: ValidationError) -> list[dict[str, Any]]:
+    """Return pydantic's errors, with those about the members of one union type merged into one."""
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for number, each in enumerate(error.errors()):
-        found: dict[str, Any] = dict(each)
-        place = tuple(found["loc"])
-        if not _KIND.match(str(place[-1] if place else "")):
-            merged[(number,)] = found
-        elif place[:-1] in merged:
-            merged[place[:-1]]["msg"] += " or " + found["msg"].removeprefix("Input should be ")
+        details: dict[str, Any] = dict(each)
+        location = tuple(details["loc"])
+        if not _UNION_MEMBER.match(str(location[-1] if location else "")):
+            merged[(number,)] = details
+        elif location[:-1] in merged:
+            merged[location[:-1]]["msg"] += " or " + details["msg"].removeprefix("Input should be ")
         else:
-            merged[place[:-1]] = {**found, "loc": place[:-1]}
+            merged[location[:-1]] = {**details, "loc": location[:-1]}
     return list(merged.values())
 
 
-def _sentence(found: dict[str, Any], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:
-    """Word one finding of pydantic: which setting, what was found, what would be right."""
-    path = [str(part) for part in found["loc"]]
+def _sentence(details: dict[str, Any], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:
+    """Return one error of pydantic as a sentence: the setting, what was found, what was expected."""
+    path = [str(part) for part in details["loc"]]
     name = ".".join(path)
-    if found["type"] == "extra_forbidden":
+    if details["type"] == "extra_forbidden":
         return f"unknown setting '{name}'; {_suggestion(path, known, aliases)}"
-    if found["type"] == "value_error":  # raised by our own validators: already a sentence
-        message = str(found["ctx"]["error"])
+    if details["type"] == "value_error":  # raised by our own validators: already a sentence
+        message = str(details["ctx"]["error"])
         if not name:
             return message
-        # A section's own check names the setting within it; a setting's check begins with what it found.
+        # The validator of a section names the setting; the validator of a setting begins with "found".
         return f"{name}: {message}" if message.startswith("found ") else f"{name}.{message}"
-    expected = re.sub(r"a valid dictionary or instance of \w+", "an object of settings", found["msg"])
+    expected = re.sub(r"a valid dictionary or instance of \w+", "an object of settings", details["msg"])
     for theirs, ours in _WORDING.items():
         expected = expected.replace(theirs, ours)
-    return f"{name}: found {short(found['input'])}; {expected}"
+    return f"{name}: found {short(details['input'])}; {expected}"
 
 
 def _suggestion(path: list[str], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:
-    """Name the nearest right setting: the one so called elsewhere, else of the same section, else of any other."""
+    """Suggest a setting: by alias, else similar in the same section, else similar in any section."""
     section, word = ".".join(path[:-1]), path[-1]
     if word in aliases:
         return f"did you mean '{aliases[word]}'?"
@@ -114,6 +126,6 @@ def _suggestion(path: list[str], known: Mapping[str, Iterable[str]], aliases: Ma
 
 
 def short(value: Any, limit: int = 60) -> str:
-    """Return a value as a user would recognise it, cut to a readable length."""
+    """Return the repr of a value, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,4 +1,4 @@
-"""The starting file of `zhenwei init`, and the documentation of every setting, made from their docstrings."""
+"""Templates of configuration files, and the documentation of every setting from the docstrings."""
 
 import json
 from collections.abc import Iterator
@@ -8,25 +8,15 @@ from zhenwei.config.config import Config
 from zhenwei.config.section import Section
 
 
-def template_config(detector: str) -> str:
-    """Return a canonical configuration of a detector, every setting at its default, as JSON text.
-
-    Raises:
-        ConfigError: If there is no such detector.
-    """
-    config = Config.load({"model": {"name": detector}})
+def config_template(config: Config) -> str:
+    """Return a configuration with every setting, as JSON text."""
     return json.dumps(config.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
 
-def settings_guide(detector: str) -> str:
-    """Return a Markdown page that says of every setting what it does and what it is by default.
-
-    Raises:
-        ConfigError: If there is no such detector.
-    """
-    config = Config.load({"model": {"name": detector}})
-    lines = [f"# The settings of `{detector}`", ""]
-    lines += ["| setting | default | what it does |", "| --- | --- | --- |"]
+def settings_guide(config: Config) -> str:
+    """Return a Markdown page with the value and the description of every setting of a configuration."""
+    lines = [f"# Settings of `{config.model.title}`", ""]
+    lines += ["| setting | value | meaning |", "| --- | --- | --- |"]
     for name, default, text in _settings(config):
         lines.append(f"| `{name}` | `{json.dumps(default, ensure_ascii=False)}` | {_one_line(text)} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What a threshold is chosen for: the objective that a user names."""
+"""The objective that a threshold is optimized for."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,13 +8,13 @@ FORMS = "macro_f1, precision=P, recall=R (P and R above 0, up to 1) or cost=C (a
 
 @dataclass(frozen=True)
 class ThresholdObjective:
-    """What a threshold is chosen for.
+    """The objective that a threshold is optimized for.
 
     Attributes:
-        kind: `macro_f1`: the highest; `precision`: the highest recall of fakes at no less than this precision;
-            `recall`: the highest precision at no less than this recall of fakes; `cost`: the lowest cost, where a
-            fake that is missed costs so many times what a false alarm costs.
-        value: The precision, recall or cost; 0 for `macro_f1`.
+        kind: `macro_f1`: the highest macro-F1; `precision`: the highest recall of fakes at this precision or more;
+            `recall`: the highest precision at this recall of fakes or more; `cost`: the lowest total cost, where a
+            missed fake costs `value` times a false alarm.
+        value: The precision, recall or cost ratio; 0 for `macro_f1`.
     """
 
     kind: Literal["macro_f1", "precision", "recall", "cost"]
@@ -25,10 +25,10 @@ class ThresholdObjective:
 
 
 def parse_threshold_objective(text: str) -> ThresholdObjective:
-    """Read a objective as it is written in settings and on the command line.
+    """Parse an objective as written in settings and on the command line.
 
     Raises:
-        ValueError: If it has none of the known forms.
+        ValueError: If the text has none of the known forms.
     """
     kind, separator, number = text.partition("=")
     try:
@@ -45,10 +45,10 @@ def parse_threshold_objective(text: str) -> ThresholdObjective:
 
 
 def check_threshold_objective(text: str) -> str:
-    """Return the objective as it is written.
+    """Return the text of an objective unchanged.
 
     Raises:
-        ValueError: If it has none of the known forms.
+        ValueError: If the text has none of the known forms.
     """
     parse_threshold_objective(text)
     return text

@@ -1,4 +1,4 @@
-"""Settings of the training: rates, steps, precision, devices, and when to stop."""
+"""Settings of training: learning rates, steps, precision, device, early stopping, calibration."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -24,7 +24,7 @@ LOWER_IS_BETTER = frozenset({"loss", "ece", "brier"})
 
 
 def _steps_or_share(value: Any) -> Any:
-    """Admit a whole number of steps, or a share of all steps below 1."""
+    """Accept a whole number of steps, or a share of all steps below 1."""
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     share = isinstance(value, float) and 0.0 <= value < 1.0
     if not (whole or share):
@@ -33,10 +33,10 @@ def _steps_or_share(value: Any) -> Any:
 
 
 def check_device(name: str) -> str:
-    """Return the name of a device as it is.
+    """Return the name of a device unchanged.
 
     Raises:
-        ValueError: If no device is so called.
+        ValueError: If the name is not a device.
     """
     if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", name) is None:
         raise ValueError(f"found {name!r}; expected auto, cpu, cuda, cuda:N or mps")
@@ -44,106 +44,105 @@ def check_device(name: str) -> str:
 
 
 class TrainingConfig(Section):
-    """How a network is trained."""
+    """Training of a network."""
 
     lr: Positive = 9e-4
-    """Peak learning rate of everything that starts untrained. Unless set, it is the published one: for `eann` 1e-4, for
-    `bert`, `bert_emo` and `mdfend` 7e-5, for the others 9e-4."""
+    """Peak learning rate of layers that start untrained. By default the published one: 1e-4 for `eann`, 7e-5 for
+    `bert`, `bert_emo` and `mdfend`, 9e-4 for the others."""
 
     pretrained_lr: Positive = 2e-5
-    """Peak learning rate of pretrained layers that are finetuned. Unless set, it is 7e-5 for `bert`, `bert_emo` and
-    `mdfend`, as published."""
+    """Peak learning rate of finetuned pretrained layers. By default the published 7e-5 for `bert`, `bert_emo` and
+    `mdfend`, 2e-5 for the others."""
 
     weight_decay: NotNegative = 5e-5
-    """AdamW's decay; biases, norms and embeddings are spared."""
+    """AdamW's weight decay; not applied to biases, norms and embeddings."""
 
     epochs: AtLeastOne = 50
-    """Most passes over the training articles."""
+    """Maximum number of epochs."""
 
     batch_size: AtLeastOne = 64
-    """Articles per optimiser step and accumulation step, over all processes together."""
+    """Articles per batch, over all processes together."""
 
     accumulation_steps: AtLeastOne = 1
-    """Batches whose gradients are averaged into one optimiser step."""
+    """Batches per optimizer step, whose gradients are averaged."""
 
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the rate falls from its peak to 0 over the epochs after the warm-up."""
+    """Decay of the learning rate from its peak to 0 after the warm-up."""
 
     warmup_steps: Annotated[int | float, BeforeValidator(_steps_or_share)] = 0.1
-    """Optimiser steps over which the rate rises from 0: a number of steps, or a share of all (below 1)."""
+    """Warm-up of the learning rate from 0: a number of optimizer steps, or a share of all steps (below 1)."""
 
     grad_clip: NotNegative = 1.0
-    """Largest norm of the gradient; 0: no clipping."""
+    """Maximum gradient norm; 0: no clipping."""
 
     precision: Literal["no", "fp16", "bf16", "auto"] = "auto"
-    """Mixed precision; `auto`: the best that the device has (bf16, else fp16 on a GPU, else none)."""
+    """Mixed precision; `auto`: the best of the device (bf16, else fp16 on a GPU, else none)."""
 
     compile: bool = False
-    """Compile the network with `torch.compile`; where that cannot work, a warning, and on without."""
+    """Compile the network with `torch.compile`; if that fails, a warning, and training continues without."""
 
     cuda_graphs: bool = True
-    """On one NVIDIA card, record the steps of `bigru` and `textcnn` once for each width of batch, and repeat them. A
-    step that cannot be recorded ends the training, which goes on from its checkpoint without."""
+    """On one NVIDIA GPU, capture the training steps of `bigru` and `textcnn` as CUDA graphs, one per batch width. A
+    step that cannot be captured ends the training; rerun it with `--resume` and `false`."""
 
     frozen_cache_gib: NotNegative = 8.0
-    """What the frozen layers of an encoder make of each article is computed once and kept on the disk: the most that is
-    kept so, of all trainings together, in GiB; 0: it is computed in each epoch."""
+    """Maximum size in GiB of the disk cache of frozen encoder states, over all trainings; they are computed once per
+    article. 0: compute them in each epoch."""
 
     frozen_cache_dir: str | None = None
-    """Where that is kept; `null`: `frozen` in the folder that the environment's `ZHENWEI_CACHE` names, else in
-    `zhenwei` in the user's cache folder."""
+    """Folder of that cache; `null`: `frozen` in the folder of the environment variable `ZHENWEI_CACHE`, or in `zhenwei`
+    in the user's cache folder."""
 
     device: Annotated[str, AfterValidator(check_device)] = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; one that is not there: a warning, and on with the CPU."""
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`; an absent device: a warning, and the CPU."""
 
     deterministic: bool = False
-    """Allow only deterministic algorithms (on a GPU slower; on a CPU runs repeat exactly anyway)."""
+    """Use only deterministic algorithms (slower on a GPU; runs on a CPU are always repeatable)."""
 
     monitor: Monitor = "metric"
-    """What the best epoch is chosen by, measured on val; `metric` is macro-F1."""
+    """Score on val that selects the best epoch; `metric` is macro-F1."""
 
     keep: Literal["best", "last"] = "best"
-    """Which weights become the detector: those of the `best` epoch on val, or of the `last` one, so that val has no
-    say in them; `last` needs `early_stop` 0."""
+    """Weights of the detector: those of the `best` epoch on val, or of the `last` epoch, which val does not select;
+    `last` needs `early_stop` 0."""
 
     early_stop: Count = 5
-    """Epochs without a better `monitor` after which training stops; 0: never."""
+    """Epochs without a better `monitor` before training stops; 0: never."""
 
     calibrate_on: CalibrationSource = "val"
-    """Judgements from which probabilities are calibrated and the threshold is chosen, when training has ended: `val`;
-    `train`: cross-fitted, that is, parts of the training articles by detectors that were trained on the others (in
-    order of time on the earlier ones alone, where all articles have a time), which takes some two to five times as
-    long; `train+val`: both; `none`: neither, and the threshold is 0.5. What is too little to calibrate on is said, and
-    the detector left as it is."""
+    """Predictions that the probabilities are calibrated on and the threshold is chosen on, after training: `val`;
+    `train`: cross-fitting, where each fold of the training articles is predicted by a detector trained on the others
+    (on the earlier ones alone, if all articles have a time), which takes two to five times as long; `train+val`: both;
+    `none`: no calibration, and a threshold of 0.5. With too few articles the detector stays uncalibrated, with a
+    warning."""
 
     calibration: CalibrationMethod = "platt"
-    """How probabilities are calibrated: `platt` (a slope and an intercept), `temperature` (a slope alone) or `isotonic`
-    (any rising curve; wants 500 articles and more)."""
+    """Calibration method: `platt` (a slope and an intercept), `temperature` (a slope) or `isotonic` (any monotonic
+    curve; needs 500 articles or more)."""
 
     calibration_folds: Annotated[int, Field(ge=2, le=50)] = 5
-    """Detectors that are trained for a cross-fitted calibration; and parts of the training articles that are held back
-    where the settings of a linear model are `auto`."""
+    """Folds of the cross-fitted calibration, and of the choice of a linear model's `auto` settings."""
 
     threshold_objective: Annotated[str, AfterValidator(check_threshold_objective)] = "macro_f1"
-    """What the threshold is chosen for: `macro_f1`; `precision=0.9`: the highest recall of fakes at this precision or
-    better; `recall=0.9`: the highest precision at this recall of fakes or better; `cost=5`: a fake that is missed costs
-    five times as much as a false alarm."""
+    """Objective of the threshold: `macro_f1`; `precision=0.9`: the highest recall of fakes at this precision or more;
+    `recall=0.9`: the highest precision at this recall of fakes or more; `cost=5`: the lowest cost, where a missed fake
+    costs five times a false alarm."""
 
     @model_validator(mode="after")
     def _check_keep(self) -> Self:
         if self.keep == "last" and self.early_stop:
             raise ValueError(
-                f"keep is 'last' and early_stop is {self.early_stop}, by which val decides what the last epoch is; "
+                f"keep is 'last' but early_stop is {self.early_stop}, so val selects the last epoch; "
                 "set early_stop to 0, or keep to 'best'"
             )
         return self
 
     @property
     def objective(self) -> ThresholdObjective:
-        """What the threshold is chosen for, read."""
+        """The parsed objective of the threshold."""
         return parse_threshold_objective(self.threshold_objective)
 
     @property
     def monitor_direction(self) -> Literal["max", "min"]:
-        """Whether more or less of the monitored score is better."""
+        """Whether a higher or a lower monitored score is better."""
         return "min" if self.monitor in LOWER_IS_BETTER else "max"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zhenwei.bundle import Bundle
 from zhenwei.models import network_is_fitted
 from zhenwei.news import Article
-from zhenwei.news.enrichment.jieba_segmenter import WordCutter
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter
 from zhenwei.news.markup import EMOJI, FACE, LINK, MENTION
 from zhenwei.tokens import EncodedArticles
 from zhenwei.tokens.ragged import RaggedInts
@@ -147,5 +147,5 @@ def _repeated(row: RaggedInts, times: int) -> RaggedInts:
 
 
 @cache
-def _cutter() -> WordCutter:
-    return WordCutter()
+def _cutter() -> JiebaSegmenter:
+    return JiebaSegmenter()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zhenwei.bundle import Bundle, find_bundle, load_bundle, save_bundle
+from zhenwei.bundle.card.update import updated_card
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.config import CalibrationMethod, CalibrationSource, ThresholdObjective
 from zhenwei.errors import ConfigError, DataError
@@ -20,6 +21,7 @@ from zhenwei.training.calibration.fit import Floats, HeldOutPredictions, calibra
 from zhenwei.training.calibration.prior_shift import estimate_share
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.run_folder import RunFolder, lock_bundle
+from zhenwei.training.trainer import train_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ def recalibrate(
         bundle = load_bundle(folder)
         if on == "none":
             bundle.calibration, bundle.threshold = None, 0.5
-            save_bundle(bundle, folder)
+            save_bundle(bundle, folder, card=updated_card(bundle, folder))
             return Recalibration("not calibrated", 0.5, 0.0, None, {}, {})
         objective = objective or ThresholdObjective("macro_f1")
         return _recalibrated(bundle, folder, Path(path), on, method, objective, folds, fake_share, recent, device)
@@ -115,7 +117,7 @@ def _recalibrated(
         fake_share = estimate_share(fitted.logits(logits), fitted.fake_share)
         source = f"estimated from {len(logits)} articles of {recent.name}"
     calibration = calibrate(bundle, judgements, method, objective, fake_share, "" if fake_share is None else source)
-    save_bundle(bundle, folder)
+    save_bundle(bundle, folder, card=updated_card(bundle, folder))
     labels, logits = judgements.labels, judgements.logits
     return Recalibration(
         calibration.describe(),
@@ -147,7 +149,7 @@ def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, d
         raise ConfigError(
             f"{path}: a bundle alone cannot be cross-fitted; give the run's folder, or calibrate on a file"
         )
-    crossed = cross_fitted(config, RunFolder(path).calibration)
+    crossed = cross_fitted(config, RunFolder(path).calibration, train_bundle)
     return crossed if val is None else crossed.joined(val)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zhenwei.bundle import Bundle, find_bundle, save_bundle
+from zhenwei.bundle.card.update import updated_card
 from zhenwei.bundle.device import check_prediction_precision
 from zhenwei.errors import CheckpointError
 from zhenwei.inference.explanation import Explanation, explained
@@ -116,8 +117,9 @@ class Detector:
         """
         if self.folder is None:
             with TemporaryDirectory() as place:
-                save_bundle(self.bundle, Path(place) / "bundle")
-                saved = Detector.load(Path(place) / "bundle", str(self.device))
+                folder = Path(place) / "bundle"
+                save_bundle(self.bundle, folder, card=updated_card(self.bundle, folder))
+                saved = Detector.load(folder, str(self.device))
                 return saved.push_to_hub(
                     repo_id, private=private, token=token, revision=revision, commit_message=commit_message,
                     include_known_articles=include_known_articles, license=license,

@@ -36,7 +36,7 @@ def add_known_articles(
         bundle = load_bundle(folder)
         articles = read_articles(file if file is not None else _trained_on(bundle))
         bundle.similar = SimilarArticles.of(articles, with_texts=with_texts)
-        save_bundle(bundle, folder, keep_card=True)
+        save_bundle(bundle, folder)
     return len(articles)
 
 
@@ -50,7 +50,7 @@ def remove_known_articles(path: str | os.PathLike[str]) -> None:
     with lock_bundle(folder):
         bundle = load_bundle(folder)
         bundle.similar = None
-        save_bundle(bundle, folder, keep_card=True)
+        save_bundle(bundle, folder)
 
 
 def _trained_on(bundle: Bundle) -> Path:

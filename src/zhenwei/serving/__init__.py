@@ -1,1 +1,1 @@
-"""The room of the HTTP service."""
+"""The HTTP service and its web page."""

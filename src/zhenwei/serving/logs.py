@@ -1,4 +1,4 @@
-"""Logs of the service: one JSON object a line, on standard error."""
+"""Logs of the service: one JSON object per line, on standard error."""
 
 import json
 import logging
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one JSON object; what stands in its `fields` is added."""
+    """Formats a record as one JSON object, with the values of its `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": moment, "level": record.levelname.lower(), "message": record.getMessage()}
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage()}
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -20,11 +20,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Let everything that logs do so as JSON, the web server too."""
+    """Write all logs as JSON, those of the web server too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.root.handlers[:] = [handler]
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its start and end are told by us
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # we log start and end ourselves

@@ -1,4 +1,4 @@
-"""Figures of the service for Prometheus."""
+"""Metrics of the service for Prometheus."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,7 +10,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # texts
 
 
 class ServiceMetrics:
-    """Counters and histograms in a registry of their own, so that a process may hold several services."""
+    """Counters and histograms in a registry of their own, so that a process can run several services."""
 
     media_type = CONTENT_TYPE_LATEST
 
@@ -21,52 +21,50 @@ class ServiceMetrics:
             "zhenwei_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry
         )
         self._latency = Histogram(
-            "zhenwei_request_seconds", "Seconds from a request's headers to its answer.", ["endpoint"],
+            "zhenwei_request_seconds", "Seconds from a request's headers to its response.", ["endpoint"],
             buckets=LATENCIES, registry=registry,
         )  # fmt: skip
-        self._batch_texts = Histogram(
-            "zhenwei_batch_texts", "Texts that were judged together.", buckets=SIZES, registry=registry
-        )
+        self._batch_texts = Histogram("zhenwei_batch_texts", "Texts of a batch.", buckets=SIZES, registry=registry)
         self._batch_seconds = Histogram(
-            "zhenwei_batch_seconds", "Seconds that a batch took.", buckets=LATENCIES, registry=registry
+            "zhenwei_batch_seconds", "Seconds of a batch.", buckets=LATENCIES, registry=registry
         )
         self._predictions = Counter("zhenwei_predictions", "Predictions by verdict.", ["verdict"], registry=registry)
         self._reloads = Counter("zhenwei_reloads", "Reloads of the bundle by outcome.", ["outcome"], registry=registry)
         self._bundle = Gauge(
-            "zhenwei_bundle_loaded_timestamp_seconds", "When the bundle that is served was loaded.",
+            "zhenwei_bundle_loaded_timestamp_seconds", "When the served bundle was loaded.",
             ["name", "version"], registry=registry,
         )  # fmt: skip
-        self._children = {verdict: self._predictions.labels(verdict) for verdict in ("real", "fake")}
+        self._by_verdict = {verdict: self._predictions.labels(verdict) for verdict in ("real", "fake")}
 
     def watch_queue(self, length: Callable[[], float]) -> None:
-        """Show the length of the queue, in texts, as it is whenever somebody asks."""
-        gauge = Gauge("zhenwei_queue_texts", "Texts that wait to be judged.", registry=self.registry)
+        """Export the length of the queue, in texts."""
+        gauge = Gauge("zhenwei_queue_texts", "Texts that wait for a prediction.", registry=self.registry)
         gauge.set_function(length)
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+        """Count a request."""
         self._requests.labels(endpoint, str(status)).inc()
         self._latency.labels(endpoint).observe(seconds)
 
     def batch(self, texts: int, seconds: float) -> None:
-        """A batch of texts was judged."""
+        """Count a batch."""
         self._batch_texts.observe(texts)
         self._batch_seconds.observe(seconds)
 
     def predictions(self, verdicts: Iterable[str]) -> None:
-        """Predictions were given."""
+        """Count predictions."""
         for verdict in verdicts:
-            self._children[verdict].inc()
+            self._by_verdict[verdict].inc()
 
-    def bundle(self, name: str, version: str, loaded: float) -> None:
-        """Another bundle is served from now on."""
+    def bundle(self, name: str, version: str, loaded_at: float) -> None:
+        """Export the bundle that is served from now on."""
         self._bundle.clear()
-        self._bundle.labels(name, version).set(loaded)
+        self._bundle.labels(name, version).set(loaded_at)
 
     def reload(self, outcome: str) -> None:
-        """A reload was `done` or `refused`."""
+        """Count a reload: `done` or `refused`."""
         self._reloads.labels(outcome).inc()
 
-    def page(self) -> bytes:
-        """Return all figures in Prometheus' text format."""
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,80 +1,75 @@
-"""Micro-batching: texts of several requests are judged together, by the one thread that owns the detector.
+"""Micro-batching: one thread owns the detector and predicts the texts of several requests together.
 
-The thread takes whatever waits as soon as it is free, so that batches grow with the load by themselves. While requests
-are coming in it waits a few milliseconds for more of them; a lone request never waits. The queue is bounded: a
-request that finds no room is refused at once, so that work never piles up and the wait of those inside stays short.
+As soon as the thread is free it takes everything that waits, so that batches grow with the load. While requests are
+coming in it waits a few milliseconds for more of them; a single request never waits. The queue is bounded: a request
+that does not fit fails at once, so that the waiting time of the others stays short.
 """
 
 import asyncio
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from zhenwei.inference import Detector, Prediction
-from zhenwei.serving.http.errors import Refusal, too_busy
-from zhenwei.serving.loaded_bundle import Served
+from zhenwei.serving.http.errors import ApiError, unavailable
+from zhenwei.serving.loaded_bundle import LoadedBundle
 
-logger = logging.getLogger(__name__)
+Disconnected = Callable[[], Awaitable[None]]
 
-Gone = Callable[[], Awaitable[None]]
-
-FIRST_PACE = 0.01  # seconds per text, until it has been measured
+INITIAL_PACE = 0.01  # seconds per text, until it has been measured
 
 
 class BatchMetrics(Protocol):
-    """What is told of each batch; called in the worker's thread."""
+    """Receives the size and the duration of each batch, in the detector's thread."""
 
     def batch(self, texts: int, seconds: float) -> None:
-        """A batch of texts was judged."""
+        """Count a batch."""
 
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A piece of work for the detector: texts to judge, or something else to ask of it.
+    """Work for the detector.
 
     Attributes:
-        texts: What is to be judged.
-        ask: What else to ask of the detector, instead of judging; not batched.
-        future: Gets (Served, answer), in the loop of the request.
-        loop: That loop.
-        started: Whether the worker has taken it up.
+        texts: The texts to predict.
+        function: A function of the detector to call instead; it is not batched.
+        future: Gets the bundle and the result; it runs once the detector's thread has taken the job.
     """
 
     texts: Sequence[str]
-    ask: Callable[[Detector], Any] | None
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[tuple[Served, Any]]
-    started: bool = field(default=False)
+    function: Callable[[Detector], Any] | None = None
+    future: Future[tuple[LoadedBundle, Any]] = field(default_factory=Future)
 
 
 class MicroBatcher:
-    """A bounded queue, and the one thread that owns the detector.
+    """A bounded queue, and the thread that owns the detector.
 
     Args:
-        served: The detector.
-        max_batch: Texts that are judged together at most; a request of more is judged alone.
-        max_wait: Seconds to wait for company while requests are coming in.
-        max_queue: Texts that may wait; a request is let in whatever its size where none waits.
+        loaded: The detector.
+        max_batch: Maximum texts of a batch; a larger request is predicted alone.
+        max_wait: Seconds to wait for more requests under load.
+        max_queue: Maximum texts that wait; a request of any size is accepted if none wait.
         threads: Threads of PyTorch.
-        metrics: Is told of each batch.
+        metrics: Receives each batch.
     """
 
     def __init__(
-        self, served: Served, *, max_batch: int, max_wait: float, max_queue: int, threads: int, metrics: BatchMetrics
-    ) -> None:
-        self.served = served
+        self, loaded: LoadedBundle, *, max_batch: int, max_wait: float, max_queue: int, threads: int,
+        metrics: BatchMetrics,
+    ) -> None:  # fmt: skip
+        self.loaded = loaded
         self.max_batch, self.max_wait, self.max_queue = max_batch, max_wait, max_queue
         self.threads, self.metrics = threads, metrics
         self.waiting_texts = 0
-        self._waiting: deque[Job] = deque()
+        self._queue: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._company = False  # whether requests are coming in, so that waiting for more of them pays
-        self._pace = FIRST_PACE  # seconds per text, a moving mean
+        self._under_load = False  # requests are coming in, so that waiting for more of them pays
+        self._pace = INITIAL_PACE  # seconds per text, a moving average
         self._thread = threading.Thread(target=self._work, name="detector", daemon=True)
 
     def start(self) -> None:
@@ -82,7 +77,7 @@ class MicroBatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what waits, and end the thread."""
+        """Finish the queue, and end the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -91,160 +86,143 @@ class MicroBatcher:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread is there to take on work."""
+        """Whether the thread accepts work."""
         return self._thread.is_alive() and not self._closing
 
-    def swap(self, served: Served) -> None:
-        """Serve another detector from the next batch on."""
-        self.served = served
+    def swap(self, loaded: LoadedBundle) -> None:
+        """Use another detector from the next batch on."""
+        self.loaded = loaded
 
-    async def judge(self, texts: Sequence[str], timeout: float, gone: Gone) -> tuple[Served, list[Prediction]]:
-        """Judge texts together with those of other requests.
+    async def predict(
+        self, texts: Sequence[str], timeout: float, disconnected: Disconnected
+    ) -> tuple[LoadedBundle, list[Prediction]]:
+        """Predict texts together with those of other requests.
 
         Args:
             texts: At least one.
             timeout: Seconds after which to give up.
-            gone: Gives what ends when the client has gone.
+            disconnected: Returns when the client has disconnected.
 
         Returns:
-            The detector that judged them, and its predictions in the order of the texts.
+            The bundle that was used, and its predictions in the order of the texts.
 
         Raises:
-            Refusal: 503 if the queue is full or the time is up while they wait, 504 if it is up while they are judged,
-                499 if the client has gone.
-            DataError: If the detector refuses a text.
+            ApiError: 503 if the queue is full or the texts wait for longer than the timeout, 504 if the prediction
+                takes longer, 499 if the client has disconnected.
+            DataError: If the detector cannot process a text.
         """
-        return await self._done(self._enqueue(texts, None), timeout, gone)
+        return await self._result(Job(texts), timeout, disconnected)
 
-    async def ask(self, question: Callable[[Detector], Any], timeout: float, gone: Gone) -> tuple[Served, Any]:
-        """Ask anything else of the detector, in its thread; see `judge`."""
-        return await self._done(self._enqueue(("",), question), timeout, gone)
+    async def run(
+        self, function: Callable[[Detector], Any], timeout: float, disconnected: Disconnected
+    ) -> tuple[LoadedBundle, Any]:
+        """Call a function of the detector in its thread; see `predict`."""
+        return await self._result(Job(("",), function), timeout, disconnected)
 
-    def _enqueue(self, texts: Sequence[str], ask: Callable[[Detector], Any] | None) -> Job:
-        loop = asyncio.get_running_loop()
-        job = Job(texts, ask, loop, loop.create_future())
-        with self._changed:
-            if self._closing:
-                raise too_busy("the service is shutting down", 5)
-            if self._waiting and self.waiting_texts + len(texts) > self.max_queue:
-                raise too_busy(
-                    f"busy: {self.waiting_texts} texts are waiting, and at most {self.max_queue} may; try again later",
-                    self._pace * self.waiting_texts,
-                )
-            self._waiting.append(job)
-            self.waiting_texts += len(texts)
-            self._changed.notify()
-        return job
-
-    async def _done(self, job: Job, timeout: float, gone: Gone) -> tuple[Served, Any]:
-        watcher = asyncio.ensure_future(gone())
+    async def _result(self, job: Job, timeout: float, disconnected: Disconnected) -> tuple[LoadedBundle, Any]:
+        self._enqueue(job)
+        result, watcher = asyncio.wrap_future(job.future), asyncio.ensure_future(disconnected())
         try:
-            done, _ = await asyncio.wait((job.future, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if job.future in done:
-                return job.future.result()
+            done, _ = await asyncio.wait((result, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if result in done:
+                return result.result()
             if watcher in done:
-                raise Refusal(499, "the client has gone")
-            if job.started:
-                raise Refusal(504, f"not done within {timeout:g} seconds; send fewer or shorter texts")
-            raise too_busy(f"still waiting after {timeout:g} seconds; try again later", self._pace * self.waiting_texts)
+                raise ApiError(499, "the client has disconnected")
+            if job.future.running():
+                raise ApiError(504, f"not done within {timeout:g} seconds; send fewer or shorter texts")
+            wait = self._pace * self.waiting_texts
+            raise unavailable(f"still waiting after {timeout:g} seconds; try again later", wait)
         finally:
             watcher.cancel()
-            job.future.cancel()
-            self._withdraw(job)
+            if job.future.cancel():
+                self._withdraw(job)
+            result.cancel()
+
+    def _enqueue(self, job: Job) -> None:
+        with self._changed:
+            if self._closing:
+                raise unavailable("the service is shutting down", 5)
+            if self._queue and self.waiting_texts + len(job.texts) > self.max_queue:
+                raise unavailable(
+                    f"busy: {self.waiting_texts} texts are waiting, at most {self.max_queue} may; try again later",
+                    self._pace * self.waiting_texts,
+                )
+            self._queue.append(job)
+            self.waiting_texts += len(job.texts)
+            self._changed.notify()
 
     def _withdraw(self, job: Job) -> None:
-        """Take a job that nobody waits for any more out of the queue."""
-        if job.started:
-            return
+        """Remove a canceled job from the queue, unless the thread has just skipped it."""
         with self._changed:
-            if not job.started:
-                self._waiting.remove(job)
+            if job in self._queue:
+                self._queue.remove(job)
                 self.waiting_texts -= len(job.texts)
-                job.started = True
 
     def _work(self) -> None:
-        """Judge batch after batch, until the end."""
+        """Predict batch after batch, until the end."""
         import torch  # noqa: PLC0415  # loaded with the detector
 
         torch.set_num_threads(self.threads)  # a setting of the calling thread, where PyTorch uses OpenMP
         while jobs := self._next_batch():
-            served, begun = self.served, time.perf_counter()
-            self._judge(jobs, served)
-            seconds, texts = time.perf_counter() - begun, sum(len(job.texts) for job in jobs)
+            loaded, start = self.loaded, time.perf_counter()
+            _complete(jobs, loaded)
+            seconds, texts = time.perf_counter() - start, sum(len(job.texts) for job in jobs)
             self._pace += 0.1 * (seconds / texts - self._pace)
             self.metrics.batch(texts, seconds)
 
     def _next_batch(self) -> list[Job]:
-        """Wait for work and take up to a batch of it; nothing at the end."""
+        """Wait for work and take up to a batch of it; return nothing at the end."""
         with self._changed:
             while True:
-                while not self._waiting and not self._closing:
+                while not self._queue and not self._closing:
                     self._changed.wait()
-                if self._company and self.max_batch > 1:
-                    self._await_company()
+                if self._under_load and self.max_batch > 1:
+                    self._wait_for_more()
                 jobs = self._take()
-                if jobs or self._closing:  # none: those that waited have been given up
+                if jobs or self._closing:  # no jobs: those that waited were canceled
                     return jobs
+
+    def _wait_for_more(self) -> None:
+        deadline = time.monotonic() + self.max_wait
+        while self.waiting_texts < self.max_batch and not self._closing:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not self._changed.wait(remaining):
+                return
 
     def _take(self) -> list[Job]:
         jobs: list[Job] = []
         texts = 0
-        while self._waiting and (not jobs or self._joins(jobs[-1], self._waiting[0], texts)):
-            job = self._waiting.popleft()
-            job.started = True
-            jobs.append(job)
-            texts += len(job.texts)
-        self.waiting_texts -= texts
-        self._company = len(jobs) > 1 or bool(self._waiting)
+        while self._queue and (not jobs or self._fits(jobs[-1], self._queue[0], texts)):
+            job = self._queue.popleft()
+            self.waiting_texts -= len(job.texts)
+            if job.future.set_running_or_notify_cancel():
+                jobs.append(job)
+                texts += len(job.texts)
+        self._under_load = len(jobs) > 1 or bool(self._queue)
         return jobs
 
-    def _joins(self, last: Job, job: Job, texts: int) -> bool:
-        return last.ask is None and job.ask is None and texts + len(job.texts) <= self.max_batch
-
-    def _await_company(self) -> None:
-        until = time.monotonic() + self.max_wait
-        while self.waiting_texts < self.max_batch and not self._closing:
-            remaining = until - time.monotonic()
-            if remaining <= 0 or not self._changed.wait(remaining):
-                return
-
-    def _judge(self, jobs: list[Job], served: Served) -> None:
-        """Judge jobs together; where that fails, one by one, so that one text cannot fail those of others."""
-        try:
-            answers = _answers(jobs, served.detector)
-        except Exception as error:
-            if len(jobs) > 1:
-                for job in jobs:
-                    self._judge([job], served)
-                return
-            _deliver(jobs, [error], served)
-        else:
-            _deliver(jobs, answers, served)
+    def _fits(self, last: Job, job: Job, texts: int) -> bool:
+        return last.function is None and job.function is None and texts + len(job.texts) <= self.max_batch
 
 
-def _answers(jobs: list[Job], detector: Detector) -> list[Any]:
-    """Return one answer per job."""
-    if jobs[0].ask is not None:
-        return [jobs[0].ask(detector)]
+def _complete(jobs: list[Job], loaded: LoadedBundle) -> None:
+    """Compute the results of jobs together; after an error one by one, so that only the job that caused it fails."""
+    try:
+        results = _results(jobs, loaded.detector)
+    except Exception as error:
+        if len(jobs) == 1:
+            jobs[0].future.set_exception(error)
+            return
+        for job in jobs:
+            _complete([job], loaded)
+    else:
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result((loaded, result))
+
+
+def _results(jobs: list[Job], detector: Detector) -> list[Any]:
+    """Return one result per job."""
+    if jobs[0].function is not None:
+        return [jobs[0].function(detector)]
     predictions = iter(detector.predict(text for job in jobs for text in job.texts))
     return [[next(predictions) for _ in job.texts] for job in jobs]
-
-
-def _deliver(jobs: list[Job], answers: list[Any], served: Served) -> None:
-    """Hand answers to the loops that wait for them; one loop gets all of its own in one go."""
-
-    def set_results(mine: list[tuple[Job, Any]]) -> None:
-        for job, answer in mine:
-            if job.future.done():  # given up meanwhile
-                continue
-            if isinstance(answer, Exception):
-                job.future.set_exception(answer)
-            else:
-                job.future.set_result((served, answer))
-
-    pairs = list(zip(jobs, answers, strict=True))
-    for loop in {job.loop for job in jobs}:
-        try:
-            loop.call_soon_threadsafe(set_results, [pair for pair in pairs if pair[0].loop is loop])
-        except RuntimeError:  # the loop was closed: nobody waits
-            logger.debug("nobody waited for an answer")

@@ -1,13 +1,9 @@
-"""The process that serves: its port, its signals, and its end without losing a request."""
+"""The process of the service: its port, its signals, and its end."""
 
 import asyncio
-import contextlib
-import ctypes
 import logging
 import signal
 import socket
-import struct
-import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -20,25 +16,20 @@ from zhenwei.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
-ACCEPT = 0.05  # seconds to accept those who connected just before nobody was let in any more
-LINGER = 1.0  # seconds for all who are connected to send their requests
-NEWCOMERS = 5.0  # seconds for those of them who have sent none yet: where the computer is busy, they may be slow
 BACKLOG = 2048
-SO_ATTACH_FILTER = 26  # Linux, asm-generic/socket.h; the socket module does not name it
-DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # one BPF instruction: return 0, keep nothing of the packet
 
 
 def open_port(settings: ServingSettings) -> socket.socket:
-    """Take the port, so that one that is taken is known before a detector is loaded.
+    """Bind the port, so that an address in use is reported before a detector is loaded.
 
     Raises:
-        ConfigError: If there is no such address, or the port is taken or not allowed.
+        ConfigError: If there is no such address, or the port is in use or not allowed.
     """
     host, port = settings.host, settings.port
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        # With its protocol named: only then asyncio turns off Nagle's algorithm, which holds answers back for 40 ms.
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = addresses[0]
+        # With its protocol: only then does asyncio turn off Nagle's algorithm, which delays responses by 40 ms.
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,12 +46,12 @@ def open_port(settings: ServingSettings) -> socket.socket:
 
 
 def serve(service: Service, listener: socket.socket, announce: Callable[[], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C, then finish what was accepted; a second one ends at once.
+    """Serve until SIGTERM or Ctrl-C, then drain; a second signal ends the service at once.
 
     Args:
         service: The service; it is started and closed here.
         listener: The port.
-        announce: Is called once requests are accepted.
+        announce: Called once requests are accepted.
     """
     settings = service.settings
     config = uvicorn.Config(
@@ -81,27 +72,11 @@ def serve(service: Service, listener: socket.socket, announce: Callable[[], None
         service.close()
 
 
-def refuse_newcomers(listener: socket.socket) -> None:
-    """Let nobody connect any more, while those whom the kernel has let in already can still be accepted.
-
-    Closing a port resets the connections that wait to be accepted, and their clients, who may have sent a request by
-    then, cannot know whether it was read. With this filter a newcomer's first packet is dropped instead; the client
-    sends it again a second later and is told that the port is closed. Elsewhere than on Linux nothing is done.
-    """
-    if sys.platform != "linux":
-        return
-    instructions = ctypes.create_string_buffer(DROP_ALL)
-    program = struct.pack("HP", 1, ctypes.addressof(instructions))  # struct sock_fprog
-    with contextlib.suppress(OSError):  # a sandbox may forbid it: then the port is closed as it is everywhere else
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-
-
 class _Server(uvicorn.Server):
-    """uvicorn's server, with an end in three steps.
+    """uvicorn's server, which keeps serving for `drain_seconds` after a signal.
 
-    First /readyz says 503 and answers ask clients to close their connections, while all is served still; then nobody is
-    let in any more, the port is closed, and those who came before are served; then uvicorn waits for the requests under
-    way.
+    During that time /readyz answers 503, and responses close their connections, so that load balancers and clients go
+    elsewhere. Then uvicorn closes the port and finishes the requests that it has accepted.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], None]) -> None:
@@ -109,36 +84,22 @@ class _Server(uvicorn.Server):
         self.service, self.announce = service, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept requests, and say so."""
+        """Start to accept requests, and announce it."""
         await super().startup(sockets)
         self.announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; uvicorn would send itself the signal again at the end, and so not end with status 0."""
+        """Start to drain; unlike uvicorn's own, the signal is not raised again at the end: the exit status is 0."""
         if self.should_exit:
             self.force_exit = True
         self.service.draining = self.should_exit = True
         logger.info("%s: draining", signal.Signals(sig).name)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End; see the class."""
-        await self._until(lambda: False, self.service.settings.drain_seconds)
-        for listener in sockets or []:
-            refuse_newcomers(listener)
-        await asyncio.sleep(ACCEPT)
-        for server in self.servers:
-            server.close()
-        await self._until(lambda: not self.server_state.connections, LINGER)
-        await self._until(lambda: not self._newcomers(), NEWCOMERS - LINGER)
+        """Serve for `drain_seconds` more, then shut down."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.service.settings.drain_seconds
+        while loop.time() < deadline and not self.force_exit:
+            await asyncio.sleep(0.05)
         await super().shutdown(sockets)
         logger.info("drained")
-
-    def _newcomers(self) -> bool:
-        """Whether somebody is connected who has not asked anything yet; uvicorn has a `cycle` for each request."""
-        return any(getattr(connection, "cycle", None) is None for connection in self.server_state.connections)
-
-    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while not condition() and not self.force_exit and loop.time() < end:
-            await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The service apart from HTTP: the detector behind its queue, what is counted, and how another bundle takes over."""
+"""The service without HTTP: the detector behind its queue, metrics, feedback, and reloads of the bundle."""
 
 import asyncio
 import logging
@@ -9,54 +9,46 @@ from typing import Any
 
 from zhenwei.errors import ZhenweiError
 from zhenwei.inference import Detector, Prediction
-from zhenwei.serving.feedback.desk import FeedbackDesk
+from zhenwei.serving.feedback.recorder import FeedbackRecorder
 from zhenwei.serving.http.api_keys import ApiKeys
-from zhenwei.serving.http.body import BodyReader
-from zhenwei.serving.http.errors import Refusal
-from zhenwei.serving.loaded_bundle import Served, fingerprint, load_served
+from zhenwei.serving.http.errors import ApiError
+from zhenwei.serving.loaded_bundle import LoadedBundle, fingerprint
 from zhenwei.serving.metrics import ServiceMetrics
-from zhenwei.serving.micro_batcher import Gone, MicroBatcher
+from zhenwei.serving.micro_batcher import Disconnected, MicroBatcher
 from zhenwei.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 10.0  # between two writes of what was counted
+FLUSH_SECONDS = 10.0  # between two writes of the counts
 
 
 class Service:
-    """A detector that is being served.
+    """A served detector.
 
     Args:
-        path: Where the detector comes from, now and when it is loaded anew.
+        path: The detector's folder, for the first load and for reloads.
         settings: The settings.
-        name: What it is called; None: as its folder.
-        device: Where it computes.
-        keys: Who may use it.
-        desk: Where feedback goes; None: nowhere. Closed with the service.
+        name: The name of the bundle; None: the folder's.
+        device: The device of the detector.
+        keys: The accepted API keys.
+        feedback: Stores reviews and counts; None: feedback is off. Closed with the service.
 
     Raises:
         CheckpointError: If there is no detector at this path, or it is damaged.
     """
 
     def __init__(
-        self,
-        path: Path,
-        settings: ServingSettings,
-        *,
-        name: str | None = None,
-        device: str = "auto",
-        keys: ApiKeys | None = None,
-        desk: FeedbackDesk | None = None,
-    ) -> None:
+        self, path: Path, settings: ServingSettings, *, name: str | None = None, device: str = "auto",
+        keys: ApiKeys | None = None, feedback: FeedbackRecorder | None = None,
+    ) -> None:  # fmt: skip
         self.path, self.settings, self.name, self.device = path, settings, name, device
         self.keys = keys or ApiKeys([])
-        self.desk = desk
-        self.draining = False
+        self.feedback = feedback
+        self.draining = False  # about to close the port
         self.metrics = ServiceMetrics()
-        self.reader = BodyReader(settings)
-        self._seen = fingerprint(path)
+        self._fingerprint = fingerprint(path)
         self.batcher = MicroBatcher(
-            load_served(path, device, name),
+            LoadedBundle.load(path, device, name),
             max_batch=settings.max_batch,
             max_wait=settings.max_wait_ms / 1000,
             max_queue=settings.max_queue,
@@ -64,85 +56,76 @@ class Service:
             metrics=self.metrics,
         )
         self.metrics.watch_queue(lambda: self.batcher.waiting_texts)
-        self._show_bundle()
+        self.metrics.bundle(self.loaded.name, self.loaded.version, self.loaded.loaded_at.timestamp())
         self._reloading = asyncio.Lock()
 
     @property
-    def served(self) -> Served:
-        """The detector that new requests get."""
-        return self.batcher.served
-
-    @property
-    def ready(self) -> bool:
-        """Whether new requests should come here."""
-        return self.batcher.alive and not self.draining
+    def loaded(self) -> LoadedBundle:
+        """The bundle that new requests use."""
+        return self.batcher.loaded
 
     def start(self) -> None:
         """Start the detector's thread."""
         self.batcher.start()
 
     def close(self) -> None:
-        """Finish what waits, write what was counted, and end."""
+        """Finish the queue, write the counts, and end."""
         self.batcher.close()
-        if self.desk is not None:
-            self.desk.close()
+        if self.feedback is not None:
+            self.feedback.close()
 
-    async def predict(self, texts: Sequence[str], gone: Gone) -> tuple[Served, list[Prediction]]:
-        """Judge texts, and count the verdicts; see `MicroBatcher.judge`."""
-        served, predictions = await self.batcher.judge(texts, self.settings.timeout, gone)
+    async def predict(self, texts: Sequence[str], disconnected: Disconnected) -> tuple[LoadedBundle, list[Prediction]]:
+        """Predict texts, and count the verdicts; see `MicroBatcher.predict`."""
+        loaded, predictions = await self.batcher.predict(texts, self.settings.timeout, disconnected)
         self.metrics.predictions(prediction.verdict for prediction in predictions)
-        if self.desk is not None:
-            self.desk.count(predictions, served.version)
-        return served, predictions
+        if self.feedback is not None:
+            self.feedback.count(predictions, loaded.version)
+        return loaded, predictions
 
-    async def ask(self, question: Callable[[Detector], Any], gone: Gone) -> tuple[Served, Any]:
-        """Ask something else of the detector; see `MicroBatcher.ask`."""
-        return await self.batcher.ask(question, self.settings.timeout, gone)
+    async def run(self, function: Callable[[Detector], Any], disconnected: Disconnected) -> tuple[LoadedBundle, Any]:
+        """Call a function of the detector; see `MicroBatcher.run`."""
+        return await self.batcher.run(function, self.settings.timeout, disconnected)
 
-    async def reload(self) -> Served:
-        """Load the bundle anew, beside the one that is being served, and let it take over once it has proved to work.
+    async def reload(self) -> LoadedBundle:
+        """Load the bundle again while the current one is served, and replace that once the new one works.
 
         Raises:
-            Refusal: 409: it cannot be used, or is being loaded already; the old one stays.
+            ApiError: 409: the new bundle cannot be used, or a reload is in progress; the current one stays.
         """
         if self._reloading.locked():
-            raise Refusal(409, "the bundle is being loaded already", headers={"retry-after": "2"})
+            raise ApiError(409, "a reload is in progress", headers={"retry-after": "2"})
         async with self._reloading:
-            self._seen = fingerprint(self.path)
+            self._fingerprint = fingerprint(self.path)
             try:
-                served = await asyncio.to_thread(load_served, self.path, self.device, self.name)
+                loaded = await asyncio.to_thread(LoadedBundle.load, self.path, self.device, self.name)
             except (ZhenweiError, OSError) as error:
                 self.metrics.reload("refused")
-                kept = f"version {self.served.version[:12]} is still served"
-                logger.error("reload refused, %s: %s", kept, error)
-                raise Refusal(409, f"the new bundle was refused, {kept}: {error}") from None
-            self.batcher.swap(served)
+                message = f"version {self.loaded.version[:12]} is still served; the new bundle cannot be used: {error}"
+                logger.error("reload failed: %s", message)
+                raise ApiError(409, message) from None
+            self.batcher.swap(loaded)
             self.metrics.reload("done")
-            self._show_bundle()
-            logger.info("reloaded", extra={"fields": served.to_dict()})
-            return served
+            self.metrics.bundle(loaded.name, loaded.version, loaded.loaded_at.timestamp())
+            logger.info("reloaded", extra={"fields": loaded.info.model_dump()})
+            return loaded
 
-    async def reload_quietly(self) -> None:
-        """Reload where nobody waits for the outcome, which is logged."""
+    async def try_reload(self) -> None:
+        """Reload; errors are logged, not raised."""
         try:
             await self.reload()
-        except Refusal as refusal:
-            logger.debug("%s", refusal.message)
+        except ApiError as error:
+            logger.debug("%s", error.detail)
 
     async def watch(self) -> None:
-        """Reload whenever the bundle is replaced, for as long as the service runs."""
+        """Reload whenever the bundle is replaced."""
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
-            found = await asyncio.to_thread(fingerprint, self.path)
-            if found and found != self._seen:  # nothing: it is just being replaced
-                await self.reload_quietly()
+            current = await asyncio.to_thread(fingerprint, self.path)
+            if current and current != self._fingerprint:  # empty: it is being replaced
+                await self.try_reload()
 
-    async def keep_counts(self) -> None:
-        """Write what was counted every few seconds, for as long as the service runs."""
-        while self.desk is not None:
+    async def flush_counts(self) -> None:
+        """Write the counts every few seconds."""
+        while self.feedback is not None:
             await asyncio.sleep(FLUSH_SECONDS)
-            await self.desk.flushed()
-
-    def _show_bundle(self) -> None:
-        served = self.served
-        self.metrics.bundle(served.name, served.version, served.loaded.timestamp())
+            await self.feedback.flush_in_thread()

@@ -51,7 +51,7 @@ def train_tokenizer(
     if unit == "auto":
         first = list(islice(iterator := iter(texts), _SAMPLE))
         unit, texts = "word" if _puts_spaces(first) else "character", chain(first, iterator)
-    counts = _count_characters(texts) if unit == "character" else _count_words(texts)
+    counts = _count_characters(texts) if unit == "character" else count_words(texts)
     if not counts:
         raise DataError("There are no texts to learn a vocabulary from.")
     frequent = _most_frequent(_count_parts(counts) if unit == "piece" else counts, room, min_frequency)
@@ -110,7 +110,7 @@ def _count_characters(texts: Iterable[str]) -> Counter[str]:
     return counts
 
 
-def _count_words(texts: Iterable[str]) -> Counter[str]:
+def count_words(texts: Iterable[str]) -> Counter[str]:
     """Count what the pre-tokenizer calls a word: a Chinese character, a Latin word, a number, a mark.
 
     The words of a text are those of its segments, and each different segment of some posts is split once: the splitter

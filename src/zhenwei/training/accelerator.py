@@ -1,4 +1,4 @@
-"""The accelerator of a training: its device, its precision, its processes, its trackers."""
+"""The accelerator of a training: device, precision, processes and trackers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,26 +13,26 @@ from accelerate.utils import ProjectConfiguration, gather_object
 from zhenwei.bundle.device import resolve_device, resolve_precision
 from zhenwei.config import Config
 from zhenwei.errors import ConfigError, ZhenweiError
-from zhenwei.training.memory import keep_few_products
+from zhenwei.training.memory import limit_onednn_cache
 
 T = TypeVar("T")
 
 
 def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
-    """Build the accelerator that a training's settings ask for.
+    """Build the accelerator for a training.
 
-    Processes are those that `torchrun` or `accelerate launch` started; the settings need not know of them.
+    The number of processes is that of `torchrun` or `accelerate launch`; no setting is needed.
 
     Args:
         config: The settings.
-        tensorboard: Where TensorBoard's files go.
+        tensorboard: Folder for the files of TensorBoard.
     """
     device = resolve_device(config.training.device)
     precision = resolve_precision(config.training.precision, device)
     if torch.device(device).index is not None:
         torch.cuda.set_device(device)
-    keep_few_products(config.training.batch_size)
-    _forget_earlier_trainings()
+    limit_onednn_cache(config.training.batch_size)
+    _reset_accelerate()
     return Accelerator(
         cpu=device == "cpu",
         mixed_precision=precision,
@@ -42,43 +42,42 @@ def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
 
 
 def on_all_ranks(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """Do the same work in every process; where it fails in one, fail in all, with that error.
+    """Run a function in every process; if it fails in one, raise its error in all.
 
-    A launcher kills all processes once the first has failed: an error that the main process does not know of by
-    then would never be printed.
+    A launcher kills all processes once the first has failed: an error that the main process does not have by then is
+    never printed.
     """
-    outcome: T | None = None
+    result: T | None = None
     error: ZhenweiError | None = None
     try:
-        outcome = work()
-    except ZhenweiError as found:
-        error = found
-    errors = gather_object([error]) if accelerator.num_processes > 1 else [error]
-    for each in errors:
+        result = work()
+    except ZhenweiError as raised:
+        error = raised
+    for each in gather_object([error]) if accelerator.num_processes > 1 else [error]:
         if each is not None:
             raise each
-    return outcome  # type: ignore[return-value]  # without an error, there is an outcome
+    return result  # type: ignore[return-value]  # without an error, there is a result
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Refuse an experiment tracker that is not installed; accelerate would leave it out with a warning.
+    """Refuse experiment trackers that are not installed; accelerate would skip them with a warning.
 
     Raises:
-        ConfigError: If there is one.
+        ConfigError: If a tracker is not installed.
     """
     for name in names:
         if name not in _installed_trackers():
-            raise ConfigError(f"output.trackers: '{name}' is not installed; install it, or leave it out")
+            raise ConfigError(f"output.trackers: '{name}' is not installed; install it, or remove it from the list")
 
 
 def _installed_trackers() -> set[str]:
     return {str(tracker) for tracker in get_available_trackers()}
 
 
-def _forget_earlier_trainings() -> None:
-    """Let this training choose its device and precision anew; accelerate keeps the first choice of a process.
+def _reset_accelerate() -> None:
+    """Let this training choose its own device and precision; accelerate keeps the first choice of a process.
 
-    transformers' own trainer does the same for the same reason.
+    The trainer of transformers does the same.
     """
     AcceleratorState._reset_state()
     PartialState._reset_state()

@@ -1,4 +1,4 @@
-"""`torch.compile` on request, and on without it where it cannot work."""
+"""`torch.compile` on request, with a fallback to the plain network."""
 
 import logging
 
@@ -7,39 +7,40 @@ from torch import nn
 
 from zhenwei.errors import first_line
 from zhenwei.tokens import collate
-from zhenwei.training.checkpoints import TrainState
-from zhenwei.training.loop import TrainingPlan, training_loss
+from zhenwei.training.loop import training_loss
+from zhenwei.training.plan import TrainingPlan
+from zhenwei.training.state import TrainState
 
 logger = logging.getLogger(__name__)
 
 
-def compiled_or_plain(model: nn.Module, trainee: TrainState, course: TrainingPlan) -> nn.Module:
-    """Compile a model and try it forwards and backwards on one batch; where that fails, warn and return it plain.
+def compile_if_possible(model: nn.Module, state: TrainState, plan: TrainingPlan) -> nn.Module:
+    """Compile a model and run one batch forward and backward; if that fails, warn and return the model as it is.
 
     Args:
         model: The network as it is called.
-        trainee: The network itself; its gradients are cleared, its weights and random numbers stay as they are.
-        course: What it will be trained on, for the trial's batch.
+        state: The network itself; its gradients are cleared, its weights and random states stay as they are.
+        plan: The training articles, from which the batch is cut.
     """
     compiled: nn.Module = torch.compile(model)  # type: ignore[assignment]
-    rows = course.step_rows(epoch=0)[0][0]
-    batch = collate(course.articles, rows, pad_id=course.pad_id, widths=course.widths)
-    batch = course.on_device(batch, trainee.accelerator.device)
+    rows = plan.step_rows(epoch=0)[0][0]
+    batch = collate(plan.articles, rows, pad_id=plan.pad_id, widths=plan.widths)
+    batch = plan.on_device(batch, state.accelerator.device)
     try:
-        with torch.random.fork_rng(_generators_of(batch.tokens.device)), trainee.accelerator.autocast():
+        with torch.random.fork_rng(_generators_of(batch.tokens.device)), state.accelerator.autocast():
             training_loss(compiled(batch, 0.0), batch, len(rows)).backward()  # type: ignore[no-untyped-call]
-    except Exception as error:  # a missing compiler, an unsupported layer: anything may come out of a compiler
-        logger.warning("training.compile: torch.compile cannot work here, going on without it: %s", first_line(error))
+    except Exception as error:  # a missing compiler, an unsupported layer: a compiler may raise anything
+        logger.warning("training.compile: torch.compile does not work here, training without it: %s", first_line(error))
         torch._dynamo.reset()
         return model
     finally:
-        trainee.network.zero_grad(set_to_none=True)
-    logger.info("compiled the network; batches are padded to one of %s tokens", list(course.widths or ()))
+        state.network.zero_grad(set_to_none=True)
+    logger.info("compiled the network; batches are padded to one of %s tokens", list(plan.widths or ()))
     return compiled
 
 
 def _generators_of(device: torch.device) -> list[int]:
-    """Return the GPU whose random numbers a network on this device draws, the CPU's own aside."""
+    """Return the GPU whose random numbers a network on this device draws; the CPU's are always forked."""
     if device.type != "cuda":
         return []
     return [torch.cuda.current_device() if device.index is None else device.index]

@@ -1,4 +1,4 @@
-"""Seeds, and algorithms that repeat exactly."""
+"""Seeds, and deterministic algorithms."""
 
 import os
 import random
@@ -10,20 +10,20 @@ import torch
 
 
 def seed_all(seed: int) -> None:
-    """Seed every source of random numbers that a network or a library under it may draw from."""
+    """Seed all random number generators that a network or its libraries may use."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # libraries underneath draw from the global generator
+    np.random.seed(seed % 2**32)  # some libraries use the global generator
     torch.manual_seed(seed)
 
 
 @contextmanager
 def deterministic_algorithms(enabled: bool) -> Iterator[None]:
-    """Allow only algorithms that give the same result each time, while the block runs."""
+    """Allow only deterministic algorithms within this context."""
     if not enabled:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by cuBLAS
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     try:

@@ -1,4 +1,4 @@
-"""When to stop: the best score so far, and how long ago it was."""
+"""Early stopping: the best score so far, and the epochs since then."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 @dataclass
 class EarlyStopping:
-    """Watches one score over the epochs.
+    """Monitors one score over the epochs.
 
     Attributes:
-        direction: Whether more ("max") or less ("min") is better.
-        patience: Epochs without a better score after which to stop; 0: never.
+        direction: Whether a higher ("max") or lower ("min") score is better.
+        patience: Epochs without a better score after which training stops; 0: never.
         best: The best score so far.
-        best_epoch: When it was, counted from 1.
+        best_epoch: Its epoch, counted from 1.
         waited: Epochs since then.
     """
 
@@ -24,27 +24,29 @@ class EarlyStopping:
     waited: int = 0
 
     def update(self, score: float | None, epoch: int) -> bool:
-        """Take in an epoch's score and tell whether it is the best so far; an undefined one never is.
+        """Record the score of an epoch, and return whether it is the best so far; an undefined one never is.
 
         Args:
-            score: The watched score, or None where it is undefined.
+            score: The monitored score; None if it is undefined.
             epoch: Counted from 1.
         """
-        better = score is not None and not math.isnan(score) and (self.best is None or self._beats(score, self.best))
+        better = score is not None and not math.isnan(score) and self._is_better(score)
         if better:
             self.best, self.best_epoch, self.waited = score, epoch, 0
         else:
             self.waited += 1
         return better
 
-    def _beats(self, score: float, best: float) -> bool:
-        return score > best if self.direction == "max" else score < best
+    def _is_better(self, score: float) -> bool:
+        if self.best is None:
+            return True
+        return score > self.best if self.direction == "max" else score < self.best
 
     @property
     def should_stop(self) -> bool:
-        """Whether patience is at its end."""
+        """Whether `patience` epochs have passed without a better score."""
         return bool(self.patience) and self.waited >= self.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
         return asdict(self)

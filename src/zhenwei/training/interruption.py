@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM end a training in one process between two steps, with its checkpoint saved.
+"""Ctrl-C and SIGTERM end a training between two steps, after its checkpoint is saved.
 
-With several processes a signal ends the run at once, and the last checkpoint remains.
+With several processes, a signal ends the run at once, and the last checkpoint remains.
 """
 
 import signal
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Interruption:
-    """Remembers that somebody asked the run to end."""
+    """The signal that asked the run to end, if one came."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -26,23 +26,23 @@ def graceful_interruption(enabled: bool = True) -> Iterator[Interruption]:
     """Turn the first SIGINT or SIGTERM into a request to end; a second one acts at once.
 
     Args:
-        enabled: False where processes must not stop at steps of their own choice, or signals are not ours to take.
+        enabled: False with several processes, which must not stop at different steps.
     """
-    asked = Interruption()
+    interruption = Interruption()
     if not enabled or threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield interruption
         return
-    earlier: dict[signal.Signals, Any] = {}
+    previous: dict[signal.Signals, Any] = {}
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        asked.signal = signal.Signals(number)
-        for which, handler in earlier.items():
+    def record(number: int, _frame: FrameType | None) -> None:
+        interruption.signal = signal.Signals(number)
+        for which, handler in previous.items():
             signal.signal(which, handler)
 
     for which in (signal.SIGINT, signal.SIGTERM):
-        earlier[which] = signal.signal(which, note)
+        previous[which] = signal.signal(which, record)
     try:
-        yield asked
+        yield interruption
     finally:
-        for which, handler in earlier.items():
+        for which, handler in previous.items():
             signal.signal(which, handler)

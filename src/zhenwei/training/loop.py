@@ -1,8 +1,8 @@
-"""The training loop: a generator of optimiser steps, so that printing, saving and stopping stay outside it."""
+"""The training loop: a generator of optimizer steps, so that logging, saving and stopping stay outside it."""
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,31 +14,29 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
-from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import Output
-from zhenwei.tokens import Augmentation, Batch, EncodedArticles, batch_order, collate
+from zhenwei.tokens import Batch, collate
 from zhenwei.tokens.batches import shard_rows
-from zhenwei.training.checkpoints import TrainState
-from zhenwei.training.frozen.states import FrozenStates
 from zhenwei.training.memory import MemoryTrimmer
+from zhenwei.training.plan import Rows, TrainingPlan
+from zhenwei.training.state import TrainState
 
-Rows = NDArray[np.int64]
-READ_AFTER = 0.5  # seconds that steps wait at most to be read, while the next are taken
+MAX_PENDING_SECONDS = 0.5  # on a GPU, how long the figures of a step may stay unread
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimiser step was.
+    """One optimizer step.
 
     Attributes:
         loss: Mean training loss of its articles.
-        lr: The rate that it took.
+        lr: Learning rate of the step.
         grad_norm: Norm of the gradient before clipping.
-        n_texts: Its articles, over all processes.
-        width: Tokens in its longest row, padding included.
-        is_latest: Whether the weights are as this step left them: on a graphics card, further steps are taken before
-            the figures of the first are read.
+        n_texts: Number of articles, over all processes.
+        width: Tokens in the longest row, padding included.
+        is_latest: Whether the weights are those after this step: on a GPU, further steps are taken before the figures
+            of the first are read.
     """
 
     loss: float
@@ -50,8 +48,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class _PendingStep:
-    """An optimiser step whose loss and norm of the gradient [2] may still be on their way."""
+class PendingStep:
+    """An optimizer step whose figures [2], loss and gradient norm, are still on the device."""
 
     figures: Tensor
     lr: float
@@ -59,184 +57,85 @@ class _PendingStep:
     width: int
 
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What a training goes through.
-
-    Attributes:
-        articles: To train on.
-        config: The run's settings.
-        pad_id: Id of the padding token.
-        augmentation: Changes the words or entities of each batch, or None.
-        widths: The widths that batches are padded to, where the network is compiled; None: each to its longest row.
-        frozen: What the frozen layers of the network's encoder make of the articles; None: they compute it each time.
-    """
-
-    articles: EncodedArticles
-    config: Config
-    pad_id: int
-    augmentation: Augmentation | None = None
-    widths: Sequence[int] | None = None
-    frozen: FrozenStates | None = None
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps in one pass over the articles."""
-        training = self.config.training
-        return math.ceil(math.ceil(len(self.articles) / training.batch_size) / training.accumulation_steps)
-
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps from the first epoch to the last."""
-        return self.steps_per_epoch * self.config.training.epochs
-
-    def is_read_at(self, step: int) -> bool:
-        """Whether the log or a checkpoint wants to know of a step, counted from 1, or an epoch ends with it."""
-        output = self.config.output
-        saved = output.save_steps and step % output.save_steps == 0
-        return bool(saved) or step % output.log_interval == 0 or step % self.steps_per_epoch == 0
-
-    def step_rows(self, epoch: int) -> list[list[Rows]]:
-        """Return the epoch's articles: per optimiser step a list of batches, a pure function of seed and epoch."""
-        training = self.config.training
-        order = batch_order(
-            self.articles.lengths, training.batch_size, seed=self.config.seed, epoch=epoch, shuffle=True
-        )
-        size = training.accumulation_steps
-        return [order[start : start + size] for start in range(0, len(order), size)]
-
-    def on_device(self, batch: Batch, device: torch.device | str) -> Batch:
-        """Give a batch of the articles on a device, with its frozen states where they are kept."""
-        if self.frozen is not None:
-            return self.frozen.filled(batch, device)
-        return batch.to(device, non_blocking=True)
-
-
 class Graphs(Protocol):
-    """Steps that are recorded, and repeated."""
+    """Recorded steps that can be replayed (`zhenwei.training.step_graphs`)."""
 
     def gradients(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """Compute a batch's gradients -> its loss, the norm of its gradient; None where it is none that repeats."""
+        """Compute a batch's gradients; return its loss and gradient norm, or None if nothing is recorded for it."""
 
 
 def train_steps(
     model: nn.Module,
-    trainee: TrainState,
-    course: TrainingPlan,
+    state: TrainState,
+    plan: TrainingPlan,
     epoch: int,
     first: int = 0,
     graphs: Graphs | None = None,
 ) -> Iterator[Step]:
-    """Train through one epoch, from its optimiser step `first` on, yielding each step.
+    """Train through one epoch, from its optimizer step `first` on, yielding each step.
 
-    On a CPU each step is yielded before the next is taken. A graphics card that waited for the processor to read each
-    loss would stand still: there, steps are read when the log or a checkpoint wants them, or half a second has passed.
+    On a CPU each step is yielded before the next one is taken. A GPU would idle while the CPU waits for each loss:
+    there, steps are read when one must be logged or saved, or after half a second.
 
     Args:
-        model: The network as it is called: wrapped for several processes, or compiled.
-        trainee: The network itself, and what changes it.
-        course: What to train on.
+        model: The network as it is called: distributed over processes, or compiled.
+        state: The network itself, its optimizer and schedule.
+        plan: The training articles.
         epoch: Counted from 0.
-        first: Steps to skip, those that a resumed run has done already.
-        graphs: Steps that are recorded on a graphics card.
+        first: Number of steps to skip because a resumed run has done them.
+        graphs: Recorded steps, on a GPU.
 
     Raises:
-        TrainingError: If the loss or the gradient is no longer finite; the weights are as before that step.
+        TrainingError: If the loss or the gradient is not finite; the weights are as before that step.
     """
     model.train()
-    done = epoch * course.steps_per_epoch
-    waits, read = _can_wait(trainee), time.monotonic()
-    trainee.optimizer.found_inf = None  # type: ignore[attr-defined]  # all earlier steps have been read
-    taken: list[_PendingStep] = []
-    trim = MemoryTrimmer() if trainee.accelerator.device.type == "cpu" else None
-    for number, group in enumerate(course.step_rows(epoch)):
+    done = epoch * plan.steps_per_epoch
+    is_async, last_read = _is_async(state), time.monotonic()
+    state.optimizer.found_inf = None  # type: ignore[attr-defined]  # all earlier steps have been read
+    pending: list[PendingStep] = []
+    trim = MemoryTrimmer() if state.accelerator.device.type == "cpu" else None
+    for number, group in enumerate(plan.step_rows(epoch)):
         if number < first:
             continue
         if trim is not None:
             trim()
-        progress = (done + number) / course.total_steps
-        taken.append(_take_step(model, trainee, course, group, epoch, progress, graphs))
-        if not waits or course.is_read_at(done + number + 1) or time.monotonic() - read > READ_AFTER:
-            yield from _read(taken, trainee)
-            read = time.monotonic()
+        progress = (done + number) / plan.total_steps
+        loss, norm, width = _gradients(model, state, plan, group, epoch, progress, graphs)
+        figures = torch.stack([loss, norm.float()])
+        _skip_if_not_finite(state, figures)
+        pending.append(PendingStep(figures, state.lr, sum(map(len, group)), width))
+        if _optimizer_step(state):
+            state.schedule.step()
+        if not is_async or plan.must_read(done + number + 1) or time.monotonic() - last_read > MAX_PENDING_SECONDS:
+            yield from _read(pending, state)
+            last_read = time.monotonic()
 
 
-def _can_wait(trainee: TrainState) -> bool:
-    """Tell whether steps may be taken before the figures of earlier ones are read.
-
-    AdamW in one pass over the weights can be told, without the processor's knowing, to change nothing any more.
-    """
-    accelerator = trainee.accelerator
-    return accelerator.device.type == "cuda" and accelerator.num_processes == 1 and accelerator.scaler is None
-
-
-def _read(taken: list[_PendingStep], trainee: TrainState) -> Iterator[Step]:
-    """Yield the steps that were taken, and forget them.
-
-    Raises:
-        TrainingError: If the figures of one are not finite; it and all after it changed nothing.
-    """
-    figures = torch.stack([step.figures for step in taken]).tolist()
-    for number, (step, (loss, norm)) in enumerate(zip(taken, figures, strict=True), start=1):
-        _stop_if_not_finite(loss, norm, trainee.accelerator.scaler is not None)
-        yield Step(loss, step.lr, norm, step.n_texts, step.width, is_latest=number == len(taken))
-    taken.clear()
-
-
-def _take_step(
+def _gradients(
     model: nn.Module,
-    trainee: TrainState,
-    course: TrainingPlan,
+    state: TrainState,
+    plan: TrainingPlan,
     group: list[Rows],
     epoch: int,
     progress: float,
     graphs: Graphs | None,
-) -> _PendingStep:
-    """Have the gradients of a group of batches, and step once."""
-    optimizer = trainee.optimizer
-    n_texts = sum(len(rows) for rows in group)
-    if trainee.accelerator.device.type == "cpu" and trainee.network.trained_at_once is not None:
-        most = trainee.network.trained_at_once * trainee.accelerator.num_processes
-        group = [part for rows in group for part in _parts(rows, course.articles.lengths, most)]
-    batches = (_cut_batch(course, rows, epoch, trainee) for rows in group)
-    found = None
+) -> tuple[Tensor, Tensor, int]:
+    """Compute the clipped gradient of one optimizer step; return its loss, norm before clipping, and widest batch."""
+    accelerator = state.accelerator
+    n_texts = sum(map(len, group))
+    group = _split_large_batches(group, state, plan)
+    batches: Iterator[Batch] = (_cut_batch(plan, rows, epoch, state) for rows in group)
     if graphs is not None:
         [batch] = batches
-        found, batches = graphs.gradients(batch), (batch for _ in group)
-    if found is None:
-        total, norm, width = _gradients(model, trainee, course, batches, len(group), n_texts, progress)
-    else:
-        (total, norm), width = found, batch.tokens.shape[1]
-    lr = float(optimizer.param_groups[0]["lr"])
-    figures = torch.stack([total, norm.float()])
-    _guard(trainee, figures)
-    stepped = _optimizer_step(trainee)
-    optimizer.zero_grad(set_to_none=True)
-    if stepped:
-        trainee.schedule.step()
-    return _PendingStep(figures, lr, n_texts, width)
-
-
-def _parts(rows: Rows, lengths: NDArray[np.integer[Any]], most: int) -> list[Rows]:
-    """Cut a batch into parts of like length that have so many tokens at most, padding included."""
-    if len(rows) == 1 or len(rows) * int(lengths[rows].max()) <= most:
-        return [rows]
-    in_order, half = rows[np.argsort(lengths[rows], kind="stable")], len(rows) // 2
-    return [*_parts(in_order[:half], lengths, most), *_parts(in_order[half:], lengths, most)]
-
-
-def _gradients(
-    model: nn.Module, trainee: TrainState, course: TrainingPlan, batches: Iterator[Batch], n_batches: int, n_texts: int,
-    progress: float,
-) -> tuple[Tensor, Tensor, int]:  # fmt: skip
-    """Add up the gradients of batches, and clip them -> the loss, the norm before, and the width of the widest."""
-    accelerator = trainee.accelerator
+        replayed = graphs.gradients(batch)
+        if replayed is not None:
+            return *replayed, batch.tokens.shape[1]
+        batches = iter([batch])
     total = torch.zeros((), device=accelerator.device)
     width = 0
-    for number, cut in enumerate(batches):
-        batch = course.on_device(cut, accelerator.device)
-        last = number == n_batches - 1
-        with nullcontext() if last else accelerator.no_sync(model):
+    for number, cut in enumerate(batches, start=1):
+        batch = plan.on_device(cut, accelerator.device)
+        with nullcontext() if number == len(group) else accelerator.no_sync(model):
             with accelerator.autocast():
                 output: Output = model(batch, progress)
             loss = training_loss(output, batch, n_texts) * accelerator.num_processes
@@ -246,71 +145,112 @@ def _gradients(
     if accelerator.num_processes > 1:
         total = accelerator.reduce(total, "sum")
     if accelerator.scaler is not None:
-        accelerator.scaler.unscale_(trainee.optimizer)
-    norm = clip_grad_norm_(trainee.network.parameters(), course.config.training.grad_clip or math.inf)
+        accelerator.scaler.unscale_(state.optimizer)
+    norm = clip_grad_norm_(state.network.parameters(), plan.config.training.grad_clip or math.inf)
     return total, norm, width
 
 
-def _guard(trainee: TrainState, figures: Tensor) -> None:
-    """See to it that a step whose loss or gradient [2] is not finite changes no weight, nor any step after it."""
-    if not _can_wait(trainee):
-        loss, norm = figures.tolist()
-        _stop_if_not_finite(loss, norm, trainee.accelerator.scaler is not None)
-        return
-    broken = 1.0 - torch.isfinite(figures).all().float()
-    before: Tensor | None = trainee.optimizer.found_inf  # type: ignore[attr-defined]
-    trainee.optimizer.found_inf = broken if before is None else torch.maximum(before, broken)  # type: ignore[attr-defined]
-
-
-def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
-    """Add to the gradients; accelerate's own backward divides by what `accelerate launch` set, and we have divided."""
-    scaled = loss if scaler is None else scaler.scale(loss)
-    scaled.backward()  # type: ignore[no-untyped-call]
-
-
-def _cut_batch(course: TrainingPlan, rows: Rows, epoch: int, trainee: TrainState) -> Batch:
-    """Cut this process's share of a batch, on the CPU."""
-    accelerator = trainee.accelerator
-    mine, weights = shard_rows(rows, accelerator.process_index, accelerator.num_processes)
-    return collate(
-        course.articles, mine, pad_id=course.pad_id, weights=weights,
-        augmentation=course.augmentation, epoch=epoch, widths=course.widths,
-    )  # fmt: skip
-
-
 def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:
-    """Return a batch's part of the loss of one optimiser step.
+    """Return a batch's part of the loss of one optimizer step.
 
     Args:
-        output: What the network said.
-        batch: Its labels [B] and weights [B] (0 for rows that only fill a process's share).
-        n_texts: Articles in the whole step: the cross-entropies are summed and divided by it, and the network's
-            further losses, which are means over the batch's articles, count by its share of them.
+        output: The output of the network.
+        batch: Its labels [B] and weights [B] (0 for rows that only pad a process's share).
+        n_texts: Articles in the whole step. Cross-entropies are summed and divided by it; further losses of the
+            network, which are means over the batch's articles, are weighted by the batch's share of it.
     """
     assert batch.labels is not None
     logits = (output.logits if output.train_logits is None else output.train_logits).float()  # [B]
-    each = binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
-    loss = (each * batch.weights).sum() / n_texts
+    cross_entropies = binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")  # [B]
+    loss = (cross_entropies * batch.weights).sum() / n_texts
     share = batch.weights.sum() / n_texts
     for further in output.losses.values():
         loss = loss + further.float() * share
     return loss
 
 
-def _optimizer_step(trainee: TrainState) -> bool:
-    """Step; tell whether the weights moved (with fp16, a step whose gradients overflowed is skipped)."""
-    scaler = trainee.accelerator.scaler
+def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
+    """Add to the gradients. Accelerate's own backward would divide by its accumulation steps once more."""
+    scaled = loss if scaler is None else scaler.scale(loss)
+    scaled.backward()  # type: ignore[no-untyped-call]
+
+
+def _cut_batch(plan: TrainingPlan, rows: Rows, epoch: int, state: TrainState) -> Batch:
+    """Cut this process's share of a batch, on the CPU."""
+    accelerator = state.accelerator
+    own_rows, weights = shard_rows(rows, accelerator.process_index, accelerator.num_processes)
+    return collate(
+        plan.articles, own_rows, pad_id=plan.pad_id, weights=weights,
+        augmentation=plan.augmentation, epoch=epoch, widths=plan.widths,
+    )  # fmt: skip
+
+
+def _split_large_batches(group: list[Rows], state: TrainState, plan: TrainingPlan) -> list[Rows]:
+    """Split batches that have more tokens than the network trains at once on a CPU."""
+    limit = state.network.trained_at_once
+    if state.accelerator.device.type != "cpu" or limit is None:
+        return group
+    limit *= state.accelerator.num_processes
+    return [part for rows in group for part in _split(rows, plan.articles.lengths, limit)]
+
+
+def _split(rows: Rows, lengths: NDArray[np.integer[Any]], limit: int) -> list[Rows]:
+    """Split a batch into parts of similar length with at most `limit` tokens each, padding included."""
+    if len(rows) == 1 or len(rows) * int(lengths[rows].max()) <= limit:
+        return [rows]
+    by_length, half = rows[np.argsort(lengths[rows], kind="stable")], len(rows) // 2
+    return [*_split(by_length[:half], lengths, limit), *_split(by_length[half:], lengths, limit)]
+
+
+def _optimizer_step(state: TrainState) -> bool:
+    """Step and clear the gradients; return whether the weights moved (with fp16, an overflowed step is skipped)."""
+    scaler, moved = state.accelerator.scaler, True
     if scaler is None:
-        trainee.optimizer.step()
-        return True
-    before = scaler.get_scale()
-    scaler.step(trainee.optimizer)
-    scaler.update()
-    return bool(scaler.get_scale() >= before)
+        state.optimizer.step()
+    else:
+        before = scaler.get_scale()
+        scaler.step(state.optimizer)
+        scaler.update()
+        moved = bool(scaler.get_scale() >= before)
+    state.optimizer.zero_grad(set_to_none=True)
+    return moved
 
 
-def _stop_if_not_finite(loss: float, norm: float, scaled: bool) -> None:
-    """Stop before a step that would destroy the weights; with a scaler, overflowed gradients are its business."""
+def _is_async(state: TrainState) -> bool:
+    """Return whether steps may be taken before the figures of earlier ones are read.
+
+    Fused AdamW on a GPU skips a step by itself if `found_inf` is set, without waiting for the CPU.
+    """
+    accelerator = state.accelerator
+    return accelerator.device.type == "cuda" and accelerator.num_processes == 1 and accelerator.scaler is None
+
+
+def _skip_if_not_finite(state: TrainState, figures: Tensor) -> None:
+    """Make sure that a step whose figures [2] are not finite changes no weight, and neither do the steps after it."""
+    if not _is_async(state):
+        loss, norm = figures.tolist()
+        _check_finite(loss, norm, state.accelerator.scaler is not None)
+        return
+    broken = 1.0 - torch.isfinite(figures).all().float()
+    before: Tensor | None = state.optimizer.found_inf  # type: ignore[attr-defined]
+    state.optimizer.found_inf = broken if before is None else torch.maximum(before, broken)  # type: ignore[attr-defined]
+
+
+def _read(pending: list[PendingStep], state: TrainState) -> Iterator[Step]:
+    """Yield the pending steps, and clear the list.
+
+    Raises:
+        TrainingError: If the figures of one are not finite; it and all steps after it changed nothing.
+    """
+    figures = torch.stack([step.figures for step in pending]).tolist()
+    for number, (step, (loss, norm)) in enumerate(zip(pending, figures, strict=True), start=1):
+        _check_finite(loss, norm, state.accelerator.scaler is not None)
+        yield Step(loss, step.lr, norm, step.n_texts, step.width, is_latest=number == len(pending))
+    pending.clear()
+
+
+def _check_finite(loss: float, norm: float, scaled: bool) -> None:
+    """Stop before a step that would destroy the weights; a scaler skips overflowed gradients itself."""
     if not math.isfinite(loss):
         raise TrainingError(f"the loss of the next step is {loss}")
     if not scaled and not math.isfinite(norm):

@@ -1,7 +1,7 @@
-"""How a long training on a CPU is kept from holding ever more memory that it has no use for.
+"""Limits on the memory that a long training on a CPU holds without using it.
 
-Batches are of ever new sizes. glibc keeps what they leave behind, in pieces that larger ones do not fit into; and
-oneDNN, which multiplies in bf16, compiles each product for its sizes, and keeps up to 1,024 of them.
+Batches have many different sizes. glibc keeps freed memory in pieces that larger batches do not fit into, and oneDNN,
+which multiplies in bf16, compiles a product for each of its sizes and caches up to 1,024 of them.
 """
 
 import ctypes
@@ -11,31 +11,31 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-PRODUCTS = 20  # compiled ones that oneDNN keeps, beside those of a GRU's steps
-TRIM_EVERY = 2.0  # seconds; it takes some milliseconds
+CACHED_PRODUCTS = 20  # compiled products that oneDNN caches, beside those of the steps of a GRU
+TRIM_SECONDS = 2.0  # between two trims, which take some milliseconds each
 
 
-def keep_few_products(batch_size: int) -> None:
-    """Have oneDNN keep fewer compiled products, unless the environment says how many, or it has begun already.
+def limit_onednn_cache(batch_size: int) -> None:
+    """Let oneDNN cache fewer compiled products; has no effect if the environment sets a number or oneDNN has started.
 
-    The steps of a GRU multiply ever fewer of a batch's rows, by eights, forward and backward.
+    The steps of a GRU multiply fewer and fewer rows of a batch, in multiples of eight, forward and backward.
     """
-    products = PRODUCTS + 2 * math.ceil(max(batch_size, 64) / 8)
+    products = CACHED_PRODUCTS + 2 * math.ceil(max(batch_size, 64) / 8)
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(products))
 
 
 class MemoryTrimmer:
-    """Gives what is free back to the system, unless it was done a moment ago; nothing where there is no glibc."""
+    """Returns free memory to the system at most every `TRIM_SECONDS`; does nothing without glibc."""
 
     def __init__(self) -> None:
         self._due = 0.0
 
     def __call__(self) -> None:
-        """Give it back, if it is time."""
+        """Trim, if it is due."""
         trim = _malloc_trim()
         if trim is not None and time.monotonic() >= self._due:
             trim(0)
-            self._due = time.monotonic() + TRIM_EVERY
+            self._due = time.monotonic() + TRIM_SECONDS
 
 
 @cache

@@ -1,4 +1,4 @@
-"""From files of articles to arrays of tokens that a network can train on."""
+"""Preparing the training data: read files of articles, and encode them as tokens."""
 
 import logging
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zhenwei.bundle.featurizer import Featurizer, LearnedFields
+from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
 from zhenwei.config import Config
 from zhenwei.errors import DataError
 from zhenwei.hashing import file_sha256
@@ -20,44 +20,44 @@ from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretr
 
 logger = logging.getLogger(__name__)
 
-EMOTION_SAMPLE = 50  # training articles whose emotion vectors are made again, to see whether they are ours
+EMOTION_SAMPLE = 50  # training articles whose emotion vectors are computed again, to check that they are ours
 EMOTION_TOLERANCE = 1e-4
-SCRIPT_SAMPLE = 1000  # training articles that tell in which script they are
+SCRIPT_SAMPLE = 1000  # training articles from which the share of Chinese is estimated
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What a training reads: the tokenizer, and each part's articles as tokens.
+    """The data of a training: the tokenizer, and the articles of each part as tokens.
 
     Attributes:
-        tokenizer: Text to tokens.
-        train: To train on; both labels are there.
-        val: To choose the best epoch on; both labels are there.
-        test: The future, or None where there is no such file.
-        learned: What is known of the optional fields from the training articles.
-        files: By part, the file that it was read from, and its digest: `path` and `sha256`.
-        chinese_share: Mean share of Chinese characters among the letters of training articles; None where they have
-            hardly any letters.
+        tokenizer: Turns text into tokens.
+        train: Training articles of both labels.
+        val: Articles of both labels, to choose the best epoch on.
+        test: Later articles; None if there is no such file.
+        field_metadata: Domains and emotion vectors of the training articles.
+        files: `path` and `sha256` of the file of each part.
+        chinese_share: Mean share of Chinese characters among the letters of training articles; None if they have too
+            few letters.
     """
 
     tokenizer: TextTokenizer
     train: EncodedArticles
     val: EncodedArticles
     test: EncodedArticles | None
-    learned: LearnedFields
+    field_metadata: FieldMetadata
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     chinese_share: float | None = None
 
     def vocabulary(self, max_len: int) -> Vocabulary:
-        """Return what a network must know of these data."""
-        tokenizer, learned = self.tokenizer, self.learned
+        """Return the vocabulary that a network is built for."""
+        tokenizer, fields = self.tokenizer, self.field_metadata
         return Vocabulary(
             tokenizer.vocab_size, tokenizer.pad_id, max_len,
-            domains=learned.domain_names, emotion_size=learned.emotion_size,
+            domains=fields.domain_names, emotion_size=fields.emotion_size,
         )  # fmt: skip
 
     def fingerprint(self) -> dict[str, str | None]:
-        """Return a digest of each part, to tell whether a resumed run still reads the same data."""
+        """Return a digest of each part, to check that a resumed run reads the same data."""
         return {
             "train": self.train.fingerprint(),
             "val": self.val.fingerprint(),
@@ -66,12 +66,12 @@ class PreparedData:
 
 
 def prepare_data(config: Config) -> PreparedData:
-    """Read and encode the articles that a run's settings name.
+    """Read and encode the articles of a run.
 
     Raises:
-        DataError: If a file is missing or has bad rows, train or val has one label only, or articles lack a field that
+        DataError: If a file is missing or has bad rows, train or val has only one label, or articles lack a field that
             the detector needs.
-        PretrainedModelError: If the pretrained tokenizer cannot be had.
+        PretrainedModelError: If the pretrained tokenizer cannot be loaded.
     """
     paths = find_parts(config)
     needs = network_needs(config.model)
@@ -80,39 +80,40 @@ def prepare_data(config: Config) -> PreparedData:
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
     featurizer = Featurizer(
         tokenizer, config.data.max_len, network_needs(config.model, training=True),
-        LearnedFields(names), config.model.domain_kind, config.data.mask_entities,
+        FieldMetadata(names), config.model.domain_kind, config.data.mask_entities,
     )  # fmt: skip
     train = featurizer.encode_file(paths["train"])
     if train.emotion is not None:
         emotion = emotion_extractor(paths["train"], config)
-        featurizer = replace(featurizer, learned=LearnedFields(names, train.emotion.shape[1], emotion))
-    judged = replace(featurizer, needs=needs)  # nothing is debiased where nothing is trained
-    encoded = {part: judged.encode_file(path) for part, path in paths.items() if part != "train"}
+        featurizer = replace(featurizer, field_metadata=FieldMetadata(names, train.emotion.shape[1], emotion))
+    featurizer_at_prediction = replace(featurizer, needs=needs)  # debiasing needs its fields only in training
+    encoded = {part: featurizer_at_prediction.encode_file(path) for part, path in paths.items() if part != "train"}
     for part, articles in {"train": train, "val": encoded["val"]}.items():
         _check_both_labels(articles, paths[part])
     if "test" not in encoded:
-        logger.warning("no test file in '%s': the results will be those of val", config.data.root_path)
+        logger.warning("no test file in '%s': results are those of val", config.data.root_path)
     files = {part: {"path": str(path), "sha256": file_sha256(path)} for part, path in paths.items()}
     return PreparedData(
-        tokenizer, train, encoded["val"], encoded.get("test"), featurizer.learned, files, _chinese_share(paths["train"])
+        tokenizer, train, encoded["val"], encoded.get("test"), featurizer.field_metadata, files,
+        _chinese_share(paths["train"]),
     )  # fmt: skip
 
 
 def find_parts(config: Config) -> dict[str, Path]:
-    """Return the files of train, val and, where there is one, test.
+    """Return the files of train, val and, if there is one, test.
 
     Raises:
-        DataError: If train or val is missing, or a file that the settings name is.
+        DataError: If train or val, or a file that the settings name, is missing.
     """
     root = Path(config.data.root_path)
     paths: dict[str, Path] = {}
     for part in ("train", "val", "test"):
-        named = getattr(config.data, part)
-        found = Path(named) if named is not None else find_part(root, part)
-        if named is not None and not Path(named).is_file():
-            raise DataError(f"data.{part}: no such file: '{named}'")
-        if found is not None:
-            paths[part] = found
+        setting = getattr(config.data, part)
+        path = Path(setting) if setting is not None else find_part(root, part)
+        if setting is not None and not Path(setting).is_file():
+            raise DataError(f"data.{part}: no such file: '{setting}'")
+        if path is not None:
+            paths[part] = path
         elif part != "test":
             if not root.is_dir():
                 raise DataError(f"data.root_path: no such folder: '{root}'; expected one with train.json and val.json")
@@ -134,38 +135,38 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
 
 
 def domain_names(train: Path, config: Config) -> tuple[str, ...]:
-    """Return the domains of the training articles, sorted, and say how many articles have none.
+    """Return the sorted domains of the training articles, and log how many articles have none.
 
     Raises:
         DataError: If the file has bad rows, or no article has a domain.
     """
     kind = config.model.domain_kind
-    found: Counter[str | None] = Counter()
-    timed = False
+    counts: Counter[str | None] = Counter()
+    has_times = False
     for article in iter_articles(train, require_label=True, report_repeats=False):  # encoding reads it again
-        found[domain_of(article, kind) or None] += 1
-        timed = timed or article.time is not None
-    missing = found.pop(None, 0)
-    names = tuple(sorted(name for name in found if name is not None))
+        counts[domain_of(article, kind) or None] += 1
+        has_times = has_times or article.time is not None
+    missing = counts.pop(None, 0)
+    names = tuple(sorted(name for name in counts if name is not None))
     if not names:
-        raise DataError(f"{train}: {_without_domains(config, timed)}")
-    what = "domain" if kind == "field" else "time"
+        raise DataError(f"{train}: {_no_domains(config, has_times)}")
+    field_name = "domain" if kind == "field" else "time"
     if missing:
-        logger.warning("%s: %d articles have no '%s': their domain counts as unknown", train, missing, what)
+        logger.warning("%s: %d articles have no '%s': their domain is treated as unknown", train, missing, field_name)
     if len(names) == 1:
-        logger.warning("%s: all articles have one domain, '%s': nothing can be learned of domains", train, names[0])
+        logger.warning("%s: all articles have one domain, '%s': nothing can be learned from domains", train, names[0])
     return names
 
 
-def _without_domains(config: Config, timed: bool) -> str:
-    """Say that no article has a domain, and what can be done about it."""
+def _no_domains(config: Config, has_times: bool) -> str:
+    """Return the message that no article has a domain, and how to fix it."""
     detector = config.model.name
     if config.model.domain_kind == "year":
         return (
             f"no article has a 'time', which '{detector}' needs for model.domain 'year'; give each article its 'time', "
             "or take its 'domain' with: zhenwei train CONFIG --set model.domain=field"
         )
-    remedy = "take the year of its 'time' with" if timed else "give it a 'time', and take its year with"
+    remedy = "take the year of its 'time' with" if has_times else "give it a 'time', and take its year with"
     return (
         f"no article has a 'domain', which '{detector}' needs; give each article its topic as 'domain', or {remedy}: "
         "zhenwei train CONFIG --set model.domain=year"
@@ -173,18 +174,18 @@ def _without_domains(config: Config, timed: bool) -> str:
 
 
 def emotion_extractor(train: Path, config: Config) -> EmotionExtractor | None:
-    """Return what makes the emotion vectors of new texts, if it makes those of the training articles, too.
+    """Return the extractor of emotion vectors, if it reproduces those of the training articles.
 
-    Vectors that were made elsewhere say nothing of how: then only articles that bring their vector can be judged, and
-    the log says so.
+    Vectors of unknown origin cannot be computed for new texts: then the detector needs articles with their own vector,
+    and a warning is logged.
     """
     extractor = EmotionExtractor.from_files([Path(file) for file in config.data.emotion_lexicons])
     for article in islice(iter_articles(train, report_repeats=False), EMOTION_SAMPLE):
-        given = article.emotion or ()
-        if len(extractor) != len(given) or not np.allclose(extractor(article.content), given, atol=EMOTION_TOLERANCE):
+        vector = article.emotion or ()
+        if len(extractor) != len(vector) or not np.allclose(extractor(article.content), vector, atol=EMOTION_TOLERANCE):
             logger.warning(
-                "%s: its emotion vectors are not those that zhenwei makes (data.emotion_lexicons: %s): the detector "
-                "will judge only articles that bring their own",
+                "%s: its emotion vectors are not those of zhenwei (data.emotion_lexicons: %s): the detector can only "
+                "predict articles that have their own",
                 train, config.data.emotion_lexicons or "none",
             )  # fmt: skip
             return None
@@ -199,7 +200,7 @@ def _chinese_share(train: Path) -> float | None:
 
 
 def _check_both_labels(encoded: EncodedArticles, path: Path) -> None:
-    """Refuse a part from which nothing can be learned, or on which no score is defined."""
+    """Refuse a part with only one label: it cannot be trained on, and most metrics are undefined."""
     labels = np.unique(encoded.labels)
     if labels.size < 2:
         only = "fake" if labels[0] == 1 else "real"

@@ -1,4 +1,4 @@
-"""A run's folder: what lies where, and who may write into it."""
+"""The folder of a run: its files, and the lock for writing to it."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,26 +11,26 @@ from filelock import FileLock, Timeout
 from zhenwei.atomic import reason_of, recover_folder
 from zhenwei.errors import CheckpointError
 
-# All that a run leaves behind; `--overwrite` removes these and nothing else.
-CONTENTS = (
+# Everything that a run writes; `--overwrite` removes these and nothing else.
+RUN_FILES = (
     "config.json", "train.log", "metrics.jsonl", "results.json", "report.html", "tensorboard", "checkpoints",
     "calibration",
 )  # fmt: skip
-# Beside these, LOCK: it is never removed, lest somebody waits for a file that is gone while a third takes a new one.
+# The lock file is never removed: one process could wait for the removed file while another locks a new one.
 LOCK = ".lock"
-# By these a run's folder is known: every run leaves one of them at once, and hardly anything else does.
-MARKS = ("train.log", "metrics.jsonl", "checkpoints/last", "checkpoints/best")
+# A folder with one of these is a run folder: every run writes one of them at once, and little else does.
+RUN_MARKERS = ("train.log", "metrics.jsonl", "checkpoints/last", "checkpoints/best")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths in a run's folder."""
+    """The paths in the folder of a run."""
 
     path: Path
 
     @property
     def lock(self) -> Path:
-        """Held by the one process that writes here; it stays, empty, when the run has ended."""
+        """Locked by the one process that writes here; the empty file remains after the run."""
         return self.path / LOCK
 
     @property
@@ -40,7 +40,7 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What was said while it ran."""
+        """The log."""
         return self.path / "train.log"
 
     @property
@@ -50,54 +50,54 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """The final scores."""
+        """The final metrics."""
         return self.path / "results.json"
 
     @property
     def tensorboard(self) -> Path:
-        """What TensorBoard shows."""
+        """Files of TensorBoard."""
         return self.path / "tensorboard"
 
     @property
     def calibration(self) -> Path:
-        """What detectors like this one said of training articles that they had not seen."""
+        """Cross-fitted predictions of training articles."""
         return self.path / "calibration"
 
     @property
     def report(self) -> Path:
-        """The page about the run."""
+        """The HTML report."""
         return self.path / "report.html"
 
     @property
     def last(self) -> Path:
-        """The checkpoint from which the run goes on exactly."""
+        """The checkpoint from which the run resumes."""
         return self.path / "checkpoints" / "last"
 
     @property
     def best(self) -> Path:
-        """The bundle: the best weights on val."""
+        """The bundle with the best weights on val."""
         return self.path / "checkpoints" / "best"
 
 
 def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
-    """Check that a run may be written into a folder; nothing is changed yet.
+    """Check that a run may be written to a folder, without changing anything.
 
     Args:
         path: The folder.
-        resume: Go on with the run that is there, if there is one.
-        overwrite: Replace the run that is there, if there is one.
+        resume: Resume an existing run.
+        overwrite: Replace an existing run.
 
     Raises:
-        CheckpointError: If there is a run and neither is set, or the folder holds something else than a run.
+        CheckpointError: If there is a run and neither is set, or the folder contains something else.
     """
     if path.exists() and not path.is_dir():
-        raise CheckpointError(f"{path}: is a file; expected the name of a folder for the run")
+        raise CheckpointError(f"{path}: is a file; expected a folder for the run")
     occupied = path.exists() and any(entry.name != LOCK for entry in path.iterdir())
-    if occupied and not any((path / mark).exists() for mark in MARKS):
+    if occupied and not any((path / marker).exists() for marker in RUN_MARKERS):
         raise CheckpointError(f"{path}: the folder is neither empty nor a run's; choose another with output.dir")
     if occupied and not (resume or overwrite):
         raise CheckpointError(
-            f"{path}: there is a run already; go on with it by --resume, replace it by --overwrite, "
+            f"{path}: there is a run already; resume it with --resume, replace it with --overwrite, "
             "or choose another folder with output.dir"
         )
     return RunFolder(path)
@@ -105,18 +105,18 @@ def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
 
 @contextmanager
 def lock_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterator[None]:
-    """Make a run's folder ready to be written into, and keep every other process out of it while the block runs.
+    """Create and lock the folder of a run within this context; with `overwrite`, remove an older run.
 
-    The system lets go of the lock when the process ends, however it ends.
+    The operating system releases the lock when the process ends, even if it is killed.
 
     Args:
-        folder: The folder, once all that the run reads is known to be good.
-        resume: Go on with the run that is there, if there is one.
-        overwrite: Replace the run that is there, if there is one.
+        folder: The folder.
+        resume: Resume an existing run.
+        overwrite: Replace an existing run.
 
     Raises:
-        CheckpointError: If another process writes there, or has written there since the folder was checked, or the
-            folder cannot be written.
+        CheckpointError: If another process writes to the folder, or has done so since it was checked, or it cannot
+            be written.
     """
     lock = FileLock(folder.lock, timeout=0)
     try:
@@ -124,14 +124,14 @@ def lock_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterato
         lock.acquire()
     except Timeout:
         raise CheckpointError(
-            f"{folder.path}: another process is writing this run; wait for its end, or choose another folder with "
-            "output.dir"
+            f"{folder.path}: another process is writing this run; wait until it ends, or choose another folder "
+            "with output.dir"
         ) from None
     except OSError as error:
-        raise CheckpointError(_not_ready(folder.path, error)) from None
+        raise CheckpointError(_not_writable(folder.path, error)) from None
     try:
-        check_run_folder(folder.path, resume, overwrite)  # again: somebody may have been here in the meantime
-        _make_ready(folder, overwrite and not resume)
+        check_run_folder(folder.path, resume, overwrite)  # again: another process may have been here in the meantime
+        _clean(folder, overwrite and not resume)
         yield
     finally:
         lock.release()
@@ -139,10 +139,10 @@ def lock_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterato
 
 @contextmanager
 def lock_bundle(folder: Path) -> Iterator[None]:
-    """Keep every other process out of a bundle while the block changes it; a bare bundle has no lock to hold.
+    """Lock the run of a bundle within this context, to change the bundle; a bundle outside a run has no lock.
 
     Raises:
-        CheckpointError: If another process writes the run that the bundle belongs to.
+        CheckpointError: If another process writes to the run.
     """
     run = folder.parent.parent
     if folder != RunFolder(run).best:
@@ -152,31 +152,31 @@ def lock_bundle(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise CheckpointError(f"{run}: another process is writing this run; wait for its end") from None
+        raise CheckpointError(f"{run}: another process is writing this run; wait until it ends") from None
     except OSError as error:
-        raise CheckpointError(_not_ready(run, error)) from None
+        raise CheckpointError(_not_writable(run, error)) from None
     try:
         yield
     finally:
         lock.release()
 
 
-def _make_ready(folder: RunFolder, overwrite: bool) -> None:
+def _clean(folder: RunFolder, overwrite: bool) -> None:
     try:
         if overwrite:
             _remove_run(folder.path)
         recover_folder(folder.last)
         recover_folder(folder.best)
     except OSError as error:
-        raise CheckpointError(_not_ready(folder.path, error)) from None
+        raise CheckpointError(_not_writable(folder.path, error)) from None
 
 
-def _not_ready(path: Path, error: OSError) -> str:
-    return f"{path}: the run folder cannot be made ready: {reason_of(error)}"
+def _not_writable(path: Path, error: OSError) -> str:
+    return f"{path}: the run folder cannot be written: {reason_of(error)}"
 
 
 def _remove_run(path: Path) -> None:
-    for name in CONTENTS:
+    for name in RUN_FILES:
         entry = path / name
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

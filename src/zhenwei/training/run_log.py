@@ -1,4 +1,4 @@
-"""What a run says while it goes on: log file, metrics file, trackers, progress bar."""
+"""Logging of a run: log file, metrics file, trackers and progress bar."""
 
 import json
 import logging
@@ -19,22 +19,25 @@ from zhenwei.training.loop import Step
 
 logger = logging.getLogger(__name__)
 ROOT_LOGGER = "zhenwei"
-LINE = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+LINE_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
 @contextmanager
-def logging_to(path: Path, main_process: bool) -> Iterator[Callable[[], None]]:
-    """Copy the project's log to a file while a run goes on, and to the terminal where nobody else shows it.
+def logging_to(
+    path: Path, main_process: bool, user_logger: logging.Logger | None = None
+) -> Iterator[Callable[[], None]]:
+    """Copy the log of the package to a file within this context, and to the terminal if no handler shows it.
 
-    What the user's own handlers show stays as the user chose it: a quiet terminal stays quiet.
+    Handlers of the user keep their levels: a quiet terminal stays quiet.
 
     Args:
-        path: The file; lines are added.
-        main_process: Only this one writes and speaks; the others stay silent.
+        path: The file; lines are appended.
+        main_process: Whether this is the main process; the others log nothing.
+        user_logger: Receives the log, too.
 
     Yields:
-        What begins the file, once its folder is there: what was said before is held until then, and is forgotten
-        where it never comes to that.
+        A function that opens the file once its folder exists. Earlier lines are buffered until then, and dropped if it
+        is never called.
 
     Raises:
         OSError: If the file cannot be written, here or, as on a full disk, wherever something is logged.
@@ -46,65 +49,86 @@ def logging_to(path: Path, main_process: bool) -> Iterator[Callable[[], None]]:
             root.setLevel(logging.CRITICAL)
             yield lambda: None
             return
-        _keep_as_chosen(root, undo)
+        _keep_user_levels(root, undo)
         file = _LogFile(path)
         handlers: list[logging.Handler] = [file]
-        if not root.hasHandlers():
+        if user_logger is not None:
+            handlers.append(_ForwardingHandler(user_logger))
+        elif not root.hasHandlers():
             handlers.append(logging.StreamHandler())
         for handler in handlers:
-            handler.setFormatter(LINE)
+            handler.setFormatter(LINE_FORMAT)
             root.addHandler(handler)
             undo.callback(handler.close)
             undo.callback(root.removeHandler, handler)
         undo.callback(root.setLevel, root.level)
         root.setLevel(logging.INFO)
         with logging_redirect_tqdm(loggers=[each for each in (root, logging.root) if _on_terminal(each)]):
-            yield file.begin
+            yield file.open_file
 
 
-def _keep_as_chosen(root: logging.Logger, undo: ExitStack) -> None:
-    """Let the handlers that are there show what they showed so far, though more is logged for the file."""
-    shown = root.getEffectiveLevel()
+def _keep_user_levels(root: logging.Logger, undo: ExitStack) -> None:
+    """Let existing handlers show only what they showed before, although more is logged for the file."""
+    level = root.getEffectiveLevel()
 
-    def wanted(record: logging.LogRecord) -> bool:
-        return record.levelno >= shown or not record.name.startswith(ROOT_LOGGER)
+    def is_shown(record: logging.LogRecord) -> bool:
+        return record.levelno >= level or not record.name.startswith(ROOT_LOGGER)
 
     for handler in {*root.handlers, *logging.root.handlers}:
-        handler.addFilter(wanted)  # not a level: the progress bar's handler takes over filters alone
-        undo.callback(handler.removeFilter, wanted)
+        handler.addFilter(is_shown)  # not a level: the progress bar's handler copies only filters
+        undo.callback(handler.removeFilter, is_shown)
 
 
-def _on_terminal(which: logging.Logger) -> bool:
-    """Tell whether a logger writes to the terminal, where its lines must not tear the progress bar."""
-    return any(getattr(handler, "stream", None) in (sys.stderr, sys.stdout) for handler in which.handlers)
+def _on_terminal(each: logging.Logger) -> bool:
+    """Return whether a logger writes to the terminal, where its lines must not break the progress bar."""
+    return any(getattr(handler, "stream", None) in (sys.stderr, sys.stdout) for handler in each.handlers)
+
+
+class _ForwardingHandler(logging.Handler):
+    """Passes records on to a logger of the user."""
+
+    def __init__(self, target: logging.Logger) -> None:
+        super().__init__()
+        self.target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on to the handlers of the logger and its parents, but those that receive it anyway."""
+        if not self.target.isEnabledFor(record.levelno):
+            return
+        each: logging.Logger | None = self.target
+        while each is not None and each not in (logging.root, logging.getLogger(ROOT_LOGGER)):
+            for handler in each.handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+            each = each.parent if each.propagate else None
 
 
 class _LogFile(logging.FileHandler):
-    """A log file which lets the run know that it cannot be written, instead of printing a traceback and going on."""
+    """A log file that raises an error if it cannot be written, instead of printing a traceback and continuing."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", delay=True)
-        self.held: list[logging.LogRecord] | None = []
+        self.buffer: list[logging.LogRecord] | None = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or hold it until the file is begun."""
-        if self.held is None:
+        """Write a line, or buffer it until the file is opened."""
+        if self.buffer is None:
             super().emit(record)
         else:
-            self.held.append(record)
+            self.buffer.append(record)
 
-    def begin(self) -> None:
-        """Write what was held, and from now on each line as it comes."""
-        held, self.held = self.held or [], None
-        for record in held:
+    def open_file(self) -> None:
+        """Write the buffered lines, and from now on each line at once."""
+        buffered, self.buffer = self.buffer or [], None
+        for record in buffered:
             self.handle(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        """Let the error out, of which this is called in the handling."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # name of logging
+        """Raise the error that is being handled."""
         raise  # noqa: PLE0704
 
     def close(self) -> None:
-        """Close the file; what a full disk did not take is lost."""
+        """Close the file; on a full disk, unwritten lines are lost."""
         with suppress(OSError):
             super().close()
 
@@ -125,46 +149,46 @@ class RunLog:
         """Open the files of a run.
 
         Args:
-            path: `metrics.jsonl`; lines are added.
-            accelerator: Says which process writes, and holds the trackers.
+            path: `metrics.jsonl`; lines are appended.
+            accelerator: Its main process writes; it holds the trackers.
             interval: Steps between two lines.
             total: Steps in the whole training.
-            done: Steps that a resumed run has done already; what was logged after them is dropped.
-            losses: Of the steps since the last line; changed in place, for the checkpoint to keep.
+            done: Steps that a resumed run has done; lines of later steps are dropped.
+            losses: Losses of the steps since the last line; changed in place, and saved in checkpoints.
             show: Whether to show a progress bar.
         """
         self.accelerator = accelerator
         self.interval = interval
         self.path = path
-        self.main = accelerator.is_main_process
-        if self.main:
-            _keep_up_to(path, done)
+        self.is_main = accelerator.is_main_process
+        if self.is_main:
+            _drop_lines_after(path, done)
         self.bar = tqdm(
-            total=total, initial=done, unit="step", disable=None if show and self.main else True, dynamic_ncols=True
+            total=total, initial=done, unit="step", disable=None if show and self.is_main else True, dynamic_ncols=True
         )
         self._losses = losses
-        self._since, self._texts = time.perf_counter(), 0
+        self._line_start, self._n_texts = time.perf_counter(), 0
 
     def step(self, step: Step, number: int, epoch: int) -> None:
-        """Take in an optimiser step; every `interval` steps, write a line.
+        """Record an optimizer step; write a line every `interval` steps.
 
         Args:
-            step: What it was.
-            number: Its number from the start of the training, from 1.
+            step: The step.
+            number: Its number since the start of the training, from 1.
             epoch: Counted from 1.
         """
         self._losses.append(step.loss)
-        self._texts += step.n_texts
+        self._n_texts += step.n_texts
         self.bar.update()
         if number % self.interval:
             return
-        rate = self._texts / max(time.perf_counter() - self._since, 1e-9)
+        rate = self._n_texts / max(time.perf_counter() - self._line_start, 1e-9)
         loss = sum(self._losses) / len(self._losses)
-        norm = step.grad_norm if math.isfinite(step.grad_norm) else None  # overflowed, as fp16 may: no JSON number
-        figures = {"loss": loss, "lr": step.lr, "grad_norm": norm, "texts_per_second": rate}
+        norm = step.grad_norm if math.isfinite(step.grad_norm) else None  # fp16 overflows; JSON has no infinity
+        values = {"loss": loss, "lr": step.lr, "grad_norm": norm, "texts_per_second": rate}
         self.bar.set_postfix(epoch=epoch, loss=f"{loss:.4f}", lr=f"{step.lr:.2e}", texts_s=f"{rate:.0f}")
-        self._write({"event": "step", "epoch": epoch, "step": number} | figures)
-        self._track({f"train/{name}": value for name, value in figures.items()}, number)
+        self._write({"event": "step", "epoch": epoch, "step": number} | values)
+        self._track({f"train/{name}": value for name, value in values.items()}, number)
         logger.info(
             "epoch %d step %d: loss %.4f, lr %.3g, gradient norm %.3f, %.0f texts/s",
             epoch, number, loss, step.lr, step.grad_norm, rate,
@@ -172,12 +196,12 @@ class RunLog:
         self._begin_line()
 
     def epoch(self, record: dict[str, Any], number: int, note: str) -> None:
-        """Write what an epoch came to.
+        """Write the record of an epoch.
 
         Args:
-            record: Its number, training loss and scores on val.
-            number: Optimiser steps so far.
-            note: What follows from it, in words.
+            record: Its number, training loss and metrics on val.
+            number: Optimizer steps so far.
+            note: What was saved or stopped, in words.
         """
         scores = record["val"]
         self._write({"event": "epoch", **record})
@@ -200,19 +224,19 @@ class RunLog:
 
     def _begin_line(self) -> None:
         self._losses.clear()
-        self._since, self._texts = time.perf_counter(), 0
+        self._line_start, self._n_texts = time.perf_counter(), 0
 
     def _write(self, record: dict[str, Any]) -> None:
-        if self.main:
+        if self.is_main:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"time": round(time.time(), 3), **record}, ensure_ascii=False) + "\n")
 
-    def _track(self, figures: dict[str, float | None], number: int) -> None:
-        self.accelerator.log({name: value for name, value in figures.items() if value is not None}, step=number)
+    def _track(self, values: dict[str, float | None], number: int) -> None:
+        self.accelerator.log({name: value for name, value in values.items() if value is not None}, step=number)
 
 
-def _keep_up_to(path: Path, step: int) -> None:
-    """Drop the lines that a killed run wrote after its checkpoint; they will be written again."""
+def _drop_lines_after(path: Path, step: int) -> None:
+    """Drop the lines that a killed run wrote after its checkpoint; the resumed run writes them again."""
     if not path.exists():
         return
     kept = []
@@ -221,5 +245,5 @@ def _keep_up_to(path: Path, step: int) -> None:
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
-            continue  # a line cut off when the process was killed
+            continue  # a line that was cut off when the process was killed
     write_atomic("".join(kept), path)

@@ -1,16 +1,14 @@
-"""Real services with their page, a browser that visits them, and axe-core to look for what shuts people out."""
+"""Services with their page, a browser that visits them, and axe-core for accessibility."""
 
 import base64
 import json
 import os
-import re
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,22 +21,32 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
+import uvicorn
+
+from zhenwei.serving.app import build_app
+from zhenwei.serving.feedback.recorder import FeedbackRecorder
+from zhenwei.serving.feedback.store import FeedbackStore, Review, WeekCount
+from zhenwei.serving.http.api_keys import ApiKeys
+from zhenwei.serving.server import open_port
+from zhenwei.serving.service import Service
+from zhenwei.serving.settings import ServingSettings
+
 AXE = "axe-core@4.14.1"
 AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 KEY = "a-key-of-the-tests-0123456789"
-PATIENCE = 60  # seconds that something on the page may take
+PATIENCE = 60  # seconds to wait for something on the page
 
 
 @dataclass(frozen=True)
 class Site:
-    """A service that runs."""
+    """A running service."""
 
     url: str
     run: Path
     database: Path
 
     def reviews(self) -> list[dict[str, Any]]:
-        """What reviewers said, as the database has it."""
+        """The reviews in the database."""
         with sqlite3.connect(self.database) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute("SELECT * FROM zhenwei_reviews ORDER BY id").fetchall()
@@ -46,38 +54,29 @@ class Site:
 
 
 @contextmanager
-def served(run: Path, log: Path, *options: object, **environment: str) -> Iterator[str]:
-    """Run `zhenwei serve RUN OPTIONS` on a free port, and give its address."""
-    command = [
-        sys.executable,
-        "-m",
-        "zhenwei",
-        "serve",
-        str(run),
-        "--port",
-        "0",
-        "--device",
-        "cpu",
-        "--drain-seconds",
-        "0",
-    ]
-    with log.open("w") as errors, subprocess.Popen(
-        [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=errors, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        told = re.search(r"(http://\S+) until", process.stdout.readline())
-        assert told is not None, log.read_text()
+def running_service(
+    run: Path, database: Path | None = None, keys: tuple[str, ...] = (), **settings: Any
+) -> Iterator[str]:
+    """Serve a run on a free port, in a thread, and give its URL."""
+    recorder = None if database is None else FeedbackRecorder(FeedbackStore.open(str(database)))
+    service = Service(run, ServingSettings.of(settings), device="cpu", keys=ApiKeys(list(keys)), feedback=recorder)
+    config = uvicorn.Config(build_app(service), log_config=None, access_log=False, ws="none")
+    server = uvicorn.Server(config)
+    with open_port(ServingSettings(port=0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        service.start()
+        thread.start()
         try:
-            yield f"{told[1]}/"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"  # requests wait until the server accepts them
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            server.should_exit = True
+            thread.join()
+            service.close()
 
 
 @pytest.fixture(scope="session")
 def known_run(tiny_run: Path, data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained detector that knows its training articles."""
+    """A trained detector with its training articles as known cases."""
     from zhenwei.inference.known_articles import add_known_articles  # noqa: PLC0415
 
     run = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("served") / "known"))
@@ -87,27 +86,24 @@ def known_run(tiny_run: Path, data_folder: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def site(known_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A service with all there is: known articles, and a database in which two weeks have passed."""
-    from zhenwei.serving.feedback.store import FeedbackStore, Review, WeekCount  # noqa: PLC0415
-
+    """A service with all features: known cases, and a database with two weeks of feedback."""
     folder = tmp_path_factory.mktemp("site")
     database = folder / "feedback.sqlite"
     store = FeedbackStore.open(str(database))
     store.count({("2020-W10", "a" * 64): WeekCount(40, 10, 32.0), ("2020-W11", "b" * 64): WeekCount(20, 10, 18.0)})
-    for number, said in enumerate(("fake", "fake", "real", "fake")):
-        review = Review(f"旧文{number}", said, "old", "a" * 64, predicted_verdict="fake", predicted_probability=0.9)
+    for number, verdict in enumerate(("fake", "fake", "real", "fake")):
+        review = Review(f"旧文{number}", verdict, "old", "a" * 64, predicted_verdict="fake", predicted_probability=0.9)
         store.add(review, datetime(2020, 3, 4, tzinfo=UTC))
     store.close()
-    with served(known_run, folder / "serve.log", "--feedback", database) as url:
+    with running_service(known_run, database) as url:
         yield Site(url, known_run, database)
 
 
 @pytest.fixture(scope="session")
 def bare_site(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A service that asks for a key, takes short texts alone, and has neither known articles nor a database."""
-    folder = tmp_path_factory.mktemp("bare")
-    with served(tiny_run, folder / "serve.log", "--max-characters", 50, ZHENWEI_API_KEYS=KEY) as url:
-        yield Site(url, tiny_run, folder / "none.sqlite")
+    """A service that requires a key, accepts short texts only, and has neither known cases nor a database."""
+    with running_service(tiny_run, keys=(KEY,), max_characters=50) as url:
+        yield Site(url, tiny_run, tmp_path_factory.mktemp("bare") / "none.sqlite")
 
 
 class Visit:
@@ -123,11 +119,11 @@ class Visit:
         self, url: str, path: str = "", *, language: str | None = "zh", width: int = 1280, scheme: str = "light",
         media: str = "screen", fetch: str = "", ready: bool = True,
     ) -> "Visit":  # fmt: skip
-        """Come for the first time; `fetch` is the body of a function(real, url, options) in place of `fetch`."""
+        """Open the page as a new visitor; `fetch` is the body of a function(real, url, options) that replaces fetch."""
         driver = self.browser.driver
-        driver.get(f"{url}style/palette.css")  # of the same origin, and runs nothing
-        kept = "" if language is None else f"localStorage.setItem('zhenwei.language', '{language}');"
-        self.run(f"sessionStorage.clear(); localStorage.clear(); {kept}")
+        driver.get(f"{url}style/palette.css")  # same origin, runs nothing
+        stored = "" if language is None else f"localStorage.setItem('zhenwei.language', '{language}');"
+        self.run(f"sessionStorage.clear(); localStorage.clear(); {stored}")
         script = (
             f"{{ const real = fetch.bind(window); window.fetch = (url, options) => {{ {fetch} }}; }}" if fetch else ""
         )
@@ -147,42 +143,42 @@ class Visit:
         return WebDriverWait(self.browser.driver, PATIENCE, 0.05).until(lambda _: self.run(script, *arguments))
 
     def one(self, css: str) -> Any:
-        """The element that a selector names."""
+        """The element of a selector."""
         return self.browser.driver.find_element("css selector", css)
 
     def text(self, css: str) -> str:
-        """What an element shows."""
+        """The visible text of an element."""
         return str(self.one(css).text)
 
     def texts(self, css: str) -> list[str]:
-        """What elements show."""
-        return [found.text for found in self.browser.driver.find_elements("css selector", css)]
+        """The visible texts of elements."""
+        return [element.text for element in self.browser.driver.find_elements("css selector", css)]
 
     def seen(self, css: str) -> bool:
-        """Whether an element is there to be seen."""
-        return any(found.is_displayed() for found in self.browser.driver.find_elements("css selector", css))
+        """Whether an element is visible."""
+        return any(element.is_displayed() for element in self.browser.driver.find_elements("css selector", css))
 
     def click(self, css: str) -> None:
         """Click an element."""
         self.one(css).click()
 
     def keys(self, *keys: str) -> None:
-        """Press keys where the focus is."""
+        """Send keys to the focused element."""
         self.browser.driver.switch_to.active_element.send_keys(*keys)
 
     def focused(self) -> str:
-        """The id of what has the focus."""
+        """The id of the focused element."""
         return str(self.run("return document.activeElement.id"))
 
-    def judge(self, text: str) -> None:
-        """Judge a text by Ctrl+Enter, and wait for all that is said of it."""
+    def predict(self, text: str) -> None:
+        """Predict a text by Ctrl+Enter, and wait for the whole result."""
         self.run("const box = document.getElementById('text'); box.value = ''; box.focus();")
         self.run("document.execCommand('insertText', false, arguments[0]);", text)  # as pasted
         self.keys("\ue009\ue007")
         self.until("return document.querySelector('#verdict .verdict') && !document.querySelector('.pending');")
 
     def upload(self, file: Path) -> None:
-        """Choose a file, and wait until it is judged."""
+        """Choose a file, and wait for its predictions."""
         self.choose(file)
         self.until("return !document.getElementById('scoring').hidden && document.getElementById('stop').hidden;")
 
@@ -201,7 +197,7 @@ class Visit:
         return bytes(new.read_bytes())
 
     def violations(self, axe: str) -> list[str]:
-        """What axe-core calls serious or critical."""
+        """The serious and critical violations that axe-core finds."""
         self.run(axe)
         found = self.browser.driver.execute_async_script(
             "const done = arguments[0]; axe.run().then((found) => done(found.violations));"
@@ -220,7 +216,7 @@ def visit(browser: Any, tmp_path: Path) -> Visit:
 
 @pytest.fixture(scope="session")
 def axe(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script of axe-core: from the cache, or else from npm's registry, held against its digest."""
+    """The script of axe-core, from the cache or from npm's registry, checked by its digest."""
     cache = getattr(pytestconfig, "cache", None)  # pytest may run without
     folder = tmp_path_factory.mktemp("axe-core") if cache is None else cache.mkdir("axe-core")
     archive = folder / f"{AXE.replace('@', '-')}.tgz"
@@ -238,7 +234,7 @@ def axe(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def _fetch_axe(folder: Path) -> str | None:
-    """Fetch axe-core; return why that did not work."""
+    """Fetch axe-core; return an error message if that fails."""
     if shutil.which("npm") is None:
         return f"no npm here to fetch {AXE} with; on Debian: apt install npm"
     with tempfile.TemporaryDirectory(dir=folder) as beside:  # tests in another process may fetch it at the same time
@@ -254,7 +250,7 @@ def _fetch_axe(folder: Path) -> str | None:
 
 @pytest.fixture(scope="session")
 def detector(known_run: Path) -> Any:
-    """The detector that is served, to hold the page against."""
+    """The served detector, to compare the page with."""
     from zhenwei import Detector  # noqa: PLC0415
 
     return Detector.load(known_run, device="cpu")
@@ -262,7 +258,7 @@ def detector(known_run: Path) -> Any:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes a file: bytes, text, or what becomes JSON."""
+    """A function that writes a file: bytes, text, or JSON."""
 
     def write_file(name: str, content: Any) -> Path:
         path = tmp_path / name

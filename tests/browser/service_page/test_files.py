@@ -1,4 +1,4 @@
-"""A file of many texts: bad rows are told and keep no other from being judged; the results are taken away as CSV."""
+"""A file of many texts: bad rows do not affect the others; the results are downloaded as CSV."""
 
 import csv
 import io
@@ -16,25 +16,25 @@ REAL = "据东河通报，食盐检测合格，供应恢复正常。"
 FORMULA = '=HYPERLINK("http://a.example","听说大蒜出大事了，赶紧转给家人")'
 Write = Callable[..., Path]
 
-# The first two requests for verdicts find a busy service, which asks for a second of patience.
+# The first two predictions get 503 with a Retry-After of one second.
 BUSY = """
-    window.asked = (window.asked ?? []);
+    window.calls = (window.calls ?? []);
     if (!String(url).endsWith("/predict")) return real(url, options);
-    window.asked.push(performance.now());
-    if (window.asked.length > 2) return real(url, options);
+    window.calls.push(performance.now());
+    if (window.calls.length > 2) return real(url, options);
     return Promise.resolve(new Response('{"error": "busy"}', { status: 503, headers: { "retry-after": "1" } }));
 """
-# From the second request for verdicts on, no answer comes until it is stopped; then all is as it should be.
+# The second prediction hangs until it is aborted; the others work.
 STUCK = """
     if (!String(url).endsWith("/predict")) return real(url, options);
-    window.asked = (window.asked ?? 0) + 1;
-    if (window.asked !== 2) return real(url, options);
+    window.calls = (window.calls ?? 0) + 1;
+    if (window.calls !== 2) return real(url, options);
     return new Promise((_, reject) => options.signal.addEventListener("abort", () => reject(options.signal.reason)));
 """
-# The service finds fault with the second text of the first request.
+# The service rejects the second text of the first prediction.
 PICKY = """
-    if (!String(url).endsWith("/predict") || window.asked) return real(url, options);
-    window.asked = true;
+    if (!String(url).endsWith("/predict") || window.calls) return real(url, options);
+    window.calls = true;
     const body = '{"error": "texts[1]: found something; expected something else", "field": "texts[1]"}';
     return Promise.resolve(new Response(body, { status: 422 }));
 """
@@ -48,8 +48,8 @@ def rows(visit: Any) -> list[list[str]]:
     )
 
 
-class TestKinds:
-    def test_a_bad_row_is_told_by_its_line_and_the_others_are_judged(
+class TestFormats:
+    def test_a_bad_row_has_its_line_and_problem_and_the_others_are_predicted(
         self, visit: Any, site: Any, write: Write, detector: Any
     ) -> None:
         lines = [
@@ -63,13 +63,13 @@ class TestKinds:
         visit.open(site.url).upload(write("posts.jsonl", "\n".join(lines)))
         found = rows(visit)
         assert [(row[0], row[1]) for row in found] == [
-            ("1", "假"), ("2", "读不了"), ("3", "读不了"), ("4", "读不了"), ("5", "真"), ("6", "读不了"),
+            ("1", "假"), ("2", "无效"), ("3", "无效"), ("4", "无效"), ("5", "真"), ("6", "无效"),
         ]  # fmt: skip
         assert found[0][2] == f"{detector.predict(FAKE)[0].probability:.1%}"
-        assert [row[3].splitlines()[-1] for row in found if row[1] == "读不了"] == [
-            "内容是空的", "不是有效的 JSON", "没有 content 或 text", "这一行不是文字，也不是带 content 的对象",
+        assert [row[3].splitlines()[-1] for row in found if row[1] == "无效"] == [
+            "内容为空", "不是有效的 JSON", "没有 content 或 text", "既不是文字，也不是含 content 的对象",
         ]  # fmt: skip
-        assert visit.text("#progress-words") == "判完了 · 1 行更像假新闻，1 行更像真新闻，4 行读不了。"
+        assert visit.text("#progress-text") == "检测完成 · 1 行更像假新闻，1 行更像真新闻，4 行无效。"
 
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -83,32 +83,30 @@ class TestKinds:
             ("A.CSV", f"content\n{FAKE}\n{REAL}".encode("utf-16")),
         ],
     )
-    def test_files_of_every_kind_and_writing_are_read(
-        self, visit: Any, site: Any, write: Write, name: str, content: Any
-    ) -> None:
+    def test_every_format_and_encoding(self, visit: Any, site: Any, write: Write, name: str, content: Any) -> None:
         visit.open(site.url).upload(write(name, content))
         assert [row[3].splitlines()[0] for row in rows(visit)] == [FAKE, REAL]
         assert [row[1] for row in rows(visit)] == ["假", "真"]
 
     @pytest.mark.parametrize(
-        ("name", "content", "told"),
+        ("name", "content", "message"),
         [
-            ("a.docx", "x", "a.docx：认不出这种文件；能读 .json、.jsonl、.csv、.txt。"),
-            ("a.json", '{"rows": []}', "a.json：应当是一个列表，或带 texts 列表的对象。"),
-            ("a.csv", "title,label\nx,1\n", "a.csv：第一行没有 content 或 text 一栏；读到的是：title, label。"),
-            ("a.txt", "\n \n", "a.txt 里没有可判断的内容。"),
+            ("a.docx", "x", "a.docx：不支持这种文件，请用 .json、.jsonl、.csv 或 .txt。"),
+            ("a.json", '{"rows": []}', "a.json：应为列表，或含 texts 列表的对象。"),
+            ("a.csv", "title,label\nx,1\n", "a.csv：第一行没有 content 或 text 列，只有：title, label。"),
+            ("a.txt", "\n \n", "a.txt 里没有可检测的内容。"),
         ],
     )
-    def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(
-        self, visit: Any, site: Any, write: Write, name: str, content: str, told: str
+    def test_an_unreadable_file_has_an_error_message(
+        self, visit: Any, site: Any, write: Write, name: str, content: str, message: str
     ) -> None:
         visit.open(site.url).choose(write(name, content.encode()))
         visit.until("return document.getElementById('file-error').textContent")
-        assert visit.text("#file-error") == told
+        assert visit.text("#file-error") == message
         assert not visit.seen("#scoring")
 
 
-def test_a_file_may_be_dropped_anywhere_on_the_page(visit: Any, site: Any) -> None:
+def test_a_file_can_be_dropped_anywhere_on_the_page(visit: Any, site: Any) -> None:
     visit.open(site.url)
     visit.run(
         "const dragged = new DataTransfer(); dragged.items.add(new File([arguments[0]], 'dropped.txt'));"
@@ -116,13 +114,13 @@ def test_a_file_may_be_dropped_anywhere_on_the_page(visit: Any, site: Any) -> No
         "document.body.dispatchEvent(new DragEvent('drop', how));",
         f"{FAKE}\n{REAL}",
     )
-    visit.until("return document.querySelectorAll('tbody .told.fake, tbody .told.real').length === 2")
+    visit.until("return document.querySelectorAll('tbody .verdict-label.fake, tbody .verdict-label.real').length === 2")
     assert visit.one("#tab-file").get_attribute("aria-selected") == "true"
     assert (visit.text("#file-name"), visit.focused()) == ("dropped.txt", "file-name")
 
 
 class TestDownload:
-    def test_it_holds_every_row_with_the_same_verdicts_and_opens_in_a_spreadsheet_without_running_anything(
+    def test_it_has_every_row_with_its_prediction_and_runs_no_formula_in_a_spreadsheet(
         self, visit: Any, site: Any, write: Write, detector: Any
     ) -> None:
         texts = [FAKE, f'{REAL}\n第二行，带“引号”和"quotes"', FORMULA, "＋86 听说大蒜出大事了"]
@@ -141,7 +139,7 @@ class TestDownload:
 
 
 class TestTable:
-    def test_a_heading_sorts_and_turns_round(self, visit: Any, site: Any, write: Write, make_posts: Any) -> None:
+    def test_a_heading_sorts_in_both_directions(self, visit: Any, site: Any, write: Write, make_posts: Any) -> None:
         visit.open(site.url).upload(write("posts.json", make_posts(40, seed=5)))
         shown = lambda: [float(row[2].rstrip("%")) for row in rows(visit)]  # noqa: E731
         visit.click(".of-probability button")
@@ -163,14 +161,14 @@ class TestTable:
         assert [row[3].splitlines()[0] for row in rows(visit)] == [posts[7]["content"]]
         assert visit.focused() == "find"
 
-    def test_many_rows_come_in_pages(self, visit: Any, site: Any, write: Write, make_posts: Any) -> None:
+    def test_many_rows_have_pages(self, visit: Any, site: Any, write: Write, make_posts: Any) -> None:
         visit.open(site.url).upload(write("posts.json", make_posts(120, seed=5)))
         assert (len(rows(visit)), visit.text(".pager span")) == (50, "第 1–50 行，共 120 行")
         for _ in range(2):
             visit.click("[data-focus=page-after]")
         assert (len(rows(visit)), visit.text(".pager span")) == (20, "第 101–120 行，共 120 行")
 
-    def test_a_row_can_be_looked_at_closer(self, visit: Any, site: Any, write: Write) -> None:
+    def test_a_row_opens_in_detail(self, visit: Any, site: Any, write: Write) -> None:
         visit.open(site.url).upload(write("posts.json", [FAKE, REAL]))
         visit.click("tbody tr:nth-child(2) .text-link")
         visit.until("return document.querySelector('#words .highlighted')")
@@ -178,35 +176,29 @@ class TestTable:
         assert visit.one("#tab-text").get_attribute("aria-selected") == "true"
 
 
-class TestTrouble:
-    def test_a_busy_service_is_asked_again_after_the_time_that_it_names(
-        self, visit: Any, site: Any, write: Write
-    ) -> None:
+class TestErrors:
+    def test_a_busy_service_gets_the_request_again_after_retry_after(self, visit: Any, site: Any, write: Write) -> None:
         visit.open(site.url, fetch=BUSY).choose(write("posts.json", [FAKE, REAL]))
-        visit.until("return document.getElementById('progress-words').textContent.includes('服务正忙，1 秒后再试')")
+        visit.until("return document.getElementById('progress-text').textContent.includes('服务正忙，1 秒后重试')")
         visit.until("return document.getElementById('stop').hidden")
-        asked = visit.run("return window.asked")
-        assert len(asked) == 3
-        assert all(later - earlier >= 990 for earlier, later in pairwise(asked))
+        calls = visit.run("return window.calls")
+        assert len(calls) == 3
+        assert all(later - earlier >= 990 for earlier, later in pairwise(calls))
         assert [row[1] for row in rows(visit)] == ["假", "真"]
 
-    def test_it_can_be_stopped_and_goes_on_where_it_stopped(
-        self, visit: Any, site: Any, write: Write, make_posts: Any
-    ) -> None:
+    def test_it_can_be_stopped_and_resumed(self, visit: Any, site: Any, write: Write, make_posts: Any) -> None:
         visit.open(site.url, fetch=STUCK).choose(write("posts.json", make_posts(40, seed=5)))
-        visit.until("return window.asked === 2 && document.getElementById('progress').value === 32")
+        visit.until("return window.calls === 2 && document.getElementById('progress').value === 32")
         visit.click("#stop")
         visit.until("return !document.getElementById('resume').hidden")
-        assert visit.text("#progress-words") == "已判 32 / 40 行 · 已停下"
-        assert [row[1] for row in rows(visit)].count("待判") == 8
+        assert visit.text("#progress-text") == "已检测 32 / 40 行 · 已停止"
+        assert [row[1] for row in rows(visit)].count("待检测") == 8
         visit.click("#resume")
         visit.until("return document.getElementById('resume').hidden && document.getElementById('stop').hidden")
-        assert visit.run("return window.asked") == 3
-        assert "待判" not in [row[1] for row in rows(visit)]
+        assert visit.run("return window.calls") == 3
+        assert "待检测" not in [row[1] for row in rows(visit)]
 
-    def test_a_text_that_the_service_refuses_keeps_no_other_from_being_judged(
-        self, visit: Any, site: Any, write: Write
-    ) -> None:
+    def test_a_rejected_text_does_not_affect_the_others(self, visit: Any, site: Any, write: Write) -> None:
         visit.open(site.url, fetch=PICKY).upload(write("posts.json", [FAKE, FAKE, REAL]))
-        assert [row[1] for row in rows(visit)] == ["假", "读不了", "真"]
+        assert [row[1] for row in rows(visit)] == ["假", "无效", "真"]
         assert "服务没有接受" in rows(visit)[1][3]

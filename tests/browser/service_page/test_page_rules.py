@@ -1,4 +1,4 @@
-"""What must hold of the page in every state: it fits, nothing goes wrong, nobody else is asked, nobody is shut out."""
+"""Rules for every state of the page: layout, console, network, security policy, accessibility, print."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +12,9 @@ pytestmark = pytest.mark.slow
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 LONG = "https://a.example/" + "x" * 300 + FAKE * 4
 WIDTHS = (1280, 390)
-STATES = ("empty", "judged", "file", "drift")
-STICKING_OUT = """
-    const inside = (element) => element.closest(".scroller, .skip, .unseen, svg");
+STATES = ("empty", "result", "file", "drift")
+OVERFLOWING = """
+    const inside = (element) => element.closest(".scroller, .skip, .visually-hidden, svg");
     return [...document.body.querySelectorAll("*")].filter((element) => {
         const box = element.getBoundingClientRect();
         return box.width > 0 && !inside(element) && (box.right > innerWidth + 1 || box.left < -1);
@@ -26,12 +26,12 @@ Enter = Callable[..., Any]
 
 @pytest.fixture
 def enter(visit: Any, site: Any, write: Callable[..., Path]) -> Enter:
-    """A function that brings the page into a state."""
+    """A function that opens the page in a state."""
 
-    def come(state: str, **options: Any) -> Any:
+    def open_state(state: str, **options: Any) -> Any:
         visit.open(site.url, "drift/" if state == "drift" else "", **options)
-        if state == "judged":
-            visit.judge(LONG)
+        if state == "result":
+            visit.predict(LONG)
             for summary in visit.browser.driver.find_elements("css selector", ".review summary, .attention summary"):
                 summary.click()
         if state == "file":
@@ -40,19 +40,17 @@ def enter(visit: Any, site: Any, write: Callable[..., Path]) -> Enter:
             )
         return visit
 
-    return come
+    return open_state
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("state", STATES)
-def test_it_fits_its_window_and_says_nothing_on_the_console(
-    enter: Enter, state: str, language: str, width: int
-) -> None:
+def test_it_fits_the_window_and_logs_nothing(enter: Enter, state: str, language: str, width: int) -> None:
     visit = enter(state, language=language, width=width)
     assert visit.run("return innerWidth") == width
     assert visit.run("return document.documentElement.scrollWidth") <= width
-    assert visit.run(STICKING_OUT) == []
+    assert visit.run(OVERFLOWING) == []
     assert visit.browser.messages() == []
 
 
@@ -62,23 +60,23 @@ def test_axe_finds_nothing_serious(enter: Enter, axe: str, state: str, scheme: s
     assert enter(state, scheme=scheme).violations(axe) == []
 
 
-def test_axe_finds_nothing_serious_on_a_phone_nor_in_the_question_for_a_key(
+def test_axe_finds_nothing_serious_on_a_phone_and_in_the_key_dialog(
     enter: Enter, visit: Any, bare_site: Any, axe: str
 ) -> None:
-    assert enter("judged", width=390, language="en").violations(axe) == []
+    assert enter("result", width=390, language="en").violations(axe) == []
     visit.open(bare_site.url, ready=False)
     visit.until("return document.getElementById('key-dialog').open")
     assert visit.violations(axe) == []
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_it_asks_nobody_but_its_own_service(enter: Enter, site: Any, state: str) -> None:
-    asked = enter(state).browser.requests()
-    assert [url for url in asked if not url.startswith((site.url, "data:", "blob:"))] == []
+def test_it_sends_requests_to_its_own_service_only(enter: Enter, site: Any, state: str) -> None:
+    urls = enter(state).browser.requests()
+    assert [url for url in urls if not url.startswith((site.url, "data:", "blob:"))] == []
 
 
 @pytest.mark.parametrize("path", ["", "drift/", "script/main.js", "style/page.css"])
-def test_nothing_else_may_run_in_it_or_frame_it(site: Any, path: str) -> None:
+def test_the_security_policy(site: Any, path: str) -> None:
     headers = httpx.get(f"{site.url}{path}").headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -88,7 +86,7 @@ def test_nothing_else_may_run_in_it_or_frame_it(site: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "drift/"])
-def test_it_holds_no_script_style_or_handler_of_its_own(site: Any, path: str) -> None:
+def test_it_has_no_inline_script_style_or_handler(site: Any, path: str) -> None:
     page = httpx.get(f"{site.url}{path}").text
     assert "<style" not in page
     assert " style=" not in page
@@ -96,7 +94,7 @@ def test_it_holds_no_script_style_or_handler_of_its_own(site: Any, path: str) ->
     assert page.count("<script") == page.count('<script type="module" src=') == 1
 
 
-def test_the_keyboard_reaches_the_content_first_and_switches_tabs_by_arrows(visit: Any, site: Any) -> None:
+def test_the_keyboard_skips_to_the_content_and_switches_tabs(visit: Any, site: Any) -> None:
     visit.open(site.url)
     visit.keys("\ue004")
     assert visit.run("return document.activeElement.className") == "skip"
@@ -108,17 +106,17 @@ def test_the_keyboard_reaches_the_content_first_and_switches_tabs_by_arrows(visi
     assert (visit.seen("#panel-text"), visit.seen("#panel-file")) == (False, True)
 
 
-def test_dark_is_dark_where_the_reader_wants_it_so(enter: Enter) -> None:
-    ground = "return getComputedStyle(document.body).backgroundColor"
-    assert enter("judged", scheme="light").run(ground) == "rgb(253, 252, 250)"
-    assert enter("judged", scheme="dark").run(ground) == "rgb(20, 23, 26)"
+def test_the_dark_color_scheme(enter: Enter) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    assert enter("result", scheme="light").run(background) == "rgb(253, 252, 250)"
+    assert enter("result", scheme="dark").run(background) == "rgb(20, 23, 26)"
 
 
-@pytest.mark.parametrize("state", ["judged", "file", "drift"])
-def test_on_paper_the_results_stand_without_what_is_to_be_pressed(enter: Enter, state: str) -> None:
+@pytest.mark.parametrize("state", ["result", "file", "drift"])
+def test_the_printed_page_has_results_without_controls(enter: Enter, state: str) -> None:
     visit = enter(state, width=794)
     visit.browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert visit.run("return document.documentElement.scrollWidth") <= 794
     assert not visit.seen("#language")
-    assert not visit.seen("#judge .primary")
-    assert visit.seen({"judged": ".verdict", "file": "table.rows", "drift": ".charts svg"}[state])
+    assert not visit.seen("#predict-form .primary")
+    assert visit.seen({"result": ".verdict", "file": "table.rows", "drift": ".charts svg"}[state])

@@ -12,6 +12,7 @@ from zhenwei.bundle.card.card import file_or_name, model_card
 from zhenwei.bundle.card.citations import papers
 from zhenwei.bundle.card.data import CardFacts, CardPart, Scored, WorstSlice, file_name
 from zhenwei.bundle.card.signature import CardState, card_state, marked
+from zhenwei.bundle.card.update import updated_card
 
 SECTIONS = [
     "Intended use", "How to use it", "Training data", "Scores on validation", "Threshold and calibration",
@@ -170,8 +171,18 @@ class TestMark:
         assert card_state(path) is CardState.EDITED
 
     def test_a_saved_bundle_has_a_short_one(self, bundle: Bundle, own_bundle: Path) -> None:
-        save_bundle(bundle, own_bundle)
+        save_bundle(bundle, own_bundle, card=updated_card(bundle, own_bundle))
         assert card_state(own_bundle / "README.md") is CardState.SHORT
+
+    def test_one_that_a_person_edited_is_kept(
+        self, bundle: Bundle, own_bundle: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = own_bundle / "README.md"
+        path.write_text(path.read_text(encoding="utf-8").replace("fake", "false"), encoding="utf-8")
+        edited = path.read_text(encoding="utf-8")
+        save_bundle(bundle, own_bundle, card=updated_card(bundle, own_bundle))
+        assert path.read_text(encoding="utf-8") == edited
+        assert "you have edited this card, so it is kept" in caplog.text
 
 
 def test_papers_are_cited() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zhenwei.audit.thresholds import BOUNDS
+from zhenwei.audit.thresholds import THRESHOLDS
 from zhenwei.news import write_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset
 
@@ -35,9 +35,9 @@ def test_one_line_a_check_with_its_bound_and_then_examples(zhenwei: Command, lea
     lines = outcome.stdout.splitlines()
     assert lines[0] == "train: 300 articles (150 fake, 150 real)"
     assert lines[1] == "val: 250 articles (125 fake, 125 real)"
-    checks = lines[3 : 3 + len(BOUNDS)]
+    checks = lines[3 : 3 + len(THRESHOLDS)]
     assert all(line.startswith(("✔ good  ", "⚠ warn  ", "✘ fail  ")) for line in checks)
-    assert all(any(line.endswith(f"[{bound}]") for line in checks) for bound in map(str, BOUNDS.values()))
+    assert all(any(line.endswith(f"[{threshold}]") for line in checks) for threshold in map(str, THRESHOLDS.values()))
     (copies,) = [line for line in checks if "Exact copies across parts" in line]
     assert copies.startswith("✘ fail  Exact copies across parts: val: 250 of 250 articles (100.0%) are exact copies")
     (mark,) = [line for line in checks if "A mark decides the label" in line]
@@ -45,16 +45,16 @@ def test_one_line_a_check_with_its_bound_and_then_examples(zhenwei: Command, lea
     assert "'※'" in mark
     assert "※[b]听说" in outcome.stdout  # an example, with what rich would take for markup as it is
     assert "\x1b[" not in outcome.stdout  # no colour where it goes to a file
-    assert lines[-1].startswith(f"{len(BOUNDS)} checks: ")
+    assert lines[-1].startswith(f"{len(THRESHOLDS)} checks: ")
 
 
 def test_figures_as_json_on_standard_output_alone(zhenwei: Command, leaky: Path) -> None:
     outcome = zhenwei("data", "audit", leaky, "--json", "-")
     figures = json.loads(outcome.stdout)
     assert figures["status"] == "fail"
-    assert [finding["check"] for finding in figures["findings"]] != sorted(BOUNDS)
-    assert {finding["check"] for finding in figures["findings"]} == set(BOUNDS)
-    (copies,) = [finding for finding in figures["findings"] if finding["check"] == "copies_across"]
+    assert [finding["check"] for finding in figures["findings"]] != sorted(THRESHOLDS)
+    assert {finding["check"] for finding in figures["findings"]} == set(THRESHOLDS)
+    (copies,) = [finding for finding in figures["findings"] if finding["check"] == "duplicates_across"]
     assert (copies["status"], copies["value"]) == ("fail", 1.0)
     assert [part["name"] for part in figures["parts"]] == ["train", "val"]
     assert "✘ fail" in outcome.stderr

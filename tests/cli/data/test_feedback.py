@@ -1,4 +1,4 @@
-"""`zhenwei feedback export`: reviews to training articles."""
+"""`zhenwei feedback export`: reviews as training articles."""
 
 import json
 from collections.abc import Callable
@@ -24,9 +24,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def test_figures_are_printed_for_programs_and_for_people(
-    zhenwei: Callable[..., Any], database: Path, tmp_path: Path
-) -> None:
+def test_figures_as_json_and_as_a_sentence(zhenwei: Callable[..., Any], database: Path, tmp_path: Path) -> None:
     done = zhenwei("feedback", "export", database, "-o", tmp_path / "out.jsonl", "--json", "-")
     assert json.loads(done.stdout) == {"articles": 1, "real": 0, "fake": 1, "superseded": 1}
     assert "1 articles (1 fake); 1 reviews were superseded by later ones" in done.stderr
@@ -34,14 +32,14 @@ def test_figures_are_printed_for_programs_and_for_people(
     assert (article.content, article.label) == ("听说大蒜涨价了", "fake")
 
 
-def test_a_database_that_is_not_there_is_not_made(zhenwei: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created(zhenwei: Callable[..., Any], tmp_path: Path) -> None:
     missing = tmp_path / "none.sqlite"
-    told = zhenwei("feedback", "export", missing, "-o", tmp_path / "out.json").error
-    assert told == f"error: {missing}: no such file; expected the database that `zhenwei serve --feedback` wrote"
+    error = zhenwei("feedback", "export", missing, "-o", tmp_path / "out.json").error
+    assert error == f"error: {missing}: no such file; expected the database that `zhenwei serve --feedback` wrote"
     assert not missing.exists()
 
 
-def test_a_database_of_something_else(zhenwei: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_database_without_reviews(zhenwei: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "other.sqlite").touch()
-    told = zhenwei("feedback", "export", tmp_path / "other.sqlite", "-o", tmp_path / "out.json").error
-    assert "cannot be used as a database of feedback: no such table: zhenwei_reviews" in told
+    error = zhenwei("feedback", "export", tmp_path / "other.sqlite", "-o", tmp_path / "out.json").error
+    assert "cannot be used as a feedback database: no such table: zhenwei_reviews" in error

@@ -74,4 +74,4 @@ def test_mistakes(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
 def test_what_needs_weights_refuses_an_exported_detector(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     assert zhenwei("export", baseline, "--onnx", tmp_path / "out").status == 0
     told = zhenwei("calibrate", tmp_path / "out").error
-    assert "an exported detector, which can judge but has no weights" in told
+    assert "an exported detector can predict but has no weights" in told

@@ -1,4 +1,4 @@
-"""`zhenwei serve`: what is wrong is said before anything is served."""
+"""`zhenwei serve`: errors are reported before anything is served."""
 
 import socket
 import sys
@@ -14,17 +14,17 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
+def used_port() -> Iterator[int]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_is_taken(zhenwei: Command, tiny_run: Path, taken_port: int) -> None:
-    told = zhenwei("serve", tiny_run, "--port", taken_port).error
-    assert told == (
-        f"error: serve: cannot listen on 127.0.0.1, port {taken_port}: Address already in use; "
+def test_a_port_in_use(zhenwei: Command, tiny_run: Path, used_port: int) -> None:
+    error = zhenwei("serve", tiny_run, "--port", used_port).error
+    assert error == (
+        f"error: serve: cannot listen on 127.0.0.1, port {used_port}: Address already in use; "
         "choose another --host or --port"
     )
 
@@ -43,42 +43,42 @@ def test_a_setting_out_of_range(zhenwei: Command, tiny_run: Path, options: tuple
     assert message in zhenwei("serve", tiny_run, *options).error
 
 
-def test_a_host_that_is_not_here(zhenwei: Command, tiny_run: Path) -> None:
-    told = zhenwei("serve", tiny_run, "--host", "192.0.2.1", "--port", "0").error
-    assert told.startswith("error: serve: cannot listen on 192.0.2.1, port 0: Cannot assign requested address")
+def test_a_host_of_another_machine(zhenwei: Command, tiny_run: Path) -> None:
+    error = zhenwei("serve", tiny_run, "--host", "192.0.2.1", "--port", "0").error
+    assert error.startswith("error: serve: cannot listen on 192.0.2.1, port 0: Cannot assign requested address")
 
 
 def test_no_bundle(zhenwei: Command, tmp_path: Path) -> None:
-    told = zhenwei("serve", tmp_path / "none", "--port", "0").error
-    assert told == f"error: {tmp_path / 'none'}: no such folder; expected a run folder or a bundle"
+    error = zhenwei("serve", tmp_path / "none", "--port", "0").error
+    assert error == f"error: {tmp_path / 'none'}: no such folder; expected a run folder or a bundle"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no key; expected one a line"),
-        ("# only a comment\n\n", "holds no key; expected one a line"),
+        ("", "has no key; expected one per line"),
+        ("# only a comment\n\n", "has no key; expected one per line"),
         ("# two\nlong-enough-for-a-key\nshort\n", "keys, line 3: found a key of 5 characters; expected at least 16"),
         ("with a space in its middle\n", "keys, line 1: found a key of 26 characters"),
     ],
 )
-def test_keys_that_cannot_be_used(zhenwei: Command, tiny_run: Path, tmp_path: Path, content: str, message: str) -> None:
+def test_unusable_keys(zhenwei: Command, tiny_run: Path, tmp_path: Path, content: str, message: str) -> None:
     keys = tmp_path / "keys"
     keys.write_text(content)
-    told = zhenwei("serve", tiny_run, "--port", "0", "--api-key-file", keys).error
-    assert message in told
-    assert "short\n" not in told
+    error = zhenwei("serve", tiny_run, "--port", "0", "--api-key-file", keys).error
+    assert message in error
+    assert "short\n" not in error
 
 
 def test_a_short_key_in_the_environment(zhenwei: Command, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZHENWEI_API_KEYS", "long-enough-for-a-key, secret")
-    told = zhenwei("serve", tiny_run, "--port", "0").error
-    assert told.startswith("error: ZHENWEI_API_KEYS: found a key of 6 characters")
-    assert "secret" not in told
+    error = zhenwei("serve", tiny_run, "--port", "0").error
+    assert error.startswith("error: ZHENWEI_API_KEYS: found a key of 6 characters")
+    assert "secret" not in error
 
 
-def test_a_library_that_is_not_installed(zhenwei: Command, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library(zhenwei: Command, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "zhenwei.serving.server", raising=False)
-    told = zhenwei("serve", tiny_run).error
-    assert told == "error: serve: uvicorn is not installed; pip install 'zhenwei[serve]'"
+    error = zhenwei("serve", tiny_run).error
+    assert error == "error: serve: uvicorn is not installed; pip install 'zhenwei[serve]'"

@@ -35,7 +35,7 @@ def names(*sources: str, **options: Any) -> list[str]:
 
 class TestBaseline:
     def test_it_is_the_preset(self) -> None:
-        preset = Config.load(Path(__file__).parents[3] / "configs" / "tfidf.json").to_dict()
+        preset = Config.load("tfidf").to_dict()
         ours = Config.load(BASELINE).to_dict()
         del preset["output"]["dir"], ours["output"]["dir"]
         assert ours == preset
@@ -141,9 +141,7 @@ class TestFinishedRuns:
 
 class TestSyntheticPresets:
     def test_they_are_four_detectors_on_the_same_articles(self) -> None:
-        folder = Path(__file__).parents[3] / "configs" / "synthetic"
-        bigru, textcnn = str(folder / "bigru.json"), str(folder / "textcnn.json")
-        entries, _ = gather_entries([bigru, f"{bigru}+endef", textcnn])
+        entries, _ = gather_entries(["bigru-synthetic", "bigru-synthetic+endef", "textcnn-synthetic"])
         assert [entry.name for entry in entries] == ["bigru", "bigru-endef", "textcnn", "tfidf"]
         assert {entry.config.data.root_path for entry in entries} == {"data/synthetic"}
 

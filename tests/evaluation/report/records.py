@@ -112,7 +112,7 @@ def assessment(part: str = "val", **changes: Any) -> Evaluation:
     clean = _scores(chance, level - 0.035)
     fields: dict[str, Any] = {
         "file": f"data/{part}.json", "n": n, "n_fake": n // 2 - 31, "threshold": 0.437,
-        "calibration": "platt, fitted on 1,918 judgements (val); threshold for macro_f1",
+        "calibration": "platt, fitted on 1,918 articles (val); threshold for macro_f1",
         "scores": scores, "intervals": _intervals(scores, 0.021), "groups": n - 204, "rounds": 1000,
         "confusion": {"real": {"real": 3 * n // 8, "fake": n // 8}, "fake": {"real": n // 10, "fake": n * 2 // 5}},
         "reliability": _reliability(chance, n),
@@ -246,7 +246,7 @@ def audit() -> AuditReport:
         tuple((f"云溪{number}号水厂", 40 - number, 0.95, 21, 0.1) for number in range(14)),
     )
     findings = (
-        Finding("copies_across", "Exact copies across parts", "fail",
+        Finding("duplicates_across", "Exact copies across parts", "fail",
                 "val: 109 of 1,918 articles (5.7%) are exact copies of a train article", "warn above 0%, fail from 5%",
                 0.0568, "Split anew with `zhenwei data split`, which keeps copies together.", (copies,)),
         Finding("shortcuts", "Shortcuts", "fail", "【 alone decides the label: macro-F1 0.973 on val",
@@ -254,11 +254,11 @@ def audit() -> AuditReport:
         Finding("label_drift", "Share of fakes over time", "warn",
                 "the share of fakes rises from 44.1% in train to 67.0% in val", "warn from 10 points, fail from 40",
                 0.229, "Calibrate on recent articles.", (), (months, domains)),
-        Finding("flipped_entities", "Names that change sides", "warn", "14 names change sides, 云溪水厂 first",
+        Finding("entity_drift", "Names that change sides", "warn", "14 names change sides, 云溪水厂 first",
                 "warn from 1", 14.0, "Train with `model.debias=endef`.", (flipped,)),
-        Finding("time_leaks", "Training later than the future", "good", "no train article is later than test begins",
-                "warn above 0%, fail from 5%", 0.0),
-        Finding("repeated_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "none"),
+        Finding("temporal_leakage", "Training later than the future", "good",
+                "no train article is later than test begins", "warn above 0%, fail from 5%", 0.0),
+        Finding("duplicate_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "none"),
         Finding("lengths", "Very short and over-long texts", "good", "0.4% of the texts are cut at 170 tokens",
                 "warn from 10%", 0.004, "", (Table("Nothing to show", ("text", "length"), ()),)),
     )  # fmt: skip

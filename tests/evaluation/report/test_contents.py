@@ -72,7 +72,7 @@ def test_empty_bins_are_not_drawn(records: ModuleType, show: Callable[..., Any])
 
 def test_an_audit_shows_troubles_first_and_its_bounds(records: ModuleType, show: Callable[..., Any]) -> None:
     page = show(write_audit_page, records.audit())
-    places = [page.source.index(f'id="check-{name}"') for name in ("shortcuts", "label_drift", "time_leaks")]
+    places = [page.source.index(f'id="check-{name}"') for name in ("shortcuts", "label_drift", "temporal_leakage")]
     assert places == sorted(places)
     assert "warn from 0.75, fail from 0.85" in page.text
     assert "<code>zhenwei data split</code>" in page.source

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from zhenwei.config import Config
+from zhenwei.config import Config, preset_path
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.tuning.space import Dimension, read_space
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIGS = preset_path("bigru").parent
 
 
 @pytest.fixture

@@ -291,7 +291,7 @@ class TestPlace:
             export_onnx(baseline, tmp_path / "file" / "out")
 
     def test_an_exported_detector_cannot_be_exported(self, ready: Path, tmp_path: Path) -> None:
-        with pytest.raises(CheckpointError, match="an exported detector, which can judge but has no weights"):
+        with pytest.raises(CheckpointError, match="an exported detector can predict but has no weights"):
             export_onnx(ready, tmp_path / "again")
 
 
@@ -356,4 +356,4 @@ class TestDamage:
 
     def test_it_was_exported_by_a_newer_zhenwei(self, exported: Path) -> None:
         describe(exported, format_version=9, zhenwei_version="9.0")
-        assert "bundle format 9, saved by zhenwei 9.0" in self.refusal(exported)
+        assert "found bundle format 9; expected 1: train it again" in self.refusal(exported)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zhenwei.news.enrichment.jieba_hmm import NameModel
-from zhenwei.news.enrichment.jieba_segmenter import NewWord, WordCutter, is_known, load_jieba, load_posseg
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, in_dictionary, load_jieba, load_posseg
 from zhenwei.news.sources.synthetic import SyntheticDataset
 
 OLD = "杨振宁82时娶了28岁的翁帆如今翁帆68岁的父亲翁云光和杨振宁18岁的孙女喜结连理结婚的和尚未结婚的"
@@ -28,8 +28,8 @@ def jiebas_own() -> Any:
 
 def test_the_dictionary_is_read_as_jieba_reads_it(jiebas_own: Any) -> None:
     words = [word for word, frequency in jiebas_own.FREQ.items() if frequency]
-    assert all(map(is_known, words))
-    assert not any(is_known(word) for word, frequency in jiebas_own.FREQ.items() if not frequency)
+    assert all(map(in_dictionary, words))
+    assert not any(in_dictionary(word) for word, frequency in jiebas_own.FREQ.items() if not frequency)
 
 
 def blocks(text: str) -> list[str]:
@@ -37,14 +37,14 @@ def blocks(text: str) -> list[str]:
 
 
 def test_words_are_cut_where_jieba_cuts_them(texts: list[str], jiebas_own: Any) -> None:
-    cutter = WordCutter()
+    cutter = JiebaSegmenter()
     for block in (block for text in texts for block in blocks(text)):
         assert cutter.cut(block) == list(jiebas_own.cut(block, HMM=False))
 
 
 def test_new_words_are_kept_together() -> None:
-    assert WordCutter().cut("玄武岩计划") == ["玄武岩", "计划"]
-    cutter = WordCutter([NewWord("玄武岩计划")])
+    assert JiebaSegmenter().cut("玄武岩计划") == ["玄武岩", "计划"]
+    cutter = JiebaSegmenter([NewWord("玄武岩计划")])
     assert cutter.cut("玄武岩计划") == ["玄武岩计划"]
     assert "玄武岩计划" in cutter
     assert "玄武" in cutter

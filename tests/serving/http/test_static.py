@@ -1,4 +1,4 @@
-"""What the page is told of the service, and how its files are served."""
+"""The endpoint that the page asks for features and limits, and the files of the page."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -6,9 +6,9 @@ from starlette.testclient import TestClient
 from zhenwei.serving.service import Service
 
 
-def test_it_tells_what_it_can_do_and_its_limits(client: TestClient, service: Service) -> None:
+def test_about_has_features_and_limits(client: TestClient, service: Service) -> None:
     assert client.get("/v1/about").json() == {
-        "bundle": service.served.to_dict(),
+        "bundle": service.loaded.info.model_dump(),
         "threshold": 0.5,
         "calibrated": False,
         "neighbours": False,
@@ -26,11 +26,11 @@ def test_it_tells_what_it_can_do_and_its_limits(client: TestClient, service: Ser
         ("/style/page.css", "text/css; charset=utf-8"),
     ],
 )
-def test_files_have_their_types_and_are_asked_for_anew(client: TestClient, path: str, kind: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
-    assert answer.headers["cache-control"] == "no-cache"
-    again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
+def test_files_have_their_types_and_are_revalidated(client: TestClient, path: str, kind: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.headers["content-type"]) == (200, kind)
+    assert response.headers["cache-control"] == "no-cache"
+    again = client.get(path, headers={"if-none-match": response.headers["etag"]})
     assert again.status_code == 304
 
 
@@ -45,9 +45,9 @@ def test_files_have_their_types_and_are_asked_for_anew(client: TestClient, path:
         ("GET", "/script", 404),
     ],
 )
-def test_the_page_hides_no_refusal_and_nothing_beside_it_is_served(
+def test_the_page_hides_no_error_and_no_file_outside_its_folder_is_served(
     client: TestClient, method: str, path: str, status: int
 ) -> None:
-    answer = client.request(method, path)
-    assert answer.status_code == status
-    assert answer.json()["error"]
+    response = client.request(method, path)
+    assert response.status_code == status
+    assert response.json()["error"]

@@ -1,4 +1,4 @@
-"""The folder of all stores: its bound, what goes first, and who may remove what."""
+"""The cache of stores: its size limit, and which stores are removed."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def total(folder: FrozenCache) -> int:
 
 
 def used_at(folder: FrozenCache, key: str, time: int) -> None:
-    os.utime(folder.path / key / "about.json", (time, time))
+    os.utime(folder.path / key / "meta.json", (time, time))
 
 
 def opened(folder: FrozenCache, key: str, *others: str) -> FrozenStore:
@@ -36,34 +36,34 @@ def opened(folder: FrozenCache, key: str, *others: str) -> FrozenStore:
 
 class TestBound:
     @pytest.mark.parametrize("blocks", [1, 4, 9.5])
-    def test_what_does_not_fit_is_kept_in_part(self, blocks: float, tmp_path: Path) -> None:
+    def test_as_many_blocks_as_fit_are_stored(self, blocks: float, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, int(blocks * BLOCK))
         assert opened(folder, "a").layout.n_blocks == int(blocks)
-        assert total(folder) <= folder.bound
+        assert total(folder) <= folder.limit
 
-    def test_nothing_is_kept_where_not_one_block_fits(self, tmp_path: Path) -> None:
+    def test_nothing_is_stored_if_no_block_fits(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, BLOCK - 1)
         assert folder.store("a", LENGTHS, SIZE) is None
         assert stores(folder) == set()
 
-    def test_nothing_is_kept_of_articles_without_tokens(self, tmp_path: Path) -> None:
+    def test_articles_without_tokens_are_not_stored(self, tmp_path: Path) -> None:
         assert FrozenCache(tmp_path, WHOLE).store("a", LENGTHS * 0, SIZE) is None
 
-    def test_the_room_on_the_disk_bounds_it_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_free_disk_space_is_a_limit_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-        monkeypatch.setattr("zhenwei.training.frozen.cache.SPARE", free + 2**40)  # no disk has so much to spare
+        monkeypatch.setattr("zhenwei.training.frozen.cache.RESERVED_BYTES", free + 2**40)  # no disk has so much
         assert FrozenCache(tmp_path, WHOLE).store("a", LENGTHS, SIZE) is None
 
-    def test_stores_not_used_for_longest_make_room_for_a_new_one(self, tmp_path: Path) -> None:
+    def test_the_least_recently_used_stores_are_removed(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, 3 * WHOLE)
         for time, key in ((200, "b"), (100, "a"), (300, "c")):
             opened(folder, key)
             used_at(folder, key, time)
         opened(folder, "d")
         assert stores(folder) == {"b", "c", "d"}
-        assert total(folder) <= folder.bound
+        assert total(folder) <= folder.limit
 
-    def test_to_open_one_is_to_use_it(self, tmp_path: Path) -> None:
+    def test_opening_counts_as_use(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, 2 * WHOLE)
         for time, key in ((100, "a"), (200, "b")):
             opened(folder, key)
@@ -72,22 +72,22 @@ class TestBound:
         opened(folder, "c")
         assert stores(folder) == {"a", "c"}
 
-    def test_a_runs_own_other_store_stays_and_it_takes_what_is_left(self, tmp_path: Path) -> None:
+    def test_stores_of_the_same_run_are_not_removed(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE + 3 * BLOCK)
         opened(folder, "train", "train", "val")
         assert opened(folder, "val", "train", "val").layout.n_blocks == 3
         assert stores(folder) == {"train", "val"}
 
-    def test_one_that_is_being_filled_stays(self, tmp_path: Path) -> None:
+    def test_a_store_that_is_being_filled_is_not_removed(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE)
         opened(folder, "a")
-        with folder.filling("a"):
+        with folder.fill_lock("a"):
             assert FrozenCache(tmp_path, WHOLE).store("b", LENGTHS, SIZE) is None
         assert stores(folder) == {"a"}
         opened(folder, "b")
         assert stores(folder) == {"b"}
 
-    def test_one_that_is_removed_can_still_be_read_by_who_has_it(self, tmp_path: Path) -> None:
+    def test_a_removed_store_stays_readable_for_its_readers(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE)
         store = opened(folder, "a")
         numbers = np.arange(10 * BLOCK_ROWS * SIZE, dtype=np.float16).reshape(-1, SIZE)
@@ -99,31 +99,31 @@ class TestBound:
 
 
 class TestAgain:
-    def test_one_that_is_there_is_opened_with_what_it_holds(self, tmp_path: Path) -> None:
+    def test_an_existing_store_is_opened_with_its_blocks(self, tmp_path: Path) -> None:
         opened(FrozenCache(tmp_path, WHOLE), "a").write(3, np.ones((10 * BLOCK_ROWS, SIZE), np.float16))
         assert 3 not in opened(FrozenCache(tmp_path, 2 * WHOLE), "a").missing()
 
-    def test_one_that_others_left_little_room_for_stays_as_it_is(self, tmp_path: Path) -> None:
-        """A run that goes on finds the articles that it had, and so the same numbers."""
+    def test_a_small_store_is_kept(self, tmp_path: Path) -> None:
+        """A resumed run finds the articles that it had, and so the same numbers."""
         folder = FrozenCache(tmp_path, WHOLE + BLOCK)
         opened(folder, "train")
         assert opened(folder, "val", "train").layout.n_blocks == 1
         assert opened(folder, "val").layout.n_blocks == 1
 
     @pytest.mark.parametrize(("before", "after", "blocks"), [(3, 10, 10), (10, 3, 3)])
-    def test_another_bound_has_it_made_anew(self, before: int, after: int, blocks: int, tmp_path: Path) -> None:
+    def test_another_limit_creates_it_again(self, before: int, after: int, blocks: int, tmp_path: Path) -> None:
         opened(FrozenCache(tmp_path, before * BLOCK), "a")
         assert opened(FrozenCache(tmp_path, after * BLOCK), "a").layout.n_blocks == blocks
 
-    def test_a_damaged_one_is_made_anew(self, tmp_path: Path) -> None:
+    def test_a_damaged_store_is_created_again(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE)
         opened(folder, "a")
         os.truncate(tmp_path / "a" / STATES, 100)
         assert len(opened(folder, "a").missing()) == 10
 
-    def test_what_a_killed_process_left_half_made_or_half_removed_is_cleared_away(self, tmp_path: Path) -> None:
+    def test_leftovers_of_killed_processes_are_removed(self, tmp_path: Path) -> None:
         folder = FrozenCache(tmp_path, WHOLE)
-        for name in (".a.new", ".b.gone"):
+        for name in (".a.new", ".b.removed"):
             (tmp_path / name).mkdir()
             (tmp_path / name / STATES).write_bytes(bytes(100))
         opened(folder, "a")
@@ -131,11 +131,11 @@ class TestAgain:
 
 
 class TestPlace:
-    def test_the_environment_names_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_environment_variable_sets_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZHENWEI_CACHE", str(tmp_path))
         assert cache_folder("frozen") == tmp_path / "frozen"
 
-    def test_else_it_is_in_the_users_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_default_is_the_user_s_cache_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("ZHENWEI_CACHE", raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert cache_folder("frozen") == tmp_path / "zhenwei" / "frozen"

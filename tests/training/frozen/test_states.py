@@ -1,4 +1,4 @@
-"""A training that keeps the output of frozen layers goes as one that computes it, whatever is there or missing."""
+"""A training with precomputed frozen layers gives the same results as one without, whatever is stored or missing."""
 
 import logging
 import platform
@@ -21,13 +21,14 @@ from zhenwei.models import DetectorNetwork, Output, Vocabulary, build_network, n
 from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.news import Article
 from zhenwei.tokens import Augmentation, Batch, EncodedArticles, collate, encode_articles, load_pretrained_tokenizer
-from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.frozen.cache import FrozenCache
 from zhenwei.training.frozen.precompute import precompute_frozen_states
 from zhenwei.training.frozen.states import FrozenStates, unchanged
-from zhenwei.training.frozen.store import BLOCK_ROWS, MARKS, STATES
-from zhenwei.training.loop import TrainingPlan, train_steps
+from zhenwei.training.frozen.store import BLOCK_ROWS, CHECKSUMS, STATES
+from zhenwei.training.loop import train_steps
 from zhenwei.training.optimization import build_optimizer, build_schedule
+from zhenwei.training.plan import TrainingPlan
+from zhenwei.training.state import TrainState
 
 MAX_LEN, COUNT = 40, 150
 DOMAINS = ("a", "b")
@@ -45,7 +46,7 @@ MACHINE = platform.node() or "here"
 
 @dataclass
 class Subject:
-    """A detector on a tiny BERT, 150 posts to train on and 150 to judge, and a folder to keep states in."""
+    """A detector on a tiny BERT, 150 posts to train on and 150 to validate on, and a cache folder."""
 
     config: Config
     train: EncodedArticles
@@ -61,21 +62,21 @@ class Subject:
         return build_network(self.config.model, vocabulary)
 
     def keep(self, network: DetectorNetwork) -> dict[str, FrozenStates]:
-        return precompute_frozen_states(network, self.course(), self.val, self.accelerator)
+        return precompute_frozen_states(network, self.plan(), self.val, self.accelerator)
 
-    def course(self, frozen: FrozenStates | None = None) -> TrainingPlan:
+    def plan(self, frozen: FrozenStates | None = None) -> TrainingPlan:
         return TrainingPlan(self.train, self.config, self.pad_id, self.augmentation, frozen=frozen)
 
     def losses(self, *, keep: bool = True) -> list[float]:
-        """Train for two epochs, and judge val: the losses of all steps, and the logits."""
+        """Train for two epochs and predict val; return the losses of all steps and the logits."""
         network = self.network()
         frozen = self.keep(network) if keep else {}
-        course = self.course(frozen.get("train"))
+        plan = self.plan(frozen.get("train"))
         optimizer = build_optimizer(network, self.config.training)
-        schedule = build_schedule(optimizer, self.config.training, course.total_steps)
-        trainee = TrainState(network, optimizer, schedule, self.accelerator)
+        schedule = build_schedule(optimizer, self.config.training, plan.total_steps)
+        state = TrainState(network, optimizer, schedule, self.accelerator)
         torch.manual_seed(1)
-        losses = [step.loss for epoch in range(2) for step in train_steps(network, trainee, course, epoch)]
+        losses = [step.loss for epoch in range(2) for step in train_steps(network, state, plan, epoch)]
         logits = predict_logits(
             network,
             self.val,
@@ -92,7 +93,7 @@ def make_subject(
     tiny_bert: Path, make_posts: Callable[..., list[dict[str, Any]]],
     make_accelerator: Callable[..., Accelerator], tmp_path: Path,
 ) -> Callable[..., Subject]:  # fmt: skip
-    """A function of a kind of detector, its precision, and settings of its training, that gives a subject."""
+    """A function of a kind of detector, its precision, and settings of its training, that returns a subject."""
     tokenizer = load_pretrained_tokenizer(str(tiny_bert))
 
     def subject(kind: str, precision: str = "no", aug_prob: float = 0.0, **training: Any) -> Subject:
@@ -117,7 +118,7 @@ def make_subject(
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Refuse to write behind this place of any file, as a full disk does."""
+    """Limit the size of files, to fail like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -127,8 +128,8 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def empty_stores(folder: Path, every: int = 1) -> None:
-    """Forget every so manyth block of all stores in a folder."""
-    for path in folder.glob(f"*/{MARKS}"):
+    """Mark every n-th block of all stores in a folder as not written."""
+    for path in folder.glob(f"*/{CHECKSUMS}"):
         marks = np.fromfile(path, np.uint64)
         marks[::every] = 0
         marks.tofile(path)
@@ -137,14 +138,14 @@ def empty_stores(folder: Path, every: int = 1) -> None:
 class TestSameTraining:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize(("precision", "noise"), [("no", 1e-3), ("bf16", 2e-2)])
-    def test_losses_and_scores_are_those_of_computing_it_each_time(
+    def test_losses_and_logits_are_those_without_a_store(
         self, kind: str, precision: str, noise: float, make_subject: Callable[..., Subject]
     ) -> None:
         subject = make_subject(kind, precision)
         assert subject.losses() == pytest.approx(subject.losses(keep=False), abs=noise)
 
     @pytest.mark.parametrize("kind", ["mdfend", "bert", "bert, ENDEF"])
-    def test_they_are_the_same_to_the_last_bit_whether_it_was_kept_in_part_or_not_before(
+    def test_they_are_bit_equal_with_an_empty_a_partial_and_a_full_store(
         self, kind: str, make_subject: Callable[..., Subject]
     ) -> None:
         subject = make_subject(kind, aug_prob=0.1 if "ENDEF" in kind else 0.0)
@@ -154,16 +155,16 @@ class TestSameTraining:
         assert subject.losses() == cold
 
     @pytest.mark.parametrize("kind", ["mdfend", "bert"])
-    def test_articles_for_which_there_is_no_room_are_computed(
+    def test_articles_that_do_not_fit_are_computed(
         self, kind: str, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
         expected = make_subject(kind).losses(keep=False)
         block = BLOCK_ROWS * MAX_LEN * 16 * 2
         assert make_subject(kind, frozen_cache_gib=1.2 * block / GIB).losses() == pytest.approx(expected, abs=1e-3)
-        assert f"{BLOCK_ROWS} of {COUNT} articles of train are kept" in caplog.text
+        assert f"{BLOCK_ROWS} of {COUNT} articles of train are stored" in caplog.text
 
-    def test_other_seeds_and_other_detectors_with_the_same_encoder_share_what_is_kept(
+    def test_runs_with_the_same_encoder_share_a_store(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("bert")
@@ -172,10 +173,10 @@ class TestSameTraining:
         make_subject("bert_emo", lr=1e-4).losses()
         replace(subject, config=Config.load({**subject.config.to_dict(), "seed": 5})).losses()
         assert "computing" not in caplog.text
-        assert caplog.text.count("articles of train are kept") == 2
+        assert caplog.text.count("articles of train are stored") == 2
 
     @pytest.mark.parametrize("changed", ["weights", "precision", "tokens", "layers"])
-    def test_what_follows_from_anything_else_is_kept_apart(
+    def test_runs_with_other_inputs_have_other_stores(
         self, changed: str, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         first = make_subject("bert")
@@ -193,18 +194,16 @@ class TestSameTraining:
 
 
 class TestBatches:
-    def test_what_augmentation_changed_is_computed_and_the_rest_is_read(
-        self, make_subject: Callable[..., Subject]
-    ) -> None:
+    def test_augmented_articles_are_computed_and_others_are_read(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert, ENDEF", aug_prob=0.1)
         states = subject.keep(subject.network())["train"]
         rows = np.arange(32)
         batch = collate(subject.train, rows, pad_id=subject.pad_id, augmentation=subject.augmentation, epoch=0)
         same = unchanged(subject.train, batch)
         assert 0.1 < same.mean() < 0.9
-        found = states.filled(batch, "cpu")
+        found = states.attach(batch, "cpu")
         assert found.frozen_states is not None
-        computed = states.computed(batch.tokens, batch.mask)
+        computed = states.compute(batch.tokens, batch.mask)
         torch.testing.assert_close(found.frozen_states[batch.mask], computed[batch.mask], atol=2e-3, rtol=0)
         for place in np.flatnonzero(same):
             kept = torch.from_numpy(states.store.read(rows[place : place + 1])).float()
@@ -219,7 +218,7 @@ class TestBatches:
         cut.mask[2, longest - 1] = False
         assert unchanged(subject.train, cut).tolist() == [True, False, False, True]
 
-    def test_an_article_without_tokens_is_read_as_the_encoder_reads_it(
+    def test_an_article_without_tokens_has_the_states_of_the_encoder(
         self, make_subject: Callable[..., Subject]
     ) -> None:
         subject = make_subject("mdfend")
@@ -228,12 +227,12 @@ class TestBatches:
         tokens = replace(subject.train.tokens, ids=subject.train.tokens.ids[: offsets[-1]], offsets=offsets)
         subject.train = replace(subject.train, tokens=tokens)
         states = subject.keep(subject.network())["train"]
-        batch = states.filled(collate(subject.train, np.array([0, COUNT - 1]), pad_id=subject.pad_id), "cpu")
+        batch = states.attach(collate(subject.train, np.array([0, COUNT - 1]), pad_id=subject.pad_id), "cpu")
         assert batch.frozen_states is not None
         expected = states.encoder.eval()(batch.tokens, batch.mask)[1, 0]
         torch.testing.assert_close(batch.frozen_states[1, 0], expected, atol=2e-3, rtol=0)
 
-    def test_the_frozen_layers_are_not_run_where_all_is_kept(self, make_subject: Callable[..., Subject]) -> None:
+    def test_frozen_layers_do_not_run_if_all_states_are_stored(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert")
         network = subject.network()
         states = subject.keep(network)["train"]
@@ -242,14 +241,14 @@ class TestBatches:
         ran: list[str] = []
         for name, part in encoder.model.named_modules():
             part.register_forward_hook(lambda *_, name=name: ran.append(name))
-        network(states.filled(collate(subject.train, np.arange(8), pad_id=subject.pad_id), "cpu"))
+        network(states.attach(collate(subject.train, np.arange(8), pad_id=subject.pad_id), "cpu"))
         assert "encoder.layer.1" in ran
         assert "encoder.layer.0" not in ran
         assert not [name for name in ran if name.startswith("embeddings")]
 
 
 class TestNotKept:
-    def test_where_the_settings_say_so(self, make_subject: Callable[..., Subject]) -> None:
+    def test_if_the_settings_say_so(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert", frozen_cache_gib=0.0)
         assert subject.keep(subject.network()) == {}
         assert not subject.kept.exists()
@@ -260,22 +259,20 @@ class TestNotKept:
         caplog.set_level(logging.INFO)
         subject = make_subject("bert", aug_prob=0.2)
         assert list(subject.keep(subject.network())) == ["val"]
-        assert "nothing is kept of train: augmentation leaves 0% of the articles as they are" in caplog.text
+        assert "nothing is stored of train: augmentation leaves only 0% of the articles unchanged" in caplog.text
 
-    def test_where_all_layers_train(
-        self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_if_all_layers_train(self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         subject = make_subject("bert")
         model = subject.config.model.model_copy(update={"finetune_layers": 2})
         subject.config = subject.config.model_copy(update={"model": model})
         assert subject.keep(subject.network()) == {}
-        assert "the outputs of the encoder's frozen layers are not kept: all of its layers train" in caplog.text
+        assert "the outputs of the encoder's frozen layers are not stored: all of its layers train" in caplog.text
 
-    def test_where_a_network_does_not_read_them(
+    def test_if_the_network_does_not_read_them(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """As one that calls its encoder itself."""
+        """Such as one that calls its encoder itself."""
         caplog.set_level(logging.INFO)
         subject = make_subject("mdfend")
         encoder = subject.network().token_encoder()
@@ -295,7 +292,7 @@ class TestNotKept:
         assert subject.keep(MeanPool()) == {}
         assert "the network does not read them" in caplog.text
 
-    def test_numbers_that_fp16_does_not_hold(
+    def test_numbers_beyond_the_range_of_fp16(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
@@ -303,9 +300,9 @@ class TestNotKept:
         with torch.no_grad():
             network.get_parameter("embedding.model.encoder.layer.1.output.LayerNorm.weight")[0] = 1e6
         states = subject.keep(network)["train"]
-        assert "the encoder gives numbers that fp16 does not hold" in caplog.text
+        assert "the encoder's outputs are beyond the range of fp16" in caplog.text
         batch = collate(subject.train, np.arange(4), pad_id=subject.pad_id)
-        found = states.filled(batch, "cpu").frozen_states
+        found = states.attach(batch, "cpu").frozen_states
         assert found is not None
         expected = states.encoder.frozen_states(batch.tokens, batch.mask)
         torch.testing.assert_close(found[batch.mask], expected[batch.mask], rtol=1e-3, atol=1e-3)
@@ -313,33 +310,33 @@ class TestNotKept:
 
 
 class TestTrouble:
-    def test_a_folder_that_cannot_be_made_is_said_and_training_goes_on(
+    def test_a_folder_that_cannot_be_created_is_logged_and_training_continues(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
         subject.kept.parent.mkdir()
         subject.kept.write_text("a file")
         assert subject.losses() == subject.losses(keep=False)
-        assert f"nothing is kept of train: '{subject.kept}': File exists" in caplog.text
+        assert f"nothing is stored of train: '{subject.kept}': File exists" in caplog.text
 
-    def test_so_is_a_user_without_a_home(
+    def test_a_user_without_a_home_folder(
         self, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend", frozen_cache_dir="~nobody-of-this-name/kept")
         assert subject.losses() == subject.losses(keep=False)
-        assert "nothing is kept" in caplog.text
+        assert "nothing is stored" in caplog.text
         assert "set training.frozen_cache_dir or ZHENWEI_CACHE" in caplog.text
 
-    def test_so_is_a_disk_that_is_full_from_the_start(
+    def test_a_disk_that_is_full_from_the_start(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
         with largest_file(5000):
             assert subject.losses() == subject.losses(keep=False)
-        assert "nothing is kept of train" in caplog.text
+        assert "nothing is stored of train" in caplog.text
         assert "File too large" in caplog.text
 
-    def test_so_is_one_that_is_full_while_states_are_written(
+    def test_a_disk_that_fills_up_while_states_are_written(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
@@ -347,7 +344,7 @@ class TestTrouble:
         empty_stores(subject.kept)
         with largest_file(100_000):
             assert subject.losses() == pytest.approx(whole, abs=1e-3)
-        assert "what is not kept of train is computed in each epoch: File too large" in caplog.text
+        assert "the other articles of train are computed in each epoch: File too large" in caplog.text
         assert subject.losses() == whole
 
     def test_damaged_states_are_computed_again(
@@ -362,13 +359,13 @@ class TestTrouble:
         assert subject.losses() == whole
         assert caplog.text.count("1 damaged blocks are computed again") == 2
 
-    def test_another_process_that_fills_the_same_store_is_waited_for(
+    def test_it_waits_for_another_process_that_fills_the_store(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("bert")
         subject.keep(subject.network())
         [*keys] = {path.parent.name for path in subject.kept.glob(f"*/{STATES}")}
-        locks = [FrozenCache(subject.kept, GIB).filling(key) for key in keys]
+        locks = [FrozenCache(subject.kept, GIB).fill_lock(key) for key in keys]
 
         class LetGo(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:

@@ -1,16 +1,18 @@
-"""The file of frozen states: what was written is read, or is known not to be there."""
+"""Stores of frozen states: what was written can be read, and what is damaged or missing is detected."""
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zhenwei.training.frozen.store import BLOCK_ROWS, MARKS, STATES, FrozenStore, Layout, kept_layout
+from zhenwei.training.frozen import store as store_module
+from zhenwei.training.frozen.store import BLOCK_ROWS, CHECKSUMS, STATES, FrozenStore, Layout, load_layout
 
 SIZE = 4
 LENGTHS = np.random.default_rng(0).integers(0, 9, 3 * BLOCK_ROWS + 5).astype(np.int64)
@@ -18,7 +20,7 @@ ALL = Layout.that_fits(LENGTHS, SIZE, 2**30)
 
 
 def states_of(rows: NDArray[np.int64]) -> NDArray[np.float16]:
-    """Numbers by which every token of every article is known: [S, D]."""
+    """Return states [S, D] that identify the article and token."""
     lines = [[row, token, row % 7, 1] for row in rows for token in range(LENGTHS[row])]
     return np.array(lines, np.float16).reshape(-1, SIZE)
 
@@ -31,7 +33,7 @@ def fill(store: FrozenStore, blocks: list[int] | None = None) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> FrozenStore:
-    return FrozenStore.create(tmp_path / "store", ALL, bound=2**30)
+    return FrozenStore.create(tmp_path / "store", ALL, limit=2**30)
 
 
 class TestLayout:
@@ -41,7 +43,7 @@ class TestLayout:
         assert (np.diff(LENGTHS[rows]) <= 0).all()
 
     @pytest.mark.parametrize("room", [0, 1, 100, 2000, 4000, 2**20])
-    def test_it_takes_no_more_room_than_there_is_and_no_block_more_would_fit(self, room: int) -> None:
+    def test_it_holds_as_many_blocks_as_fit(self, room: int) -> None:
         layout = Layout.that_fits(LENGTHS, SIZE, room)
         assert layout.n_bytes <= room
         more = Layout(LENGTHS, SIZE, layout.n_blocks + 1)
@@ -50,43 +52,39 @@ class TestLayout:
 
 
 class TestReading:
-    def test_what_was_written_is_read_in_any_order_and_more_than_once(self, store: FrozenStore) -> None:
+    def test_written_states_are_read_in_any_order(self, store: FrozenStore) -> None:
         fill(store)
         rows = np.random.default_rng(1).integers(0, len(LENGTHS), 40)
         np.testing.assert_array_equal(store.read(rows), states_of(rows))
 
-    def test_a_new_store_holds_nothing(self, store: FrozenStore) -> None:
-        assert not store.holds(np.arange(len(LENGTHS))).any()
+    def test_a_new_store_is_empty(self, store: FrozenStore) -> None:
+        assert not store.contains(np.arange(len(LENGTHS))).any()
         assert store.missing() == list(range(ALL.n_blocks))
 
-    def test_it_holds_the_articles_of_the_blocks_that_are_there_and_none_without_tokens(
-        self, store: FrozenStore
-    ) -> None:
+    def test_it_contains_the_articles_of_written_blocks_that_have_tokens(self, store: FrozenStore) -> None:
         fill(store, [1])
-        held = np.flatnonzero(store.holds(np.arange(len(LENGTHS))))
-        assert held.tolist() == sorted(row for row in ALL.blocks[1] if LENGTHS[row])
+        available = np.flatnonzero(store.contains(np.arange(len(LENGTHS))))
+        assert available.tolist() == sorted(row for row in ALL.blocks[1] if LENGTHS[row])
         fill(store)
-        assert (store.holds(np.arange(len(LENGTHS))) == (LENGTHS > 0)).all()
+        assert (store.contains(np.arange(len(LENGTHS))) == (LENGTHS > 0)).all()
 
     def test_another_process_sees_it_after_a_refresh(self, store: FrozenStore) -> None:
         reader = FrozenStore(store.folder, ALL)
         fill(store)
-        assert not reader.holds(np.arange(5)).any()
+        assert not reader.contains(np.arange(5)).any()
         reader.refresh()
         np.testing.assert_array_equal(reader.read(np.arange(5)), states_of(np.arange(5)))
 
-    def test_one_that_is_removed_and_made_anew_goes_on_with_what_it_has(
-        self, store: FrozenStore, tmp_path: Path
-    ) -> None:
+    def test_a_store_that_is_replaced_still_reads_its_own_files(self, store: FrozenStore, tmp_path: Path) -> None:
         fill(store)
         store.folder.rename(tmp_path / "gone")
-        FrozenStore.create(store.folder, ALL, bound=2**30)
+        FrozenStore.create(store.folder, ALL, limit=2**30)
         store.refresh()
         np.testing.assert_array_equal(store.read(np.arange(9)), states_of(np.arange(9)))
 
 
 class TestDamage:
-    def test_a_changed_byte_costs_its_block_alone(self, store: FrozenStore) -> None:
+    def test_a_changed_byte_invalidates_its_block_only(self, store: FrozenStore) -> None:
         fill(store)
         with (store.folder / STATES).open("r+b") as file:
             file.seek(int(ALL.ends[0]) * SIZE * 2 + 3)
@@ -96,12 +94,12 @@ class TestDamage:
         again = FrozenStore(store.folder, ALL)
         assert again.check() == 1
         assert again.missing() == [1]
-        assert not again.holds(ALL.blocks[1]).any()
+        assert not again.contains(ALL.blocks[1]).any()
         fill(again)
         assert again.check() == 0
 
-    def test_marks_that_reached_the_disk_without_their_states_are_found_out(self, store: FrozenStore) -> None:
-        """As after a crash of the machine: zeros where the states should be."""
+    def test_checksums_without_their_states_are_detected(self, store: FrozenStore) -> None:
+        """As after a crash of the machine: zeros instead of states."""
         fill(store)
         size = (store.folder / STATES).stat().st_size
         os.truncate(store.folder / STATES, 0)
@@ -109,68 +107,63 @@ class TestDamage:
         again = FrozenStore(store.folder, ALL)
         full = sum(1 for rows in ALL.blocks if LENGTHS[rows].sum())
         assert again.check() == full
-        assert not again.holds(np.arange(len(LENGTHS))).any()
+        assert not again.contains(np.arange(len(LENGTHS))).any()
 
-    def test_damaged_marks_are_found_out(self, store: FrozenStore) -> None:
+    def test_damaged_checksums_are_detected(self, store: FrozenStore) -> None:
         fill(store)
-        marks = np.fromfile(store.folder / MARKS, np.uint64)
-        (marks + np.uint64(1)).tofile(store.folder / MARKS)
+        checksums = np.fromfile(store.folder / CHECKSUMS, np.uint64)
+        (checksums + np.uint64(1)).tofile(store.folder / CHECKSUMS)
         assert FrozenStore(store.folder, ALL).check() == ALL.n_blocks
 
-    @pytest.mark.parametrize("name", [STATES, MARKS])
+    @pytest.mark.parametrize("name", [STATES, CHECKSUMS])
     def test_a_file_of_another_size_is_no_store(self, name: str, store: FrozenStore) -> None:
         os.truncate(store.folder / name, 8)
-        assert kept_layout(store.folder, LENGTHS, SIZE) is None
+        assert load_layout(store.folder, LENGTHS, SIZE) is None
         with pytest.raises(FileNotFoundError, match="no store of this layout"):
             FrozenStore(store.folder, ALL)
 
     @pytest.mark.parametrize("about", ["", "{}", "[]", '{"blocks": "many"}'])
-    def test_nor_is_one_that_does_not_say_what_it_is(self, about: str, store: FrozenStore) -> None:
-        (store.folder / "about.json").write_text(about)
-        assert kept_layout(store.folder, LENGTHS, SIZE) is None
+    def test_damaged_metadata_is_no_store(self, about: str, store: FrozenStore) -> None:
+        (store.folder / "meta.json").write_text(about)
+        assert load_layout(store.folder, LENGTHS, SIZE) is None
 
-    def test_nor_is_that_of_other_articles(self, store: FrozenStore) -> None:
-        assert kept_layout(store.folder, LENGTHS, SIZE) == (ALL, 2**30)
-        assert kept_layout(store.folder, LENGTHS[:-1], SIZE) is None
-        assert kept_layout(store.folder, LENGTHS, SIZE + 1) is None
-
-
-KILLED_WRITER = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from zhenwei.training.frozen import store as frozen_store
-from zhenwei.training.frozen.store import FrozenStore, kept_layout
-
-folder, moment, lengths = Path(sys.argv[1]), int(sys.argv[2]), np.array(eval(sys.argv[3]), np.int64)
-store = FrozenStore(folder, kept_layout(folder, lengths, 4)[0])
-seen = [0]
-def kill(frame, event, argument):  # killed as it begins or ends one of the writes of one block after the other
-    if frame.f_code is frozen_store._write.__code__ and event in ("line", "return"):
-        seen[0] += 1
-        if seen[0] == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return kill
-sys.settrace(kill)
-for block, rows in enumerate(store.layout.blocks):
-    lines = [[row, token, row % 7, 1] for row in rows for token in range(lengths[row])]
-    store.write(block, np.array(lines, np.float16).reshape(-1, 4))
-"""
+    def test_a_store_of_other_articles_is_not_loaded(self, store: FrozenStore) -> None:
+        assert load_layout(store.folder, LENGTHS, SIZE) == (ALL, 2**30)
+        assert load_layout(store.folder, LENGTHS[:-1], SIZE) is None
+        assert load_layout(store.folder, LENGTHS, SIZE + 1) is None
 
 
-@pytest.mark.slow
-# A block's states take six such moments, and its mark six more, of which the mark is there from the fifth on.
-@pytest.mark.parametrize(("moment", "there"), [(1, 0), (5, 0), (8, 0), (10, 0), (11, 1), (17, 1), (23, 2)])
-def test_killed_at_any_moment_a_writer_leaves_what_it_wrote_and_nothing_wrong(
-    moment: int, there: int, store: FrozenStore
-) -> None:
-    command = [sys.executable, "-c", KILLED_WRITER, str(store.folder), str(moment), str(LENGTHS.tolist())]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+def write_until_killed(folder: Path, moment: int) -> None:
+    """Fill a store, and be killed as one of the writes of a block begins or ends."""
+    seen = 0
+
+    def kill(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal seen
+        if frame.f_code is store_module._write.__code__ and event in ("line", "return"):
+            seen += 1
+            if seen == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return kill
+
+    store = FrozenStore(folder, ALL)
+    sys.settrace(kill)
+    fill(store)
+
+
+# The states of a block have six such moments, and its checksum six more; it is on the disk from the fifth of them on.
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(("moment", "n_written"), [(1, 0), (5, 0), (8, 0), (10, 0), (11, 1), (17, 1), (23, 2)])
+def test_a_killed_writer_leaves_complete_blocks_only(moment: int, n_written: int, store: FrozenStore) -> None:
+    child = os.fork()
+    if child == 0:
+        write_until_killed(store.folder, moment)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     again = FrozenStore(store.folder, ALL)
     assert again.check() == 0
-    held = np.flatnonzero(again.holds(np.arange(len(LENGTHS))))
-    np.testing.assert_array_equal(again.read(held), states_of(held))
-    assert len(again.missing()) == ALL.n_blocks - there
+    rows = np.flatnonzero(again.contains(np.arange(len(LENGTHS))))
+    np.testing.assert_array_equal(again.read(rows), states_of(rows))
+    assert len(again.missing()) == ALL.n_blocks - n_written
     fill(again)
     assert again.check() == 0
     np.testing.assert_array_equal(again.read(np.arange(len(LENGTHS))), states_of(np.arange(len(LENGTHS))))

@@ -1,68 +1,67 @@
-"""Equal texts, and near-duplicates, that stand under both labels."""
+"""Equal texts and near-duplicates with contradictory labels."""
 
 import numpy as np
 
-from zhenwei.audit.dataset import UNKNOWN, Collection, Mask, Rows
+from zhenwei.audit.dataset import UNKNOWN, AuditDataset, Mask, Rows
 from zhenwei.audit.findings import Finding
-from zhenwei.audit.format import finding, pairs, share, unchecked
+from zhenwei.audit.format import format_share, make_finding, not_checked, pairs_table
 
-_ADVICE = "look at the pairs and correct the labels, or leave both out"
+_ADVICE = "look at the pairs and correct the labels, or remove both"
 
 
-def contradictions(collection: Collection) -> Finding:
-    """Count the labelled articles whose very text also stands under the other label, in whatever part."""
+def contradictions(dataset: AuditDataset) -> Finding:
+    """Count the labeled articles whose text also occurs with the other label, in any part."""
     names = ("contradictions", "Contradictory labels of equal texts")
-    if not collection.has_both_labels:
-        return unchecked(*names, "the articles do not have both labels")
-    found = _both_labels(collection.copies, collection.targets) & collection.labelled
-    shown = _examples_of(collection, collection.copies, np.flatnonzero(found))
-    return _worded(collection, names, found, "have a text that also stands under the other label", shown)
+    if not dataset.has_both_labels:
+        return not_checked(*names, "the articles do not have both labels")
+    contradictory = _in_mixed_groups(dataset.content_ids, dataset.targets) & dataset.labeled
+    pairs = _pair_of_each_group(dataset, dataset.content_ids, np.flatnonzero(contradictory))
+    return _finding(dataset, names, contradictory, "have a text that also has the other label", pairs)
 
 
-def near_contradictions(collection: Collection) -> Finding:
-    """Count the labelled articles that have a near-duplicate (or an equal text) of the other label."""
+def near_contradictions(dataset: AuditDataset) -> Finding:
+    """Count the labeled articles with a near-duplicate (or an equal text) of the other label."""
     names = ("near_contradictions", "Contradictory labels of near-duplicates")
-    if not collection.has_both_labels:
-        return unchecked(*names, "the articles do not have both labels")
-    near = collection.near_duplicates
+    if not dataset.has_both_labels:
+        return not_checked(*names, "the articles do not have both labels")
+    near = dataset.near_duplicates
     size = int(near.distinct.max(initial=-1)) + 1
-    holder = np.full((2, size), -1)  # by label, the first row of each distinct text
+    same = np.full((2, size), -1)  # [label, text] the first row with that text
     for target in (0, 1):
-        rows = np.flatnonzero(collection.targets == target)[::-1]
-        holder[target, near.distinct[rows]] = rows
-    other = holder.copy()  # by label, a row of that label that is equal or near
+        rows = np.flatnonzero(dataset.targets == target)[::-1]
+        same[target, near.distinct[rows]] = rows
+    similar = same.copy()  # [label, text] a row with that text or a near-duplicate of it
     for one, two in ((near.first, near.second), (near.second, near.first)):
         for target in (0, 1):
-            having = (holder[target, two] >= 0) & (other[target, one] < 0)
-            other[target, one[having]] = holder[target, two[having]]
-    opposite = np.where(collection.labelled, 1 - collection.targets, 0)
-    partner = np.where(collection.labelled, other[opposite, near.distinct], -1)
-    found = partner >= 0
-    shown = [(int(row), int(partner[row])) for row in np.flatnonzero(found) if row < partner[row]]
-    return _worded(collection, names, found, "have a near-duplicate (or copy) of the other label", shown)
+            fills = (same[target, two] >= 0) & (similar[target, one] < 0)
+            similar[target, one[fills]] = same[target, two[fills]]
+    opposite = np.where(dataset.labeled, 1 - dataset.targets, 0)
+    partner = np.where(dataset.labeled, similar[opposite, near.distinct], -1)
+    contradictory = partner >= 0
+    pairs = [(int(row), int(partner[row])) for row in np.flatnonzero(contradictory) if row < partner[row]]
+    return _finding(dataset, names, contradictory, "have a near-duplicate (or copy) of the other label", pairs)
 
 
-def _both_labels(groups: Rows, targets: np.ndarray) -> Mask:
-    """[N] whether an article's group has fakes and real ones."""
+def _in_mixed_groups(groups: Rows, targets: np.ndarray) -> Mask:
+    """Return [N] whether the group of an article has both fake and real articles."""
     size = int(groups.max(initial=-1)) + 1
-    has = [np.bincount(groups[targets == target], minlength=size) > 0 for target in (0, 1)]
-    return np.asarray((has[0] & has[1])[groups], bool)
+    present = [np.bincount(groups[targets == target], minlength=size) > 0 for target in (0, 1)]
+    return np.asarray((present[0] & present[1])[groups], bool)
 
 
-def _examples_of(collection: Collection, groups: Rows, rows: Rows) -> list[tuple[int, int]]:
-    """A pair of each group: its first real article and its first fake one."""
-    found: dict[int, dict[int, int]] = {}
+def _pair_of_each_group(dataset: AuditDataset, groups: Rows, rows: Rows) -> list[tuple[int, int]]:
+    """Return for each group its first real and its first fake article."""
+    first_rows: dict[int, dict[int, int]] = {}
     for row in rows:
-        found.setdefault(int(groups[row]), {}).setdefault(int(collection.targets[row]), int(row))
-    return [(labels[0], labels[1]) for labels in found.values()]
+        first_rows.setdefault(int(groups[row]), {}).setdefault(int(dataset.targets[row]), int(row))
+    return [(by_label[0], by_label[1]) for by_label in first_rows.values()]
 
 
-def _worded(
-    collection: Collection, names: tuple[str, str], found: Mask, said: str, shown: list[tuple[int, int]]
+def _finding(
+    dataset: AuditDataset, names: tuple[str, str], affected: Mask, predicate: str, pairs: list[tuple[int, int]]
 ) -> Finding:
-    labelled = int((collection.targets != UNKNOWN).sum())
-    n = int(found.sum())
-    table = pairs(collection, shown, "pairs of contradictory labels")
-    return finding(
-        *names, f"{share(n, labelled, 'labelled articles')} {said}", n / labelled, advice=_ADVICE, tables=[table]
-    )
+    labeled = int((dataset.targets != UNKNOWN).sum())
+    n = int(affected.sum())
+    summary = f"{format_share(n, labeled, 'labeled articles')} {predicate}"
+    table = pairs_table(dataset, pairs, "pairs of contradictory labels")
+    return make_finding(*names, summary, n / labeled, advice=_ADVICE, tables=[table])

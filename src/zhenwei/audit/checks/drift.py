@@ -1,168 +1,183 @@
-"""The share of fakes by part, month and domain, and how it shifts."""
+"""Share of fakes by part, month and domain, and its shifts."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from zhenwei.audit.dataset import Collection, Mask, Rows
+from zhenwei.audit.dataset import AuditDataset, Mask, Rows
 from zhenwei.audit.findings import Finding, Plot, Table
-from zhenwei.audit.format import finding, unchecked
-from zhenwei.audit.significance import difference_p, holm
-from zhenwei.audit.thresholds import ALPHA, LEAST_GROUP
+from zhenwei.audit.format import make_finding, not_checked
+from zhenwei.audit.significance import fisher_p_value, holm
+from zhenwei.audit.thresholds import ALPHA, MIN_GROUP
+
+Count = tuple[int, int]  # fake articles, labeled articles
 
 _SHARE = "share of fakes"
-_THRESHOLD = "choose the threshold on the most recent labelled articles, and judge by AUC beside macro-F1"
+_ADVICE = "choose the threshold on the most recent labeled articles, and report AUC beside macro-F1"
+_MAX_GROUPS = 60  # rows of a table
+_MAX_DOMAINS = 30  # bars of a plot
 
 
-def label_share_parts(collection: Collection) -> Finding:
+def label_shift_parts(dataset: AuditDataset) -> Finding:
     """Compare the share of fakes of each later part with that of train."""
-    names = ("label_share_parts", "Share of fakes by part")
-    counts = {part.name: (part.n_fake, part.n_labelled) for part in collection.parts if part.n_labelled}
-    first = collection.parts[0].name
+    names = ("label_shift_parts", "Share of fakes by part")
+    counts = {part.name: (part.n_fake, part.n_labeled) for part in dataset.parts if part.n_labeled}
+    first = dataset.parts[0].name
     if len(counts) < 2 or first not in counts:
-        return unchecked(*names, f"at least two parts, {first} among them, need labels")
+        return not_checked(*names, f"at least two parts, including {first}, need labels")
     later = [name for name in counts if name != first]
     shifts = [abs(_share(counts[name]) - _share(counts[first])) for name in later]
-    value = _largest_sure(shifts, [(counts[name], counts[first]) for name in later])
-    found = ", ".join(f"{name} {100 * _share(count):.1f}% of {count[1]:,}" for name, count in counts.items())
+    value = _largest_significant(shifts, [(counts[name], counts[first]) for name in later])
+    shares = ", ".join(f"{name} {100 * _share(count):.1f}% of {count[1]:,}" for name, count in counts.items())
     plot = Plot("bars", "Share of fakes by part", tuple(counts), _SHARE, {_SHARE: tuple(map(_share, counts.values()))})
-    found = f"fakes: {found}; largest shift {100 * max(shifts):.1f} points{_doubt(value, max(shifts))}"
-    return finding(*names, found, value, advice=_THRESHOLD, plots=[plot])
+    summary = f"fakes: {shares}; largest shift {100 * max(shifts):.1f} points{_chance_note(value, max(shifts))}"
+    return make_finding(*names, summary, value, advice=_ADVICE, plots=[plot])
 
 
-def label_share_months(collection: Collection) -> Finding:
+def label_balance_months(dataset: AuditDataset) -> Finding:
     """Compare the share of fakes of each month with that of all other articles."""
-    names = ("label_share_months", "Share of fakes by month")
-    usable = collection.labelled & ~np.isnat(collection.times)
+    names = ("label_balance_months", "Share of fakes by month")
+    usable = dataset.labeled & ~np.isnat(dataset.times)
     if not usable.any():
-        return unchecked(*names, "no article has a label and a `time`")
-    months = collection.times.astype("datetime64[M]")
-    present, place = np.unique(months[usable], return_inverse=True)
-    plot = _lines_by_month(collection, usable, months, present)
-    words = [str(month) for month in present]
-    return _by_group(collection, names, words, place, usable, [plot], "split by time, and " + _THRESHOLD)
+        return not_checked(*names, "no article has a label and a `time`")
+    months = dataset.times.astype("datetime64[M]")
+    present, index = np.unique(months[usable], return_inverse=True)
+    plot = _plot_months(dataset, usable, months, present)
+    labels = [str(month) for month in present]
+    return _compare_groups(dataset, names, labels, index, usable, plot, "split by time, and " + _ADVICE)
 
 
-def label_share_domains(collection: Collection) -> Finding:
+def label_balance_domains(dataset: AuditDataset) -> Finding:
     """Compare the share of fakes of each domain with that of all other articles."""
-    names = ("label_share_domains", "Share of fakes by domain")
-    usable = collection.labelled & np.array([domain is not None for domain in collection.domains], bool)
+    names = ("label_balance_domains", "Share of fakes by domain")
+    usable = dataset.labeled & np.array([domain is not None for domain in dataset.domains], bool)
     if not usable.any():
-        return unchecked(*names, "no article has a label and a `domain`")
-    words, place = _domains(collection, usable)
-    advice = "report scores by domain, and train with a detector that knows domains (mdfend, eann)"
-    plot = _bars_by_domain(collection, words, place, usable)
-    return _by_group(collection, names, words, place, usable, [plot], advice)
+        return not_checked(*names, "no article has a label and a `domain`")
+    domains, index = _domains(dataset, usable)
+    advice = "report scores by domain, and train a detector that uses domains (mdfend, eann)"
+    return _compare_groups(
+        dataset, names, domains, index, usable, _plot_domains(dataset, domains, index, usable), advice
+    )
 
 
-def label_drift_domains(collection: Collection) -> Finding:
-    """Compare the share of fakes of each domain in a later part with the same domain's in train."""
-    names = ("label_drift_domains", "Shift of the share of fakes within domains")
-    usable = collection.labelled & np.array([domain is not None for domain in collection.domains], bool)
-    if len(collection.parts) < 2 or not usable[collection.part == 0].any() or not usable[collection.part > 0].any():
-        return unchecked(*names, "at least two parts need labels and a `domain`")
-    words, place = _domains(collection, usable)
+def label_shift_domains(dataset: AuditDataset) -> Finding:
+    """Compare the share of fakes of each domain in a later part with that of the same domain in train."""
+    names = ("label_shift_domains", "Shift of the share of fakes within domains")
+    usable = dataset.labeled & np.array([domain is not None for domain in dataset.domains], bool)
+    if len(dataset.parts) < 2 or not usable[dataset.part == 0].any() or not usable[dataset.part > 0].any():
+        return not_checked(*names, "at least two parts need labels and a `domain`")
+    domains, index = _domains(dataset, usable)
     rows = np.flatnonzero(usable)
-    cells, shifts, tested = [], [], []
-    trained = _counts(collection, rows[collection.part[rows] == 0], place[collection.part[rows] == 0], len(words))
-    for number, part in enumerate(collection.parts[1:], start=1):
-        here = collection.part[rows] == number
-        counts = _counts(collection, rows[here], place[here], len(words))
-        for word, before, after in zip(words, trained, counts, strict=True):
-            if min(before[1], after[1]) >= LEAST_GROUP:
+    cells, shifts, compared = [], [], []
+    in_train = dataset.part[rows] == 0
+    train_counts = _count(dataset, rows[in_train], index[in_train], len(domains))
+    for number, part in enumerate(dataset.parts[1:], start=1):
+        in_part = dataset.part[rows] == number
+        part_counts = _count(dataset, rows[in_part], index[in_part], len(domains))
+        for domain, before, after in zip(domains, train_counts, part_counts, strict=True):
+            if min(before[1], after[1]) >= MIN_GROUP:
                 shifts.append(abs(_share(after) - _share(before)))
-                tested.append((after, before))
-                cells.append((word, part.name, *before[1:], _share(before), *after[1:], _share(after)))
+                compared.append((after, before))
+                cells.append((domain, part.name, *before[1:], _share(before), *after[1:], _share(after)))
     if not shifts:
-        return unchecked(*names, f"no domain has {LEAST_GROUP} labelled articles in two parts")
-    value = _largest_sure(shifts, tested)
+        return not_checked(*names, f"no domain has {MIN_GROUP} labeled articles in two parts")
+    value = _largest_significant(shifts, compared)
     order = np.argsort(shifts)[::-1]
-    word, part_name = cells[order[0]][:2]
-    found = f"largest shift: {word}, {100 * max(shifts):.1f} points from {collection.parts[0].name} to {part_name}"
+    domain, part_name = cells[order[0]][:2]
+    summary = f"largest shift: {domain}, {100 * max(shifts):.1f} points from {dataset.parts[0].name} to {part_name}"
     columns = ("domain", "part", "n in train", "fake in train", "n in part", "fake in part")
     table = Table("domains, the largest shift first", columns, tuple(cells[i] for i in order[:20]))
-    return finding(*names, found + _doubt(value, max(shifts)), value, advice=_THRESHOLD, tables=[table])
+    return make_finding(*names, summary + _chance_note(value, max(shifts)), value, advice=_ADVICE, tables=[table])
 
 
-def _by_group(
-    collection: Collection,
+def _compare_groups(
+    dataset: AuditDataset,
     names: tuple[str, str],
-    words: Sequence[str],
-    place: Rows,
+    groups: Sequence[str],
+    index: Rows,
     usable: Mask,
-    plots: list[Plot],
+    plot: Plot,
     advice: str,
 ) -> Finding:
-    """Compare each group's share of fakes with that of the articles outside it."""
+    """Compare the share of fakes of each group with that of the articles outside it.
+
+    Args:
+        dataset: All articles.
+        names: Name and title of the check.
+        groups: Names of the groups.
+        index: [U] group of each usable article.
+        usable: [N] whether an article is compared, U of them.
+        plot: The plot of the finding.
+        advice: The advice of the finding.
+    """
     rows = np.flatnonzero(usable)
-    counts = _counts(collection, rows, place, len(words))
-    total = collection.n_with_label(rows)
-    large = [i for i, (_, n) in enumerate(counts) if LEAST_GROUP <= n <= total[1] - LEAST_GROUP]
+    counts = _count(dataset, rows, index, len(groups))
+    total = dataset.count_fakes_and_labeled(rows)
+    large = [i for i, (_, n) in enumerate(counts) if MIN_GROUP <= n <= total[1] - MIN_GROUP]
     if not large:
-        return unchecked(*names, f"no group of {LEAST_GROUP} articles stands beside as many others")
+        return not_checked(*names, f"there is no group of {MIN_GROUP} articles with as many others outside it")
     shifts = [abs(_share(counts[i]) - _share(total)) for i in large]
-    value = _largest_sure(shifts, [(counts[i], (total[0] - counts[i][0], total[1] - counts[i][1])) for i in large])
-    top = large[int(np.argmax(shifts))]
-    found = (
-        f"fakes: {100 * _share(total):.1f}% of all; furthest from it: {words[top]} "
-        f"with {100 * _share(counts[top]):.1f}% of {counts[top][1]:,}{_doubt(value, max(shifts))}"
+    others = [(total[0] - counts[i][0], total[1] - counts[i][1]) for i in large]
+    value = _largest_significant(shifts, [(counts[i], other) for i, other in zip(large, others, strict=True)])
+    furthest = large[int(np.argmax(shifts))]
+    summary = (
+        f"fakes: {100 * _share(total):.1f}% of all; furthest from it: {groups[furthest]} "
+        f"with {100 * _share(counts[furthest]):.1f}% of {counts[furthest][1]:,}{_chance_note(value, max(shifts))}"
     )
+    largest = sorted(np.argsort([-n for _, n in counts], kind="stable")[:_MAX_GROUPS])
     table = Table(
-        f"all {len(words)} groups" if len(words) <= 60 else "the 60 largest groups",
+        f"all {len(groups)} groups" if len(groups) <= _MAX_GROUPS else f"the {_MAX_GROUPS} largest groups",
         ("group", "articles", "fake", _SHARE),
-        tuple(
-            (words[i], counts[i][1], counts[i][0], _share(counts[i]))
-            for i in sorted(np.argsort([-n for _, n in counts], kind="stable")[:60])
-        ),
+        tuple((groups[i], counts[i][1], counts[i][0], _share(counts[i])) for i in largest),
     )
-    return finding(*names, found, value, advice=advice, tables=[table], plots=plots)
+    return make_finding(*names, summary, value, advice=advice, tables=[table], plots=[plot])
 
 
-def _largest_sure(shifts: list[float], tested: list[tuple[tuple[int, int], tuple[int, int]]]) -> float:
-    """Return the largest shift that is not chance, after Holm's correction; 0 where all may be."""
-    p = holm(np.array([difference_p(*one, *other) for one, other in tested]))
-    return max((shift for shift, chance in zip(shifts, p, strict=True) if chance < ALPHA), default=0.0)
+def _largest_significant(shifts: list[float], compared: list[tuple[Count, Count]]) -> float:
+    """Return the largest significant shift after Holm's correction, or 0."""
+    p = holm(np.array([fisher_p_value(*one, *other) for one, other in compared]))
+    return max((shift for shift, p_value in zip(shifts, p, strict=True) if p_value < ALPHA), default=0.0)
 
 
-def _doubt(value: float, largest: float) -> str:
+def _chance_note(value: float, largest: float) -> str:
     return "" if value >= largest else " (may be chance)"
 
 
-def _share(count: tuple[int, int]) -> float:
+def _share(count: Count) -> float:
     return count[0] / count[1]
 
 
-def _counts(collection: Collection, rows: Rows, place: Rows, size: int) -> list[tuple[int, int]]:
-    """Per group: fakes, and articles with a label."""
-    articles = np.bincount(place, minlength=size)
-    fakes = np.bincount(place[collection.targets[rows] == 1], minlength=size)
+def _count(dataset: AuditDataset, rows: Rows, index: Rows, n_groups: int) -> list[Count]:
+    """Count the fake and the labeled articles of each group."""
+    articles = np.bincount(index, minlength=n_groups)
+    fakes = np.bincount(index[dataset.targets[rows] == 1], minlength=n_groups)
     return list(zip(fakes.tolist(), articles.tolist(), strict=True))
 
 
-def _domains(collection: Collection, usable: Mask) -> tuple[list[str], Rows]:
-    """The domains in order of their names, and the place of each usable article's."""
-    words, place = np.unique([str(collection.domains[row]) for row in np.flatnonzero(usable)], return_inverse=True)
-    return [str(word) for word in words], place
+def _domains(dataset: AuditDataset, usable: Mask) -> tuple[list[str], Rows]:
+    """Return the domains, sorted, and [U] the domain of each usable article as an index."""
+    names, index = np.unique([str(dataset.domains[row]) for row in np.flatnonzero(usable)], return_inverse=True)
+    return [str(name) for name in names], index
 
 
-def _lines_by_month(collection: Collection, usable: Mask, months: np.ndarray, present: np.ndarray) -> Plot:
-    """The share of fakes of each part over all months, the empty ones too."""
+def _plot_months(dataset: AuditDataset, usable: Mask, months: np.ndarray, present: np.ndarray) -> Plot:
+    """Plot the share of fakes of each part over all months, including months without articles."""
     axis = np.arange(present[0], present[-1] + 1)
     series: dict[str, tuple[float | None, ...]] = {}
-    for number, part in enumerate(collection.parts):
-        rows = np.flatnonzero(usable & (collection.part == number))
-        counts = _counts(collection, rows, (months[rows] - axis[0]).astype(np.int64), len(axis))
+    for number, part in enumerate(dataset.parts):
+        rows = np.flatnonzero(usable & (dataset.part == number))
+        counts = _count(dataset, rows, (months[rows] - axis[0]).astype(np.int64), len(axis))
         series[part.name] = tuple(fakes / n if n else None for fakes, n in counts)
     return Plot("lines", "Share of fakes by month", tuple(map(str, axis)), _SHARE, series)
 
 
-def _bars_by_domain(collection: Collection, words: list[str], place: Rows, usable: Mask) -> Plot:
-    """The share of fakes of the thirty largest domains, by part."""
-    largest = np.sort(np.argsort(-np.bincount(place, minlength=len(words)), kind="stable")[:30])
+def _plot_domains(dataset: AuditDataset, domains: list[str], index: Rows, usable: Mask) -> Plot:
+    """Plot the share of fakes of the largest domains, by part."""
+    largest = np.sort(np.argsort(-np.bincount(index, minlength=len(domains)), kind="stable")[:_MAX_DOMAINS])
     rows = np.flatnonzero(usable)
     series: dict[str, tuple[float | None, ...]] = {}
-    for number, part in enumerate(collection.parts):
-        here = collection.part[rows] == number
-        counts = _counts(collection, rows[here], place[here], len(words))
+    for number, part in enumerate(dataset.parts):
+        in_part = dataset.part[rows] == number
+        counts = _count(dataset, rows[in_part], index[in_part], len(domains))
         series[part.name] = tuple(counts[i][0] / counts[i][1] if counts[i][1] else None for i in largest)
-    return Plot("bars", "Share of fakes by domain", tuple(words[i] for i in largest), _SHARE, series)
+    return Plot("bars", "Share of fakes by domain", tuple(domains[i] for i in largest), _SHARE, series)

@@ -1,73 +1,74 @@
-"""Entities that change sides between past and future: ENDEF's Table 1 for the articles at hand."""
+"""Entities that change sides between past and future: Table 1 of ENDEF (Zhu et al., SIGIR 2022) for other articles."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from zhenwei.audit.dataset import Collection, Rows
+from zhenwei.audit.dataset import AuditDataset, Rows
 from zhenwei.audit.findings import Finding, Table
-from zhenwei.audit.format import finding, share, unchecked
-from zhenwei.audit.significance import holm, normal_p
-from zhenwei.audit.thresholds import ALPHA, LEAST_ENTITY
+from zhenwei.audit.format import format_share, make_finding, not_checked
+from zhenwei.audit.significance import holm, normal_p_values
+from zhenwei.audit.thresholds import ALPHA, MIN_ENTITY_SUPPORT
 
-_SHOWN = 100
-_ADVICE = "train with entity debiasing (`model.debias`, ENDEF), and judge on articles later than train"
+_MAX_ROWS = 100
+_ADVICE = "train with entity debiasing (`model.debias`, ENDEF), and evaluate on articles later than train"
 
 
-def flipped_entities(collection: Collection) -> Finding:
-    """Find the entities that stood in fakes more than others do, and later in real news more than others do.
+def entity_drift(dataset: AuditDataset) -> Finding:
+    """Find the entities that are over-represented in fakes of one period and in real news of the other.
 
-    The past is every part but the last; the future is the last one that has labels. What is compared is an entity's
-    leaning: the log odds of fake among its articles, less those among all articles of the same time, so that a shift
-    of all labels flips nothing. An entity counts as flipped if its leanings have opposite signs and differ by more
-    than chance (a normal test on log odds with Haldane's correction, Holm's correction over all entities).
+    The past is every part but the last; the future is the last part with labels. An entity's leaning is the log odds
+    of fake among its articles, minus those among all articles of the same period, so that a shift of all labels does
+    not count. An entity changes sides if its leanings have opposite signs and differ significantly (a normal test on
+    log odds with Haldane's correction, and Holm's correction over all entities).
     """
-    names = ("flipped_entities", "Entities that change sides")
-    named = np.array([entities is not None for entities in collection.entities], bool)
-    if not named.any():
-        why = "no article has `entity_list`; `zhenwei data enrich FILE -o FILE --overwrite --entities` adds it"
-        return unchecked(*names, why)
-    usable = named & collection.labelled
-    labelled = [number for number, part in enumerate(collection.parts) if part.n_labelled]
-    if len(labelled) < 2:
-        return unchecked(*names, "past and future, two parts with labels, are needed")
-    future = usable & (collection.part == labelled[-1])
-    past = usable & (collection.part < labelled[-1])
-    before, after = _leanings(collection, np.flatnonzero(past)), _leanings(collection, np.flatnonzero(future))
-    entities = sorted(name for name in before.keys() & after.keys() if _often(before[name]) and _often(after[name]))
+    names = ("entity_drift", "Entities that change sides")
+    has_entities = np.array([entities is not None for entities in dataset.entities], bool)
+    if not has_entities.any():
+        reason = "no article has `entity_list`; `zhenwei data enrich FILE -o FILE --overwrite --entities` adds it"
+        return not_checked(*names, reason)
+    usable = has_entities & dataset.labeled
+    labeled = [number for number, part in enumerate(dataset.parts) if part.n_labeled]
+    if len(labeled) < 2:
+        return not_checked(*names, "past and future, two parts with labels, are needed")
+    future = usable & (dataset.part == labeled[-1])
+    past = usable & (dataset.part < labeled[-1])
+    before, after = _count_entities(dataset, np.flatnonzero(past)), _count_entities(dataset, np.flatnonzero(future))
+    entities = sorted(
+        name for name in before.keys() & after.keys() if min(before[name][1], after[name][1]) >= MIN_ENTITY_SUPPORT
+    )
     if not entities:
-        return unchecked(*names, f"no entity has {LEAST_ENTITY} labelled articles in the past and in the future")
+        reason = f"no entity has {MIN_ENTITY_SUPPORT} labeled articles in the past and in the future"
+        return not_checked(*names, reason)
     counts = np.array([(*before[name], *after[name]) for name in entities], np.float64)
-    totals = [collection.n_with_label(np.flatnonzero(rows)) for rows in (past, future)]
-    z, opposite = _surprise(counts, totals)
-    p = holm(normal_p(z))
-    flipped = [i for i in np.argsort(p, kind="stable") if p[i] < ALPHA and opposite[i]]
-    name = collection.parts[labelled[-1]].name
-    found = f"{len(flipped):,} of {len(entities):,} entities changed sides between the past and {name}"
-    if flipped:
-        found += _reach(collection, {entities[i] for i in flipped}, np.flatnonzero(future))
-    rows = tuple(_row(entities[i], counts[i], float(p[i])) for i in flipped[:_SHOWN])
+    totals = [dataset.count_fakes_and_labeled(np.flatnonzero(rows)) for rows in (past, future)]
+    z, opposite = _leaning_change(counts, totals)
+    p = holm(normal_p_values(z))
+    changed = [i for i in np.argsort(p, kind="stable") if p[i] < ALPHA and opposite[i]]
+    name = dataset.parts[labeled[-1]].name
+    summary = f"{len(changed):,} of {len(entities):,} entities changed sides between the past and {name}"
+    if changed:
+        changed_names = {entities[i] for i in changed}
+        n = sum(not changed_names.isdisjoint(dataset.entities[row] or ()) for row in np.flatnonzero(future))
+        summary += f"; {format_share(n, int(future.sum()), 'articles of the future')} name one of them"
+    rows = tuple(_row(entities[i], counts[i], float(p[i])) for i in changed[:_MAX_ROWS])
     columns = ("entity", "past articles", "fake in the past", "future articles", "fake in the future", "p")
-    table = Table("the most surprising first", columns, rows)
-    return finding(*names, found, len(flipped), advice=_ADVICE, tables=[table])
+    table = Table("the most significant first", columns, rows)
+    return make_finding(*names, summary, len(changed), advice=_ADVICE, tables=[table])
 
 
-def _leanings(collection: Collection, rows: Rows) -> dict[str, tuple[int, int]]:
-    """By entity: fakes, and labelled articles, that name it."""
+def _count_entities(dataset: AuditDataset, rows: Rows) -> dict[str, tuple[int, int]]:
+    """Count the fake articles and all articles that name each entity."""
     counts: dict[str, list[int]] = {}
     for row in rows:
-        for name in set(collection.entities[row] or ()):
+        for name in set(dataset.entities[row] or ()):
             count = counts.setdefault(name, [0, 0])
-            count[0] += int(collection.targets[row])
+            count[0] += int(dataset.targets[row])
             count[1] += 1
     return {name: (fakes, n) for name, (fakes, n) in counts.items()}
 
 
-def _often(count: tuple[int, int]) -> bool:
-    return count[1] >= LEAST_ENTITY
-
-
-def _surprise(counts: np.ndarray, totals: Iterable[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+def _leaning_change(counts: np.ndarray, totals: Iterable[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     """Return [E] standard scores of the change of leaning, and [E] whether the leanings have opposite signs.
 
     Args:
@@ -76,16 +77,10 @@ def _surprise(counts: np.ndarray, totals: Iterable[tuple[int, int]]) -> tuple[np
     """
     leanings, variance = [], np.zeros(len(counts))
     for fakes, n, total in zip((counts[:, 0], counts[:, 2]), (counts[:, 1], counts[:, 3]), totals, strict=True):
-        usual = np.log((total[0] + 0.5) / (total[1] - total[0] + 0.5))
-        leanings.append(np.log((fakes + 0.5) / (n - fakes + 0.5)) - usual)
+        baseline = np.log((total[0] + 0.5) / (total[1] - total[0] + 0.5))
+        leanings.append(np.log((fakes + 0.5) / (n - fakes + 0.5)) - baseline)
         variance += 1 / (fakes + 0.5) + 1 / (n - fakes + 0.5)
     return (leanings[1] - leanings[0]) / np.sqrt(variance), leanings[0] * leanings[1] < 0
-
-
-def _reach(collection: Collection, flipped: set[str], future: Rows) -> str:
-    """Say how many articles of the future name a flipped entity."""
-    n = sum(not flipped.isdisjoint(collection.entities[row] or ()) for row in future)
-    return f"; {share(n, len(future), 'articles of the future')} name one of them"
 
 
 def _row(name: str, count: np.ndarray, p: float) -> tuple[str | int | float, ...]:

@@ -1,4 +1,4 @@
-"""Fields, their absence, and the text's length: what of them alone decides the label."""
+"""Fields, missing fields, and the text length that alone predict the label."""
 
 import math
 import re
@@ -9,149 +9,160 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zhenwei.audit.dataset import Collection
+from zhenwei.audit.dataset import AuditDataset
 from zhenwei.audit.findings import Finding, Table
-from zhenwei.audit.format import beginning, finding, unchecked
-from zhenwei.audit.shortcut_report import NO_TRIAL, worded
+from zhenwei.audit.format import excerpt, make_finding, not_checked
+from zhenwei.audit.shortcut_report import TOO_FEW_LABELS, shortcut_finding
 from zhenwei.audit.significance import macro_f1
-from zhenwei.audit.single_feature import Shortcut, ThresholdRule, Trial, judged, presence_scores
-from zhenwei.audit.thresholds import MOST_VALUES
+from zhenwei.audit.single_feature import FeatureScore, FeatureSplit, ThresholdRule, presence_scores, score_feature
+from zhenwei.audit.thresholds import MAX_VALUES
 
-_FEW_VALUES = 20  # distinct numbers up to which each is a value of its own; more are cut in two
-_LEAST_OF_VALUE = 5  # articles of a value, to say anything about it
+_MAX_CATEGORIES = 20  # distinct numbers up to which each one is a category; more are cut by a threshold
+_MIN_VALUE_SUPPORT = 5  # articles of a value with a label of its own
 _DIGITS = re.compile(r"\d+")
 _ADVICE = (
-    "the labels come from different places, and their texts will tell it, too: collect both labels alike, "
-    "or judge on a source that has both"
+    "the labels come from different sources, and the texts will reflect that, too: collect both labels in the same "
+    "way, or evaluate on a source that has both"
 )
 
 
-def shortcut_fields(collection: Collection) -> Finding:
-    """Try each field alone: its values, or a cut through its numbers."""
-    names = ("shortcut_fields", "A field decides the label")
-    trial = collection.halved_trial
-    if trial is None:
-        return unchecked(*names, NO_TRIAL)
-    columns = dict(_columns(collection))
-    tried = [
-        shortcut
+def shortcut_fields(dataset: AuditDataset) -> Finding:
+    """Test each field alone: its values, or a threshold of its numbers."""
+    names = ("shortcut_fields", "A field predicts the label")
+    split = dataset.holdout_split
+    if split is None:
+        return not_checked(*names, TOO_FEW_LABELS)
+    columns = dict(_columns(dataset))
+    scores = [
+        score
         for name, values in columns.items()
-        if (shortcut := _try_field(collection, trial, name, values, len(columns))) is not None
+        if (score := _score_field(dataset, split, name, values, len(columns))) is not None
     ]
-    if not tried:
-        return unchecked(*names, "no article has a field beside its text and label that could tell anything")
-    best = max(tried, key=lambda shortcut: shortcut.low)
-    table = _by_value(collection, trial, best.name, columns[best.name])
-    return worded(*names, tried, trial, advice=_ADVICE, tables=[table])
+    if not scores:
+        return not_checked(*names, "no article has a field beside its text and label that could predict anything")
+    best = max(scores, key=lambda score: score.lower_bound)
+    table = _values_table(dataset, split, best.name, columns[best.name])
+    return shortcut_finding(*names, scores, split, advice=_ADVICE, tables=[table])
 
 
-def shortcut_missing_fields(collection: Collection) -> Finding:
-    """Try whether it decides the label that a field is there or missing."""
-    names = ("shortcut_missing_fields", "A missing field decides the label")
-    trial = collection.trial
-    if trial is None:
-        return unchecked(*names, NO_TRIAL)
-    present = {name: has for name, has in _presence(collection) if 0 < has[trial.fit].sum() < len(trial.fit)}
-    if not present:
-        return finding(*names, "every field is there in all articles, or in none", None)
-    targets = collection.targets
-    tried = []
-    for name, has in present.items():
-        fake, real = (float((has[trial.fit] & (targets[trial.fit] == target)).sum()) for target in (1, 0))
-        n_fake = int((targets[trial.fit] == 1).sum())
-        scores, means_fake = presence_scores(np.array(fake), np.array(real), n_fake, len(trial.fit) - n_fake)
-        rule = "there: fake, else real" if means_fake else "there: real, else fake"
-        verdicts = has[trial.judge] == bool(means_fake)
-        tried.append(judged(name, rule, float(scores), verdicts, targets[trial.judge], (1 + trial.same) * len(present)))
-    return worded(*names, tried, trial, advice=_ADVICE)
+def shortcut_missing_fields(dataset: AuditDataset) -> Finding:
+    """Test whether the presence of a field predicts the label."""
+    names = ("shortcut_missing_fields", "A missing field predicts the label")
+    split = dataset.feature_split
+    if split is None:
+        return not_checked(*names, TOO_FEW_LABELS)
+    varying = {name: has for name, has in _presence(dataset) if 0 < has[split.fit].sum() < len(split.fit)}
+    if not varying:
+        return make_finding(*names, "every field is present in all articles, or in none", None)
+    targets = dataset.targets
+    n_comparisons = (1 + split.same) * len(varying)
+    scores = []
+    for name, has in varying.items():
+        fake, real = (float((has[split.fit] & (targets[split.fit] == target)).sum()) for target in (1, 0))
+        n_fake = int((targets[split.fit] == 1).sum())
+        fit_score, means_fake = presence_scores(np.array(fake), np.array(real), n_fake, len(split.fit) - n_fake)
+        rule = "present: fake, else real" if means_fake else "present: real, else fake"
+        predictions = has[split.evaluate] == bool(means_fake)
+        targets_there = targets[split.evaluate]
+        scores.append(score_feature(name, rule, float(fit_score), predictions, targets_there, n_comparisons))
+    return shortcut_finding(*names, scores, split, advice=_ADVICE)
 
 
-def shortcut_length(collection: Collection) -> Finding:
-    """Try the number of characters alone."""
-    names = ("shortcut_length", "The length decides the label")
-    trial = collection.halved_trial
-    if trial is None:
-        return unchecked(*names, NO_TRIAL)
-    lengths = np.array([len(text) for text in collection.texts], np.float64)
-    shortcut = _try_numbers(collection, trial, "characters", lengths, 1)
-    targets = collection.targets
+def shortcut_length(dataset: AuditDataset) -> Finding:
+    """Test the number of characters alone."""
+    names = ("shortcut_length", "The length predicts the label")
+    split = dataset.holdout_split
+    if split is None:
+        return not_checked(*names, TOO_FEW_LABELS)
+    lengths = np.array([len(text) for text in dataset.texts], np.float64)
+    score = _score_numbers(dataset, split, "characters", lengths, 1)
+    targets = dataset.targets
     cells: list[tuple[str | int, ...]] = []
     for label, target in (("real", 0), ("fake", 1)):
-        of = lengths[trial.fit[targets[trial.fit] == target]]
-        cells.append((label, len(of), *(int(value) for value in np.quantile(of, (0.05, 0.25, 0.5, 0.75, 0.95)))))
+        values = lengths[split.fit[targets[split.fit] == target]]
+        quantiles = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+        cells.append((label, len(values), *(int(value) for value in quantiles)))
     table = Table("characters, by label", ("label", "articles", "5%", "25%", "median", "75%", "95%"), tuple(cells))
-    advice = "look at why one label's texts are longer: cut off by the source, or of another kind"
-    return worded(*names, [shortcut], trial, advice=advice, tables=[table])
+    advice = "find out why the texts of one label are longer: truncated by the source, or of another kind"
+    return shortcut_finding(*names, [score], split, advice=advice, tables=[table])
 
 
-def _columns(collection: Collection) -> Iterator[tuple[str, Sequence[Any]]]:
-    """The fields by their names, each with N values or None; what can be told from an id and a time beside them."""
-    yield "domain", collection.domains
-    yield "id without its digits", [None if one is None else _DIGITS.sub("#", one) for one in collection.ids]
-    known = ~np.isnat(collection.times)
-    hours = collection.times.astype("datetime64[h]").astype(np.int64) % 24
-    yield "hour of time", [f"{hour:02d}:00" if has else None for hour, has in zip(hours, known, strict=True)]
-    yield "number of entities", [None if names is None else len(names) for names in collection.entities]
-    for name, values in collection.extra.items():
+def _columns(dataset: AuditDataset) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield each field with its N values or None, including features that are derived from ids and times."""
+    yield "domain", dataset.domains
+    yield "id without its digits", [None if id_ is None else _DIGITS.sub("#", id_) for id_ in dataset.ids]
+    has_time = ~np.isnat(dataset.times)
+    hours = dataset.times.astype("datetime64[h]").astype(np.int64) % 24
+    yield "hour of time", [f"{hour:02d}:00" if has else None for hour, has in zip(hours, has_time, strict=True)]
+    yield "number of entities", [None if names is None else len(names) for names in dataset.entities]
+    for name, values in dataset.extra.items():
         yield name, [len(value) if isinstance(value, list | dict | tuple) else value for value in values]
 
 
-def _presence(collection: Collection) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """By the name of each optional field, [N] whether the article has it."""
-    for name, values in (("id", collection.ids), ("domain", collection.domains), ("entity_list", collection.entities)):
+def _presence(dataset: AuditDataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each optional field with [N] whether an article has it."""
+    for name, values in (("id", dataset.ids), ("domain", dataset.domains), ("entity_list", dataset.entities)):
         yield name, np.array([value is not None for value in values], bool)
-    yield "time", ~np.isnat(collection.times)
-    yield "emotion", collection.emotion
-    for name, column in collection.extra.items():
+    yield "time", ~np.isnat(dataset.times)
+    yield "emotion", dataset.emotion
+    for name, column in dataset.extra.items():
         yield name, np.array([value is not None and value != "" for value in column], bool)
 
 
-def _try_field(collection: Collection, trial: Trial, name: str, values: Sequence[Any], looks: int) -> Shortcut | None:
-    """Try one field; None where it has one value in all articles that rules are fitted on."""
+def _score_field(
+    dataset: AuditDataset, split: FeatureSplit, name: str, values: Sequence[Any], n_comparisons: int
+) -> FeatureScore | None:
+    """Score one field; None if it has a single value in all articles for fitting."""
     numbers = _as_numbers(values)
     if numbers is not None:
-        return _try_numbers(collection, trial, name, numbers, looks)
-    words = [None if value is None else str(value) for value in values]
-    if len({words[row] for row in trial.fit}) < 2:
+        return _score_numbers(dataset, split, name, numbers, n_comparisons)
+    categories = [None if value is None else str(value) for value in values]
+    if len({categories[row] for row in split.fit}) < 2:
         return None
-    return _try_values(collection, trial, name, words, looks)
+    return _score_categories(dataset, split, name, categories, n_comparisons)
 
 
-def _try_numbers(collection: Collection, trial: Trial, name: str, numbers: NDArray[np.float64], looks: int) -> Shortcut:
-    targets = collection.targets
-    rule = ThresholdRule.fit(numbers[trial.fit], targets[trial.fit])
-    return judged(name, str(rule), rule.score, rule.verdicts(numbers[trial.judge]), targets[trial.judge], looks)
+def _score_numbers(
+    dataset: AuditDataset, split: FeatureSplit, name: str, numbers: NDArray[np.float64], n_comparisons: int
+) -> FeatureScore:
+    targets = dataset.targets
+    rule = ThresholdRule.fit(numbers[split.fit], targets[split.fit])
+    predictions = rule.predict(numbers[split.evaluate])
+    return score_feature(name, str(rule), rule.score, predictions, targets[split.evaluate], n_comparisons)
 
 
-def _try_values(collection: Collection, trial: Trial, name: str, words: Sequence[str | None], looks: int) -> Shortcut:
-    """Let each value stand for the label that it goes with more than usual; rare ones and none are one value."""
-    targets = collection.targets[trial.fit]
-    usual = float(targets.mean())
-    fitted = [words[row] for row in trial.fit]
-    counts = Counter(word for word in fitted if word is not None)
-    frequent = {word for word, n in counts.most_common(MOST_VALUES) if n >= _LEAST_OF_VALUE}
+def _score_categories(
+    dataset: AuditDataset, split: FeatureSplit, name: str, categories: Sequence[str | None], n_comparisons: int
+) -> FeatureScore:
+    """Predict for each category the label that is over-represented in it; rare and missing values are one category."""
+    targets = dataset.targets[split.fit]
+    fake_share = float(targets.mean())
+    fitted = [categories[row] for row in split.fit]
+    counts = Counter(category for category in fitted if category is not None)
+    frequent = {category for category, n in counts.most_common(MAX_VALUES) if n >= _MIN_VALUE_SUPPORT}
     fakes: Counter[str | None] = Counter()
     articles: Counter[str | None] = Counter()
-    for word, target in zip(fitted, targets, strict=True):
-        key = word if word in frequent else None
+    for category, target in zip(fitted, targets, strict=True):
+        key = category if category in frequent else None
         fakes[key] += int(target)
         articles[key] += 1
-    means_fake = {key: fakes[key] / n > usual for key, n in articles.items()}
-    rest = means_fake.get(None, usual > 0.5)
+    means_fake = {key: fakes[key] / n > fake_share for key, n in articles.items()}
+    default = means_fake.get(None, fake_share > 0.5)
 
-    def verdicts(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return np.array([means_fake.get(words[row], rest) for row in rows], bool)
+    def predict(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.array([means_fake.get(categories[row], default) for row in rows], bool)
 
-    here, fake = verdicts(trial.fit), targets == 1
-    cells = [(here & fake), (~here & fake), (here & ~fake), (~here & ~fake)]
-    score = float(macro_f1(*(np.array(float(cell.sum())) for cell in cells)))
+    predictions, fake = predict(split.fit), targets == 1
+    confusion = [(predictions & fake), (~predictions & fake), (predictions & ~fake), (~predictions & ~fake)]
+    fit_score = float(macro_f1(*(np.array(float(cell.sum())) for cell in confusion)))
     rule = f"each of {len(frequent):,} values as in train"
-    return judged(name, rule, score, verdicts(trial.judge), collection.targets[trial.judge], looks)
+    targets = dataset.targets[split.evaluate]
+    return score_feature(name, rule, fit_score, predict(split.evaluate), targets, n_comparisons)
 
 
 def _as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Return N numbers, those that are missing below all others; None where the values are not many numbers."""
-    if len({str(value) for value in values if value is not None}) <= _FEW_VALUES:
+    """Return N numbers, missing ones below all others; None if the values are categories."""
+    if len({str(value) for value in values if value is not None}) <= _MAX_CATEGORIES:
         return None
     try:
         numbers = np.array([math.nan if value is None or value == "" else float(value) for value in values])
@@ -161,13 +172,13 @@ def _as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
     return np.where(finite, numbers, numbers[finite].min(initial=0.0) - 1)
 
 
-def _by_value(collection: Collection, trial: Trial, name: str, values: Sequence[Any]) -> Table:
-    """The most frequent values of a field, with their share of fakes."""
-    rows = trial.fit
-    words = [str(values[row]) if values[row] is not None else None for row in rows]
-    fakes = Counter(word for word, row in zip(words, rows, strict=True) if collection.targets[row] == 1)
+def _values_table(dataset: AuditDataset, split: FeatureSplit, name: str, values: Sequence[Any]) -> Table:
+    """Return the most frequent values of a field, with their share of fakes."""
+    rows = split.fit
+    categories = [str(values[row]) if values[row] is not None else None for row in rows]
+    fakes = Counter(category for category, row in zip(categories, rows, strict=True) if dataset.targets[row] == 1)
     cells = tuple(
-        ("(none)" if word is None else beginning(word, 40), n, fakes[word] / n)
-        for word, n in Counter(words).most_common(24)
+        ("(none)" if category is None else excerpt(category, 40), n, fakes[category] / n)
+        for category, n in Counter(categories).most_common(24)
     )
     return Table(f"{name}: the most frequent values where fitted", ("value", "articles", "share of fakes"), cells)

@@ -1,34 +1,34 @@
-"""Ids that stand for more than one article."""
+"""Ids that several articles share."""
 
 from collections import Counter
 
-from zhenwei.audit.dataset import Collection
+from zhenwei.audit.dataset import AuditDataset
 from zhenwei.audit.findings import Finding
-from zhenwei.audit.format import beginning, examples, finding, share, unchecked
+from zhenwei.audit.format import examples_table, excerpt, format_share, make_finding, not_checked
 
 
-def repeated_ids(collection: Collection) -> Finding:
+def duplicate_ids(dataset: AuditDataset) -> Finding:
     """Count the articles whose id an earlier article of any part has."""
-    names = ("repeated_ids", "Repeated ids")
-    having = sum(identity is not None for identity in collection.ids)
-    if not having:
-        return unchecked(*names, "no article has an id")
+    names = ("duplicate_ids", "Duplicate ids")
+    n_ids = sum(id_ is not None for id_ in dataset.ids)
+    if not n_ids:
+        return not_checked(*names, "no article has an id")
     first: dict[str, int] = {}
     within: list[int] = []
     across: list[int] = []
-    for row, identity in enumerate(collection.ids):
-        if identity is None:
+    for row, id_ in enumerate(dataset.ids):
+        if id_ is None:
             continue
-        earlier = first.setdefault(identity, row)
+        earlier = first.setdefault(id_, row)
         if earlier != row:
-            (within if collection.part[earlier] == collection.part[row] else across).append(row)
-    again = sorted(within + across)
-    found = f"{share(len(again), having, 'ids')} repeat an earlier one"
-    found += f", {len(within):,} within a part and {len(across):,} across" if again else ""
-    often = Counter(collection.ids[row] for row in again).most_common(1)
-    if often:
-        found += f"; the most frequent is '{beginning(str(often[0][0]), 40)}' ({often[0][1] + 1:,} articles)"
-    shown = [row for again_row in again[:2] for row in (first[str(collection.ids[again_row])], again_row)]
-    advice = "give every article an id of its own; equal ids of equal texts are copies, to be left out"
-    table = examples(collection, shown, "articles of one id")
-    return finding(*names, found, len(again) / having, advice=advice, tables=[table])
+            (within if dataset.part[earlier] == dataset.part[row] else across).append(row)
+    repeats = sorted(within + across)
+    summary = f"{format_share(len(repeats), n_ids, 'ids')} repeat an earlier one"
+    if repeats:
+        (most_frequent, n), *_ = Counter(str(dataset.ids[row]) for row in repeats).most_common(1)
+        summary += f", {len(within):,} within a part and {len(across):,} across parts"
+        summary += f"; the most frequent is '{excerpt(most_frequent, 40)}' ({n + 1:,} articles)"
+    rows = [row for repeat in repeats[:2] for row in (first[str(dataset.ids[repeat])], repeat)]
+    advice = "give every article an id of its own; remove copies, which have equal ids and equal texts"
+    table = examples_table(dataset, rows, "articles with one id")
+    return make_finding(*names, summary, len(repeats) / n_ids, advice=advice, tables=[table])

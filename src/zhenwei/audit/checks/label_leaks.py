@@ -1,77 +1,80 @@
-"""N-grams that give many articles of one label away, without deciding the label of all."""
+"""N-grams that occur in many articles of one label and in almost none of the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from zhenwei.audit.dataset import Collection
+from zhenwei.audit.dataset import AuditDataset
 from zhenwei.audit.findings import Finding, Table
-from zhenwei.audit.format import finding, spelled, unchecked
-from zhenwei.audit.ngram_features import FAMILIES, Family, counted_in, having, in_context
-from zhenwei.audit.shortcut_report import COLLECT_ALIKE, NO_TRIAL
-from zhenwei.audit.significance import difference_p
-from zhenwei.audit.single_feature import Trial
-from zhenwei.audit.thresholds import ALPHA, JUDGED, PURE
+from zhenwei.audit.format import make_finding, not_checked, readable_ngram
+from zhenwei.audit.ngram_features import FAMILIES, NgramFamily, contains_ngram, context_table, ngram_features
+from zhenwei.audit.shortcut_report import COLLECTION_ADVICE, TOO_FEW_LABELS
+from zhenwei.audit.significance import fisher_p_value
+from zhenwei.audit.single_feature import FeatureSplit
+from zhenwei.audit.thresholds import ALPHA, MIN_PURITY, N_CANDIDATES
 
 _LABELS = ("real", "fake")
 
 
 @dataclass(frozen=True)
-class _TellTale:
-    gram: str
-    target: int  # that it tells
-    fitted: float  # share of that label's articles that have it, where it was found
-    share: float  # the same where it is judged
-    counts: tuple[int, int]  # real articles and fakes that have it, where it is judged
+class _LabelLeak:
+    ngram: str
+    target: int  # label of the articles that contain it
+    fit_share: float  # share of that label's articles that contain it, on the articles for fitting
+    share: float  # the same on the articles for evaluation
+    counts: tuple[int, int]  # number of real and of fake articles that contain it, on the articles for evaluation
 
 
-def tell_tales(collection: Collection) -> Finding:
-    """Find n-grams that stand in many articles of one label, and in hardly any of the other.
+def label_leaks(dataset: AuditDataset) -> Finding:
+    """Find n-grams that occur in many articles of one label and in almost none of the other.
 
-    Such a one need not decide the label of all articles to be learned instead of the news. It counts if, both where
-    it was found and where it is judged, at least 95% of its articles would be of its label had both labels the same
-    number of articles, and if that is more than chance (Fisher's exact test, over all of its family that are judged).
+    Such an n-gram can be learned instead of the content, even if it does not predict the label of all articles. It
+    counts if two conditions hold both on the articles for fitting and on those for evaluation: at least 95% of its
+    articles would have its label if both labels had the same number of articles, and the difference is significant
+    (Fisher's exact test, corrected for the n-grams of its family that are evaluated).
     """
-    names = ("tell_tales", "A phrase gives articles away")
-    trial = collection.trial
-    if trial is None:
-        return unchecked(*names, NO_TRIAL)
-    found = [one for family in FAMILIES for one in _of_family(collection, trial, family)]
-    found.sort(key=lambda one: -one.share)
-    if not found:
-        return finding(*names, f"no n-gram gives articles of {trial.on} away", 0.0)
-    first = [next(one for one in found if one.target == target) for target in {one.target for one in found}]
-    first.sort(key=lambda one: -one.share)
-    said = "; ".join(
-        f"'{spelled(one.gram)}' is in {100 * one.share:.1f}% of the {_LABELS[one.target]} articles of {trial.on} "
-        f"({one.counts[1]:,} fake and {one.counts[0]:,} real ones have it)"
-        for one in first
+    names = ("label_leaks", "A phrase leaks the label")
+    split = dataset.feature_split
+    if split is None:
+        return not_checked(*names, TOO_FEW_LABELS)
+    leaks = [leak for family in FAMILIES for leak in _leaks_of_family(dataset, split, family)]
+    leaks.sort(key=lambda leak: -leak.share)
+    if not leaks:
+        return make_finding(*names, f"no n-gram leaks the label of articles of {split.name}", 0.0)
+    largest = [next(leak for leak in leaks if leak.target == target) for target in {leak.target for leak in leaks}]
+    largest.sort(key=lambda leak: -leak.share)
+    summary = "; ".join(
+        f"'{readable_ngram(leak.ngram)}' is in {100 * leak.share:.1f}% of the {_LABELS[leak.target]} articles of "
+        f"{split.name} ({leak.counts[1]:,} fake and {leak.counts[0]:,} real articles contain it)"
+        for leak in largest
     )
-    columns = ("n-gram", "tells", "share where found", f"share in {trial.on}", "fakes with it", "real with it")
+    columns = ("n-gram", "label", "share where fitted", f"share in {split.name}", "fake articles", "real articles")
     cells = tuple(
-        (spelled(one.gram), _LABELS[one.target], one.fitted, one.share, one.counts[1], one.counts[0]) for one in found
+        (readable_ngram(leak.ngram), _LABELS[leak.target], leak.fit_share, leak.share, leak.counts[1], leak.counts[0])
+        for leak in leaks
     )
     tables = [Table("share of the label's articles", columns, cells)]
-    tables += [in_context(collection, one.gram, trial.judge) for one in first]
-    return finding(*names, said, found[0].share, advice=COLLECT_ALIKE, tables=tables)
+    tables += [context_table(dataset, leak.ngram, split.evaluate) for leak in largest]
+    return make_finding(*names, summary, leaks[0].share, advice=COLLECTION_ADVICE, tables=tables)
 
 
-def _of_family(collection: Collection, trial: Trial, family: Family) -> Iterator[_TellTale]:
-    """The tell-tales among the purest n-grams of a family."""
-    grams = counted_in(collection, family)
-    fitted = [counts / n for counts, n in zip((grams.real, grams.fake), collection.n_by_label(trial.fit), strict=True)]
+def _leaks_of_family(dataset: AuditDataset, split: FeatureSplit, family: NgramFamily) -> Iterator[_LabelLeak]:
+    """Yield the label leaks among the purest n-grams of a family."""
+    features = ngram_features(dataset, family)
+    totals = dataset.count_by_label(split.fit)
+    fit_shares = [counts / total for counts, total in zip((features.real, features.fake), totals, strict=True)]
     candidates = []
     for target in (0, 1):
-        pure = np.flatnonzero(fitted[target] >= PURE * (fitted[0] + fitted[1]))
-        order = pure[np.argsort(-fitted[target][pure], kind="stable")]
-        candidates += [(at, target) for at in grams.unlike(order, JUDGED)]
-    looks = len(grams.fake) if trial.same else len(candidates)
-    n_real, n_fake = collection.n_by_label(trial.judge)
-    for at, target in candidates:
-        gram = grams.spell(at)
-        real, fake = collection.n_by_label(trial.judge[having(collection, gram, trial.judge)])
+        pure = np.flatnonzero(fit_shares[target] >= MIN_PURITY * (fit_shares[0] + fit_shares[1]))
+        order = pure[np.argsort(-fit_shares[target][pure], kind="stable")]
+        candidates += [(feature, target) for feature in features.first_distinct(order, N_CANDIDATES)]
+    n_comparisons = len(features.fake) if split.same else len(candidates)
+    n_real, n_fake = dataset.count_by_label(split.evaluate)
+    for feature, target in candidates:
+        ngram = features.text(feature)
+        real, fake = dataset.count_by_label(split.evaluate[contains_ngram(dataset, ngram, split.evaluate)])
         shares = real / n_real, fake / n_fake
-        sure = difference_p(fake, n_fake, real, n_real) * looks < ALPHA
-        if sure and shares[target] >= PURE * (shares[0] + shares[1]):
-            yield _TellTale(gram, target, float(fitted[target][at]), shares[target], (real, fake))
+        significant = fisher_p_value(fake, n_fake, real, n_real) * n_comparisons < ALPHA
+        if significant and shares[target] >= MIN_PURITY * (shares[0] + shares[1]):
+            yield _LabelLeak(ngram, target, float(fit_shares[target][feature]), shares[target], (real, fake))

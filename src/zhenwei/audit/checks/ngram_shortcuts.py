@@ -1,49 +1,60 @@
-"""Characters and n-grams that alone decide the label."""
+"""Symbols, characters and phrases that alone predict the label."""
 
-from zhenwei.audit.dataset import Collection
+from zhenwei.audit.dataset import AuditDataset
 from zhenwei.audit.findings import Finding
-from zhenwei.audit.format import finding, spelled, unchecked
-from zhenwei.audit.ngram_features import CHARACTERS, MARKS, PHRASES, Family, counted_in, having, in_context
-from zhenwei.audit.shortcut_report import COLLECT_ALIKE, NO_TRIAL, worded
-from zhenwei.audit.single_feature import Shortcut, judged, presence_scores
-from zhenwei.audit.thresholds import BOUNDS, JUDGED
+from zhenwei.audit.format import make_finding, not_checked, readable_ngram
+from zhenwei.audit.ngram_features import (
+    CHARACTERS,
+    PHRASES,
+    SYMBOLS,
+    NgramFamily,
+    contains_ngram,
+    context_table,
+    ngram_features,
+)
+from zhenwei.audit.shortcut_report import COLLECTION_ADVICE, TOO_FEW_LABELS, shortcut_finding
+from zhenwei.audit.single_feature import FeatureScore, presence_scores, score_feature
+from zhenwei.audit.thresholds import N_CANDIDATES, THRESHOLDS
 
 
-def shortcut_marks(collection: Collection) -> Finding:
-    """Try each mark, symbol, emoji, space and unseen character alone."""
-    return _tried(collection, "shortcut_marks", "A mark decides the label", MARKS)
+def shortcut_symbols(dataset: AuditDataset) -> Finding:
+    """Test each punctuation mark, symbol, emoji, space and invisible character alone."""
+    return _test_family(dataset, "shortcut_symbols", "A symbol predicts the label", SYMBOLS)
 
 
-def shortcut_characters(collection: Collection) -> Finding:
-    """Try each letter, Chinese character and digit alone."""
-    return _tried(collection, "shortcut_characters", "A character decides the label", CHARACTERS)
+def shortcut_characters(dataset: AuditDataset) -> Finding:
+    """Test each letter, Chinese character and digit alone."""
+    return _test_family(dataset, "shortcut_characters", "A character predicts the label", CHARACTERS)
 
 
-def shortcut_ngrams(collection: Collection) -> Finding:
-    """Try each pair and each triple of neighbouring characters; longer phrases hold triples."""
-    return _tried(collection, "shortcut_ngrams", "A phrase decides the label", PHRASES)
+def shortcut_ngrams(dataset: AuditDataset) -> Finding:
+    """Test each pair and each triple of adjacent characters; longer phrases contain triples."""
+    return _test_family(dataset, "shortcut_ngrams", "A phrase predicts the label", PHRASES)
 
 
-def _tried(collection: Collection, check: str, title: str, family: Family) -> Finding:
-    """Judge the n-grams of the best macro-F1 where they are fitted."""
-    trial = collection.trial
-    if trial is None:
-        return unchecked(check, title, NO_TRIAL)
-    grams = counted_in(collection, family)
-    if not len(grams.fake):
-        return finding(check, title, "none is in enough training articles to decide anything", None)
-    n_real, n_fake = collection.n_by_label(trial.fit)
-    scores, means_fake = presence_scores(grams.fake.astype(float), grams.real.astype(float), n_fake, n_real)
-    best = grams.unlike((-scores).argsort(kind="stable"), JUDGED)
-    looks = len(grams.fake) if trial.same else len(best)
-    tried: list[tuple[Shortcut, str]] = []
-    for place in best:
-        gram = grams.spell(place)
-        rule = "there: fake, else real" if means_fake[place] else "there: real, else fake"
-        verdicts = having(collection, gram, trial.judge) == means_fake[place]
-        targets = collection.targets[trial.judge]
-        tried.append((judged(spelled(gram), rule, float(scores[place]), verdicts, targets, looks), gram))
-    tried.sort(key=lambda pair: -pair[0].low)
-    telling = BOUNDS[check].grade(tried[0][0].low) != "good"
-    tables = [in_context(collection, tried[0][1], trial.judge)] if telling else []
-    return worded(check, title, [shortcut for shortcut, _ in tried], trial, advice=COLLECT_ALIKE, tables=tables)
+def _test_family(dataset: AuditDataset, check: str, title: str, family: NgramFamily) -> Finding:
+    """Evaluate the n-grams with the best macro-F1 on the articles on which rules are fitted."""
+    split = dataset.feature_split
+    if split is None:
+        return not_checked(check, title, TOO_FEW_LABELS)
+    features = ngram_features(dataset, family)
+    if not len(features.fake):
+        return make_finding(check, title, "none is in enough training articles to predict anything", None)
+    n_real, n_fake = dataset.count_by_label(split.fit)
+    fit_scores, means_fake = presence_scores(features.fake.astype(float), features.real.astype(float), n_fake, n_real)
+    best = features.first_distinct((-fit_scores).argsort(kind="stable"), N_CANDIDATES)
+    n_comparisons = len(features.fake) if split.same else len(best)
+    scored: list[tuple[FeatureScore, str]] = []
+    for feature in best:
+        ngram = features.text(feature)
+        rule = "present: fake, else real" if means_fake[feature] else "present: real, else fake"
+        predictions = contains_ngram(dataset, ngram, split.evaluate) == means_fake[feature]
+        fit_score, targets = float(fit_scores[feature]), dataset.targets[split.evaluate]
+        score = score_feature(readable_ngram(ngram), rule, fit_score, predictions, targets, n_comparisons)
+        scored.append((score, ngram))
+    scored.sort(key=lambda pair: -pair[0].lower_bound)
+    best_score, best_ngram = scored[0]
+    flagged = THRESHOLDS[check].status_of(best_score.lower_bound) != "good"
+    tables = [context_table(dataset, best_ngram, split.evaluate)] if flagged else []
+    scores = [score for score, _ in scored]
+    return shortcut_finding(check, title, scores, split, advice=COLLECTION_ADVICE, tables=tables)

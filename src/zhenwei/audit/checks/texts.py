@@ -1,58 +1,60 @@
-"""Texts that are blank, very short, or longer than detectors read."""
+"""Texts that are blank, very short, or longer than the input of a detector."""
 
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
-from zhenwei.audit.dataset import Collection
+from zhenwei.audit.dataset import AuditDataset
 from zhenwei.audit.findings import Finding
-from zhenwei.audit.format import examples, finding, share
-from zhenwei.audit.thresholds import SHORT
+from zhenwei.audit.format import examples_table, format_share, make_finding
+from zhenwei.audit.thresholds import MIN_LETTERS
 from zhenwei.config.data import DataConfig
 
-# What a tokenizer makes of a text, near enough: a Chinese character or a mark is one token, four letters are another.
+# An estimate of the tokens of a text: a Chinese character, a punctuation mark, or up to four Latin letters.
 _TOKEN = re.compile(r"[A-Za-z0-9]{1,4}|\w|[^\w\s]")
 _SPECIAL = 2  # [CLS] and [SEP]
 _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
-def blank_texts(collection: Collection) -> Finding:
-    """Count the articles in which nothing but marks, emoji, links and mentions stands."""
-    rows = np.flatnonzero(_letters(collection) == 0).tolist()
-    found = f"{share(len(rows), len(collection.texts))} have no letter or digit besides links and mentions"
-    table = examples(collection, rows, "blank articles")
-    value = len(rows) / len(collection.texts)
-    return finding("blank_texts", "Blank texts", found, value, advice="leave them out", tables=[table])
+def blank_texts(dataset: AuditDataset) -> Finding:
+    """Count the articles of nothing but punctuation, emoji, links and mentions."""
+    rows = np.flatnonzero(_count_letters(dataset) == 0).tolist()
+    summary = f"{format_share(len(rows), len(dataset.texts))} have no letter or digit besides links and mentions"
+    return _finding(dataset, ("blank_texts", "Blank texts"), rows, summary, "remove them", "blank articles")
 
 
-def short_texts(collection: Collection) -> Finding:
-    """Count the articles of hardly any letters."""
-    letters = _letters(collection)
-    rows = np.flatnonzero((letters > 0) & (letters < SHORT)).tolist()
-    found = f"{share(len(rows), len(collection.texts))} have fewer than {SHORT} letters or digits"
-    table = examples(collection, rows, "very short articles")
-    value = len(rows) / len(collection.texts)
-    return finding("short_texts", "Very short texts", found, value, advice="leave them out", tables=[table])
+def short_texts(dataset: AuditDataset) -> Finding:
+    """Count the articles with very few letters."""
+    letters = _count_letters(dataset)
+    rows = np.flatnonzero((letters > 0) & (letters < MIN_LETTERS)).tolist()
+    summary = f"{format_share(len(rows), len(dataset.texts))} have fewer than {MIN_LETTERS} letters or digits"
+    return _finding(dataset, ("short_texts", "Very short texts"), rows, summary, "remove them", "very short articles")
 
 
-def long_texts(collection: Collection) -> Finding:
-    """Count the articles that a detector of default settings does not read to their end."""
-    longest = int(DataConfig().max_len)
-    tokens = [_tokens(text, longest) for text in collection.texts]
-    rows = [row for row, n in enumerate(tokens) if n > longest]
-    found = f"{share(len(rows), len(tokens))} are longer than {longest} tokens (estimated), and would be cut"
-    advice = "raise `data.max_len` (training takes longer), or put first what matters"
-    rows.sort(key=lambda row: -len(collection.texts[row]))
-    table = examples(collection, rows, "the longest articles")
-    value = len(rows) / len(tokens)
-    return finding("long_texts", "Over-long texts", found, value, advice=advice, tables=[table])
+def long_texts(dataset: AuditDataset) -> Finding:
+    """Count the articles that a detector with default settings truncates."""
+    max_len = int(DataConfig().max_len)
+    rows = [row for row, text in enumerate(dataset.texts) if _count_tokens(text, max_len) > max_len]
+    rows.sort(key=lambda row: -len(dataset.texts[row]))
+    n = len(dataset.texts)
+    summary = f"{format_share(len(rows), n)} are longer than {max_len} tokens (estimated), and would be truncated"
+    advice = "raise `data.max_len` (training takes longer), or move what matters to the beginning"
+    return _finding(dataset, ("long_texts", "Over-long texts"), rows, summary, advice, "the longest articles")
 
 
-def _letters(collection: Collection) -> np.ndarray:
-    """[N] letters and digits that are left of each text after normalising."""
-    return np.array([len(_NOT_A_WORD.sub("", text)) for text in collection.bare_texts], np.int64)
+def _finding(
+    dataset: AuditDataset, names: tuple[str, str], rows: list[int], summary: str, advice: str, caption: str
+) -> Finding:
+    table = examples_table(dataset, rows, caption)
+    return make_finding(*names, summary, len(rows) / len(dataset.texts), advice=advice, tables=[table])
 
 
-def _tokens(text: str, longest: int) -> int:
-    # A token has one character at least: most texts need no closer look.
-    return 0 if len(text) + _SPECIAL <= longest else _SPECIAL + len(_TOKEN.findall(text))
+def _count_letters(dataset: AuditDataset) -> NDArray[np.int64]:
+    """Return [N] the number of letters and digits of each text, without links and mentions."""
+    return np.array([len(_NOT_A_WORD.sub("", text)) for text in dataset.plain_texts], np.int64)
+
+
+def _count_tokens(text: str, max_len: int) -> int:
+    # A token has at least one character, so most texts need not be split.
+    return 0 if len(text) + _SPECIAL <= max_len else _SPECIAL + len(_TOKEN.findall(text))

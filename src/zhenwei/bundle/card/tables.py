@@ -134,7 +134,7 @@ def audit_section(facts: CardFacts) -> str:
     counts = ", ".join(f"{len(each)} {status}" for status, each in found.items())
     lines = [f"`zhenwei data audit` of {names}: {len(audit.findings)} checks, {counts}."]
     if found["fail"]:
-        lines.append("\n".join(f"- **fail**, {each.title}: {_line(each.found)}" for each in found["fail"]))
+        lines.append("\n".join(f"- **fail**, {each.title}: {_line(each.summary)}" for each in found["fail"]))
     if found["warn"]:
         lines.append(f"Warned of: {'; '.join(each.title for each in found['warn'])}.")
     return "\n\n".join(lines)

@@ -1,4 +1,4 @@
-"""`zhenwei data audit`: leaks, shortcuts, drift and damage, before anything is trained."""
+"""`zhenwei data audit`: find leaks, shortcuts, drift and damage before training."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zhenwei.audit.findings import AuditReport, Finding, Status, Table
 
 EXIT_FAILED = 1
-EXAMPLES = 3  # rows of a table that the terminal shows; JSON and the page have all
+EXAMPLES = 3  # table rows in the terminal; JSON and the page have all
 STYLES: dict["Status", tuple[str, str]] = {
     "good": ("✔ good", "green"),
     "warn": ("⚠ warn", "yellow"),
@@ -24,21 +24,24 @@ STYLES: dict["Status", tuple[str, str]] = {
 
 
 def audit(
-    places: list[Path] = typer.Argument(
-        metavar="DIR | FILE...", help="The folder of train, val and test; or files, the first of which is trained on."
+    paths: list[Path] = typer.Argument(
+        metavar="DIR | FILE...",
+        help="A folder with train, val and test, or files, of which the first is the training file.",
     ),
-    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page with plots and examples."),
+    html: Path | None = typer.Option(
+        None, "--html", metavar="FILE", help="Write an HTML page with plots and examples."
+    ),
     json: str | None = JsonTarget,
     strict: bool = typer.Option(False, "--strict", help="Exit with status 1 if a check fails."),
 ) -> None:
-    """Look for leaks, shortcuts, drift and damage: one good / warn / fail line per check, with its bound."""
+    """Look for leaks, shortcuts, drift and damage: one good / warn / fail line per check, with its threshold."""
     from rich.console import Console
 
     from zhenwei.audit.audit import audit_files, named_parts
 
     if html is not None:
         _check_page(html)
-    report = audit_files(named_parts(places), progress=True)
+    report = audit_files(named_parts(paths), progress=True)
     if json is not None:
         write_json(report.to_dict(), json)
     if html is not None:
@@ -53,7 +56,7 @@ def audit(
 
 
 def _check_page(path: Path) -> None:
-    """Refuse a page that cannot be written before the work, not after."""
+    """Check that the page can be written before the audit starts."""
     from zhenwei.errors import ConfigError
 
     if path.is_dir():
@@ -63,11 +66,11 @@ def _check_page(path: Path) -> None:
 
 
 def _print_report(report: "AuditReport", console: "Console") -> None:
-    """Print the parts, a line per check, and what is wrong once more with examples."""
+    """Print the parts, one line per check, and the details of checks that are not good."""
     for part in report.parts:
-        known = f"{part.n_fake:,} fake, {part.n_labelled - part.n_fake:,} real"
-        unknown = f", {part.n - part.n_labelled:,} without a label" if part.n_labelled < part.n else ""
-        console.print(f"{part.name}: {part.n:,} articles ({known}{unknown})", markup=False)
+        labelled = f"{part.n_fake:,} fake, {part.n_labeled - part.n_fake:,} real"
+        unlabelled = f", {part.n - part.n_labeled:,} without a label" if part.n_labeled < part.n else ""
+        console.print(f"{part.name}: {part.n:,} articles ({labelled}{unlabelled})", markup=False)
     console.print()
     for finding in report.findings:
         console.print(_line(finding))
@@ -80,11 +83,11 @@ def _print_report(report: "AuditReport", console: "Console") -> None:
 
 
 def _line(finding: "Finding") -> "Text":
-    from rich.text import Text  # plain: posts and paths may hold what rich would take for markup
+    from rich.text import Text  # not markup: posts and paths may contain brackets
 
     word, colour = STYLES[finding.status]
     return Text.assemble(
-        (word, colour), "  ", (finding.title, "bold"), f": {finding.found} ", (f"[{finding.bound}]", "dim")
+        (word, colour), "  ", (finding.title, "bold"), f": {finding.summary} ", (f"[{finding.threshold}]", "dim")
     )
 
 
@@ -102,15 +105,15 @@ def _print_details(finding: "Finding", console: "Console") -> None:
 
 
 def _row(table: "Table", row: tuple[str | int | float | None, ...]) -> str:
-    """Return a row of a table in one line; what its cells are is said where they are figures."""
+    """Format a row of a table in one line; numeric cells are labelled by their columns."""
     if table.columns[-1] == "text":
         part, number, label, text = row
         return f"{part} {number} ({label}): {text}"
     cells = zip(table.columns[1:], row[1:], strict=True)
-    return f"{row[0]}: " + ", ".join(f"{name} {_figure(value)}" for name, value in cells)
+    return f"{row[0]}: " + ", ".join(f"{name} {_format_number(value)}" for name, value in cells)
 
 
-def _figure(value: str | int | float | None) -> str:
+def _format_number(value: str | int | float | None) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""`zhenwei data`: collections into files, files with entities and emotion, files into splits."""
+"""`zhenwei data`: import collections, add entities and emotion features, split files."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from zhenwei.news.enrichment.enrich import EnrichmentSummary
 
 data_app = typer.Typer(
-    help="Make files of articles: from public collections, with entities and emotion, and cut into train, val and "
-    "test.",
+    help="Prepare files of articles: import public collections, add entities and emotion features, split, audit.",
     no_args_is_help=True,
 )
 
 
 class By(StrEnum):
-    """How articles are cut into parts."""
+    """How articles are split into parts."""
 
     TIME = "time"
     RANDOM = "random"
@@ -28,8 +27,8 @@ class By(StrEnum):
     GROUP = "group"
 
 
-class NearDuplicatesAre(StrEnum):
-    """What becomes of near-duplicates when articles are cut into parts."""
+class NearDuplicatePolicy(StrEnum):
+    """How a split treats near-duplicates."""
 
     AUTO = "auto"
     WHOLE = "whole"
@@ -38,7 +37,7 @@ class NearDuplicatesAre(StrEnum):
 
 
 class TaggerName(StrEnum):
-    """What finds entities."""
+    """Tool that extracts entities."""
 
     JIEBA = "jieba"
     SPACY = "spacy"
@@ -49,49 +48,49 @@ data_app.command()(audit)
 
 @data_app.command("import")
 def import_(
-    source: str = typer.Argument(help="ced, checked, weibo21, or synthetic (a made-up world, which needs no SRC)."),
-    places: list[Path] = typer.Argument(metavar="[SRC] DST", help="The collection as published; where to write."),
-    seed: int = typer.Option(2021, min=0, help="Seed of the synthetic world."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
+    source: str = typer.Argument(help="ced, checked, weibo21, or synthetic (generated; takes no SRC)."),
+    paths: list[Path] = typer.Argument(metavar="[SRC] DST", help="Folder of the published collection; output folder."),
+    seed: int = typer.Option(2021, min=0, help="Seed of the synthetic dataset."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing files."),
 ) -> None:
-    """Turn a public collection into files of articles."""
+    """Convert a public collection to files of articles."""
     from zhenwei.errors import DataError
     from zhenwei.news.sources import check_source, import_source
 
-    made_up = source == "synthetic"
-    if not made_up:
+    synthetic = source == "synthetic"
+    if not synthetic:
         check_source(source, others=["synthetic"])
-    if len(places) != (1 if made_up else 2):
-        expected = "DST alone" if made_up else "SRC and DST"
-        raise DataError(f"data import {source}: found {len(places)} path(s); expected {expected}")
-    if made_up:
+    if len(paths) != (1 if synthetic else 2):
+        expected = "DST alone" if synthetic else "SRC and DST"
+        raise DataError(f"data import {source}: found {len(paths)} path(s); expected {expected}")
+    if synthetic:
         from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
-        written = write_synthetic_dataset(places[0], SyntheticDataset(seed=seed), overwrite=overwrite)
+        written = write_synthetic_dataset(paths[0], SyntheticDataset(seed=seed), overwrite=overwrite)
     else:
-        written = import_source(source, places[0], places[1], overwrite=overwrite)
+        written = import_source(source, paths[0], paths[1], overwrite=overwrite)
     for path, count in written.items():
         typer.echo(f"{path}: {count} articles")
     if len(written) == 1:
         path = next(iter(written))
-        typer.echo(f"next: cut it into parts, as in: zhenwei data split {path} {path.parent} --by time")
+        typer.echo(f"next: split it, as in: zhenwei data split {path} {path.parent} --by time")
 
 
 @data_app.command()
 def enrich(
     file: Path = typer.Argument(help="Articles: .json, .jsonl, .csv or .parquet."),
-    output: Path = typer.Option(..., "--output", "-o", help="Where to write; may be FILE itself, with --overwrite."),
+    output: Path = typer.Option(..., "--output", "-o", help="Output file; may be FILE itself, with --overwrite."),
     entities: bool = typer.Option(False, "--entities", help="Add each article's named entities."),
     emotion: bool = typer.Option(False, "--emotion", help="Add each article's emotion features."),
-    tagger: TaggerName = typer.Option(TaggerName.JIEBA, help="What finds entities; spacy has to be installed."),
+    tagger: TaggerName = typer.Option(TaggerName.JIEBA, help="Tool that extracts entities; spacy is an extra."),
     dictionary: Path | None = typer.Option(
-        None, help="Names to find, in jieba's format: a word, and if known its frequency and tag."
+        None, help="Names to recognize, in jieba's format: word, optional frequency, optional tag."
     ),
-    tagger_model: str | None = typer.Option(None, metavar="NAME", help="A spaCy model, or the folder of one."),
-    lexicon: list[Path] = typer.Option([], help="Words of emotion to add: word, category, intensity, polarity."),
-    processes: int | None = typer.Option(None, min=1, help="How many work; as many as there are cores unless given."),
-    replace: bool = typer.Option(False, "--replace", help="Also for articles that have the field already."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the output if it is there."),
+    tagger_model: str | None = typer.Option(None, metavar="NAME", help="Name or folder of a spaCy model."),
+    lexicon: list[Path] = typer.Option([], help="Emotion lexicon to add: word, category, intensity, polarity."),
+    processes: int | None = typer.Option(None, min=1, help="Worker processes; one per core by default."),
+    replace: bool = typer.Option(False, "--replace", help="Replace fields that articles already have."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace an existing output file."),
     json: str | None = JsonTarget,
 ) -> None:
     """Add named entities, emotion features, or both to the articles of a file."""
@@ -127,20 +126,20 @@ def split(
     destination: Path = typer.Argument(metavar="DST", help="Folder for train.json, val.json and test.json."),
     by: By = typer.Option(
         By.TIME,
-        help="time: later articles are the test; random; stratified: by chance, with a field's values in like "
-        "proportion; group: a field's values are kept whole.",
+        help="time: the latest articles are the test; random; stratified: random with equal shares of a field's "
+        "values; group: all articles with one value of a field stay together.",
     ),
     field: str = typer.Option("domain", help="The field for --by stratified and --by group."),
     fractions: str = typer.Option("0.6,0.2,0.2", help="Shares of train, val and test."),
-    seed: int = typer.Option(2021, min=0, help="Seed of all that is by chance."),
-    near_duplicates: NearDuplicatesAre = typer.Option(
-        NearDuplicatesAre.AUTO,
-        help="whole: they stay together; drop: later parts lose what has one in an earlier part; leave: as they are; "
-        "auto: whole, or where that is far from the shares, a warning, and leave.",
+    seed: int = typer.Option(2021, min=0, help="Seed of random splits."),
+    near_duplicates: NearDuplicatePolicy = typer.Option(
+        NearDuplicatePolicy.AUTO,
+        help="whole: they stay in one part; drop: remove those in later parts; leave: ignore them; auto: whole, or, if "
+        "the parts' sizes would be far off, a warning and leave.",
     ),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing files."),
 ) -> None:
-    """Cut a file of articles into train, val and test, with a manifest to cite and check them by."""
+    """Split a file of articles into train, val and test, with a manifest to cite and verify the split."""
     from zhenwei.news.splitting.split_file import split_file
 
     written = split_file(
@@ -153,10 +152,10 @@ def split(
 
 @data_app.command()
 def verify(
-    folder: Path = typer.Argument(metavar="DIR", help="Folder of a split, with its split.json."),
+    folder: Path = typer.Argument(metavar="DIR", help="Folder of a split with its split.json."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Check that the parts of a split are those that its manifest tells of; exit status 1 where they are not."""
+    """Check the parts of a split against its manifest; exit status 1 if they differ."""
     from zhenwei.news.splitting.manifest import verify_split
 
     manifest, problems = verify_split(folder)
@@ -167,7 +166,7 @@ def verify(
     if problems:
         raise typer.Exit(1)
     for name, part in manifest["parts"].items():
-        typer.echo(f"{name}: as it was: {part['n']} articles, sha256 {part['sha256']}", err=json == "-")
+        typer.echo(f"{name}: unchanged: {part['n']} articles, sha256 {part['sha256']}", err=json == "-")
 
 
 def _print_summary(output: Path, summary: "EnrichmentSummary", *, entities: bool, emotion: bool) -> None:
@@ -182,7 +181,7 @@ def _print_summary(output: Path, summary: "EnrichmentSummary", *, entities: bool
 
 
 def _shares(text: str) -> tuple[float, float, float]:
-    """Read three shares."""
+    """Parse the shares of train, val and test."""
     from zhenwei.errors import DataError
 
     try:

@@ -1,4 +1,4 @@
-"""`zhenwei feedback`: what reviewers said, as training articles."""
+"""`zhenwei feedback`: export reviews as training articles."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import typer
 
 from zhenwei.cli.figures import JsonTarget, write_json
 
-feedback_app = typer.Typer(help="Use what reviewers said of predictions.", no_args_is_help=True)
+feedback_app = typer.Typer(help="Use reviews of predictions.", no_args_is_help=True)
 
 
 @feedback_app.callback()
 def _feedback() -> None:
-    """Keep `export` a command of its own, though it is the only one."""
+    """Make `export` a subcommand although it is the only one."""
 
 
 @feedback_app.command()
@@ -20,7 +20,7 @@ def export(
     out: Path = typer.Option(..., "--out", "-o", help="Articles to write: .json, .jsonl, .csv or .parquet."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Turn reviewers' verdicts into labelled articles, one per text: the latest verdict counts."""
+    """Export reviews as labeled articles, one per text, with the latest verdict on it."""
     from zhenwei.errors import ConfigError
 
     try:

@@ -1,4 +1,4 @@
-"""`zhenwei serve`: a detector over HTTP."""
+"""`zhenwei serve`: serve a detector over HTTP."""
 
 from pathlib import Path
 
@@ -10,26 +10,26 @@ from zhenwei.cli.run import Run, folder_of, hub_name
 def serve(
     run: str = Run,
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0: all of this machine's."),
-    port: int = typer.Option(8000, help="Port to listen on; 0: any free one."),
+    port: int = typer.Option(8000, help="Port to listen on; 0: any free port."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
-    max_batch: int = typer.Option(64, help="Texts that are judged together at most; 1: no micro-batching."),
-    max_wait_ms: float = typer.Option(5.0, help="Milliseconds that a text waits for company, under load."),
-    max_queue: int = typer.Option(512, help="Texts that may wait; beyond it: 503."),
-    timeout: float = typer.Option(10.0, help="Seconds after which a request is given up."),
-    max_body: int = typer.Option(2 * 2**20, help="Bytes of a request's body."),
-    max_texts: int = typer.Option(256, help="Texts of a request."),
-    max_characters: int = typer.Option(20_000, help="Characters of a text."),
-    max_connections: int = typer.Option(2048, help="Open connections; beyond it: 503."),
+    max_batch: int = typer.Option(64, help="Maximum texts of a batch; 1: no micro-batching."),
+    max_wait_ms: float = typer.Option(5.0, help="Milliseconds to wait for more requests under load."),
+    max_queue: int = typer.Option(512, help="Maximum texts that wait; beyond it: 503."),
+    timeout: float = typer.Option(10.0, help="Seconds until a request fails."),
+    max_body: int = typer.Option(2 * 2**20, help="Maximum bytes of a request's body."),
+    max_texts: int = typer.Option(256, help="Maximum texts of a request."),
+    max_characters: int = typer.Option(20_000, help="Maximum characters of a text."),
+    max_connections: int = typer.Option(2048, help="Maximum open connections; beyond it: 503."),
     threads: int = typer.Option(0, help="Threads of PyTorch; 0: all cores but one."),
     drain_seconds: float = typer.Option(2.0, help="Seconds between SIGTERM and closing the port."),
-    watch: float = typer.Option(0.0, help="Seconds between looks for a replaced bundle; 0: load on SIGHUP alone."),
+    watch: float = typer.Option(0.0, help="Seconds between checks for a replaced bundle; 0: reload on SIGHUP only."),
     api_key_file: Path | None = typer.Option(
-        None, help="File of keys, one a line, that clients must show; more in ZHENWEI_API_KEYS."
+        None, help="File of API keys, one per line, that clients must send; more in ZHENWEI_API_KEYS."
     ),
     feedback: str | None = typer.Option(
-        None, metavar="FILE|URL", help="Keep reviewers' verdicts: an SQLite file, or a database's URL."
+        None, metavar="FILE|URL", help="Store reviewers' verdicts: an SQLite file, or a database's URL."
     ),
-    log_texts: bool = typer.Option(False, "--log-texts", help="Write the texts into the log, too."),
+    log_texts: bool = typer.Option(False, "--log-texts", help="Write texts into the log."),
 ) -> None:
     """Serve the detector in RUN over HTTP, with its web page."""
     from zhenwei.errors import ConfigError
@@ -41,12 +41,11 @@ def serve(
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error.name} is not installed; pip install 'zhenwei[serve]'") from None
-    from zhenwei.serving.feedback.desk import FeedbackDesk
+    from zhenwei.serving import server
+    from zhenwei.serving.feedback.recorder import FeedbackRecorder
     from zhenwei.serving.feedback.store import FeedbackStore
     from zhenwei.serving.http.api_keys import load_keys
     from zhenwei.serving.logs import log_as_json
-    from zhenwei.serving.server import open_port
-    from zhenwei.serving.server import serve as serve_until_told
     from zhenwei.serving.service import Service
     from zhenwei.serving.settings import ServingSettings
 
@@ -59,13 +58,13 @@ def serve(
         }
     )  # fmt: skip
     keys = load_keys(api_key_file)
-    with open_port(settings) as listener:
-        desk = None if feedback is None else FeedbackDesk(FeedbackStore.open(feedback))
-        service = Service(folder_of(run), settings, name=hub_name(run), device=device, keys=keys, desk=desk)
-        name, bound = listener.getsockname()[:2]
-        place = f"http://{f'[{name}]' if ':' in name else name}:{bound}"
-        if not keys and name not in ("127.0.0.1", "::1"):
-            typer.echo("warning: everybody who reaches this address may use it; --api-key-file asks for keys", err=True)
-        told = f"serving {run} (version {service.served.version[:12]}) at {place} until Ctrl-C"
+    with server.open_port(settings) as listener:
+        recorder = None if feedback is None else FeedbackRecorder(FeedbackStore.open(feedback))
+        service = Service(folder_of(run), settings, name=hub_name(run), device=device, keys=keys, feedback=recorder)
+        address, bound_port = listener.getsockname()[:2]
+        url = f"http://{f'[{address}]' if ':' in address else address}:{bound_port}"
+        if not keys and address not in ("127.0.0.1", "::1"):
+            typer.echo("warning: everybody who reaches this address can use it; set --api-key-file", err=True)
+        message = f"serving {run} (version {service.loaded.version[:12]}) at {url} until Ctrl-C"
         log_as_json()
-        serve_until_told(service, listener, lambda: typer.echo(told))
+        server.serve(service, listener, lambda: typer.echo(message))

@@ -92,9 +92,9 @@ def _batch(bundle: Bundle, tokens: NDArray[np.int64], lengths: NDArray[np.int64]
 
 def _with_fields(bundle: Bundle, bare: Batch, chance: np.random.Generator) -> Batch:
     """Add random optional fields to a batch, those that the network asks for."""
-    needs, learned, count = bundle.network.needs, bundle.learned, len(bare)
-    domains = torch.from_numpy(chance.integers(-1, max(len(learned.domain_names), 1), count))  # -1: unknown
-    emotion = torch.from_numpy(chance.random((count, learned.emotion_size), np.float32))
+    needs, fields, count = bundle.network.needs, bundle.field_metadata, len(bare)
+    domains = torch.from_numpy(chance.integers(-1, max(len(fields.domain_names), 1), count))  # -1: unknown
+    emotion = torch.from_numpy(chance.random((count, fields.emotion_size), np.float32))
     return replace(
         bare,
         labels=None,

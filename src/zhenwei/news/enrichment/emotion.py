@@ -25,7 +25,7 @@ from zhenwei.news.enrichment.emotion_lexicon import (
     read_lexicon,
 )
 from zhenwei.news.enrichment.emotion_surface import SIGNS, count_signs
-from zhenwei.news.enrichment.jieba_segmenter import NewWord, WordCutter, is_known
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, in_dictionary
 from zhenwei.news.fields import format_value
 from zhenwei.news.io.validation import BadRowError
 from zhenwei.news.markup import without_markup
@@ -67,7 +67,7 @@ class EmotionExtractor:
         self._negations = modifiers.negations - self._entries.keys()
         self._degrees = {word: by for word, by in modifiers.degrees.items() if word not in self._entries}
         self._pronouns = modifiers.pronouns
-        self._cutter: WordCutter | None = None  # jieba, loaded with the first text: that takes seconds
+        self._cutter: JiebaSegmenter | None = None  # jieba, loaded with the first text: that takes seconds
 
     @classmethod
     def from_files(cls, lexicons: Sequence[Path] = ()) -> "EmotionExtractor":
@@ -181,9 +181,9 @@ class EmotionExtractor:
     def _modifies(self, word: str) -> bool:
         return word in self._negations or word in self._degrees
 
-    def _loaded_cutter(self) -> WordCutter:
+    def _loaded_cutter(self) -> JiebaSegmenter:
         words = sorted({*self._words, *self._negations, *self._degrees, *self._pronouns})
-        return WordCutter(NewWord(word) for word in words if not word.isascii() and not is_known(word))
+        return JiebaSegmenter(NewWord(word) for word in words if not word.isascii() and not in_dictionary(word))
 
 
 def _rate(amount: float, words: int) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.errors import ConfigError
-from zhenwei.news.enrichment.jieba_segmenter import NewWord, WordCutter, load_posseg
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, load_posseg
 from zhenwei.news.enrichment.user_dictionary import DictionaryEntry, WordSearch, read_dictionary
 from zhenwei.news.fields import format_value
 from zhenwei.news.markup import NOTHING, without_markup
@@ -124,7 +124,7 @@ class _JiebaNames:
 
         posseg = load_posseg()
         chinese = [entry for entry in entries if entry.is_chinese]
-        self._cutter = WordCutter(NewWord(entry.word, entry.frequency) for entry in chinese)
+        self._cutter = JiebaSegmenter(NewWord(entry.word, entry.frequency) for entry in chinese)
         self._model = NameModel(posseg)
         tags = posseg.dt.word_tag_tab | {entry.word: entry.tag for entry in chinese}
         self._names = {word for word, tag in tags.items() if len(word) > 1 and _is_name_tag(tag)}

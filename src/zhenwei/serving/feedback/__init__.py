@@ -1,1 +1,1 @@
-"""Reviewers' verdicts: kept in a database, turned into training articles, and held against the predictions by week."""
+"""Reviewers' verdicts: stored in a database, exported as training articles, compared with predictions per week."""

@@ -1,4 +1,4 @@
-"""How predictions and reviews change from week to week."""
+"""Predictions and reviews per week."""
 
 from typing import Any
 
@@ -9,30 +9,30 @@ from zhenwei.serving.feedback.tables import reviews, weekly_predictions
 
 
 def drift(store: FeedbackStore, weeks: int) -> list[dict[str, Any]]:
-    """Return the last weeks in which anything happened, the oldest first.
+    """Return the last weeks with predictions or reviews, the oldest first.
 
     Args:
         store: The database.
-        weeks: How many at most.
+        weeks: Maximum number of weeks.
 
     Returns:
         Per week: `week` (ISO), `predictions`, `fakes`, `fake_share`, `confidence` (mean probability of the verdicts),
-        `bundles` (versions), `reviews`, `reviewed_fakes`, `compared` (reviews that know the prediction), `agreed`, and
-        `agreement`. A share of nothing is None.
+        `bundles` (versions), `reviews`, `reviewed_fakes`, `compared` (reviews with a known prediction), `agreed`, and
+        `agreement`. A share is None if there is nothing to divide by.
     """
-    found: dict[str, dict[str, Any]] = {}
+    sums: dict[str, dict[str, Any]] = {}
     with store.engine.connect() as connection:
         for row in connection.execute(_predictions().limit(weeks)).mappings():
-            found[row["week"]] = {**row}
+            sums[row["week"]] = {**row}
         for row in connection.execute(_reviews().limit(weeks)).mappings():
-            found.setdefault(row["week"], {}).update(row)
-        kept = sorted(found)[-weeks:]
+            sums.setdefault(row["week"], {}).update(row)
+        last = sorted(sums)[-weeks:]
         columns = weekly_predictions.c
-        versions = select(columns.week, columns.bundle_version).where(columns.week.in_(kept)).order_by(*columns[:2])
+        versions = select(columns.week, columns.bundle_version).where(columns.week.in_(last)).order_by(*columns[:2])
         bundles: dict[str, list[str]] = {}
         for week, version in connection.execute(versions):
             bundles.setdefault(week, []).append(version)
-    return [_week(week, found[week], bundles.get(week, [])) for week in kept]
+    return [_week(week, sums[week], bundles.get(week, [])) for week in last]
 
 
 def _predictions() -> Any:

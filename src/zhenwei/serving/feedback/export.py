@@ -13,18 +13,17 @@ from zhenwei.serving.feedback.tables import reason_of
 
 
 def export_reviews(store: FeedbackStore, path: Path) -> dict[str, int]:
-    """Write one labelled article per reviewed text; the latest verdict on a text counts.
+    """Write one labeled article per reviewed text, with the latest verdict on it.
 
-    The articles' `time` stays open: when a text was reviewed is not when it was published. What is known of the review
-    stands in extra fields: `source`, `reviewed_at`, `reviewer`, `comment`, `predicted_verdict`,
-    `predicted_probability`, `bundle_version`.
+    The articles have no `time`: the time of a review is not the time of publication. Extra fields describe the review:
+    `source`, `reviewed_at`, `reviewer`, `comment`, `predicted_verdict`, `predicted_probability`, `bundle_version`.
 
     Args:
         store: The database.
         path: The file to write: .json, .jsonl, .csv or .parquet.
 
     Returns:
-        How many `articles` were written, `real` and `fake` ones of them, and how many reviews were `superseded`.
+        The number of `articles`, of `real` and `fake` ones, and of reviews that were `superseded` by later ones.
 
     Raises:
         DataError: If there are no reviews, the database fails, or the file cannot be written.
@@ -36,7 +35,7 @@ def export_reviews(store: FeedbackStore, path: Path) -> dict[str, int]:
             raise DataError("there are no reviews in this database yet; nothing was written")
         write_articles(path, _articles(store, labels))
     except SQLAlchemyError as error:
-        raise DataError(f"the database of the feedback failed: {reason_of(error)}") from None
+        raise DataError(f"the feedback database failed: {reason_of(error)}") from None
     count = sum(labels.values())
     return {"articles": count, "real": labels["real"], "fake": labels["fake"], "superseded": total - count}
 
@@ -44,7 +43,7 @@ def export_reviews(store: FeedbackStore, path: Path) -> dict[str, int]:
 def _articles(store: FeedbackStore, labels: Counter[str]) -> Iterator[Article]:
     for row in store.latest():
         labels[row["verdict"]] += 1
-        known = {
+        review = {
             "reviewed_at": row["time"].isoformat(sep=" ", timespec="seconds"),
             "reviewer": row["reviewer"],
             "comment": row["comment"],
@@ -52,7 +51,7 @@ def _articles(store: FeedbackStore, labels: Counter[str]) -> Iterator[Article]:
             "predicted_probability": row["predicted_probability"],
             "bundle_version": row["bundle_version"],
         }
-        extra = {name: value for name, value in known.items() if value is not None}
+        extra = {name: value for name, value in review.items() if value is not None}
         yield Article.from_row(
             {
                 "id": f"review-{row['text_sha256'][:16]}",

@@ -1,4 +1,4 @@
-"""Reviews and weekly counts, written and read."""
+"""Storage of reviews and weekly counts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from zhenwei.serving.feedback.tables import open_database, reviews, weekly_predi
 ROWS_AT_ONCE = 1000
 
 
-def week_of(moment: datetime) -> str:
-    """Return a moment's ISO week, as in `2026-W07`; weeks sort as text."""
-    year, week, _ = moment.isocalendar()
+def week_of(time: datetime) -> str:
+    """Return the ISO week of a time, as in `2026-W07`; weeks sort as text."""
+    year, week, _ = time.isocalendar()
     return f"{year:04}-W{week:02}"
 
 
@@ -26,13 +26,13 @@ class Review:
 
     Attributes:
         text: The text.
-        verdict: The reviewer's.
-        bundle_name: Of the detector that was served.
-        bundle_version: Of the detector that had judged it.
-        predicted_verdict: The detector's, where it is known.
-        predicted_probability: The detector's, where it is known.
-        comment: Why.
-        reviewer: Who.
+        verdict: The reviewer's verdict.
+        bundle_name: The name of the served bundle.
+        bundle_version: The version of the bundle that made the prediction.
+        predicted_verdict: The predicted verdict, if known.
+        predicted_probability: The predicted probability, if known.
+        comment: The reviewer's reasons.
+        reviewer: The reviewer's name.
     """
 
     text: str
@@ -47,14 +47,14 @@ class Review:
 
 @dataclass
 class WeekCount:
-    """Predictions of a week by one bundle: how many, how many fakes, and the sum of the verdicts' probabilities."""
+    """Predictions of one bundle in a week: all, fakes, and the sum of the verdicts' probabilities."""
 
     predictions: int = 0
     fakes: int = 0
     confidence: float = 0.0
 
     def add(self, other: "WeekCount") -> None:
-        """Count others in."""
+        """Add other counts."""
         self.predictions += other.predictions
         self.fakes += other.fakes
         self.confidence += other.confidence
@@ -64,9 +64,9 @@ Counts = Mapping[tuple[str, str], WeekCount]  # by week and bundle version
 
 
 class FeedbackStore:
-    """The database of the feedback. Threads may share it; every method waits for the database.
+    """The feedback database. Threads can share it; every method blocks.
 
-    Every method raises `sqlalchemy.exc.SQLAlchemyError` where the database fails; nothing is half written then.
+    Every method raises `sqlalchemy.exc.SQLAlchemyError` if the database fails, and then writes nothing.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -82,16 +82,16 @@ class FeedbackStore:
         return cls(open_database(target, create=create))
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
-    def add(self, review: Review, moment: datetime | None = None) -> int:
-        """Keep a review, and return its number."""
-        moment = (moment or datetime.now(UTC)).astimezone(UTC)
+    def add(self, review: Review, time: datetime | None = None) -> int:
+        """Store a review, and return its number."""
+        time = (time or datetime.now(UTC)).astimezone(UTC)
         row = {
             **vars(review),
-            "time": moment.replace(tzinfo=None),
-            "week": week_of(moment),
+            "time": time.replace(tzinfo=None),
+            "week": week_of(time),
             "text_sha256": text_digest(review.text),
         }
         with self.engine.begin() as connection:
@@ -102,12 +102,12 @@ class FeedbackStore:
     def count(self, counts: Counts) -> None:
         """Add to the weekly counts, all or none of them."""
         with self.engine.begin() as connection:
-            for (week, version), counted in sorted(counts.items()):  # in one order, so that processes cannot block
-                if not _increase(connection, week, version, counted):
-                    _begin_week(connection, week, version, counted)
+            for (week, version), count in sorted(counts.items()):  # in a fixed order: processes cannot deadlock
+                if not _increase(connection, week, version, count):
+                    _insert(connection, week, version, count)
 
     def latest(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the latest review of each text, in the order of the reviews, holding only some of them at once."""
+        """Yield the latest review of each text, in the order of the reviews, in constant memory."""
         newest = select(func.max(reviews.c.id)).group_by(reviews.c.text_sha256).scalar_subquery()
         query = select(reviews).where(reviews.c.id.in_(newest)).order_by(reviews.c.id)
         with self.engine.connect() as connection:
@@ -116,36 +116,36 @@ class FeedbackStore:
                 yield dict(row)
 
     def total(self) -> int:
-        """Return how many reviews there are."""
+        """Return the number of reviews."""
         with self.engine.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(reviews)).scalar_one())
 
 
 def text_digest(text: str) -> str:
-    """Return what tells texts apart: the SHA-256 of a text without the white space around it."""
+    """Return the SHA-256 of a text without the white space around it."""
     return sha256(text.strip().encode("utf-8")).hexdigest()
 
 
-def _increase(connection: Connection, week: str, version: str, counted: WeekCount) -> bool:
-    """Add to a row; return whether there is one."""
+def _increase(connection: Connection, week: str, version: str, count: WeekCount) -> bool:
+    """Add to a row; return whether it exists."""
     columns = weekly_predictions.c
     changed = connection.execute(
         update(weekly_predictions)
         .where(columns.week == week, columns.bundle_version == version)
         .values(
-            predictions=columns.predictions + counted.predictions,
-            fakes=columns.fakes + counted.fakes,
-            confidence=columns.confidence + counted.confidence,
+            predictions=columns.predictions + count.predictions,
+            fakes=columns.fakes + count.fakes,
+            confidence=columns.confidence + count.confidence,
         )
     )
     return changed.rowcount > 0
 
 
-def _begin_week(connection: Connection, week: str, version: str, counted: WeekCount) -> None:
-    """Write a row; where another process was faster, add to its."""
-    row = {"week": week, "bundle_version": version, **vars(counted)}
+def _insert(connection: Connection, week: str, version: str, count: WeekCount) -> None:
+    """Insert a row; if another process was faster, add to its row."""
+    row = {"week": week, "bundle_version": version, **vars(count)}
     try:
         with connection.begin_nested():
             connection.execute(insert(weekly_predictions).values(row))
     except IntegrityError:
-        _increase(connection, week, version, counted)
+        _increase(connection, week, version, count)

@@ -1,4 +1,4 @@
-"""The database: its tables, and how it is opened."""
+"""The tables of the feedback database, and how to open it."""
 
 from pathlib import Path
 
@@ -51,27 +51,27 @@ weekly_predictions = Table(
     Column("bundle_version", String(64), primary_key=True),
     Column("predictions", Integer, nullable=False),
     Column("fakes", Integer, nullable=False),
-    Column("confidence", Float, nullable=False),  # the sum of all
+    Column("confidence", Float, nullable=False),  # sum over predictions
 )
 
 
 def open_database(target: str, *, create: bool) -> Engine:
-    """Open the database of the feedback.
+    """Open the feedback database.
 
     Args:
-        target: The path of an SQLite file, or the URL of any database that SQLAlchemy knows.
-        create: Make the tables, and the file, where there are none.
+        target: The path of an SQLite file, or the URL of any database that SQLAlchemy supports.
+        create: Create missing tables, and a missing file.
 
     Raises:
-        ConfigError: If there is none, it cannot be opened, or its driver is not installed.
+        ConfigError: If there is no database, it cannot be opened, or its driver is not installed.
     """
     url = _url(target)
     file = Path(url.database) if url.drivername.startswith("sqlite") and url.database else None
     if file is not None and not create and not file.is_file():
         raise ConfigError(f"{file}: no such file; expected the database that `zhenwei serve --feedback` wrote")
     if file is not None and not file.absolute().parent.is_dir():
-        raise ConfigError(f"{file}: there is no folder {file.parent} to keep it in")
-    shown = str(file) if file is not None else url.render_as_string(hide_password=True)
+        raise ConfigError(f"{file}: there is no folder {file.parent} to store it in")
+    name = str(file) if file is not None else url.render_as_string(hide_password=True)
     try:
         engine = create_engine(url, pool_pre_ping=True)
         if file is not None:
@@ -82,16 +82,16 @@ def open_database(target: str, *, create: bool) -> Engine:
             connection.execute(reviews.select().limit(0))
             connection.execute(weekly_predictions.select().limit(0))
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{shown}: {error.name}, the driver of this database, is not installed") from None
+        raise ConfigError(f"{name}: {error.name}, the driver of this database, is not installed") from None
     except NoSuchModuleError as error:
-        raise ConfigError(f"{shown}: no such kind of database: {error}") from None
+        raise ConfigError(f"{name}: no such kind of database: {error}") from None
     except SQLAlchemyError as error:
-        raise ConfigError(f"{shown}: cannot be used as a database of feedback: {reason_of(error)}") from None
+        raise ConfigError(f"{name}: cannot be used as a feedback database: {reason_of(error)}") from None
     return engine
 
 
 def reason_of(error: SQLAlchemyError) -> str:
-    """Say in one line why a database did not do as it was told, without the statement and the texts in it."""
+    """Return in one line why a database failed, without the statement and its texts."""
     cause = getattr(error, "orig", None) or error
     return " ".join(str(cause).split())[:300]
 
@@ -103,14 +103,14 @@ def _url(target: str) -> URL:
         url = make_url(target)
     except (ArgumentError, ValueError):  # its message would show the password
         raise ConfigError(
-            "--feedback: found no URL of a database; expected a path, or one as in postgresql://user:password@host/name"
+            "--feedback: invalid URL of a database; expected a path or a URL as in postgresql://user:password@host/name"
         ) from None
-    # The driver that zhenwei installs; which one the bare name means depends on the release of SQLAlchemy.
+    # The driver that zhenwei installs; the default driver depends on the version of SQLAlchemy.
     return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
 
 def _set_up_sqlite(connection: object, _record: object) -> None:
-    """Let readers and the writer not wait for each other, and writers of several processes wait their turn."""
+    """Let reads and writes overlap, and let several processes write one after the other."""
     cursor = connection.cursor()  # type: ignore[attr-defined]
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA busy_timeout={int(SQLITE_WAIT * 1000)}")

@@ -1,4 +1,4 @@
-"""API keys: who may use the service, where it is not open to all."""
+"""API keys of the service."""
 
 import os
 from hashlib import sha256
@@ -8,14 +8,14 @@ from pathlib import Path
 from zhenwei.errors import ConfigError
 
 KEYS_VARIABLE = "ZHENWEI_API_KEYS"
-MIN_LENGTH = 16  # characters; shorter ones can be guessed
+MIN_LENGTH = 16  # characters; shorter keys can be guessed
 
 
 class ApiKeys:
-    """The keys that are let in; without any, everybody is.
+    """The accepted keys; without any, the service is open to everybody.
 
-    Only digests are kept, and every one of them is compared, in constant time: how long the answer takes says nothing
-    about how much of a key was right.
+    Only digests are stored, and each of them is compared in constant time: the response time does not depend on how
+    much of a key is right.
     """
 
     def __init__(self, keys: list[str]) -> None:
@@ -24,40 +24,39 @@ class ApiKeys:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def admit(self, key: str) -> bool:
+    def accepts(self, key: str) -> bool:
         """Return whether a key is one of these."""
         digest = sha256(key.encode("utf-8", "surrogateescape")).digest()
         return sum(compare_digest(digest, known) for known in self._digests) > 0
 
 
 def load_keys(path: Path | None) -> ApiKeys:
-    """Read the keys of a file, one a line, and of the environment variable ZHENWEI_API_KEYS, separated by commas.
+    """Read the keys of a file, one per line, and of the environment variable ZHENWEI_API_KEYS, separated by commas.
 
     Args:
         path: The file; blank lines and lines that begin with # are skipped.
 
     Raises:
-        ConfigError: If the file cannot be read or holds no key, or a key is too short or is no printable ASCII.
+        ConfigError: If the file cannot be read or has no key, or a key is too short or not printable ASCII.
     """
-    found: list[tuple[str, str]] = []
+    keys: list[tuple[str, str]] = []
     if path is not None:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--api-key-file: {path} cannot be read: {error}") from None
-        found = [
+        keys = [
             (line.strip(), f"{path}, line {number}")
             for number, line in enumerate(lines, start=1)
             if line.strip() and not line.lstrip().startswith("#")
         ]
-        if not found:
-            raise ConfigError(f"--api-key-file: {path} holds no key; expected one a line")
-    names = os.environ.get(KEYS_VARIABLE, "").split(",")
-    found += [(name.strip(), KEYS_VARIABLE) for name in names if name.strip()]
-    for key, where in found:
+        if not keys:
+            raise ConfigError(f"--api-key-file: {path} has no key; expected one per line")
+    keys += [(key.strip(), KEYS_VARIABLE) for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+    for key, origin in keys:
         if len(key) < MIN_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigError(
-                f"{where}: found a key of {len(key)} characters; expected at least {MIN_LENGTH} letters, digits or "
-                "signs, as `openssl rand -hex 24` makes them"
+                f"{origin}: found a key of {len(key)} characters; expected at least {MIN_LENGTH} letters, digits or "
+                "symbols, as `openssl rand -hex 24` makes them"
             )
-    return ApiKeys([key for key, _ in found])
+    return ApiKeys([key for key, _ in keys])

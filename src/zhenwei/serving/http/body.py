@@ -1,138 +1,115 @@
-"""Reading a request's body: its type, its size, and how long it takes; then the texts in it."""
+"""Middleware that reads request bodies within limits of size, memory and time."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zhenwei.news.fields import is_blank
-from zhenwei.serving.http.errors import Refusal, too_busy
-from zhenwei.serving.http.parsing import AnyBody, parse_body
-from zhenwei.serving.schemas.requests import CONTROLS
+from zhenwei.serving.http.errors import ApiError, error_response, unavailable
 from zhenwei.serving.settings import ServingSettings
 
-MOST_LET_PASS = (
-    32 * 2**20
-)  # bytes beyond the limit that are taken, and dropped: most clients read no answer before all is sent
+# Bytes beyond the limit that are read and discarded: most clients read no response before they have sent everything.
+MAX_DISCARDED = 32 * 2**20
 
 
-class BodyReader:
-    """Reads bodies, of which only so many bytes are held at once.
+class BodyLimitMiddleware:
+    """ASGI middleware that reads a request's body before the application sees the request.
+
+    An error response closes the connection: what was not read of the body would be parsed as the next request.
 
     Args:
+        app: The application.
         settings: The limits.
     """
 
-    def __init__(self, settings: ServingSettings) -> None:
-        self.settings = settings
-        self.held = 0  # bytes of all bodies that are being received
+    def __init__(self, app: ASGIApp, settings: ServingSettings) -> None:
+        self.app, self.settings = app, settings
+        self.buffered = 0  # bytes of all bodies that are being received
 
-    async def read(self, request: Request, kind: type[AnyBody]) -> AnyBody:
-        """Read a request's body.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, then call the application; or answer 408, 413, 415, 499 or 503."""
+        if scope["type"] != "http" or not has_body(headers := Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        try:
+            if scope["method"] == "POST":
+                _check_content_type(headers)
+            body = await self.read(headers, receive)
+        except ApiError as error:
+            error.headers = {**(error.headers or {}), "connection": "close"}
+            await error_response(error, scope["state"]["log_fields"]["request_id"])(scope, receive, send)
+            return
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_body() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await self.app(scope, receive_body, send)
+
+    async def read(self, headers: Headers, receive: Receive) -> bytes:
+        """Read a whole body.
 
         Raises:
-            Refusal: 400 broken JSON, 408 too slow, 413 too large, 415 not JSON, 422 a field that cannot be used, 499
-                the client has gone, 503 too many bodies at once.
+            ApiError: 408 too slow, 413 too large, 499 the client has disconnected, 503 too many bodies at once.
         """
-        _check_type(request)
-        body = _Arriving(_declared(request))
+        limit, size, chunks = self.settings.max_body, _declared_size(headers), list[bytes]()
+        # A client that sends `Expect: 100-continue` waits for the response; others must be allowed to send everything.
+        if size > limit + MAX_DISCARDED or (size > limit and "expect" in headers):
+            raise self._too_large(size)
+        received, more = 0, True
         try:
             async with asyncio.timeout(self.settings.timeout):
-                await self._receive(request, body)
-            return parse_body(b"".join(body.held), kind)
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ApiError(499, "the client has disconnected")
+                    chunk, more = message.get("body", b""), message.get("more_body", False)
+                    received += len(chunk)
+                    size = max(size, received)
+                    if received > limit + MAX_DISCARDED:
+                        raise self._too_large(size)
+                    if size > limit:
+                        self._release(chunks)
+                        continue
+                    chunks.append(chunk)
+                    self.buffered += len(chunk)
+                    if self.buffered > self.settings.max_bodies:
+                        raise unavailable("busy: too many request bodies at once; try again later", 1)
+            if size > limit:
+                raise self._too_large(size)
+            return b"".join(chunks)
         except TimeoutError:
-            if body.size > self.settings.max_body:  # no time would be enough
-                raise self._too_large(body.size) from None
-            raise Refusal(
-                408,
-                f"the body did not arrive within {self.settings.timeout:g} seconds",
-                headers={"connection": "close"},
-            ) from None
-        except ClientDisconnect:
-            raise Refusal(499, "the client has gone") from None
+            if size > limit:
+                raise self._too_large(size) from None
+            raise ApiError(408, f"the body did not arrive within {self.settings.timeout:g} seconds") from None
         finally:
-            self._let_go(body)
+            self._release(chunks)
 
-    async def _receive(self, request: Request, body: "_Arriving") -> None:
-        most, declared = self.settings.max_body, body.declared
-        # Who asks first (Expect: 100-continue) reads the refusal at once; others must have sent all, or nearly so.
-        if declared > most + MOST_LET_PASS or (declared > most and "expect" in request.headers):
-            raise self._too_large(declared)
-        async for chunk in request.stream():
-            body.arrived += len(chunk)
-            if body.arrived > most + MOST_LET_PASS:
-                raise self._too_large(body.size)
-            if body.size > most:
-                self._let_go(body)
-                continue
-            body.held.append(chunk)
-            self.held += len(chunk)
-            if self.held > self.settings.max_bodies:
-                raise too_busy("busy: too much is being received at once; try again later", 1)
-        if body.arrived > most:
-            raise self._too_large(body.arrived)
+    def _release(self, chunks: list[bytes]) -> None:
+        self.buffered -= sum(map(len, chunks))
+        chunks.clear()
 
-    def _let_go(self, body: "_Arriving") -> None:
-        """Hold what has arrived of a body no longer."""
-        self.held -= sum(map(len, body.held))
-        body.held.clear()
-
-    def _too_large(self, found: int) -> Refusal:
-        # What was not read would be taken for the next request: the connection ends with the answer.
-        message = f"body: found {found} bytes; at most {self.settings.max_body} are taken: send fewer texts per request"
-        return Refusal(413, message, "body", {"connection": "close"})
-
-    def check_texts(self, texts: Iterable[str], names: Iterable[str]) -> None:
-        """Check texts beyond what their type says.
-
-        Raises:
-            Refusal: 422: one is blank, too long, or holds control characters.
-        """
-        for text, name in zip(texts, names, strict=False):
-            if len(text) > self.settings.max_characters:
-                raise Refusal(
-                    422, f"{name}: found {len(text)} characters; expected at most {self.settings.max_characters}", name
-                )
-            control = CONTROLS.search(text)
-            if control is not None:
-                raise Refusal(
-                    422,
-                    f"{name}: found the control character U+{ord(control.group()):04X} at character "
-                    f"{control.start() + 1}; expected plain text",
-                    name,
-                )
-            if is_blank(text):
-                raise Refusal(422, f"{name}: found a blank text; expected one that says something", name)
+    def _too_large(self, size: int) -> ApiError:
+        limit = self.settings.max_body
+        return ApiError(413, f"body: found {size} bytes; expected at most {limit}: send fewer texts at once", "body")
 
 
-@dataclass
-class _Arriving:
-    """A body on its way: the bytes that it is declared to have, that have arrived, and that are held."""
-
-    declared: int
-    arrived: int = 0
-    held: list[bytes] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """The bytes that it has at the least, or says to have."""
-        return max(self.arrived, self.declared)
+def has_body(headers: Headers) -> bool:
+    """Return whether a request has a body."""
+    return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0 ") != ""
 
 
-def _declared(request: Request) -> int:
-    """Return the bytes that a body is declared to have; 0 where it is not, or comes in chunks, which ends it then."""
-    if "transfer-encoding" in request.headers:
-        return 0
-    declared = request.headers.get("content-length", "")
-    return int(declared[:20]) if declared.isdecimal() else 0
+def _declared_size(headers: Headers) -> int:
+    """Return the `Content-Length` in bytes; 0 if there is none, or if the body is chunked."""
+    declared = headers.get("content-length", "")
+    return int(declared[:20]) if declared.isdecimal() and "transfer-encoding" not in headers else 0
 
 
-def _check_type(request: Request) -> None:
-    found = request.headers.get("content-type", "")
-    kind, _, parameters = found.partition(";")
-    if kind.strip().lower() != "application/json":
-        raise Refusal(415, f"content-type: found '{found[:100]}'; expected application/json", "content-type")
+def _check_content_type(headers: Headers) -> None:
+    content_type = headers.get("content-type", "")
+    media_type, _, parameters = content_type.partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise ApiError(415, f"content-type: found '{content_type[:100]}'; expected application/json", "content-type")
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if charset not in ("", "utf-8", "utf8"):
-        raise Refusal(415, f"content-type: found charset {charset[:40]}; expected utf-8", "content-type")
+        raise ApiError(415, f"content-type: found charset {charset[:40]}; expected utf-8", "content-type")

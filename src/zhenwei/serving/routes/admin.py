@@ -1,116 +1,70 @@
-"""The endpoints of those who run the service: health, readiness, figures, reload; and feedback with its drift."""
+"""Endpoints of operators: what the service offers, health, readiness, metrics, reload."""
 
 from ipaddress import ip_address
-from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zhenwei.serving.feedback.desk import FeedbackDesk
-from zhenwei.serving.feedback.store import Review
-from zhenwei.serving.http.errors import Refusal
-from zhenwei.serving.routes.predict import answer
-from zhenwei.serving.schemas.openapi import body_of, refusals_of
-from zhenwei.serving.schemas.requests import FeedbackBody, body_schema
-from zhenwei.serving.schemas.responses import (
-    Answer,
-    DriftAnswer,
-    FeedbackAnswer,
-    HealthAnswer,
-    ReadyAnswer,
-    ReloadAnswer,
-)
+from zhenwei.serving.http.errors import ApiError
+from zhenwei.serving.schemas.openapi import error_responses
+from zhenwei.serving.schemas.responses import AboutResponse, HealthResponse, Limits, ReadyResponse, ReloadResponse
 from zhenwei.serving.service import Service
 
-MAX_WEEKS = 520
 
+def admin_routes(service: Service) -> APIRouter:
+    """Return the endpoints of operators."""
+    router = APIRouter(tags=["admin"])
+    settings = service.settings
 
-def upkeep_routes(service: Service) -> APIRouter:
-    """Return the endpoints that tell of the service and change what it serves."""
-    router = APIRouter(tags=["upkeep"])
+    @router.get("/v1/about", summary="Features and limits", responses=error_responses(401))
+    async def about() -> AboutResponse:
+        detector = service.loaded.detector
+        return AboutResponse(
+            bundle=service.loaded.info,
+            threshold=detector.threshold,
+            calibrated=detector.bundle.calibration is not None,
+            neighbours=detector.has_neighbours,
+            feedback=service.feedback is not None,
+            limits=Limits(texts=settings.max_texts, characters=settings.max_characters, body=settings.max_body),
+        )
 
-    def either(model: type[Answer]) -> dict[int | str, dict[str, Any]]:
-        return {200: {"model": model}, 503: {"model": model, "description": "Not so."}}
+    @router.get("/healthz", summary="Is the service alive?", responses={503: {"model": HealthResponse}})
+    async def healthz(response: Response) -> HealthResponse:
+        if service.batcher.alive:
+            return HealthResponse(status="ok")
+        response.status_code = 503
+        return HealthResponse(status="the detector's thread has ended")
 
-    @router.get("/healthz", summary="Is it alive?", response_model=None, responses=either(HealthAnswer))
-    async def healthz() -> Response:
-        alive = service.batcher.alive
-        return answer({"status": "ok" if alive else "the detector's thread has ended"}, 200 if alive else 503)
-
-    @router.get("/readyz", summary="Should it get requests?", response_model=None, responses=either(ReadyAnswer))
-    async def readyz() -> Response:
-        status = "ready" if service.ready else "draining" if service.draining else "not started"
-        return answer({"status": status, "bundle": service.served.to_dict()}, 200 if service.ready else 503)
+    @router.get("/readyz", summary="Does it accept requests?", responses={503: {"model": ReadyResponse}})
+    async def readyz(response: Response) -> ReadyResponse:
+        if service.draining or not service.batcher.alive:
+            response.status_code = 503
+            return ReadyResponse(status="draining" if service.draining else "not started", bundle=service.loaded.info)
+        return ReadyResponse(status="ready", bundle=service.loaded.info)
 
     @router.get(
         "/metrics",
-        summary="Figures for Prometheus",
+        summary="Metrics for Prometheus",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}}, **refusals_of(401)},
+        responses={200: {"content": {"text/plain": {}}}, **error_responses(401)},
     )
     async def metrics() -> Response:
-        return Response(service.metrics.page(), media_type=service.metrics.media_type)
+        return Response(service.metrics.render(), media_type=service.metrics.media_type)
 
-    @router.post(
-        "/v1/reload",
-        summary="Load the bundle anew",
-        response_model=None,
-        responses={200: {"model": ReloadAnswer}, **refusals_of(401, 403, 409)},
-    )
-    async def reload(request: Request) -> Response:
+    @router.post("/v1/reload", summary="Reload the bundle", responses=error_responses(401, 403, 409))
+    async def reload(request: Request) -> ReloadResponse:
         if not service.keys and not _is_local(request):
-            raise Refusal(403, "without API keys, only this machine may ask for a reload, as 127.0.0.1 or localhost")
-        before = service.served.version
-        served = await service.reload()
-        return answer({"changed": served.version != before, "bundle": served.to_dict()})
+            raise ApiError(403, "without API keys, only this machine may reload, as 127.0.0.1 or localhost")
+        before = service.loaded.version
+        loaded = await service.reload()
+        return ReloadResponse(changed=loaded.version != before, bundle=loaded.info)
 
     return router
-
-
-def feedback_routes(service: Service) -> APIRouter:
-    """Return the endpoints of reviewers."""
-    router = APIRouter(prefix="/v1", tags=["feedback"])
-    settings, reader = service.settings, service.reader
-
-    @router.post(
-        "/feedback", summary="Keep a reviewer's verdict", status_code=201, response_model=None,
-        responses={201: {"model": FeedbackAnswer}, **refusals_of(400, 401, 403, 404, 413, 415, 422, 503)},
-        openapi_extra=body_of(body_schema(FeedbackBody, settings.max_texts, settings.max_characters)),
-    )  # fmt: skip
-    async def feedback(request: Request) -> Response:
-        desk = _desk(service)
-        body = await reader.read(request, FeedbackBody)
-        reader.check_texts([body.text], ("text",))
-        served, predicted = service.served, body.predicted_verdict
-        if predicted is None and body.predicted_probability is not None:
-            predicted = "fake" if body.predicted_probability >= served.detector.threshold else "real"
-        version = body.bundle_version or served.version
-        review = Review(
-            text=body.text, verdict=body.verdict, bundle_name=served.name, bundle_version=version,
-            predicted_verdict=predicted, predicted_probability=body.predicted_probability,
-            comment=body.comment or None, reviewer=body.reviewer or None,
-        )  # fmt: skip
-        return answer({"id": await desk.add(review), "bundle_version": version}, 201)
-
-    @router.get(
-        "/drift", summary="Predictions and reviews per week", response_model=None,
-        responses={200: {"model": DriftAnswer}, **refusals_of(401, 404, 422, 503)},
-    )  # fmt: skip
-    async def drift(weeks: Annotated[int, Query(ge=1, le=MAX_WEEKS, description="How many at most.")] = 26) -> Response:
-        return answer({"weeks": await _desk(service).drift(weeks)})
-
-    return router
-
-
-def _desk(service: Service) -> FeedbackDesk:
-    if service.desk is None:
-        raise Refusal(404, "this service keeps no feedback; start it with --feedback FILE")
-    return service.desk
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a request comes from this machine, and was not sent to another name, as a rebound one would be."""
+    """Return whether a request comes from this machine and is addressed to it (DNS rebinding uses another name)."""
     try:
         local = request.client is not None and ip_address(request.client.host).is_loopback
     except ValueError:

@@ -1,29 +1,41 @@
-"""Pieces of the OpenAPI document that FastAPI cannot tell from our endpoints, which read their bodies themselves."""
+"""Parts of the OpenAPI document that FastAPI does not derive from the routes."""
 
 from typing import Any
 
-from zhenwei.serving.schemas.responses import RefusalAnswer
+from fastapi import FastAPI
 
-_REASONS = {
-    400: "The body is not JSON.",
-    401: "The key is missing or unknown.",
-    403: "Not from here.",
-    404: "There is no such thing here.",
-    408: "The body came too slowly.",
-    409: "The new bundle was refused; the old one is still served.",
+from zhenwei.serving.schemas.responses import ErrorResponse
+from zhenwei.serving.settings import ServingSettings
+
+_DESCRIPTIONS = {
+    400: "The body is not valid JSON.",
+    401: "The API key is missing or unknown.",
+    403: "Not allowed from this origin or host.",
+    404: "This service does not offer it.",
+    408: "The body arrived too slowly.",
+    409: "The new bundle cannot be used; the old one is still served.",
     413: "The body is too large.",
-    415: "The body is not declared as application/json.",
-    422: "A field cannot be used.",
-    503: "Busy; try again after the seconds that Retry-After names.",
+    415: "The content type is not application/json.",
+    422: "A field is invalid.",
+    503: "Busy; try again after the seconds in Retry-After.",
     504: "Not done in time.",
 }
+BODY_ERRORS = (400, 401, 403, 408, 413, 415, 422, 503)
 
 
-def refusals_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the refusals that an endpoint may answer with, for FastAPI's `responses`."""
-    return {status: {"model": RefusalAnswer, "description": _REASONS[status]} for status in sorted(statuses)}
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of an endpoint, for FastAPI's `responses`."""
+    return {status: {"model": ErrorResponse, "description": _DESCRIPTIONS[status]} for status in sorted(statuses)}
 
 
-def body_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a request's body, for FastAPI's `openapi_extra`."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def openapi_with_limits(app: FastAPI, settings: ServingSettings) -> dict[str, Any]:
+    """Return the OpenAPI document, with this service's limits of texts in the schemas of requests."""
+    if app.openapi_schema is None:
+        schemas = FastAPI.openapi(app)["components"]["schemas"]
+        for name in [name for name in schemas if name.endswith("Request")]:
+            fields = schemas[name]["properties"]
+            fields["text"]["maxLength"] = settings.max_characters
+            if "texts" in fields:
+                fields["texts"]["maxItems"] = settings.max_texts
+                fields["texts"]["items"]["maxLength"] = settings.max_characters
+    return FastAPI.openapi(app)

@@ -1,9 +1,11 @@
-"""What requests must look like: typed, unknown fields refused, with examples for the OpenAPI document."""
+"""Bodies of requests: strictly typed, unknown fields are errors, with examples for the OpenAPI document."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from zhenwei.news.fields import is_blank
 
 Verdict = Literal["real", "fake"]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -12,10 +14,23 @@ EXAMPLE = "听说云溪市的自来水出大事了，内部消息，赶紧转给
 MAX_NEIGHBOURS = 50
 MAX_NAME = 200  # characters of an id or of a reviewer's name
 MAX_COMMENT = 2000
-# Line breaks and tabs belong to texts; other controls come from broken software, and databases refuse some of them.
+# Texts have line breaks and tabs; other controls come from broken software, and some databases reject them.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 NO_CONTROLS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+
+def _check_text(text: str) -> str:
+    control = CONTROLS.search(text)
+    if control is not None:
+        raise ValueError(
+            f"found the control character U+{ord(control.group()):04X} at character {control.start() + 1}; "
+            "expected plain text"
+        )
+    if is_blank(text):
+        raise ValueError("found a blank text")
+    return text
+
 
 Name = Annotated[str, Field(max_length=MAX_NAME, pattern=ONE_LINE)]
 Text = Annotated[
@@ -23,19 +38,20 @@ Text = Annotated[
     Field(
         min_length=1,
         description="A text, not blank, without control characters.",
-        json_schema_extra={"pattern": NO_CONTROLS},  # checked by hand, to tell which character it is
+        json_schema_extra={"pattern": NO_CONTROLS},  # the validator's message says which character it is
     ),
+    AfterValidator(_check_text),
 ]
 
 
-class Body(BaseModel):
-    """A request's body. Nothing is converted in silence, and unknown fields are refused."""
+class ApiRequest(BaseModel):
+    """A request's body. Types are not coerced, and unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class PredictBody(Body):
-    """Texts to judge: `texts`, or one `text`."""
+class PredictRequest(ApiRequest):
+    """Texts to predict: `texts`, or one `text`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -44,33 +60,35 @@ class PredictBody(Body):
         }
     )
 
-    texts: Annotated[list[Text], Field(min_length=1)] = []
-    """Texts to judge."""
+    texts: list[Text] = Field(default_factory=list, min_length=1)
+    """Texts to predict."""
 
-    text: Text = ""
-    """The one text to judge."""
+    text: Text = Field(default_factory=str)
+    """The only text to predict."""
 
-    ids: list[Name] = []
-    """Names of the texts, as many as there are texts; the predictions carry them."""
+    ids: list[Name] = Field(default_factory=list)
+    """Ids of the texts, one per text; the predictions carry them."""
 
     return_texts: bool = False
-    """Give each text back with its prediction."""
+    """Return each text with its prediction."""
+
+    @field_validator("ids")
+    @classmethod
+    def _check_ids(cls, ids: list[str], info: ValidationInfo) -> list[str]:
+        texts = info.data.get("texts", ids)  # invalid texts are an error of their own
+        if len(ids) != len(texts):
+            raise ValueError(f"found {len(ids)} for {len(texts)} texts; expected one per text")
+        return ids
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_texts(self) -> Self:
         if ("texts" in self.model_fields_set) == ("text" in self.model_fields_set):
-            raise ValueError('expected {"texts": ["..."]} or {"text": "..."}, one of the two')
-        if "ids" in self.model_fields_set and len(self.ids) != len(self.texts):
-            raise ValueError(f"ids: found {len(self.ids)} for {len(self.texts)} texts; expected one per text")
+            raise ValueError('expected either {"texts": ["..."]} or {"text": "..."}')
         return self
 
-    def all_texts(self) -> list[str]:
-        """Return the texts, be they many or one."""
-        return self.texts or [self.text]
 
-
-class ExplainBody(Body):
-    """A text whose verdict is to be explained."""
+class ExplainRequest(ApiRequest):
+    """A text whose prediction is explained."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": EXAMPLE}]})
 
@@ -78,8 +96,8 @@ class ExplainBody(Body):
     """The text."""
 
 
-class NeighboursBody(Body):
-    """A text to which similar known cases are sought."""
+class NeighboursRequest(ApiRequest):
+    """A text to search similar known cases for."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": EXAMPLE, "k": 5}]})
 
@@ -87,26 +105,22 @@ class NeighboursBody(Body):
     """The text."""
 
     k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS)] = 5
-    """How many to find."""
+    """Number of cases."""
 
 
-class FeedbackBody(Body):
-    """A reviewer's verdict on a text, and what had been predicted."""
+class FeedbackRequest(ApiRequest):
+    """A reviewer's verdict on a text, and what was predicted."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
-                    "text": EXAMPLE,
-                    "verdict": "fake",
-                    "predicted_verdict": "fake",
-                    "predicted_probability": 0.93,
-                    "comment": "水务公司已辟谣",
-                    "reviewer": "editor-7",
+                    "text": EXAMPLE, "verdict": "fake", "predicted_verdict": "fake", "predicted_probability": 0.93,
+                    "comment": "水务公司已辟谣", "reviewer": "editor-7",
                 }
             ]
         }
-    )
+    )  # fmt: skip
 
     text: Text
     """The text."""
@@ -115,30 +129,16 @@ class FeedbackBody(Body):
     """The reviewer's verdict."""
 
     predicted_verdict: Verdict | None = None
-    """The detector's verdict that the reviewer saw; agreement is counted where it is known."""
+    """The predicted verdict that the reviewer saw; without it, the review does not count for the agreement."""
 
     predicted_probability: Probability | None = None
-    """The detector's probability that the reviewer saw."""
+    """The predicted probability that the reviewer saw."""
 
     bundle_version: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """The version of the bundle that predicted it; the one now served unless given."""
+    """The version of the bundle that made the prediction; by default the one that is served now."""
 
     comment: Annotated[str, Field(max_length=MAX_COMMENT, pattern=NO_CONTROLS)] | None = None
-    """Why, in the reviewer's words."""
+    """The reviewer's reasons."""
 
     reviewer: Name | None = None
-    """Who."""
-
-
-def body_schema(body: type[Body], max_texts: int, max_characters: int) -> dict[str, Any]:
-    """Return the JSON schema of a body, with the limits that this service sets."""
-    schema = body.model_json_schema()
-    for name in ("text", "texts"):
-        field = schema["properties"].get(name)
-        if field is None:
-            continue
-        field.pop("default", None)  # it only says that the field may be missing
-        (field["items"] if name == "texts" else field)["maxLength"] = max_characters
-        if name == "texts":
-            field["maxItems"] = max_texts
-    return schema
+    """The reviewer's name."""

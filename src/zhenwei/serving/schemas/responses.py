@@ -1,23 +1,24 @@
-"""What requests are answered with, as the OpenAPI document shows it."""
+"""Bodies of responses."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
 from zhenwei.serving.schemas.requests import EXAMPLE, Verdict
 
-VERSION = "5f0c" * 16
-SHORT = "听说停水了"  # short enough for all its words to stand in an example
+BUNDLE_EXAMPLE: JsonDict = {"name": "demo", "version": "5f0c" * 16}
+PREDICTION_EXAMPLE: JsonDict = {"verdict": "fake", "probability": 0.93, "threshold": 0.5, "warnings": []}
 
 
-class Answer(BaseModel):
-    """An answer: exactly these fields."""
+class ApiResponse(BaseModel):
+    """A response's body: exactly these fields."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class BundleAnswer(Answer):
-    """The bundle that answered."""
+class BundleInfo(ApiResponse):
+    """The bundle that produced the response."""
 
     name: str
     """The folder that is served."""
@@ -26,80 +27,73 @@ class BundleAnswer(Answer):
     """The SHA-256 of its `detector.json`."""
 
 
-class PredictionAnswer(Answer):
-    """A verdict on a text."""
-
-    verdict: Verdict
-    """`fake` from the threshold on."""
-
-    probability: float
-    """Calibrated chance of fake, from 0 to 1."""
-
-    threshold: float
-    """The bundle's."""
-
-    warnings: list[str]
-    """What makes this verdict less trustworthy."""
-
-    text: str | None = None
-    """The text, where it was asked for."""
+class TextPrediction(ApiResponse):
+    """The prediction of one text."""
 
     id: str | None = None
-    """The text's name, where it was given one."""
+    """The text's id, if the request has ids."""
+
+    text: str | None = None
+    """The text, if the request asks for it."""
+
+    verdict: Verdict
+    """`fake` if the probability is at least the threshold."""
+
+    probability: float
+    """Calibrated probability of fake, from 0 to 1."""
+
+    threshold: float
+    """The bundle's threshold."""
+
+    warnings: list[str]
+    """Reasons to trust this prediction less."""
 
 
-class PredictAnswer(Answer):
-    """Verdicts in the order of the texts."""
+class PredictResponse(ApiResponse):
+    """Predictions in the order of the texts."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "predictions": [{"verdict": "fake", "probability": 0.93, "threshold": 0.5, "warnings": []}],
-                "bundle": {"name": "demo", "version": VERSION},
-            }
-        }
+        json_schema_extra={"example": {"predictions": [PREDICTION_EXAMPLE], "bundle": BUNDLE_EXAMPLE}}
     )
 
-    predictions: list[PredictionAnswer]
-    bundle: BundleAnswer
+    predictions: list[TextPrediction]
+    bundle: BundleInfo
 
 
-class ExplainedAnswer(PredictionAnswer):
-    """The verdict that is explained."""
+class ExplainedPrediction(TextPrediction):
+    """The prediction that is explained."""
 
     text: str
-    """The text that was judged."""
+    """The text."""
 
 
-class WordAttributionAnswer(Answer):
-    """A word, and how it swayed the verdict."""
+class WordAttribution(ApiResponse):
+    """A word, and its influence on the prediction."""
 
     word: str
-    """A stretch of the text; all of them joined give the text."""
+    """A part of the text; all words joined are the text."""
 
     attribution: float
-    """By how much the network's logit of fake falls without it; above 0: it spoke for fake, below: for real."""
+    """The drop of the network's logit of fake without this word: positive towards fake, negative towards real."""
 
 
-class WordWeightAnswer(Answer):
-    """A word, and how much the network looked at it."""
+class WordWeight(ApiResponse):
+    """A word, and its attention weight."""
 
     word: str
-    """A stretch of the text; all of them joined give the text."""
+    """A part of the text; all words joined are the text."""
 
     weight: float
     """Its share of the attention, from 0 to 1."""
 
 
-class ExplainAnswer(Answer):
-    """Why a text was judged so."""
+class ExplainResponse(ApiResponse):
+    """The explanation of a prediction."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "prediction": {
-                    "text": SHORT, "verdict": "fake", "probability": 0.93, "threshold": 0.5, "warnings": []
-                },
+                "prediction": {"text": "听说停水了", **PREDICTION_EXAMPLE},
                 "method": "occlusion",
                 "words": [
                     {"word": "听说", "attribution": 0.81}, {"word": "停水", "attribution": 0.34},
@@ -108,69 +102,68 @@ class ExplainAnswer(Answer):
                 "attention": [
                     {"word": "听说", "weight": 0.62}, {"word": "停水", "weight": 0.27}, {"word": "了", "weight": 0.11}
                 ],
-                "bundle": {"name": "demo", "version": VERSION},
+                "bundle": BUNDLE_EXAMPLE,
             }
         },
     )  # fmt: skip
 
-    prediction: ExplainedAnswer
+    prediction: ExplainedPrediction
     method: Literal["occlusion"]
-    """How the attributions were found: each word was taken out, and the text judged anew."""
+    """The method of the attributions: the text is predicted again without each word."""
 
-    words: list[WordAttributionAnswer]
+    words: list[WordAttribution]
     """The words in the order of the text."""
 
-    attention: list[WordWeightAnswer] | None
-    """The same words; null where the network pools without attention. It says where the network looked, not what its
-    verdict rests on."""
+    attention: list[WordWeight] | None
+    """The attention weights; null if the network has no attention. They do not explain the prediction."""
 
-    bundle: BundleAnswer
+    bundle: BundleInfo
 
 
-class NeighbourAnswer(Answer):
+class Neighbour(ApiResponse):
     """A known case."""
 
     label: Verdict | None
-    """What it was found to be; null where nobody said."""
+    """Its label; null if it has none."""
 
     similarity: float
     """Cosine of the two texts' TF-IDF of character 2- and 3-grams, from 0 to 1."""
 
     text: str | None
-    """Its text; null where the bundle was given none."""
+    """Its text; null if the bundle does not contain it."""
 
     id: str | None
-    """Its name in its collection, where it has one."""
+    """Its id; null if it has none."""
 
 
-class NeighboursAnswer(Answer):
+class NeighboursResponse(ApiResponse):
     """Similar known cases, the most similar first."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
                 "neighbours": [{"label": "fake", "similarity": 0.64, "text": EXAMPLE, "id": "post-1"}],
-                "bundle": {"name": "demo", "version": VERSION},
+                "bundle": BUNDLE_EXAMPLE,
             }
         }
     )
 
-    neighbours: list[NeighbourAnswer]
-    bundle: BundleAnswer
+    neighbours: list[Neighbour]
+    bundle: BundleInfo
 
 
-class FeedbackAnswer(Answer):
-    """The feedback was kept."""
+class FeedbackResponse(ApiResponse):
+    """The stored review."""
 
     id: int
     """Its number."""
 
     bundle_version: str
-    """The version that it is held against."""
+    """The version of the bundle that it is about."""
 
 
-class WeekAnswer(Answer):
-    """A week."""
+class WeekResponse(ApiResponse):
+    """Predictions and reviews of one week."""
 
     week: str
     predictions: int
@@ -185,51 +178,79 @@ class WeekAnswer(Answer):
     bundles: list[str]
 
 
-class DriftAnswer(Answer):
-    """Weeks in which anything happened, the oldest first."""
+class DriftResponse(ApiResponse):
+    """Weeks with predictions or reviews, the oldest first."""
 
-    weeks: list[WeekAnswer]
+    weeks: list[WeekResponse]
 
 
-class ReloadAnswer(Answer):
+class ReloadResponse(ApiResponse):
     """The bundle that is served from now on."""
 
     changed: bool
-    bundle: BundleAnswer
+    bundle: BundleInfo
 
 
-class HealthAnswer(Answer):
+class HealthResponse(ApiResponse):
     """Whether the service is alive."""
 
     status: str
-    """`ok`, or what is wrong."""
+    """`ok`, or the problem."""
 
 
-class ReadyAnswer(Answer):
-    """Whether the service should get requests."""
+class ReadyResponse(ApiResponse):
+    """Whether the service accepts requests."""
 
     status: Literal["ready", "draining", "not started"]
-    bundle: BundleAnswer
+    bundle: BundleInfo
 
 
-class RefusalAnswer(Answer):
-    """Why a request was not served."""
+class Limits(ApiResponse):
+    """Limits of a request; a request beyond them gets 413 or 422."""
+
+    texts: int
+    """Texts of a request."""
+
+    characters: int
+    """Characters of a text."""
+
+    body: int
+    """Bytes of a request's body."""
+
+
+class AboutResponse(ApiResponse):
+    """What this service offers."""
+
+    bundle: BundleInfo
+    threshold: float
+    """A text is called fake from this probability on."""
+
+    calibrated: bool
+    """Whether the probabilities are calibrated on held-out articles."""
+
+    neighbours: bool
+    """Whether `/v1/neighbours` is available."""
+
+    feedback: bool
+    """Whether `/v1/feedback` and `/v1/drift` are available."""
+
+    limits: Limits
+
+
+class ErrorResponse(ApiResponse):
+    """Why a request failed."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "error": "texts[0]: found a blank text; expected one that says something",
-                "field": "texts[0]",
-                "request_id": "3f2a",
-            }
+            "example": {"error": "texts[0]: found a blank text", "field": "texts[0]", "request_id": "3f2a"}
         }
     )
 
     error: str
-    """One sentence: which field, what was found, what would be right."""
+    """One sentence: which field, what was found, what is expected."""
 
     field: str | None
     """The field, as in `texts[3]`."""
 
     request_id: str
-    """Under which the log tells of it."""
+    """The id of the request in the log."""

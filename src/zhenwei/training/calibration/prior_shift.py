@@ -1,4 +1,4 @@
-"""A changed share of fakes: what it is estimated to be among articles that nobody has labelled."""
+"""Prior shift: estimating the share of fakes among unlabelled articles."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,15 @@ from zhenwei.bundle.calibration import log_odds
 from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.errors import DataError
 
-FEWEST_RECENT = 100
-MOST_ROUNDS = 10_000
+MIN_RECENT = 100
+MAX_ROUNDS = 10_000
 CONVERGED = 1e-6
-EXTREME = 0.02  # a share this near to 0 or 1 is where the method ends up when its assumption does not hold
+EXTREME = 0.02  # the method ends at a share this close to 0 or 1 if its assumption does not hold
 
 RISK = (
-    "this assumes that fakes and real articles are written as in the articles of the calibration, and only their share "
-    "has changed; where the writing has changed, too, as it does over time, an estimated share can make scores worse: "
-    "compare with and without on labelled recent articles before you rely on it"
+    "this assumes that only the share of fakes has changed since the calibration, and not how articles are written; "
+    "writing changes over time, and then an estimated share can make scores worse: compare with and without it on "
+    "labelled recent articles before you rely on it"
 )
 
 
@@ -23,26 +23,26 @@ def estimate_share(logits: NDArray[np.float64], fake_share: float) -> float:
     """Estimate the share of fakes among unlabelled articles (EM; Saerens et al., Neural Computation 2002).
 
     Args:
-        logits: [N] log odds of the calibrated probabilities, not corrected to any share.
-        fake_share: The share of fakes where they were calibrated, above 0 and below 1.
+        logits: [N] log odds of the calibrated probabilities, not corrected for prior shift.
+        fake_share: The share of fakes among the articles of the calibration, above 0 and below 1.
 
     Raises:
-        DataError: If the articles are too few, or the estimate ends at a share of nearly none or nearly all.
+        DataError: If there are too few articles, or the estimate ends at a share near 0 or 1.
     """
-    if len(logits) < FEWEST_RECENT:
+    if len(logits) < MIN_RECENT:
         raise DataError(
-            f"found {len(logits)} recent articles; expected at least {FEWEST_RECENT} to estimate a share of fakes from"
+            f"found {len(logits)} recent articles; expected at least {MIN_RECENT} to estimate a share of fakes"
         )
     share = fake_share
     lowest, highest = min(EXTREME, fake_share / 10), max(1 - EXTREME, 1 - (1 - fake_share) / 10)
-    for _ in range(MOST_ROUNDS):
-        before = share
+    for _ in range(MAX_ROUNDS):
+        previous = share
         share = float(np.mean(sigmoid(logits + log_odds(share) - log_odds(fake_share))))
         if not lowest < share < highest:
             raise DataError(
-                f"the estimate of the share of fakes runs off to {'none' if share < 0.5 else 'all'}: these articles "
-                "are not written as those of the calibration; give a share that you know, or leave it uncorrected"
+                f"the estimated share of fakes diverges to {0 if share < 0.5 else 1}: these articles differ from "
+                "those of the calibration; give a known share, or do not correct it"
             )
-        if abs(share - before) < CONVERGED:
+        if abs(share - previous) < CONVERGED:
             break
     return share

@@ -1,4 +1,4 @@
-"""The folder of all stores of frozen states, kept within a bound: what was not used for longest goes first."""
+"""A cache folder of stores of frozen states with a size limit; the least recently used stores are removed first."""
 
 import shutil
 from collections.abc import Collection, Iterator
@@ -9,103 +9,101 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from zhenwei.training.frozen.store import ABOUT, STATES, FrozenStore, Layout, kept_layout
+from zhenwei.training.frozen.store import META, STATES, FrozenStore, Layout, load_layout
 
-SPARE = 2**30  # bytes of a disk that are left to others
+RESERVED_BYTES = 2**30  # of the disk, left to others
 
 
 class FrozenCache:
-    """Stores by their keys, of a bounded size together.
+    """Stores by key, with a limit on their total size.
 
-    Processes may share it: one at a time makes room and makes stores, one at a time fills a store, and all may read. A
-    store that is removed while another process reads it stays readable to that process.
+    Processes may share it. One process at a time creates and removes stores, one at a time fills a store, and all may
+    read. A store that is removed while another process reads it stays readable for that process.
     """
 
-    def __init__(self, path: Path, bound: int) -> None:
-        """Take over a folder, which is made where there is none.
+    def __init__(self, path: Path, limit: int) -> None:
+        """Open a cache folder, and create it if it does not exist.
 
         Args:
             path: The folder.
-            bound: The most bytes that all its stores may take.
+            limit: Maximum total size of its stores in bytes.
 
         Raises:
-            OSError: If it cannot be made.
+            OSError: If it cannot be created.
         """
         self.path = path
-        self.bound = bound
+        self.limit = limit
         path.mkdir(parents=True, exist_ok=True)
 
-    def filling(self, key: str) -> FileLock:
-        """Return the lock of the one process that fills a store; the system lets go of it when that process ends."""
+    def fill_lock(self, key: str) -> FileLock:
+        """Return the lock of the process that fills a store; the system releases it when that process ends."""
         return FileLock(self.path / f"{key}.lock")
 
-    def store(
-        self, key: str, lengths: NDArray[np.int64], size: int, others: Collection[str] = ()
-    ) -> FrozenStore | None:
-        """Open the store of a key, or make one that has room for as many articles as may be kept.
+    def store(self, key: str, lengths: NDArray[np.int64], size: int, keep: Collection[str] = ()) -> FrozenStore | None:
+        """Open the store of a key, or create one for as many articles as fit.
 
         Args:
-            key: What is stored.
+            key: Key of the store.
             lengths: Tokens per article, int64 [N].
             size: Numbers per token.
-            others: Keys of stores that the same run uses, which are not removed to make room.
+            keep: Keys of stores that are not removed to make room, since the same run uses them.
 
         Returns:
-            The store, its blocks not yet checked; None where there is no room for any.
+            The store, whose blocks are not checked yet; None if there is no room for any block.
 
         Raises:
             OSError: If it cannot be written.
         """
-        with self._managed():
+        with self._locked():
             folder = self.path / key
-            best = Layout.that_fits(lengths, size, self.bound)
-            kept = self.layout(key, lengths, size)
-            if kept is not None:
-                store = FrozenStore(folder, kept)
+            layout = self.layout(key, lengths, size)
+            if layout is not None:
+                store = FrozenStore(folder, layout)
             else:
                 _remove(folder)
-                layout = Layout.that_fits(lengths, size, self._make_room(best.n_bytes, others))
+                largest = Layout.that_fits(lengths, size, self.limit)
+                layout = Layout.that_fits(lengths, size, self._make_room(largest.n_bytes, keep))
                 if layout.n_bytes == 0:
                     return None
-                store = FrozenStore.create(folder, layout, self.bound)
+                store = FrozenStore.create(folder, layout, self.limit)
             store.touch()
             return store
 
     def layout(self, key: str, lengths: NDArray[np.int64], size: int) -> Layout | None:
-        """Return the layout of the store of a key, if there is one and it may stay as it is.
+        """Return the layout of the store of a key; None if there is none, or it must be created again.
 
-        One that keeps fewer articles than the bound allows, since others took the room or the disk was full, stays so,
-        that a run which goes on finds what it had.
+        A store that holds fewer articles than the limit allows, because the disk was full or other stores took the
+        room, is kept, so that a resumed run finds what it had.
         """
-        kept = kept_layout(self.path / key, lengths, size)
-        if kept is None:
+        saved = load_layout(self.path / key, lengths, size)
+        if saved is None:
             return None
-        layout, bound = kept
-        same = bound == self.bound or layout.n_bytes >= Layout.that_fits(lengths, size, self.bound).n_bytes
-        return layout if same and layout.n_bytes <= self.bound else None
+        layout, limit = saved
+        same = limit == self.limit or layout.n_bytes >= Layout.that_fits(lengths, size, self.limit).n_bytes
+        return layout if same and layout.n_bytes <= self.limit else None
 
-    def _make_room(self, wanted: int, others: Collection[str]) -> int:
-        """Remove stores until there is room, and return for how many bytes, at most `wanted`."""
+    def _make_room(self, needed: int, keep: Collection[str]) -> int:
+        """Remove stores until `needed` bytes fit, and return how many bytes fit, at most `needed`."""
         sizes = {folder: _size(folder) for folder in self._stores()}
         for folder in sorted(sizes, key=_last_used):
-            if sum(sizes.values()) + wanted <= self.bound and self._free() >= wanted:
+            if sum(sizes.values()) + needed <= self.limit and self._free() >= needed:
                 break
-            if folder.name in others:
+            if folder.name in keep:
                 continue
-            with suppress(Timeout, OSError), self.filling(folder.name).acquire(timeout=0):
+            with suppress(Timeout, OSError), self.fill_lock(folder.name).acquire(timeout=0):
                 _remove(folder)
                 del sizes[folder]
-        return max(min(wanted, self.bound - sum(sizes.values()), self._free()), 0)
+        return max(min(needed, self.limit - sum(sizes.values()), self._free()), 0)
 
     def _stores(self) -> list[Path]:
         return [entry for entry in self.path.iterdir() if (entry / STATES).exists() and not entry.name.startswith(".")]
 
     def _free(self) -> int:
-        return shutil.disk_usage(self.path).free - SPARE
+        return shutil.disk_usage(self.path).free - RESERVED_BYTES
 
     @contextmanager
-    def _managed(self) -> Iterator[None]:
-        """Keep other processes from making and removing stores, and clear away what a killed one left of that."""
+    def _locked(self) -> Iterator[None]:
+        """Lock the creation and removal of stores, and remove what a killed process left behind."""
         with FileLock(self.path / ".lock"):
             for entry in self.path.glob(".*"):
                 if entry.is_dir():
@@ -114,11 +112,11 @@ class FrozenCache:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a store: first its name, so that nobody opens half of it."""
+    """Remove a store; it is renamed first, so that no process opens half of it."""
     if folder.exists():
-        gone = folder.with_name(f".{folder.name}.gone")
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        renamed = folder.with_name(f".{folder.name}.removed")
+        folder.rename(renamed)
+        shutil.rmtree(renamed, ignore_errors=True)
 
 
 def _size(folder: Path) -> int:
@@ -130,6 +128,6 @@ def _size(folder: Path) -> int:
 
 def _last_used(folder: Path) -> float:
     try:
-        return (folder / ABOUT).stat().st_mtime
+        return (folder / META).stat().st_mtime
     except OSError:
         return 0.0

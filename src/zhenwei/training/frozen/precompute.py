@@ -1,4 +1,4 @@
-"""Computing the output of an encoder's frozen layers once per article, before the first epoch, and keeping it."""
+"""Precomputing the output of an encoder's frozen layers once per article, before the first epoch."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 
 from zhenwei.atomic import reason_of
-from zhenwei.bundle.device import processes_here
+from zhenwei.bundle.device import local_processes
 from zhenwei.caches import cache_folder
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.encoders.encoder import PretrainedEncoder
@@ -26,155 +26,151 @@ from zhenwei.tokens import EncodedArticles, collate
 from zhenwei.training.frozen.cache import FrozenCache
 from zhenwei.training.frozen.states import FrozenStates, unchanged_share
 from zhenwei.training.frozen.store import FrozenStore
-from zhenwei.training.loop import TrainingPlan
+from zhenwei.training.plan import TrainingPlan
 
 logger = logging.getLogger(__name__)
 
-LEAST_UNCHANGED = 0.1  # where augmentation leaves fewer articles than this as they are, nothing is gained by keeping
-_QUIET_SECONDS = 60.0
-_PATIENCE = 300  # seconds; processes that wait for each other are given up after ten minutes
+MIN_UNCHANGED = 0.1  # if augmentation leaves a smaller share of articles unchanged, storing them saves nothing
+_PROGRESS_SECONDS = 60.0
+_LOCK_TIMEOUT = 300  # seconds; accelerate's processes wait at most ten minutes for each other
 T = TypeVar("T")
 
 
 def precompute_frozen_states(
-    network: DetectorNetwork, course: TrainingPlan, val: EncodedArticles, accelerator: Accelerator
+    network: DetectorNetwork, plan: TrainingPlan, val: EncodedArticles, accelerator: Accelerator
 ) -> dict[str, FrozenStates]:
-    """Compute what is frozen in a network's encoder for all articles of train and val, unless it is kept already.
+    """Compute and store the output of a network's frozen encoder layers for train and val, unless it is stored.
 
-    Every process must call it. What keeps it from being done is logged, and is no error: training then computes what it
-    does not find.
+    Every process must call it. A failure is logged, not raised: training then computes what is not stored.
 
     Args:
-        network: To be trained, on the accelerator's device; not changed.
-        course: What it is trained on.
-        val: What it is judged on after each epoch.
+        network: On the accelerator's device; not changed.
+        plan: The training articles.
+        val: The articles that are validated on after each epoch.
         accelerator: Device, precision and processes.
 
     Returns:
-        The states by part, `train` and `val`; a part of which nothing can be kept, or should be, is left out.
+        The states by part, `train` and `val`, without parts that cannot or need not be stored.
     """
-    training = course.config.training
+    training = plan.config.training
     encoder = network.token_encoder()
-    bound = int(training.frozen_cache_gib * 2**30)
-    if not isinstance(encoder, PretrainedEncoder) or encoder.finetune_layers == "all" or bound == 0:
+    limit = int(training.frozen_cache_gib * 2**30)
+    if not isinstance(encoder, PretrainedEncoder) or encoder.finetune_layers == "all" or limit == 0:
         return {}
     problem = encoder.cut()
-    if problem is None and not _reads_frozen_states(network, course):
+    if problem is None and not _reads_frozen_states(network, plan):
         problem = "the network does not read them"
     if problem is not None:
-        logger.info("the outputs of the encoder's frozen layers are not kept: %s", problem)
+        logger.info("the outputs of the encoder's frozen layers are not stored: %s", problem)
         return {}
     try:
         path = Path(training.frozen_cache_dir).expanduser() if training.frozen_cache_dir else cache_folder("frozen")
-    except RuntimeError as error:  # a user without a home, as in some containers
-        logger.warning("frozen layers: nothing is kept: %s set training.frozen_cache_dir or ZHENWEI_CACHE", error)
+    except RuntimeError as error:  # a user without a home folder, as in some containers
+        logger.warning("frozen layers: nothing is stored: %s set training.frozen_cache_dir or ZHENWEI_CACHE", error)
         return {}
-    path = path / (platform.node() or "here")  # machines that share a disk must not remove what others have mapped
-    keeper = _Keeper(encoder, path, bound, course.pad_id, accelerator)
-    parts = {"val": val}
-    if _worth_keeping(course):
-        parts = {"train": course.articles, "val": val}
-    return keeper.keep(parts)
+    path = path / (platform.node() or "here")  # machines that share a disk must not remove files that others have open
+    parts = {"train": plan.articles, "val": val} if _enough_unchanged(plan) else {"val": val}
+    return _Precomputation(encoder, path, limit, plan.pad_id, accelerator).run(parts)
 
 
 @dataclass(frozen=True)
-class _Keeper:
-    """Fills stores, each process of this machine a share of the blocks."""
+class _Precomputation:
+    """Fills stores; each process of this machine computes a share of the blocks."""
 
     encoder: PretrainedEncoder
     path: Path
-    bound: int
+    limit: int
     pad_id: int
     accelerator: Accelerator
 
-    def keep(self, parts: Mapping[str, EncodedArticles]) -> dict[str, FrozenStates]:
+    def run(self, parts: Mapping[str, EncodedArticles]) -> dict[str, FrozenStates]:
         weights = weights_digest(self.encoder)
         keys = {part: self._key(weights, articles) for part, articles in parts.items()}
-        kept = {}
-        for part, articles in sorted(parts.items(), key=lambda item: len(item[1])):  # the small part surely has room
-            states = self._keep_part(part, articles, keys[part], [*keys.values()])
+        stored = {}
+        for part, articles in sorted(parts.items(), key=lambda item: len(item[1])):  # the small part always has room
+            states = self._run_part(part, articles, keys[part], [*keys.values()])
             if states is not None:
-                kept[part] = states
-        return kept
+                stored[part] = states
+        return stored
 
-    def _keep_part(self, part: str, articles: EncodedArticles, key: str, keys: list[str]) -> FrozenStates | None:
-        """Open or make the store of one part, and compute what is not there."""
-        with ExitStack() as held:
+    def _run_part(self, part: str, articles: EncodedArticles, key: str, keys: list[str]) -> FrozenStates | None:
+        """Open or create the store of one part, and compute what is missing."""
+        with ExitStack() as locks:
             store: FrozenStore | None = None
             problem = None
             if self.accelerator.is_local_main_process:
-                store, problem = self._made(articles, key, keys, held)
-            problem = _first(_from_all(self.accelerator, problem))
-            if problem is None and store is None:  # the main process of this machine has made it
-                store, problem = self._opened(articles, key)
-            problem = _first(_from_all(self.accelerator, problem))
+                store, problem = self._create(articles, key, keys, locks)
+            problem = _first(_gather(self.accelerator, problem))
+            if problem is None and store is None:  # the main process of this machine has created it
+                store, problem = self._open(articles, key)
+            problem = _first(_gather(self.accelerator, problem))
             if problem is not None or store is None:
-                logger.warning("frozen layers: nothing is kept of %s: %s", part, problem)
+                logger.warning("frozen layers: nothing is stored of %s: %s", part, problem)
                 return None
             states = FrozenStates(self.encoder, articles, self.pad_id, self.accelerator.autocast, store)
-            problem = _first(_from_all(self.accelerator, self._fill(part, states)))
+            problem = _first(_gather(self.accelerator, self._fill(part, states)))
         store.refresh()
-        there = int(store.holds(np.arange(len(articles))).sum())
+        n_stored = int(store.contains(np.arange(len(articles))).sum())
         logger.info(
-            "frozen layers: %d of %d articles of %s are kept in '%s' (%.2f GiB)",
-            there, len(articles), part, store.folder, store.layout.n_bytes / 2**30,
+            "frozen layers: %d of %d articles of %s are stored in '%s' (%.2f GiB)",
+            n_stored, len(articles), part, store.folder, store.layout.n_bytes / 2**30,
         )  # fmt: skip
         if problem is not None:
-            logger.warning("frozen layers: what is not kept of %s is computed in each epoch: %s", part, problem)
+            logger.warning("frozen layers: the other articles of %s are computed in each epoch: %s", part, problem)
         return states
 
-    def _made(
-        self, articles: EncodedArticles, key: str, keys: list[str], held: ExitStack
+    def _create(
+        self, articles: EncodedArticles, key: str, keys: list[str], locks: ExitStack
     ) -> tuple[FrozenStore | None, str | None]:
-        """Make or open a store and check it, keeping others from filling it; or say why that cannot be."""
+        """Create or open a store, lock and check it; or return why that is impossible."""
         try:
-            folder = FrozenCache(self.path, self.bound)
-            held.enter_context(_acquired(folder.filling(key), alone=self.accelerator.num_processes == 1))
-            store = folder.store(key, articles.lengths, self.encoder.features, keys)
+            cache = FrozenCache(self.path, self.limit)
+            locks.enter_context(_acquire(cache.fill_lock(key), alone=self.accelerator.num_processes == 1))
+            store = cache.store(key, articles.lengths, self.encoder.features, keys)
             if store is None:
                 return None, f"there is no room in '{self.path}'"
             if damaged := store.check():
                 logger.warning("'%s': %d damaged blocks are computed again", store.folder, damaged)
             return store, None
-        except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
-            return None, _told(error, self.path)
+        except (OSError, NotImplementedError) as error:  # the latter on a file system without locks
+            return None, _describe(error, self.path)
 
-    def _opened(self, articles: EncodedArticles, key: str) -> tuple[FrozenStore | None, str | None]:
-        """Open the store that another process has made just now; or say why that cannot be."""
+    def _open(self, articles: EncodedArticles, key: str) -> tuple[FrozenStore | None, str | None]:
+        """Open the store that another process has just created; or return why that is impossible."""
         try:
-            layout = FrozenCache(self.path, self.bound).layout(key, articles.lengths, self.encoder.features)
+            layout = FrozenCache(self.path, self.limit).layout(key, articles.lengths, self.encoder.features)
             if layout is None:
-                return None, f"'{self.path / key}' is not seen by every process"
+                return None, f"not every process sees '{self.path / key}'"
             return FrozenStore(self.path / key, layout), None
-        except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
-            return None, _told(error, self.path)
+        except (OSError, NotImplementedError) as error:  # the latter on a file system without locks
+            return None, _describe(error, self.path)
 
     def _fill(self, part: str, states: FrozenStates) -> str | None:
-        """Compute and write this process's share of the blocks that are missing; or say why not all of them."""
+        """Compute and write this process's share of the missing blocks; return why some are still missing."""
         store = states.store
         missing = store.missing()
-        _from_all(self.accelerator, None)  # nobody writes before everybody has seen what is missing
-        share = missing[self.accelerator.local_process_index :: processes_here(self.accelerator.num_processes)]
+        _gather(self.accelerator, None)  # no process writes before all have seen what is missing
+        share = missing[self.accelerator.local_process_index :: local_processes(self.accelerator.num_processes)]
         if missing:
             logger.info("frozen layers: computing %d of %d blocks of %s", len(missing), store.layout.n_blocks, part)
-        told = time.monotonic()
+        last_logged = time.monotonic()
         for done, block in enumerate(share):
-            if time.monotonic() - told > _QUIET_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - last_logged > _PROGRESS_SECONDS:
+                last_logged = time.monotonic()
                 logger.info("frozen layers: %d%% of %s", 100 * done // len(share), part)
-            found = states.block(store.layout.blocks[block])
-            if not np.isfinite(found).all():
-                return "the encoder gives numbers that fp16 does not hold"
+            values = states.compute_block(store.layout.blocks[block])
+            if not np.isfinite(values).all():
+                return "the encoder's outputs are beyond the range of fp16"
             try:
-                store.write(block, found)
+                store.write(block, values)
             except OSError as error:
                 return reason_of(error)
         return None
 
     def _key(self, weights: str, articles: EncodedArticles) -> str:
-        """Return the key of a store: everything that its numbers follow from, to their last bit."""
+        """Return the key of a store: a digest of everything that its numbers depend on, to their last bit."""
         device = self.accelerator.device
-        computed = {
+        inputs = {
             "weights": weights,
             "tokens": tokens_digest(articles),
             "pad": self.pad_id,
@@ -183,7 +179,7 @@ class _Keeper:
             "threads": torch.get_num_threads() if device.type == "cpu" else None,
             "torch": torch.__version__,
         }
-        return hashlib.sha256(json.dumps(computed, sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def weights_digest(encoder: PretrainedEncoder) -> str:
@@ -198,68 +194,66 @@ def weights_digest(encoder: PretrainedEncoder) -> str:
 
 
 def tokens_digest(articles: EncodedArticles) -> str:
-    """Return the SHA-256 of the articles' tokens, in hex: neither labels nor domains change what an encoder makes."""
+    """Return the SHA-256 of the articles' tokens, in hex; labels and domains do not change an encoder's output."""
     digest = hashlib.sha256(np.ascontiguousarray(articles.tokens.offsets).data)
     digest.update(np.ascontiguousarray(articles.tokens.ids).data)
     return digest.hexdigest()
 
 
-def _worth_keeping(course: TrainingPlan) -> bool:
-    """Tell whether enough training articles come as they are; what augmentation changes is computed each time."""
-    if course.augmentation is None:
+def _enough_unchanged(plan: TrainingPlan) -> bool:
+    """Return whether augmentation leaves enough training articles unchanged; others are computed each time."""
+    if plan.augmentation is None:
         return True
     share = unchanged_share(
-        course.articles,
-        lambda rows: collate(course.articles, rows, pad_id=course.pad_id, augmentation=course.augmentation),
+        plan.articles, lambda rows: collate(plan.articles, rows, pad_id=plan.pad_id, augmentation=plan.augmentation)
     )
-    if share < LEAST_UNCHANGED:
+    if share < MIN_UNCHANGED:
         logger.info(
-            "frozen layers: nothing is kept of train: augmentation leaves %.0f%% of the articles as they are",
+            "frozen layers: nothing is stored of train: augmentation leaves only %.0f%% of the articles unchanged",
             100 * share,
         )
-    return share >= LEAST_UNCHANGED
+    return share >= MIN_UNCHANGED
 
 
 @torch.no_grad()
-def _reads_frozen_states(network: DetectorNetwork, course: TrainingPlan) -> bool:
-    """Tell whether a network looks at the frozen states that a batch brings: it cannot make numbers of NaN."""
-    shortest = np.argsort(course.articles.lengths, kind="stable")[:2]
-    batch = collate(course.articles, shortest, pad_id=course.pad_id)
+def _reads_frozen_states(network: DetectorNetwork, plan: TrainingPlan) -> bool:
+    """Return whether a network reads the frozen states of a batch: NaN states must give NaN logits."""
+    shortest = np.argsort(plan.articles.lengths, kind="stable")[:2]
+    batch = collate(plan.articles, shortest, pad_id=plan.pad_id)
     encoder = network.token_encoder()
     assert encoder is not None
-    nothing = torch.full((*batch.tokens.shape, encoder.features), torch.nan)
+    states = torch.full((*batch.tokens.shape, encoder.features), torch.nan)
     device = next(network.parameters()).device
     training = network.training
     network.eval()
     try:
-        logits = network(replace(batch, frozen_states=nothing).to(device)).logits
+        logits = network(replace(batch, frozen_states=states).to(device)).logits
     finally:
         network.train(training)
     return bool(logits.isnan().any())
 
 
-def _acquired(lock: FileLock, alone: bool) -> Any:
-    """Take a lock, and say so where that takes long; where other processes wait for this one, not for ever.
+def _acquire(lock: FileLock, alone: bool) -> Any:
+    """Acquire a lock, and log a wait; with several processes, wait only for `_LOCK_TIMEOUT`.
 
     Raises:
-        Timeout: An OSError: it is held for too long.
+        Timeout: An OSError, after `_LOCK_TIMEOUT` seconds.
     """
     try:
         return lock.acquire(timeout=0)
     except Timeout:
         logger.info("another process computes the same frozen states: waiting for it")
-        return lock.acquire(timeout=-1 if alone else _PATIENCE)
+        return lock.acquire(timeout=-1 if alone else _LOCK_TIMEOUT)
 
 
-def _told(error: OSError | NotImplementedError, path: Path) -> str:
-    """Say what the system refused."""
+def _describe(error: OSError | NotImplementedError, path: Path) -> str:
     if isinstance(error, Timeout):
-        return f"another process has been filling '{path}' for {_PATIENCE} seconds"
+        return f"another process has been filling '{path}' for {_LOCK_TIMEOUT} seconds"
     return f"'{error.filename or path}': {reason_of(error)}" if isinstance(error, OSError) else f"'{path}': {error}"
 
 
-def _from_all(accelerator: Accelerator, value: T) -> list[T]:
-    """Return every process's value."""
+def _gather(accelerator: Accelerator, value: T) -> list[T]:
+    """Return the values of all processes."""
     return list(gather_object([value])) if accelerator.num_processes > 1 else [value]
 
 

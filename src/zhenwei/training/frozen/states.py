@@ -1,4 +1,4 @@
-"""Batches with their frozen states: read where they are kept, computed where they are not."""
+"""Batches with the states of frozen layers: read from a store, or computed if they are not stored."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,17 +16,17 @@ from zhenwei.training.frozen.store import FrozenStore
 
 @dataclass(frozen=True)
 class FrozenStates:
-    """What the frozen part of an encoder makes of a part's articles, of which a store keeps as many as it can.
+    """The output of the frozen layers of an encoder for a part's articles, as far as a store holds it.
 
-    All numbers are rounded to fp16, those from the store and those computed now alike, so that a training goes the same
-    way whether the store was full, empty, or is not there any more.
+    All states are rounded to fp16, whether they are stored or computed, so that a training gives the same result
+    whether the store is full, empty, or was removed.
 
     Attributes:
-        encoder: On its device, cut in two.
-        articles: The part's articles.
+        encoder: On its device, split into a frozen and a trained half.
+        articles: The articles of the part.
         pad_id: Id of the padding token.
-        autocast: Gives the context in which the encoder computes.
-        store: The states that are kept.
+        autocast: Returns the context in which the encoder computes.
+        store: The stored states.
     """
 
     encoder: PretrainedEncoder
@@ -35,56 +35,56 @@ class FrozenStates:
     autocast: Callable[[], AbstractContextManager[None]]
     store: FrozenStore
 
-    def filled(self, batch: Batch, device: torch.device | str) -> Batch:
-        """Give a batch of the articles on a device, with its frozen states [B, T, D].
+    def attach(self, batch: Batch, device: torch.device | str) -> Batch:
+        """Return a batch on a device, with its frozen states [B, T, D].
 
         Args:
-            batch: On the CPU; articles whose tokens augmentation has changed are computed.
-            device: Where the encoder is.
+            batch: On the CPU; states of articles whose tokens augmentation has changed are computed.
+            device: The device of the encoder.
         """
-        held = torch.from_numpy(self.store.holds(batch.rows) & unchanged(self.articles, batch))  # [B]
+        stored = torch.from_numpy(self.store.contains(batch.rows) & unchanged(self.articles, batch))  # [B]
         moved = batch.to(device, non_blocking=True)
         states = torch.zeros(*batch.tokens.shape, self.encoder.features, device=device)  # [B, T, D]
-        if held.any():
-            kept = torch.from_numpy(self.store.read(batch.rows[held.numpy()]))  # [S, D]
-            places = (batch.mask & held[:, None]).flatten().nonzero().flatten()  # [S]
-            states.view(-1, states.shape[-1]).index_copy_(0, places.to(device), kept.to(device).float())
-        if not held.all():
-            rest = (~held).nonzero().flatten()
+        if stored.any():
+            values = torch.from_numpy(self.store.read(batch.rows[stored.numpy()]))  # [S, D]
+            positions = (batch.mask & stored[:, None]).flatten().nonzero().flatten()  # [S]
+            states.view(-1, states.shape[-1]).index_copy_(0, positions.to(device), values.to(device).float())
+        if not stored.all():
+            rest = (~stored).nonzero().flatten()
             width = max(int(batch.lengths[rest].max()), 1)
             rest = rest.to(device)
-            states[rest, :width] = self.computed(moved.tokens[rest, :width], moved.mask[rest, :width])
+            states[rest, :width] = self.compute(moved.tokens[rest, :width], moved.mask[rest, :width])
         return replace(moved, frozen_states=states)
 
-    def computed(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Compute states [B, T, D] of token ids [B, T] with mask [B, T], rounded as they would be kept."""
+    def compute(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Compute states [B, T, D] of token ids [B, T] with mask [B, T], rounded as in a store."""
         with torch.no_grad(), self.autocast():
             states = self.encoder.frozen_states(tokens, mask).float()
         rounded = states.half().float()
         return torch.where(rounded.isfinite(), rounded, states)  # fp16 ends at 65504
 
-    def block(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Compute the states [S, D] of articles, one article after the other, as a store keeps them."""
+    def compute_block(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Compute the states [S, D] of articles, one article after the other, as a store holds them."""
         device = next(self.encoder.parameters()).device
         batch = collate(self.articles, rows, pad_id=self.pad_id).to(device)
-        found: NDArray[np.float16] = self.computed(batch.tokens, batch.mask)[batch.mask].half().cpu().numpy()
-        return found
+        states: NDArray[np.float16] = self.compute(batch.tokens, batch.mask)[batch.mask].half().cpu().numpy()
+        return states
 
 
 def unchanged(articles: EncodedArticles, batch: Batch) -> NDArray[np.bool_]:
-    """Tell which articles of a batch [B], on the CPU, have the tokens that they have without augmentation."""
+    """Return which articles of a batch [B], on the CPU, have the same tokens as without augmentation."""
     tokens, rows = articles.tokens, batch.rows
     lengths = tokens.offsets[rows + 1] - tokens.offsets[rows]
-    same = lengths == batch.lengths.numpy()
-    places = np.arange(batch.tokens.shape[1])
-    index = np.minimum(tokens.offsets[rows][:, None] + places, len(tokens.ids) - 1)  # [B, T]
-    differs = (tokens.ids[index] != batch.tokens.numpy()) & (places < lengths[:, None])
-    found: NDArray[np.bool_] = same & ~differs.any(axis=1)
-    return found
+    same_length = lengths == batch.lengths.numpy()
+    columns = np.arange(batch.tokens.shape[1])
+    index = np.minimum(tokens.offsets[rows][:, None] + columns, len(tokens.ids) - 1)  # [B, T]
+    differs = (tokens.ids[index] != batch.tokens.numpy()) & (columns < lengths[:, None])
+    same: NDArray[np.bool_] = same_length & ~differs.any(axis=1)
+    return same
 
 
 def unchanged_share(articles: EncodedArticles, cut: Callable[[NDArray[np.int64]], Batch]) -> float:
-    """Return the share of articles that come as they are in the batches which `cut` makes of their row numbers."""
+    """Return the share of articles that are unchanged in the batches which `cut` makes of their row numbers."""
     rows = np.arange(len(articles))
     parts = [rows[start : start + 512] for start in range(0, len(rows), 512)]
     return float(np.mean(np.concatenate([unchanged(articles, cut(part)) for part in parts])))

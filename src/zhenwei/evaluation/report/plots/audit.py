@@ -34,7 +34,7 @@ _KNOWN = {
     "val": (PAST, "s", "series-2"), "test": (FUTURE, "o", "series-1"), "train": (OTHER, "^", "series-3"),
     "fake": (FAKE, "o", "block fake"), "real": (REAL, "s", "block real"),
 }  # fmt: skip
-_BOUNDS = {"warn": (WARN, "dashed warn"), "fail": (FAIL, "dashed fail")}
+_LINES = {"warn": (WARN, "dashed warn"), "fail": (FAIL, "dashed fail")}
 _MOST_BARS = 30
 _WIDTH = 760
 
@@ -54,7 +54,7 @@ def finding_picture(plot: Plot, name: str) -> Picture | None:
     draw = _lines if plot.kind == "lines" else _bars
     looks = _looks(plot)
     keys = [Key(looks[series][2], series) for series in plot.series] if len(plot.series) > 1 else []
-    keys += [Key(_BOUNDS.get(key, (MUTED, "dashed"))[1], f"{key}: {value:g}") for key, value in _marked(plot).items()]
+    keys += [Key(_LINES.get(key, (MUTED, "dashed"))[1], f"{key}: {value:g}") for key, value in _marked(plot).items()]
     note = f"{wording.upper_first(plot.y_label)}."
     if plot.kind == "bars" and len(plot.x) > _MOST_BARS:
         note += f" The first {_MOST_BARS} of {len(plot.x)}."
@@ -65,7 +65,7 @@ def finding_picture(plot: Plot, name: str) -> Picture | None:
 
 
 def _marked(plot: Plot) -> dict[str, float]:
-    return dict(plot.bound or {})
+    return dict(plot.thresholds or {})
 
 
 def _looks(plot: Plot) -> dict[str, tuple[str, str, str]]:
@@ -134,7 +134,7 @@ def _bars(plot: Plot, looks: dict[str, tuple[str, str, str]], width: int, name: 
 
 def _draw_bounds(plot: Plot, line: Callable[..., Line2D]) -> None:
     for key, value in _marked(plot).items():
-        line(value, color=_BOUNDS.get(key, (MUTED, ""))[0], linewidth=1.2, linestyle=(0, (5, 4)), zorder=1)
+        line(value, color=_LINES.get(key, (MUTED, ""))[0], linewidth=1.2, linestyle=(0, (5, 4)), zorder=1)
 
 
 def _heights(axes: Axes, plot: Plot, across: bool = False) -> None:

@@ -1,59 +1,59 @@
-/** Comma-separated values: read as RFC 4180 has them, and written so that spreadsheets run nothing. */
+/** Reads and writes CSV (RFC 4180); spreadsheets do not run formulas in the output. */
 
 /**
  * Read CSV.
  *
  * @param {string} content
- * @returns {{line: number, cells: string[], open: boolean}[]} records with the line that each begins on, empty lines
- *   left out; `open`: its last quote is never closed.
+ * @returns {{line: number, cells: string[], unclosed: boolean}[]} records with the line where each starts, without
+ *   empty lines; `unclosed`: its last quote is not closed.
  */
 export function readCsv(content) {
   const records = [];
-  let [cells, cell, quoted, line, begun, place] = [[], "", false, 1, 1, 0];
-  const end = (open = false) => {
+  let [cells, cell, quoted, line, firstLine, index] = [[], "", false, 1, 1, 0];
+  const end = (unclosed = false) => {
     cells.push(cell);
-    if (cells.length > 1 || cell !== "" || open) records.push({ line: begun, cells, open });
+    if (cells.length > 1 || cell !== "" || unclosed) records.push({ line: firstLine, cells, unclosed });
     [cells, cell] = [[], ""];
   };
-  while (place < content.length) {
-    const sign = content[place];
-    place += 1;
-    if (sign === "\n") line += 1;
+  while (index < content.length) {
+    const character = content[index];
+    index += 1;
+    if (character === "\n") line += 1;
     if (quoted) {
-      if (sign !== '"') cell += sign;
-      else if (content[place] === '"') {
+      if (character !== '"') cell += character;
+      else if (content[index] === '"') {
         cell += '"';
-        place += 1;
+        index += 1;
       } else quoted = false;
-    } else if (sign === '"' && cell === "") quoted = true;
-    else if (sign === ",") {
+    } else if (character === '"' && cell === "") quoted = true;
+    else if (character === ",") {
       cells.push(cell);
       cell = "";
-    } else if (sign === "\n") {
+    } else if (character === "\n") {
       end();
-      begun = line;
-    } else if (sign !== "\r" || content[place] !== "\n") cell += sign;
+      firstLine = line;
+    } else if (character !== "\r" || content[index] !== "\n") cell += character;
   }
   if (cell !== "" || cells.length > 0 || quoted) end(quoted);
   return records;
 }
 
-// What makes a spreadsheet take a cell for a formula, also in the wide forms of Chinese input.
+// A cell that starts like this is a formula for spreadsheets, also with full-width characters.
 const FORMULA = /^[\s\u0000]*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
 
 /**
- * Write CSV: RFC 4180, with the mark by which Excel knows UTF-8.
+ * Write CSV with a byte order mark, by which Excel detects UTF-8.
  *
- * A text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers.
+ * A text that looks like a formula gets an apostrophe in front; numbers stay numbers.
  *
  * @param {(string|number|null)[][]} records
  * @returns {string}
  */
 export function writeCsv(records) {
-  return `\ufeff${records.map((record) => record.map(written).join(",")).join("\r\n")}\r\n`;
+  return `\ufeff${records.map((record) => record.map(format).join(",")).join("\r\n")}\r\n`;
 }
 
-function written(value) {
+function format(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
   const safe = FORMULA.test(value) ? `'${value}` : value;

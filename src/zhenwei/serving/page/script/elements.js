@@ -1,40 +1,40 @@
-/** Elements of the page. Whatever comes from outside becomes text, never markup. */
+/** Create and find elements. Data becomes text, never markup. */
 
 /**
- * Make an HTML element.
+ * Create an HTML element.
  *
  * @param {string} tag
- * @param {Object} attributes - attributes; `class`, `on` ({event: function}) and booleans are understood.
+ * @param {Object} attributes - attributes, with `on` for listeners ({event: function}); booleans set or omit an attribute.
  * @param {...(Node|string|null)} children
  */
 export function el(tag, attributes = {}, ...children) {
-  return filled(document.createElement(tag), attributes, children);
+  return fill(document.createElement(tag), attributes, children);
 }
 
-/** Make an SVG element; see `el`. */
+/** Create an SVG element; see `el`. */
 export function svg(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
-function filled(element, { on = {}, ...attributes }, children) {
+function fill(element, { on = {}, ...attributes }, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  for (const [event, heed] of Object.entries(on)) element.addEventListener(event, heed);
+  for (const [event, listener] of Object.entries(on)) element.addEventListener(event, listener);
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
-/** Return the element of an id. */
+/** Return the element with an id. */
 export const byId = (id) => document.getElementById(id);
 
-/** Show an element only where a condition holds. */
+/** Show an element only if a condition holds. */
 export function show(element, condition) {
   element.hidden = !condition;
 }
 
-/** A verdict's sign: full for fake, hollow for real, so that it does not rest on colour. */
+/** Return the icon of a verdict: filled for fake, outlined for real, so that it does not depend on color. */
 export function sign(verdict) {
   const shape = verdict === "fake" ? "M10 2 19 18H1Z" : "M10 17 2.5 3.5h15Z";
   return svg("svg", { class: `sign ${verdict}`, viewBox: "0 0 20 20", "aria-hidden": "true", focusable: "false" },

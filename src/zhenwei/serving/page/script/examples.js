@@ -1,4 +1,4 @@
-/** Made-up texts to try; no such city, water or garlic exists. */
+/** Fictional example texts. */
 export const EXAMPLES = [
   { name: "examples.rumour", text: "听说云溪市的自来水出大事了，医院已经住满，内部消息，电视台不敢报！看到的赶紧转给家人，今晚千万别喝！" },
   { name: "examples.notice", text: "据云溪市卫生健康委通报，5月12日对全市自来水的抽检全部合格。居民如有疑问，可拨打市水务热线咨询。" },

@@ -1,34 +1,34 @@
-/** A file of many texts: chosen or dropped, judged row by row, and taken away as CSV. */
+/** A file of many texts: chosen or dropped, predicted row by row, and downloaded as CSV. */
 
 import { writeCsv } from "./csv.js";
 import { byId, show } from "./elements.js";
-import { count, onLanguage, say } from "./language.js";
-import { Unreadable, readRows } from "./reading.js";
-import { judgeRows } from "./scoring.js";
-import { RowTable, kindOf, problemWords } from "./table.js";
-import { reasonNodes, reasonWords } from "./wording.js";
+import { count, onLanguageChange, translate } from "./language.js";
+import { FileError, readRows } from "./file_reader.js";
+import { predictRows } from "./batch.js";
+import { RowTable, kindOf, problemMessage } from "./table.js";
+import { errorNodes, errorMessage } from "./messages.js";
 
-const HEADINGS = ["row", "id", "verdict", "probability", "threshold", "warnings", "problem", "text", "detector"];
-const REDRAW = 200; // milliseconds between two drawings while rows come in
+const CSV_COLUMNS = ["row", "id", "verdict", "probability", "threshold", "warnings", "problem", "text", "detector"];
+const REDRAW_INTERVAL = 200; // milliseconds between two updates while rows come in
 
 let about = null;
 let table = null;
-let file = null; // name of the file, its rows, and how it stands: `wait`, `failure`, `finished`
-let running = null; // the AbortController of the judging that is under way
+let file = null; // its name, its rows, and its state: `wait`, `failure`, `finished`
+let running = null; // the AbortController of the running predictions
 let drawing = null;
 
 /**
- * Begin, once it is known what the service can do.
+ * Start, with the features and limits of the service.
  *
- * @param {Object} facts - what `/v1/about` answered.
- * @param {function} front - brings the file's panel to the front.
- * @param {function(string)} open - judges a text by itself.
+ * @param {Object} response - of `/v1/about`.
+ * @param {function} showPanel - shows the panel of files.
+ * @param {function(string)} open - called with a text to show by itself.
  */
-export function startFiles(facts, front, open) {
-  about = facts;
+export function startFiles(response, showPanel, open) {
+  about = response;
   table = new RowTable(byId("table"), ({ text }) => open(text));
   byId("file").addEventListener("change", (event) => {
-    if (event.target.files.length > 0) take(event.target.files[0]);
+    if (event.target.files.length > 0) load(event.target.files[0]);
     event.target.value = ""; // so that the same file can be chosen again
   });
   byId("stop").addEventListener("click", () => running?.abort());
@@ -43,14 +43,14 @@ export function startFiles(facts, front, open) {
       dragged.preventDefault();
       byId("drop").classList.toggle("over", event === "dragover");
       if (event === "dragover") return;
-      front();
-      if (dragged.dataTransfer.files.length > 0) take(dragged.dataTransfer.files[0]);
+      showPanel();
+      if (dragged.dataTransfer.files.length > 0) load(dragged.dataTransfer.files[0]);
     });
   }
   document.addEventListener("dragleave", (event) => {
     if (event.relatedTarget === null) byId("drop").classList.remove("over");
   });
-  onLanguage(() => {
+  onLanguageChange(() => {
     byId("file-announcement").textContent = byId("file-error").textContent = "";
     if (file === null) return;
     table.drawTools();
@@ -58,50 +58,50 @@ export function startFiles(facts, front, open) {
   });
 }
 
-async function take(chosen) {
+async function load(chosen) {
   running?.abort();
-  const mistake = byId("file-error");
-  mistake.textContent = "";
-  byId("file-title").textContent = say("file.reading", { name: chosen.name });
+  const message = byId("file-error");
+  message.textContent = "";
+  byId("file-title").textContent = translate("file.reading", { name: chosen.name });
   try {
     const rows = await readRows(chosen, about.limits.characters);
     file = { name: chosen.name, rows };
   } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
-    mistake.textContent = say(error.message, error.values);
+    if (!(error instanceof FileError)) throw error;
+    message.textContent = translate(error.message, error.values);
     return;
   } finally {
-    byId("file-title").textContent = say("file.drop");
+    byId("file-title").textContent = translate("file.drop");
   }
-  table.take(file.rows);
+  table.load(file.rows);
   run();
   byId("file-name").focus();
 }
 
 async function run() {
-  const [own, judged] = [new AbortController(), file];
+  const [own, started] = [new AbortController(), file];
   running = own;
-  Object.assign(judged, { wait: null, failure: null, finished: false });
+  Object.assign(started, { wait: null, failure: null, finished: false });
   draw();
   try {
-    await judgeRows(judged.rows, about.limits, own.signal, (told) => {
-      judged.wait = told.waiting === undefined ? null : told;
+    await predictRows(started.rows, about.limits, own.signal, (progress) => {
+      started.wait = progress.waiting === undefined ? null : progress;
       drawSoon();
     });
-    judged.finished = true;
+    started.finished = true;
   } catch (error) {
-    if (!own.signal.aborted) judged.failure = error;
+    if (!own.signal.aborted) started.failure = error;
   }
-  judged.wait = null;
+  started.wait = null;
   if (running === own) running = null;
-  if (file !== judged) return;
+  if (file !== started) return;
   draw();
-  byId("file-announcement").textContent = judged.finished ? doneWords() : progressWords();
-  if (document.activeElement === document.body) byId(judged.finished ? "download" : "resume").focus();
+  byId("file-announcement").textContent = started.finished ? doneMessage() : progressMessage();
+  if (document.activeElement === document.body) byId(started.finished ? "download" : "resume").focus();
 }
 
 function drawSoon() {
-  drawing ??= setTimeout(draw, REDRAW);
+  drawing ??= setTimeout(draw, REDRAW_INTERVAL);
 }
 
 function draw() {
@@ -114,38 +114,38 @@ function draw() {
   progress.value = file.rows.filter(({ state }) => state !== "pending").length;
   show(byId("stop"), running !== null);
   show(byId("resume"), running === null && !file.finished);
-  byId("progress-words").replaceChildren(progressWords(), ...(file.failure ? [" ", ...reasonNodes(file.failure).slice(1)] : []));
+  byId("progress-text").replaceChildren(progressMessage(), ...(file.failure ? [" ", ...errorNodes(file.failure).slice(1)] : []));
   table.draw();
 }
 
-function progressWords() {
-  const whole = file.rows.length;
+function progressMessage() {
+  const total = file.rows.length;
   const done = file.rows.filter(({ state }) => state === "done").length;
   const bad = file.rows.filter(({ state }) => state === "bad").length;
-  const parts = [file.finished ? doneWords() : say("file.progress", { done: count(done), whole: count(whole) })];
-  if (!file.finished && bad > 0) parts.push(say("file.bad", { count: count(bad) }));
-  if (file.wait !== null) parts.push(say(file.wait.offline ? "file.offline" : "file.waiting", { seconds: Math.ceil(file.wait.waiting) }));
-  else if (file.failure !== null) parts.push(say("file.broken", { reason: reasonWords(file.failure) }));
-  else if (running === null && !file.finished) parts.push(say("file.stopped"));
+  const parts = [file.finished ? doneMessage() : translate("file.progress", { done: count(done), total: count(total) })];
+  if (!file.finished && bad > 0) parts.push(translate("file.bad", { count: count(bad) }));
+  if (file.wait !== null) parts.push(translate(file.wait.offline ? "file.offline" : "file.waiting", { seconds: Math.ceil(file.wait.waiting) }));
+  else if (file.failure !== null) parts.push(translate("file.broken", { reason: errorMessage(file.failure) }));
+  else if (running === null && !file.finished) parts.push(translate("file.stopped"));
   return parts.join(" · ");
 }
 
-function doneWords() {
+function doneMessage() {
   const tally = { fake: 0, real: 0, bad: 0, pending: 0 };
   for (const row of file.rows) tally[kindOf(row)] += 1;
-  const summary = say("file.summary", { fake: count(tally.fake), real: count(tally.real), bad: count(tally.bad) });
-  return `${say("file.done")} · ${summary}`;
+  const summary = translate("file.summary", { fake: count(tally.fake), real: count(tally.real), bad: count(tally.bad) });
+  return `${translate("file.done")} · ${summary}`;
 }
 
 function download() {
   const records = file.rows.map(({ number, id, prediction, problem, text, bundle }) => [
     number, id, prediction?.verdict, prediction?.probability, prediction?.threshold, prediction?.warnings.join("; "),
-    problem ? problemWords(problem) : null, text, bundle?.version.slice(0, 12),
+    problem ? problemMessage(problem) : null, text, bundle?.version.slice(0, 12),
   ]);
-  const address = URL.createObjectURL(new Blob([writeCsv([HEADINGS, ...records])], { type: "text/csv" }));
+  const address = URL.createObjectURL(new Blob([writeCsv([CSV_COLUMNS, ...records])], { type: "text/csv" }));
   const link = document.createElement("a");
   link.href = address;
   link.download = `${file.name.replace(/\.[^.]*$/, "")}-zhenwei.csv`;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // after the browser has taken it
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // after the browser has read it
 }

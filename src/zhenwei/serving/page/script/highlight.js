@@ -1,75 +1,75 @@
-/** The words that swayed a verdict: marked in the text, both ways, and listed. */
+/** The words that influenced a score: highlighted in the text, and listed by direction. */
 
 import { el, sign } from "./elements.js";
-import { language, say } from "./language.js";
+import { language, translate } from "./language.js";
 
-const LEAST = 0.15; // shares of the strongest attribution from which a word is marked,
-const STRONG = 0.55; // and marked strongly
-const LISTED = 6; // words that are listed, each way
+const MARKED = 0.15; // share of the strongest attribution from which a word is marked
+const STRONG = 0.55; // and from which it is marked strongly
+const LISTED = 6; // words per direction
 const SHADES = 5; // of attention
 
 /**
- * Draw an explanation.
+ * Create the elements of an explanation.
  *
- * @param {Object} explanation - as `/v1/explain` gives it: `words` of `word` and `attribution`, and `attention`.
+ * @param {Object} explanation - of `/v1/explain`: `words` of `word` and `attribution`, and `attention`.
  */
 export function highlightedNodes({ words, attention }) {
-  const most = Math.max(0, ...words.map(({ attribution }) => Math.abs(attribution)));
-  if (most === 0) return [el("p", { class: "muted" }, say("words.none")), attentionNode(attention)];
+  const strongest = Math.max(0, ...words.map(({ attribution }) => Math.abs(attribution)));
+  if (strongest === 0) return [el("p", { class: "muted" }, translate("words.none")), attentionNode(attention)];
   return [
     el("ul", { class: "legend" },
-      el("li", {}, mark(say("words.fake"), "fake")),
-      el("li", {}, mark(say("words.real"), "real")),
-      el("li", { class: "muted" }, say("words.strong"))),
-    el("p", { class: "highlighted", lang: "zh" }, words.map(({ word, attribution }) => marked(word, attribution, most))),
-    el("div", { class: "ranked" }, ranking(words, most, "fake"), ranking(words, most, "real")),
-    el("p", { class: "small muted" }, say("words.note")),
+      el("li", {}, mark(translate("words.fake"), "fake")),
+      el("li", {}, mark(translate("words.real"), "real")),
+      el("li", { class: "muted" }, translate("words.strong"))),
+    el("p", { class: "highlighted", lang: "zh" }, words.map(({ word, attribution }) => marked(word, attribution, strongest))),
+    el("div", { class: "ranked" }, ranking(words, strongest, "fake"), ranking(words, strongest, "real")),
+    el("p", { class: "small muted" }, translate("words.note")),
     attentionNode(attention),
   ];
 }
 
-function marked(word, attribution, most) {
-  if (word.trim() === "" || Math.abs(attribution) < LEAST * most) return word;
-  const way = attribution > 0 ? "fake" : "real";
-  return mark(word, way, Math.abs(attribution) >= STRONG * most);
+function marked(word, attribution, strongest) {
+  if (word.trim() === "" || Math.abs(attribution) < MARKED * strongest) return word;
+  const direction = attribution > 0 ? "fake" : "real";
+  return mark(word, direction, Math.abs(attribution) >= STRONG * strongest);
 }
 
-function mark(word, way, strong = false) {
-  return el("mark", { class: strong ? `${way} strong` : way, title: say(`words.${way}`) }, word);
+function mark(word, direction, strong = false) {
+  return el("mark", { class: strong ? `${direction} strong` : direction, title: translate(`words.${direction}`) }, word);
 }
 
-/** The strongest words one way, each once, with bars. */
-function ranking(words, most, way) {
-  const found = new Map();
+/** Create a list of the strongest words of a direction, each once, with bars. */
+function ranking(words, strongest, direction) {
+  const strengths = new Map();
   for (const { word, attribution } of words) {
-    const strength = way === "fake" ? attribution : -attribution;
+    const strength = direction === "fake" ? attribution : -attribution;
     const plain = word.trim();
-    if (plain !== "" && strength >= LEAST * most && strength > (found.get(plain) ?? 0)) found.set(plain, strength);
+    if (plain !== "" && strength >= MARKED * strongest && strength > (strengths.get(plain) ?? 0)) strengths.set(plain, strength);
   }
-  const ranked = [...found].sort((a, b) => b[1] - a[1]).slice(0, LISTED);
+  const ranked = [...strengths].sort((a, b) => b[1] - a[1]).slice(0, LISTED);
   return el("div", {},
-    el("h3", { class: way }, sign(way), say(`words.top.${way}`)),
-    ranked.length === 0 ? el("p", { class: "muted small" }, say("words.nothing"))
-      : el("ol", {}, ranked.map(([word, strength]) => rankedWord(word, strength, most, way))));
+    el("h3", { class: direction }, sign(direction), translate(`words.top.${direction}`)),
+    ranked.length === 0 ? el("p", { class: "muted small" }, translate("words.nothing"))
+      : el("ol", {}, ranked.map(([word, strength]) => rankedWord(word, strength, strongest, direction))));
 }
 
-function rankedWord(word, strength, most, way) {
-  const length = el("span", { class: `length ${way}` });
-  length.style.width = `${(100 * strength) / most}%`;
-  const attribution = `${way === "fake" ? "+" : "−"}${strength.toFixed(2)}`;
-  return el("li", {}, el("span", { class: "word", lang: "zh" }, word), el("span", { class: "run" }, length), el("span", { class: "number" }, attribution));
+function rankedWord(word, strength, strongest, direction) {
+  const bar = el("span", { class: `bar-length ${direction}` });
+  bar.style.width = `${(100 * strength) / strongest}%`;
+  const attribution = `${direction === "fake" ? "+" : "−"}${strength.toFixed(2)}`;
+  return el("li", {}, el("span", { class: "word", lang: "zh" }, word), el("span", { class: "bar-track" }, bar), el("span", { class: "number" }, attribution));
 }
 
-/** Where the network looked: folded, for it is easily taken for more than it is. */
+/** Create the view of the attention; it starts collapsed, because it does not explain the result. */
 function attentionNode(attention) {
   if (!attention) return null;
-  const most = Math.max(...attention.map(({ weight }) => weight)) || 1;
+  const strongest = Math.max(...attention.map(({ weight }) => weight)) || 1;
   const shaded = attention.map(({ word, weight }) => {
-    const shade = Math.round((SHADES * weight) / most);
+    const shade = Math.round((SHADES * weight) / strongest);
     return shade === 0 || word.trim() === "" ? word : el("span", { class: `shade-${shade}` }, word);
   });
   return el("details", { class: "attention" },
-    el("summary", {}, say("attention.title")),
+    el("summary", {}, translate("attention.title")),
     el("p", { class: "highlighted", lang: "zh" }, shaded),
-    el("p", { class: "small muted", lang: language() === "zh" ? null : "en" }, say("attention.note")));
+    el("p", { class: "small muted", lang: language() === "zh" ? null : "en" }, translate("attention.note")));
 }

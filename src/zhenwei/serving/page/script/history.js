@@ -1,71 +1,71 @@
-/** What was judged in this tab, newest first; gone when it is closed. */
+/** The texts checked in this tab, newest first; deleted when it is closed. */
 
 import { byId, el, show, sign } from "./elements.js";
-import { onLanguage, percent, say } from "./language.js";
+import { onLanguageChange, percent, translate } from "./language.js";
 
-const KEPT = "zhenwei.history";
-const MOST = 50; // texts
+const STORAGE_KEY = "zhenwei.history";
+const MAX_TEXTS = 50;
 const EXCERPT = 80; // characters
 const FIELDS = ["text", "prediction", "bundle", "review"];
 
-let seen = load();
+let entries = load();
 let reopen = () => {};
 
 /**
- * Begin to show the history.
+ * Start to show the history.
  *
- * @param {function(Object)} open - called with what is to be looked at again.
+ * @param {function(Object)} open - called with an entry to show again.
  */
 export function startHistory(open) {
   reopen = open;
-  byId("forget").addEventListener("click", () => {
-    seen = [];
-    keepHistory();
+  byId("clear-history").addEventListener("click", () => {
+    entries = [];
+    saveHistory();
     byId("text").focus();
   });
-  onLanguage(draw);
+  onLanguageChange(draw);
   draw();
 }
 
-/** Put what was judged on top; an earlier one of the same text goes. */
+/** Add an entry at the top; it replaces an earlier one of the same text. */
 export function remember(latest) {
-  seen = [latest, ...seen.filter(({ text }) => text !== latest.text)].slice(0, MOST);
-  keepHistory();
+  entries = [latest, ...entries.filter(({ text }) => text !== latest.text)].slice(0, MAX_TEXTS);
+  saveHistory();
 }
 
-/** Keep and draw the history after something in it has changed. */
-export function keepHistory() {
+/** Store and draw the history after a change. */
+export function saveHistory() {
   draw();
-  const plain = seen.map((each) => Object.fromEntries(FIELDS.map((field) => [field, each[field]])));
+  const plain = entries.map((each) => Object.fromEntries(FIELDS.map((field) => [field, each[field]])));
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify(plain));
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(plain));
   } catch {
-    // full or not allowed: it lasts as long as the page
+    // storage is full or not available: the history lasts until the page is closed
   }
 }
 
 function load() {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
-    return kept.filter(({ text, prediction, bundle }) => typeof text === "string" && prediction && bundle);
+    const stored = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "[]");
+    return stored.filter(({ text, prediction, bundle }) => typeof text === "string" && prediction && bundle);
   } catch {
     return [];
   }
 }
 
 function draw() {
-  show(byId("history"), seen.length > 0);
-  byId("history-list").replaceChildren(...seen.map(item));
+  show(byId("history"), entries.length > 0);
+  byId("history-list").replaceChildren(...entries.map(item));
 }
 
 function item(each) {
   const { text, prediction, review } = each;
   const excerpt = [...text.trim().slice(0, 4 * EXCERPT).replace(/\s+/g, " ")];
-  const shown = excerpt.length > EXCERPT ? `${excerpt.slice(0, EXCERPT).join("")}…` : excerpt.join("");
+  const shortened = excerpt.length > EXCERPT ? `${excerpt.slice(0, EXCERPT).join("")}…` : excerpt.join("");
   return el("li", {},
-    el("span", { class: `told ${prediction.verdict}` }, sign(prediction.verdict), percent(prediction.probability),
-      el("span", { class: "unseen" }, say(`outcome.${prediction.verdict}`))),
+    el("span", { class: `verdict-label ${prediction.verdict}` }, sign(prediction.verdict), percent(prediction.probability),
+      el("span", { class: "visually-hidden" }, translate(`outcome.${prediction.verdict}`))),
     el("button", { type: "button", class: "text-link", on: { click: () => reopen(each) } },
-      el("span", { class: "unseen" }, `${say("history.open")}: `), el("span", { lang: "zh" }, shown)),
-    review ? el("span", { class: "small muted" }, say("history.reviewed", { verdict: say(`review.${review}`) })) : null);
+      el("span", { class: "visually-hidden" }, `${translate("history.open")}: `), el("span", { lang: "zh" }, shortened)),
+    review ? el("span", { class: "small muted" }, translate("history.reviewed", { verdict: translate(`review.${review}`) })) : null);
 }

@@ -1,75 +1,75 @@
-/** The page's two languages: which one is spoken, and how to say something in it. */
+/** The page's two languages: the current one, translations and number formats. */
 
-import { en } from "./words.en.js";
-import { zh } from "./words.zh.js";
+import { en } from "./strings.en.js";
+import { zh } from "./strings.zh.js";
 
-const WORDS = { zh, en };
+const STRINGS = { zh, en };
 const TAGS = { zh: "zh-CN", en: "en" };
-const KEPT = "zhenwei.language";
+const STORAGE_KEY = "zhenwei.language";
 const listeners = [];
 
-let current = remembered() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+let current = storedLanguage() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
 
-/** Return the sentence of a name, with values in place of {names}. */
-export function say(name, values = {}) {
-  const sentence = WORDS[current][name];
-  if (sentence === undefined) throw new Error(`no words for ${name}`);
-  return sentence.replace(/\{(\w+)\}/g, (_, key) => String(values[key]));
+/** Return a string of the current language, with its {placeholders} replaced by values. */
+export function translate(name, values = {}) {
+  const string = STRINGS[current][name];
+  if (string === undefined) throw new Error(`no string for ${name}`);
+  return string.replace(/\{(\w+)\}/g, (_, key) => String(values[key]));
 }
 
-/** Return the language that is spoken: zh or en. */
+/** Return the current language: zh or en. */
 export const language = () => current;
 
-/** Return the tag of that language, as `lang` wants it. */
+/** Return the language tag for the attribute `lang`. */
 export const tag = () => TAGS[current];
 
-/** Call a function whenever the language changes. */
-export function onLanguage(heed) {
-  listeners.push(heed);
+/** Call a function when the language changes. */
+export function onLanguageChange(listener) {
+  listeners.push(listener);
 }
 
-/** Speak the other language, and remember it. */
+/** Switch to the other language, and store it. */
 export function switchLanguage() {
   current = current === "zh" ? "en" : "zh";
   try {
-    localStorage.setItem(KEPT, current);
+    localStorage.setItem(STORAGE_KEY, current);
   } catch {
-    // not allowed here: the choice lasts as long as the page
+    // storage is not available: the choice lasts until the page is closed
   }
-  speak();
-  for (const heed of listeners) heed();
+  applyLanguage();
+  for (const listener of listeners) listener();
 }
 
-/** Put the words of the language into the page's elements. */
-export function speak() {
+/** Fill the page's elements with strings of the current language. */
+export function applyLanguage() {
   document.documentElement.lang = tag();
-  document.title = say(document.documentElement.dataset.title);
-  for (const element of document.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
-  for (const element of document.querySelectorAll("[data-say-label]")) {
-    element.setAttribute("aria-label", say(element.dataset.sayLabel));
+  document.title = translate(document.documentElement.dataset.title);
+  for (const element of document.querySelectorAll("[data-i18n]")) element.textContent = translate(element.dataset.i18n);
+  for (const element of document.querySelectorAll("[data-i18n-label]")) {
+    element.setAttribute("aria-label", translate(element.dataset.i18nLabel));
   }
-  for (const element of document.querySelectorAll("[data-say-hint]")) element.placeholder = say(element.dataset.sayHint);
+  for (const element of document.querySelectorAll("[data-i18n-placeholder]")) element.placeholder = translate(element.dataset.i18nPlaceholder);
   const button = document.getElementById("language");
-  button.textContent = say("language.other");
+  button.textContent = translate("language.other");
   button.lang = TAGS[current === "zh" ? "en" : "zh"];
 }
 
-/** A share as a percentage; what is not quite nothing or all is not called so. */
+/** Format a share as a percentage; only exact 0 and 1 become 0% and 100%. */
 export function percent(share, digits = 0) {
-  const least = 0.5 / 100 / 10 ** digits;
+  const smallest = 0.5 / 100 / 10 ** digits;
   const format = new Intl.NumberFormat(tag(), { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
-  if (share > 0 && share < least) return `<${format.format(2 * least)}`;
-  if (share < 1 && share > 1 - least) return `>${format.format(1 - 2 * least)}`;
+  if (share > 0 && share < smallest) return `<${format.format(2 * smallest)}`;
+  if (share < 1 && share > 1 - smallest) return `>${format.format(1 - 2 * smallest)}`;
   return format.format(share);
 }
 
-/** A whole number. */
+/** Format a whole number. */
 export const count = (number) => new Intl.NumberFormat(tag()).format(number);
 
-function remembered() {
+function storedLanguage() {
   try {
-    const kept = localStorage.getItem(KEPT);
-    return kept in WORDS ? kept : null;
+    const stored = localStorage.getItem(STORAGE_KEY);
+    return stored in STRINGS ? stored : null;
   } catch {
     return null;
   }

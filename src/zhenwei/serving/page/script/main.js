@@ -1,41 +1,41 @@
-/** The page at /: begins everything once the service has said what it can do. */
+/** The page at /: starts everything once the service has sent its features and limits. */
 
 import { byId, show } from "./elements.js";
 import { startFiles } from "./files.js";
 import { startHistory } from "./history.js";
-import { judgeText, lookAgain, startJudge } from "./judge.js";
-import { onLanguage, say, speak, switchLanguage } from "./language.js";
-import { ask } from "./service.js";
-import { front, startTabs } from "./tabs.js";
-import { reasonNodes } from "./wording.js";
+import { predictText, showAgain, startPredict } from "./predict.js";
+import { onLanguageChange, translate, applyLanguage, switchLanguage } from "./language.js";
+import { request } from "./api.js";
+import { selectTab, startTabs } from "./tabs.js";
+import { errorNodes } from "./messages.js";
 
-async function begin() {
-  speak();
+async function start() {
+  applyLanguage();
   byId("language").addEventListener("click", switchLanguage);
   let about;
   try {
-    about = await ask("about");
+    about = await request("about");
   } catch (error) {
-    const tell = () => byId("trouble").replaceChildren(...reasonNodes(error));
-    tell();
-    onLanguage(tell);
-    show(byId("trouble"), true);
+    const showError = () => byId("error-notice").replaceChildren(...errorNodes(error));
+    showError();
+    onLanguageChange(showError);
+    show(byId("error-notice"), true);
     return;
   }
-  show(byId("to-drift"), about.feedback);
-  const tellBundle = () => {
-    byId("bundle").textContent = say("footer.bundle", { name: about.bundle.name, version: about.bundle.version.slice(0, 12) });
+  show(byId("drift-link"), about.feedback);
+  const showBundle = () => {
+    byId("bundle").textContent = translate("footer.bundle", { name: about.bundle.name, version: about.bundle.version.slice(0, 12) });
   };
-  tellBundle();
-  onLanguage(tellBundle);
+  showBundle();
+  onLanguageChange(showBundle);
   startTabs();
-  startJudge(about);
-  startHistory((earlier) => lookAgain(earlier));
-  startFiles(about, () => front("file"), (text) => {
-    front("text");
-    judgeText(text);
+  startPredict(about);
+  startHistory(showAgain);
+  startFiles(about, () => selectTab("file"), (text) => {
+    selectTab("text");
+    predictText(text);
   });
   document.documentElement.dataset.ready = "yes";
 }
 
-begin();
+start();

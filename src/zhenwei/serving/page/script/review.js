@@ -1,70 +1,70 @@
 /** The reviewer's verdict on a prediction. */
 
 import { el, sign } from "./elements.js";
-import { say } from "./language.js";
-import { ask } from "./service.js";
-import { reasonWords } from "./wording.js";
+import { translate } from "./language.js";
+import { request } from "./api.js";
+import { errorMessage } from "./messages.js";
 
-const KEPT = "zhenwei.reviewer";
+const STORAGE_KEY = "zhenwei.reviewer";
 
 /**
- * Draw the reviewer's buttons.
+ * Create the reviewer's buttons.
  *
- * @param {Object} seen - what was judged: `text`, `prediction`, `bundle`, and what was answered so far: `review`,
- *   `comment`, `trouble`, `sending`. It is changed by the buttons.
- * @param {function} changed - called when it has changed, to draw anew.
+ * @param {Object} entry - the checked text: `text`, `prediction`, `bundle`, and the state of its review: `review`,
+ *   `comment`, `error`, `sending`. The buttons change it.
+ * @param {function} changed - called after a change, to draw it again.
  */
-export function reviewNode(seen, changed) {
-  const send = (verdict) => keep(seen, verdict, changed);
+export function reviewNode(entry, changed) {
+  const send = (verdict) => submit(entry, verdict, changed);
   const comment = el("textarea", { id: "comment", rows: "2", maxlength: "2000" });
   const reviewer = el("input", { id: "reviewer", maxlength: "200", autocomplete: "name", value: reviewerName() });
-  comment.value = seen.comment ?? "";
-  comment.addEventListener("input", () => { seen.comment = comment.value; });
-  reviewer.addEventListener("input", () => rememberReviewer(reviewer.value));
-  const more = el("details", { open: Boolean(seen.unfolded), on: { toggle: (event) => { seen.unfolded = event.target.open; } } },
-    el("summary", {}, say("review.more")),
-    el("label", { for: "comment" }, say("review.comment")), comment,
-    el("label", { for: "reviewer" }, say("review.reviewer")), reviewer,
-    seen.review ? el("button", { type: "button", on: { click: () => send(seen.review) } }, say("review.send")) : null);
+  comment.value = entry.comment ?? "";
+  comment.addEventListener("input", () => { entry.comment = comment.value; });
+  reviewer.addEventListener("input", () => saveReviewer(reviewer.value));
+  const more = el("details", { open: Boolean(entry.expanded), on: { toggle: (event) => { entry.expanded = event.target.open; } } },
+    el("summary", {}, translate("review.more")),
+    el("label", { for: "comment" }, translate("review.comment")), comment,
+    el("label", { for: "reviewer" }, translate("review.reviewer")), reviewer,
+    entry.review ? el("button", { type: "button", on: { click: () => send(entry.review) } }, translate("review.send")) : null);
   return el("div", { class: "review", role: "group", "aria-labelledby": "review-title" },
-    el("h3", { id: "review-title" }, say("review.title")),
-    el("div", { class: "buttons" }, ["real", "fake"].map((verdict) => button(verdict, seen, send))),
-    el("p", { class: "small", role: "status", id: "review-status" }, status(seen)),
+    el("h3", { id: "review-title" }, translate("review.title")),
+    el("div", { class: "buttons" }, ["real", "fake"].map((verdict) => button(verdict, entry, send))),
+    el("p", { class: "small", role: "status", id: "review-status" }, status(entry)),
     more);
 }
 
-function button(verdict, seen, send) {
+function button(verdict, entry, send) {
   return el("button", {
-    type: "button", id: `review-${verdict}`, class: `choice ${verdict}`, "aria-pressed": String(seen.review === verdict),
+    type: "button", id: `review-${verdict}`, class: `choice ${verdict}`, "aria-pressed": String(entry.review === verdict),
     on: { click: () => send(verdict) },
-  }, sign(verdict), say(`review.${verdict}`));
+  }, sign(verdict), translate(`review.${verdict}`));
 }
 
-function status(seen) {
-  if (seen.sending) return say("review.sending");
-  if (seen.trouble) return el("span", { class: "mistake" }, say("review.failed", { reason: reasonWords(seen.trouble) }));
-  return seen.review ? say("review.kept", { verdict: say(`review.${seen.review}`) }) : say("review.note");
+function status(entry) {
+  if (entry.sending) return translate("review.sending");
+  if (entry.error) return el("span", { class: "error" }, translate("review.failed", { reason: errorMessage(entry.error) }));
+  return entry.review ? translate("review.saved", { verdict: translate(`review.${entry.review}`) }) : translate("review.note");
 }
 
-async function keep(seen, verdict, changed) {
-  if (seen.sending) return;
-  seen.sending = true;
-  seen.trouble = null;
+async function submit(entry, verdict, changed) {
+  if (entry.sending) return;
+  entry.sending = true;
+  entry.error = null;
   changed(`review-${verdict}`);
-  const { text, prediction, bundle } = seen;
+  const { text, prediction, bundle } = entry;
   const body = {
     text, verdict, predicted_verdict: prediction.verdict, predicted_probability: prediction.probability,
     bundle_version: bundle.version,
   };
-  if (seen.comment?.trim()) body.comment = seen.comment.trim();
+  if (entry.comment?.trim()) body.comment = entry.comment.trim();
   if (reviewerName().trim()) body.reviewer = reviewerName().trim();
   try {
-    await ask("feedback", { body });
-    seen.review = verdict;
+    await request("feedback", { body });
+    entry.review = verdict;
   } catch (error) {
-    seen.trouble = error;
+    entry.error = error;
   }
-  seen.sending = false;
+  entry.sending = false;
   changed(`review-${verdict}`);
 }
 
@@ -72,17 +72,17 @@ let name = null;
 
 function reviewerName() {
   try {
-    return (name ??= sessionStorage.getItem(KEPT) ?? "");
+    return (name ??= sessionStorage.getItem(STORAGE_KEY) ?? "");
   } catch {
     return (name ??= "");
   }
 }
 
-function rememberReviewer(value) {
+function saveReviewer(value) {
   name = value;
   try {
-    sessionStorage.setItem(KEPT, value);
+    sessionStorage.setItem(STORAGE_KEY, value);
   } catch {
-    // remembered as long as the page
+    // stored until the page is closed
   }
 }

@@ -1,30 +1,30 @@
-/** Tabs, by mouse and by arrow keys. */
+/** Tabs, with mouse and arrow keys. */
 
 import { byId } from "./elements.js";
 
 const NAMES = ["text", "file"];
 
-/** Bring a panel to the front. */
-export function front(name) {
-  for (const each of NAMES) {
-    const tab = byId(`tab-${each}`);
-    tab.setAttribute("aria-selected", String(each === name));
-    tab.tabIndex = each === name ? 0 : -1;
-    byId(`panel-${each}`).hidden = each !== name;
+/** Show the panel of a tab. */
+export function selectTab(name) {
+  for (const other of NAMES) {
+    const tab = byId(`tab-${other}`);
+    tab.setAttribute("aria-selected", String(other === name));
+    tab.tabIndex = other === name ? 0 : -1;
+    byId(`panel-${other}`).hidden = other !== name;
   }
 }
 
-/** Begin to heed clicks and keys. */
+/** Start to handle clicks and keys. */
 export function startTabs() {
-  NAMES.forEach((name, place) => {
+  NAMES.forEach((name, index) => {
     const tab = byId(`tab-${name}`);
-    tab.addEventListener("click", () => front(name));
+    tab.addEventListener("click", () => selectTab(name));
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      const next = event.key === "Home" ? 0 : event.key === "End" ? NAMES.length - 1 : step && (place + step + NAMES.length) % NAMES.length;
+      const next = event.key === "Home" ? 0 : event.key === "End" ? NAMES.length - 1 : step && (index + step + NAMES.length) % NAMES.length;
       if (next === undefined) return;
       event.preventDefault();
-      front(NAMES[next]);
+      selectTab(NAMES[next]);
       byId(`tab-${NAMES[next]}`).focus();
     });
   });

@@ -1,45 +1,45 @@
-/** A verdict: in a word and a sign, its probability as a bar with the threshold on it, and its warnings. */
+/** A verdict: its name and icon, a bar with the probability and the threshold, and the warnings. */
 
 import { el, sign } from "./elements.js";
-import { language, percent, say } from "./language.js";
-import { warningWords } from "./wording.js";
+import { language, percent, translate } from "./language.js";
+import { warningMessage } from "./messages.js";
 
-const CLOSE = 0.1; // of the threshold: no verdict to lean on
+const CLOSE = 0.1; // distance to the threshold below which the text counts as undecided
 
 /**
- * Draw a verdict.
+ * Create the elements of a verdict.
  *
- * @param {Object} prediction - as `/v1/predict` gives it.
- * @param {boolean} calibrated - whether its probability is.
+ * @param {Object} prediction - of `/v1/predict`.
+ * @param {boolean} calibrated - whether the probability is calibrated.
  */
 export function verdictNodes(prediction, calibrated) {
   const { verdict, probability, warnings } = prediction;
   const close = isClose(prediction);
   return [
-    el("p", { class: `verdict ${verdict}` }, sign(verdict), el("strong", {}, say(`outcome.${verdict}`))),
+    el("p", { class: `verdict ${verdict}` }, sign(verdict), el("strong", {}, translate(`outcome.${verdict}`))),
     bar(prediction),
-    el("p", { class: "figure-line" },
-      el("span", { class: "figure" }, percent(probability)),
-      el("span", { class: "muted" }, `${say("outcome.probability")} · ${say(calibrated ? "outcome.calibrated" : "outcome.raw")}`)),
-    close ? el("p", { class: "close-call" }, say("outcome.close")) : null,
+    el("p", { class: "probability-line" },
+      el("span", { class: "probability" }, percent(probability)),
+      el("span", { class: "muted" }, `${translate("outcome.probability")} · ${translate(calibrated ? "outcome.calibrated" : "outcome.raw")}`)),
+    close ? el("p", { class: "close-call" }, translate("outcome.close")) : null,
     warnings.length === 0 ? null : el("div", { class: "notice small" },
-      el("h3", {}, say("warnings.title")),
+      el("h3", {}, translate("warnings.title")),
       el("ul", {}, warnings.map(warningItem))),
   ];
 }
 
-/** A warning as an item; what the page has no words for stands there as it came. */
+/** Create a list item of a warning; without a translation it is in English. */
 export function warningItem(warning) {
-  const words = warningWords(warning);
-  return el("li", { lang: words === warning && language() !== "en" ? "en" : null }, words);
+  const message = warningMessage(warning);
+  return el("li", { lang: message === warning && language() !== "en" ? "en" : null }, message);
 }
 
-/** Say a verdict in a sentence, for those who listen. */
-export function spokenVerdict({ verdict, probability, threshold, warnings }) {
-  const sentence = say("outcome.announce", {
-    verdict: say(`outcome.${verdict}`), probability: percent(probability), threshold: percent(threshold),
+/** Describe a verdict in a sentence, for screen readers. */
+export function verdictAnnouncement({ verdict, probability, threshold, warnings }) {
+  const sentence = translate("outcome.announce", {
+    verdict: translate(`outcome.${verdict}`), probability: percent(probability), threshold: percent(threshold),
   });
-  return warnings.length === 0 ? sentence : `${sentence} ${say("outcome.warnings", { count: warnings.length })}`;
+  return warnings.length === 0 ? sentence : `${sentence} ${translate("outcome.warnings", { count: warnings.length })}`;
 }
 
 const isClose = ({ probability, threshold }) => Math.abs(probability - threshold) < CLOSE * Math.min(1, 2 * threshold, 2 - 2 * threshold);
@@ -47,13 +47,13 @@ const isClose = ({ probability, threshold }) => Math.abs(probability - threshold
 function bar({ verdict, probability, threshold }) {
   const fill = el("span", { class: `fill ${verdict}` });
   const mark = el("span", { class: "threshold" });
-  const flag = el("span", { class: "flag" }, say("outcome.threshold", { threshold: percent(threshold) }));
+  const flag = el("span", { class: "flag" }, translate("outcome.threshold", { threshold: percent(threshold) }));
   fill.style.width = `${100 * probability}%`;
   mark.style.left = flag.style.left = `${100 * threshold}%`;
-  flag.style.transform = `translateX(${-100 * threshold}%)`; // stays within the bar, wherever the threshold is
-  const label = say("outcome.bar", { probability: percent(probability), threshold: percent(threshold) });
+  flag.style.transform = `translateX(${-100 * threshold}%)`; // stays within the bar for any threshold
+  const label = translate("outcome.bar", { probability: percent(probability), threshold: percent(threshold) });
   return el("div", { class: "gauge", role: "img", "aria-label": label },
     el("div", { class: "flags" }, flag),
     el("div", { class: "track" }, fill, mark),
-    el("div", { class: "ends" }, el("span", {}, `0% ${say("outcome.towards.real")}`), el("span", {}, `${say("outcome.towards.fake")} 100%`)));
+    el("div", { class: "ends" }, el("span", {}, `0% ${translate("outcome.towards.real")}`), el("span", {}, `${translate("outcome.towards.fake")} 100%`)));
 }

@@ -1,4 +1,4 @@
-"""The service's side of the feedback: it counts predictions in memory, and lets the database wait in a thread."""
+"""Records feedback for the service: counts predictions in memory, and uses the database in a thread."""
 
 import asyncio
 import logging
@@ -14,19 +14,19 @@ from zhenwei.inference import Prediction
 from zhenwei.serving.feedback.drift import drift
 from zhenwei.serving.feedback.store import FeedbackStore, Review, WeekCount, week_of
 from zhenwei.serving.feedback.tables import reason_of
-from zhenwei.serving.http.errors import too_busy
+from zhenwei.serving.http.errors import unavailable
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-MAX_WAITING = 64  # requests that may wait for the database
+MAX_WAITING = 64  # requests that wait for the database
 
 
-class FeedbackDesk:
-    """Takes reviews and counts predictions for a service; a database that fails never keeps it from predicting.
+class FeedbackRecorder:
+    """Stores reviews and counts predictions. Predictions do not depend on the database: they work if it fails.
 
     Args:
-        store: The database; closed with the desk.
+        store: The database; closed with the recorder.
     """
 
     def __init__(self, store: FeedbackStore) -> None:
@@ -40,46 +40,46 @@ class FeedbackDesk:
         """Count predictions in memory; `flush` writes them."""
         week = week_of(datetime.now(UTC))
         with self._lock:
-            counted = self._counts.setdefault((week, version), WeekCount())
+            counts = self._counts.setdefault((week, version), WeekCount())
             for prediction in predictions:
                 fake = prediction.verdict == "fake"
-                counted.predictions += 1
-                counted.fakes += fake
-                counted.confidence += prediction.probability if fake else 1.0 - prediction.probability
+                counts.predictions += 1
+                counts.fakes += fake
+                counts.confidence += prediction.probability if fake else 1.0 - prediction.probability
 
     def flush(self) -> bool:
-        """Write what was counted; return whether that went well. Else it is kept for the next time."""
+        """Write the counts; return whether it succeeded. If not, they stay in memory."""
         with self._lock:
-            counts, self._counts = self._counts, {}
-        if not counts:
+            pending, self._counts = self._counts, {}
+        if not pending:
             return True
         try:
-            self.store.count(counts)
+            self.store.count(pending)
         except SQLAlchemyError as error:
-            logger.error("the counts of predictions were not written, and are kept: %s", reason_of(error))
+            logger.error("could not write the counts of predictions, they stay in memory: %s", reason_of(error))
             with self._lock:
-                for key, counted in counts.items():
-                    self._counts.setdefault(key, WeekCount()).add(counted)
+                for key, counts in pending.items():
+                    self._counts.setdefault(key, WeekCount()).add(counts)
             return False
         return True
 
-    async def flushed(self) -> bool:
-        """Write what was counted, in the database's thread."""
+    async def flush_in_thread(self) -> bool:
+        """Write the counts in the database's thread; see `flush`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.flush)
 
     async def add(self, review: Review) -> int:
-        """Keep a review, and return its number.
+        """Store a review, and return its number.
 
         Raises:
-            Refusal: 503: too many wait for the database, or it failed; the review was not kept.
+            ApiError: 503: too many requests wait for the database, or it failed; the review was not stored.
         """
         return await self._in_thread(lambda: self.store.add(review))
 
     async def drift(self, weeks: int) -> list[dict[str, Any]]:
-        """Return what changed from week to week; see `drift.drift`.
+        """Return predictions and reviews per week; see `drift.drift`.
 
         Raises:
-            Refusal: 503: too many wait for the database, or it failed.
+            ApiError: 503: too many requests wait for the database, or it failed.
         """
 
         def read() -> list[dict[str, Any]]:
@@ -89,21 +89,19 @@ class FeedbackDesk:
         return await self._in_thread(read)
 
     def close(self) -> None:
-        """Write what was counted, and close the database."""
+        """Write the counts, and close the database."""
         self._thread.shutdown()
         self.flush()
         self.store.close()
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, function: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
-            raise too_busy(f"busy: {MAX_WAITING} requests wait for the database; try again later", 2)
+            raise unavailable(f"busy: {MAX_WAITING} requests wait for the database; try again later", 2)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function)
         except SQLAlchemyError as error:
-            logger.error("the database of the feedback failed: %s", reason_of(error))
-            raise too_busy(
-                "the database of the feedback does not answer; nothing was kept, try again later", 10
-            ) from None
+            logger.error("the feedback database failed: %s", reason_of(error))
+            raise unavailable("the feedback database failed; nothing was stored, try again later", 10) from None
         finally:
             self._waiting -= 1
