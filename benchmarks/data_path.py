@@ -149,12 +149,12 @@ def stages(folder: Path) -> dict[str, float]:
     """Time what happens to the training posts, one stage after the other."""
     from zhenwei.bundle.featurizer import Featurizer  # noqa: PLC0415
     from zhenwei.config import Config  # noqa: PLC0415
-    from zhenwei.news.io.plain_articles import iter_plain_articles  # noqa: PLC0415
+    from zhenwei.news import iter_articles  # noqa: PLC0415
     from zhenwei.tokens import train_tokenizer  # noqa: PLC0415
 
     settings, train = Config.load(CONFIG).data, folder / "train.parquet"
     start = time.perf_counter()
-    contents = [article.content for article in iter_plain_articles(train, require_label=True)]
+    contents = [article.content for article in iter_articles(train, require_label=True)]
     read = time.perf_counter()
     tokenizer = train_tokenizer(contents, settings.vocab_size, settings.min_frequency)
     learned = time.perf_counter()

@@ -52,7 +52,7 @@ def main() -> None:
     )
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     for seed in options.seeds:
-        if not (options.folder / str(seed) / "world" / "world.json").exists():
+        if not (options.folder / str(seed) / "world" / "dataset.json").exists():
             write_synthetic_dataset(options.folder / str(seed) / "world", SyntheticDataset(seed=seed), overwrite=True)
     jobs = [(name, seed, options.folder / str(seed)) for seed in options.seeds for name in names]
     scores: Scores = {name: {} for name in names}

@@ -50,7 +50,7 @@ def test_an_error_leaves_the_older_folder_and_goes_on(final: Path, error: BaseEx
 
 
 @pytest.mark.parametrize(
-    ("older", "kept"), [(True, "the previous '.*/last' is whole"), (False, "nothing was saved there before")]
+    ("older", "kept"), [(True, "the previous '.*/last' is intact"), (False, "nothing was saved there before")]
 )
 def test_a_full_disk_is_said_in_one_line_with_what_is_kept(final: Path, older: bool, kept: str) -> None:
     if older:
@@ -63,10 +63,15 @@ def test_a_full_disk_is_said_in_one_line_with_what_is_kept(final: Path, older: b
 
 @pytest.mark.parametrize(
     ("number", "advice"),
-    [(errno.ENOSPC, "Make room"), (errno.EDQUOT, "Make room"), (errno.EFBIG, "Mend that"), (errno.EIO, "Mend that")],
+    [
+        (errno.ENOSPC, "Free disk space"),
+        (errno.EDQUOT, "Free disk space"),
+        (errno.EFBIG, "Fix this"),
+        (errno.EIO, "Fix this"),
+    ],
 )
 def test_room_is_asked_for_where_that_helps(final: Path, number: int, advice: str) -> None:
-    with pytest.raises(CheckpointError, match=rf"\. {advice}, then go on with --resume$"), atomic_folder(final):
+    with pytest.raises(CheckpointError, match=rf"\. {advice}, then rerun with --resume$"), atomic_folder(final):
         raise OSError(number, "what the system says")
 
 

@@ -1,50 +1,51 @@
-"""Folders and files that are there whole or not at all, whatever kills the process that writes them."""
+"""Write folders and files atomically: a killed process leaves the old version or the new one, never a part."""
 
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zhenwei.errors import CheckpointError
+from zhenwei.errors import CheckpointError, DataError
 
-NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # the disk is full, or the user's share of it
+_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # the disk, or the user's quota
 
 
 @contextmanager
-def atomic_folder(final: Path, then: str = "go on with --resume") -> Iterator[Path]:
-    """Give a folder to write into, which takes the place of `final` once the block has ended well.
+def atomic_folder(final: Path, then: str = "rerun with --resume") -> Iterator[Path]:
+    """Yield a folder to write into, which replaces `final` when the block ends without an error.
 
-    The new folder is written beside the old one, flushed to the disk, and swapped in by two renames. Killed between
-    these, the process leaves the old one under another name, from which `recover_folder` brings it back.
+    The new folder is written beside the old one, flushed to the disk, and swapped in by two renames. A process that is
+    killed between them leaves the old folder under another name, from which `recover_folder` restores it.
 
     Args:
-        final: Where the folder shall be; an older one is replaced.
-        then: What its user should do once what kept it from being written is mended.
+        final: The path of the folder; an older folder is replaced.
+        then: What the user should do after fixing what kept the folder from being written.
 
     Raises:
-        CheckpointError: If it cannot be written, as on a full disk; the older folder is left as it was.
+        CheckpointError: The folder cannot be written, as on a full disk; the older folder is unchanged.
     """
-    beside = final.with_name(f".{final.name}.new")
+    temporary = final.with_name(f".{final.name}.new")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         recover_folder(final)
-        beside.mkdir()
-        yield beside
-        _flush(beside)
-        _swap(beside, final)
+        temporary.mkdir()
+        yield temporary
+        _flush(temporary)
+        _swap(temporary, final)
     except BaseException as error:
         with suppress(OSError):
             recover_folder(final)
         if isinstance(error, OSError):
-            raise CheckpointError(_cannot_save(final, error, then)) from None
+            raise CheckpointError(_save_error(final, error, then)) from None
         raise
 
 
 def recover_folder(final: Path) -> None:
-    """Clean up after a process that died in `atomic_folder`: drop what is half written, restore what was set aside."""
-    old = _set_aside(final)
+    """Clean up after a process that died in `atomic_folder`: delete the partial folder, restore the old one."""
+    old = _backup(final)
     shutil.rmtree(final.with_name(f".{final.name}.new"), ignore_errors=True)
     if not old.exists():
         return
@@ -55,26 +56,26 @@ def recover_folder(final: Path) -> None:
 
 
 def resolve_folder(final: Path) -> Path:
-    """Return where a folder's whole content is now, changing nothing: readers may come while a writer swaps."""
-    old = _set_aside(final)
+    """Return where the complete folder is now; changes nothing, so that readers may call it while a writer swaps."""
+    old = _backup(final)
     return old if not final.exists() and old.exists() else final
 
 
-def _swap(beside: Path, final: Path) -> None:
-    old = _set_aside(final)
+def _swap(temporary: Path, final: Path) -> None:
+    old = _backup(final)
     if final.exists():
         final.rename(old)
-    beside.rename(final)
+    temporary.rename(final)
     _sync(final.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _set_aside(final: Path) -> Path:
+def _backup(final: Path) -> Path:
     return final.with_name(f".{final.name}.old")
 
 
 def _flush(folder: Path) -> None:
-    """Ask the system to write a folder's files to the disk before they are given their names."""
+    """Flush the files of a folder to the disk before they get their final names."""
     for path in [*folder.rglob("*"), folder]:
         _sync(path)
 
@@ -89,29 +90,50 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _cannot_save(final: Path, error: OSError, then: str) -> str:
-    kept = f"the previous '{final}' is whole" if final.exists() else "nothing was saved there before"
-    advice = "Make room" if error.errno in NO_ROOM else "Mend that"
-    return f"'{final}' cannot be saved: {reason_of(error)}; {kept}. {advice}, then {then}"
+def _save_error(final: Path, error: OSError, then: str) -> str:
+    state = f"the previous '{final}' is intact" if final.exists() else "nothing was saved there before"
+    advice = "Free disk space" if error.errno in _DISK_FULL else "Fix this"
+    return f"'{final}' cannot be saved: {reason_of(error)}; {state}. {advice}, then {then}"
 
 
 def write_atomic(text: str, path: Path) -> None:
-    """Write a text file whole or not at all: beside, then renamed into place.
+    """Write a text file under a temporary name, then rename it.
 
     Raises:
-        OSError: If it cannot be written; an older file is left as it was.
+        OSError: The file cannot be written; an older file is unchanged.
     """
-    beside = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it is renamed to `path` when the block ends without an error, else deleted.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: cannot be written: found text that UTF-8 cannot hold ({error})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:  # also after KeyboardInterrupt
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def reason_of(error: OSError) -> str:
-    """Say in few words why a file could not be read or written."""
+    """Return in a few words why a file could not be read or written."""
     if error.errno == errno.ENOSPC:
         return "no space left on the device"
     return error.strerror or str(error)

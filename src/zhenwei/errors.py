@@ -1,12 +1,12 @@
-"""The errors that a user can act on.
+"""Errors that a user can fix.
 
-Each carries one clear sentence (or a short list of them): which file, row, field or setting, what was found
-and what would be right. The command line prints the message, without a traceback, and exits with status 2.
+The message is one clear sentence, or a short list of them: which file, row, field or setting, what was found, and what
+was expected. The command line prints it without a traceback and exits with status 2.
 """
 
 
 class ZhenweiError(Exception):
-    """Anything that the user of zhenwei can mend."""
+    """Base class of all errors that the user of zhenwei can fix."""
 
 
 class ConfigError(ZhenweiError):
@@ -21,13 +21,13 @@ class MissingFieldError(DataError):
     """An article lacks a field that the detector needs.
 
     Attributes:
-        field: the field, as an article calls it.
-        row: the article's number.
-        expected: what the field should hold.
+        field: The name of the field.
+        row: The article's number.
+        expected: What the field should hold.
     """
 
     def __init__(self, field: str, row: int, expected: str) -> None:
-        super().__init__(field, row, expected)  # all three: an error that several processes share is pickled
+        super().__init__(field, row, expected)  # all three: the error is pickled to reach other processes
         self.field, self.row, self.expected = field, row, expected
 
     def __str__(self) -> str:
@@ -39,13 +39,13 @@ class PretrainedModelError(ZhenweiError):
 
 
 class CheckpointError(ZhenweiError):
-    """A run folder, checkpoint or bundle exists already, is damaged, foreign, or cannot be written."""
+    """A run folder, checkpoint or bundle exists already, is damaged or foreign, or cannot be written."""
 
 
 class TrainingError(ZhenweiError):
-    """Training cannot go on: the loss is no longer a finite number."""
+    """Training cannot continue: the loss is not finite."""
 
 
 def first_line(error: BaseException) -> str:
-    """Say in one line why a library refused: the first of its words, its name where it has none."""
+    """Return the first line of an error's message, or the error's name if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""Digests of files: what a split, an audit or a bundle says of the files that it is about."""
+"""Digests of files, by which splits, audits and bundles identify them."""
 
 import hashlib
 from pathlib import Path

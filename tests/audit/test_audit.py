@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ def test_near_duplicates_equal_brute_force(clean: Parts) -> None:
     for row in range(40):
         text = train[row].content
         changed = (text, text + "转发" * (row % 7), text[: len(text) * (30 + row) // 70], text[:20] + val[row].content)
-        val[row] = val[row].model_copy(update={"content": changed[row % 4]})
-        train[row + 60] = train[row + 60].model_copy(update={"content": val[row].content[: 60 + row]})
+        val[row] = replace(val[row], content=changed[row % 4])
+        train[row + 60] = replace(train[row + 60], content=val[row].content[: 60 + row])
     dataset = AuditDataset.from_articles({"train": train, "val": val})
 
     def near(one: Article, other: Article) -> bool:
@@ -96,9 +97,7 @@ def test_label_agreement_of_duplicates_is_reported(clean: Parts) -> None:
         label = (
             clean["train"][row].label if row < 7 else {"real": "fake", "fake": "real"}[str(clean["train"][row].label)]
         )
-        clean["val"][row] = clean["val"][row].model_copy(
-            update={"content": clean["train"][row].content, "label": label}
-        )
+        clean["val"][row] = replace(clean["val"][row], content=clean["train"][row].content, label=label)
     dataset = AuditDataset.from_articles(clean)
     finding = near_duplicates_across(dataset)
     assert finding.summary.startswith("val: 10 of 1,000 articles (1.0%)")
@@ -113,7 +112,7 @@ def test_a_symbol_of_one_source_is_a_label_leak(clean: Parts) -> None:
     clean = {"train": clean["train"]}
     for row in real[::3]:
         article = clean["train"][row]
-        clean["train"][row] = article.model_copy(update={"content": f"〖{article.content}"})
+        clean["train"][row] = replace(article, content=f"〖{article.content}")
     finding = label_leaks(AuditDataset.from_articles(clean))
     assert finding.status == "fail"
     assert "〖" in finding.tables[0].rows[0][0]
@@ -174,7 +173,7 @@ def test_a_check_that_could_not_be_made_gives_its_reason(parts: Parts, check: st
 
 def test_a_field_that_follows_from_the_label_is_found_without_val(clean: Parts) -> None:
     articles = [
-        Article.model_validate(article.to_row() | {"platform": f"{article.label}站{number % 3}"})
+        Article.from_row(article.to_row() | {"platform": f"{article.label}站{number % 3}"})
         for number, article in enumerate(clean["train"])
     ]
     finding = run_check(AuditDataset.from_articles({"train": articles}), "shortcut_fields")
@@ -187,7 +186,7 @@ def test_ids_that_predict_the_label_are_found_without_their_digits(clean: Parts)
     """An id such as rumor-17 predicts the label; digits do not."""
     for part in ("train", "val"):
         clean[part] = [
-            article.model_copy(update={"id": f"{'rumor' if article.target else 'post'}-{number}"})
+            replace(article, id=f"{'rumor' if article.target else 'post'}-{number}")
             for number, article in enumerate(clean[part])
         ]
     finding = run_check(AuditDataset.from_articles(clean), "shortcut_fields")
@@ -204,7 +203,7 @@ def test_parts_are_sorted_by_their_roles(tmp_path: Path, make_posts: Callable[..
     paths = {}
     for seed, name in enumerate(("test", "val", "train", "more")):
         paths[name] = tmp_path / f"{name}.jsonl"
-        write_articles(paths[name], (Article.model_validate(row) for row in make_posts(20, seed)))
+        write_articles(paths[name], (Article.from_row(row) for row in make_posts(20, seed)))
     report = audit_files(paths)
     assert [part.name for part in report.parts] == ["train", "more", "val", "test"]
     assert [(part.n, part.n_fake, part.n_labeled) for part in report.parts] == [(20, 10, 20)] * 4
@@ -230,8 +229,8 @@ def test_a_late_copy_of_a_training_article_is_not_temporal_leakage(tmp_path: Pat
     """As when near-duplicates are kept together: the copy is later than val, but its text is older."""
     parts = SyntheticDataset(n_train=120, n_val=60, n_test=0).generate()
     later = parts["val"][-1].time
-    copy = parts["train"][0].model_copy(update={"time": later, "id": "copy"})
-    new = parts["val"].pop().model_copy(update={"time": later})
+    copy = replace(parts["train"][0], time=later, id="copy")
+    new = replace(parts["val"].pop(), time=later)
     for name, more, count in (("copy", [copy], 0), ("new", [new], 1)):
         for part, articles in {"train": parts["train"] + more, "val": parts["val"]}.items():
             write_articles(tmp_path / name / f"{part}.json", articles)

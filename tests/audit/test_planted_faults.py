@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ def check(name: str, parts: Parts) -> Finding:
 def change(parts: Parts, part: str, rows: list[int], change_one: Callable[[Article], dict[str, Any]]) -> None:
     for row in rows:
         article = parts[part][row]
-        parts[part][row] = article.model_copy(update=change_one(article))
+        parts[part][row] = replace(article, **change_one(article))
 
 
 def of_label(parts: Parts, part: str, label: str) -> list[int]:
@@ -87,7 +87,7 @@ def inserted(text: str) -> Callable[[Parts, int], None]:
 
 
 def with_field(article: Article, **extra: str) -> Article:
-    return Article.model_validate(article.to_row() | extra)
+    return Article.from_row(article.to_row() | extra)
 
 
 def source_field(parts: Parts, k: int) -> None:

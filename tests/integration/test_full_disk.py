@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_written_ends_the_run_with_one_line(
     [(status, output)] = run_jobs([train_job(run_settings(run), at=AT_STEP_6, file_limit=4096)])
     assert status == 2, output
     assert re.search(
-        "checkpoints/last' cannot be saved: File too large; the previous .* is whole", assert_one_line(output)
+        "checkpoints/last' cannot be saved: File too large; the previous .* is intact", assert_one_line(output)
     )
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["last"]
 

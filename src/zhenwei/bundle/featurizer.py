@@ -3,16 +3,16 @@
 import logging
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import DataError, MissingFieldError
+from zhenwei.news import Article, iter_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 from zhenwei.news.enrichment.entities import Tagger, build_tagger
-from zhenwei.news.io.plain_articles import AnyArticle, PlainArticle, iter_plain_articles
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
 from zhenwei.tokens.entities import MAX_ENTITY_LEN
 
@@ -61,7 +61,7 @@ class Featurizer:
     mask_entities: bool = False
     complete: bool = False
 
-    def encode(self, articles: Iterable[AnyArticle], first_row: int = 1) -> EncodedArticles:
+    def encode(self, articles: Iterable[Article], first_row: int = 1) -> EncodedArticles:
         """Encode articles.
 
         Args:
@@ -93,7 +93,7 @@ class Featurizer:
                 f"{self.field_metadata.emotion_problem}"
             ) from None
 
-    def encode_file(self, path: Path, articles: Iterable[AnyArticle] | None = None) -> EncodedArticles:
+    def encode_file(self, path: Path, articles: Iterable[Article] | None = None) -> EncodedArticles:
         """Encode a file of labelled articles, and log how many were truncated.
 
         Args:
@@ -104,7 +104,7 @@ class Featurizer:
             DataError: As `encode`, and if the file is missing or has invalid rows.
         """
         try:
-            encoded = self.encode(iter_plain_articles(path, require_label=True) if articles is None else articles)
+            encoded = self.encode(iter_articles(path, require_label=True) if articles is None else articles)
         except MissingFieldError as error:
             file = shlex.quote(str(path))
             command = f"zhenwei data enrich {file} -o {file} {_OPTIONS[error.field]} --overwrite"
@@ -120,7 +120,7 @@ class Featurizer:
         )  # fmt: skip
         return encoded
 
-    def _completed(self, articles: Iterable[AnyArticle]) -> Iterator[AnyArticle]:
+    def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
         """Extract missing fields from the text: entities, and with `complete` emotion vectors, too."""
         for article in articles:
             fields: dict[str, Any] = {}
@@ -129,10 +129,7 @@ class Featurizer:
             emotion = self.field_metadata.emotion if self.complete else None
             if "emotion" in self.needs and article.emotion is None and emotion is not None:
                 fields["emotion"] = emotion(article.content)
-            if isinstance(article, PlainArticle):
-                yield article._replace(**fields) if fields else article
-            else:
-                yield article.model_copy(update=fields) if fields else article
+            yield replace(article, **fields) if fields else article
 
 
 @cache

@@ -80,8 +80,8 @@ def write_verdicts(predictions: "FilePredictions", path: Path) -> None:
     Raises:
         DataError: If the file cannot be written; an older file does not change.
     """
+    from zhenwei.atomic import atomic_file
     from zhenwei.bundle.metrics import CLASSES
-    from zhenwei.news.io.writers import atomic_file
 
     columns = zip(predictions.articles, predictions.verdicts, predictions.probabilities, strict=True)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

@@ -48,7 +48,7 @@ def write_json(value: Any, target: str) -> None:
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
     else:
-        from zhenwei.news.io.writers import atomic_file
+        from zhenwei.atomic import atomic_file
 
         with atomic_file(Path(target)) as temporary:
             temporary.write_text(text, encoding="utf-8")

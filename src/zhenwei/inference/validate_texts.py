@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pydantic import ValidationError
-
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.news import Article
-from zhenwei.news.io.fields import shown
+from zhenwei.news.article import Article, ArticleError
+from zhenwei.news.fields import format_value
 
 
 def articles_of(texts: str | Iterable[str]) -> Iterator[Article]:
@@ -20,7 +18,7 @@ def articles_of(texts: str | Iterable[str]) -> Iterator[Article]:
         texts = [texts]
     # Bytes are a collection of numbers, and a dict is one of its keys; neither is intended.
     if isinstance(texts, bytes | bytearray | memoryview | Mapping | Article) or not isinstance(texts, Iterable):
-        raise DataError(f"texts: found {shown(texts)}; expected a text, or any number of texts{_hint(texts)}")
+        raise DataError(f"texts: found {format_value(texts)}; expected a text, or any number of texts{_hint(texts)}")
     return (article_of(text, number) for number, text in enumerate(texts, start=1))
 
 
@@ -32,8 +30,8 @@ def article_of(text: object, number: int = 1) -> Article:
     """
     try:
         return Article(content=text)
-    except ValidationError as error:
-        raise DataError(f"text {number}: {error.errors()[0]['msg']}{_hint(text)}") from None
+    except ArticleError as error:
+        raise DataError(f"text {number}: {error.problems[0]}{_hint(text)}") from None
 
 
 def check_count(k: int) -> None:
@@ -43,7 +41,7 @@ def check_count(k: int) -> None:
         ConfigError: If it is not a positive integer.
     """
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise ConfigError(f"k: found {shown(k)}; expected a positive integer")
+        raise ConfigError(f"k: found {format_value(k)}; expected a positive integer")
 
 
 def _hint(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What the world wrote: articles, files of them, public collections, the synthetic world, and splits."""
+"""Articles: files of them, importers of public datasets, a synthetic dataset, and splits."""
 
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import find_part, iter_articles, read_articles, write_articles

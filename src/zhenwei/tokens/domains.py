@@ -1,10 +1,10 @@
 """What an article's domain is: its topic, or the year that it is from."""
 
 from zhenwei.config import DomainKind
-from zhenwei.news.io.plain_articles import AnyArticle
+from zhenwei.news.article import Article
 
 
-def domain_of(article: AnyArticle, domain: DomainKind = "field") -> str | None:
+def domain_of(article: Article, domain: DomainKind = "field") -> str | None:
     """Name an article's domain; None where it has none.
 
     Args:

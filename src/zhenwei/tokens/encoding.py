@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
-from zhenwei.news.io.plain_articles import AnyArticle
+from zhenwei.news.article import Article
 from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, NO_ENTITY, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
@@ -95,7 +95,7 @@ class EncodedArticles:
 
 
 def encode_articles(
-    articles: Iterable[AnyArticle],
+    articles: Iterable[Article],
     tokenizer: TextTokenizer,
     max_len: int,
     *,
@@ -200,8 +200,8 @@ class _GrowingVectors:
         return np.array(self.values, np.float32).reshape(self.rows, self.size or 0)
 
 
-def _chunks(articles: Iterable[AnyArticle], chunk_size: int) -> Iterator[list[AnyArticle]]:
-    chunk: list[AnyArticle] = []
+def _chunks(articles: Iterable[Article], chunk_size: int) -> Iterator[list[Article]]:
+    chunk: list[Article] = []
     characters = 0
     for article in articles:
         chunk.append(article)

@@ -13,9 +13,8 @@ from zhenwei.config import Config
 from zhenwei.errors import DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.models import Vocabulary, network_needs
-from zhenwei.news import find_part
+from zhenwei.news import find_part, iter_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
-from zhenwei.news.io.plain_articles import iter_plain_articles
 from zhenwei.news.writing_system import chinese_share
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
 
@@ -130,7 +129,7 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
     name = config.data.tokenizer or config.model.pretrained
     if name is not None:
         return load_pretrained_tokenizer(name)
-    articles = iter_plain_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
+    articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
     contents = (article.content for article in articles)
     return train_tokenizer(contents, config.data.vocab_size, config.data.min_frequency, config.model.token_unit)
 
@@ -144,7 +143,7 @@ def domain_names(train: Path, config: Config) -> tuple[str, ...]:
     kind = config.model.domain_kind
     counts: Counter[str | None] = Counter()
     has_times = False
-    for article in iter_plain_articles(train, require_label=True, report_repeats=False):  # encoding reads it again
+    for article in iter_articles(train, require_label=True, report_repeats=False):  # encoding reads it again
         counts[domain_of(article, kind) or None] += 1
         has_times = has_times or article.time is not None
     missing = counts.pop(None, 0)
@@ -181,7 +180,7 @@ def emotion_extractor(train: Path, config: Config) -> EmotionExtractor | None:
     and a warning is logged.
     """
     extractor = EmotionExtractor.from_files([Path(file) for file in config.data.emotion_lexicons])
-    for article in islice(iter_plain_articles(train, report_repeats=False), EMOTION_SAMPLE):
+    for article in islice(iter_articles(train, report_repeats=False), EMOTION_SAMPLE):
         vector = article.emotion or ()
         if len(extractor) != len(vector) or not np.allclose(extractor(article.content), vector, atol=EMOTION_TOLERANCE):
             logger.warning(
@@ -195,7 +194,7 @@ def emotion_extractor(train: Path, config: Config) -> EmotionExtractor | None:
 
 def _chinese_share(train: Path) -> float | None:
     """Return the mean share of Chinese among the letters of the first training articles."""
-    sample = islice(iter_plain_articles(train, report_repeats=False), SCRIPT_SAMPLE)
+    sample = islice(iter_articles(train, report_repeats=False), SCRIPT_SAMPLE)
     shares = [share for article in sample if (share := chinese_share(article.content)) is not None]
     return float(np.mean(shares)) if shares else None
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def test_strict_ends_with_status_1_on_a_fail_once_all_is_written(zhenwei: Comman
 
 def test_strict_lets_warnings_pass(zhenwei: Command, tmp_path: Path) -> None:
     (articles,) = (part for part in SyntheticDataset(n_train=300, n_val=0, n_test=0).generate().values() if part)
-    articles = [article.model_copy(update={"label": None}) for article in articles]
-    articles[:10] = [article.model_copy(update={"content": "&nbsp;" + article.content}) for article in articles[:10]]
+    articles = [replace(article, label=None) for article in articles]
+    articles[:10] = [replace(article, content="&nbsp;" + article.content) for article in articles[:10]]
     write_articles(tmp_path / "posts.json", articles)
     outcome = zhenwei("data", "audit", tmp_path / "posts.json", "--strict")
     assert outcome.status == 0, outcome.stdout

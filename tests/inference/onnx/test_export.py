@@ -287,7 +287,7 @@ class TestTarget:
 
     def test_unwritable_folder(self, baseline: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("a file")
-        with pytest.raises(CheckpointError, match=r"out' cannot be saved: .*Mend that, then export again"):
+        with pytest.raises(CheckpointError, match=r"out' cannot be saved: .*Fix this, then export again"):
             export_onnx(baseline, tmp_path / "file" / "out")
 
     def test_exported_detector_cannot_be_exported(self, ready: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def extractor() -> EmotionExtractor:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     articles = [
-        Article(content="刘翔回到北京，太高兴了！", id="1", likes=3),
+        Article(content="刘翔回到北京，太高兴了！", id="1", extra={"likes": 3}),
         Article(content="今天天气很好。", id="2", entity_list=("天气",), emotion=(0.5,) * 39),
         Article(content="没有名字", id="3", label="fake"),
     ]

@@ -1,6 +1,7 @@
-"""A file cut into parts: all of them or none, and never beside others."""
+"""A file split into parts: all of them or none, and never beside parts in other formats."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,14 +24,14 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "all.csv"
 
 
-def test_it_says_what_it_wrote(file: Path, tmp_path: Path) -> None:
+def test_it_returns_the_size_of_each_part(file: Path, tmp_path: Path) -> None:
     written = split_file(file, tmp_path / "new" / "parts")
     assert {path.name: count for path, count in written.items()} == {"train.json": 6, "val.json": 2, "test.json": 2}
     assert all(len(read_articles(path)) == count for path, count in written.items())
 
 
 @pytest.mark.parametrize("name", ["train.json", "val.csv", "test.parquet"])
-def test_a_part_in_any_format_that_is_there_is_no_place_for_another(file: Path, tmp_path: Path, name: str) -> None:
+def test_an_existing_part_in_any_format_is_not_overwritten(file: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     with pytest.raises(DataError, match=f"{name}: exists already"):
         split_file(file, tmp_path)
@@ -46,9 +47,7 @@ def test_overwriting_never_leaves_a_part_in_two_formats(file: Path, tmp_path: Pa
         split_file(file, tmp_path, overwrite=True)
 
 
-def test_a_disk_that_fills_up_half_way_leaves_nothing(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_up_leaves_no_part(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = files_module.WRITERS[".json"]
 
     def fails_at_the_last(path: Path, articles: Any) -> int:
@@ -64,7 +63,7 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(
 
 @pytest.mark.parametrize("name", ["all.csv", "new.json"])
 def test_a_destination_that_is_a_file_or_named_like_one_is_refused(file: Path, name: str) -> None:
-    with pytest.raises(DataError, match=f"{name}: is .*; expected a folder"):
+    with pytest.raises(DataError, match=f"{name}: (is a file|has the suffix of a file); expected a folder"):
         split_file(file, file.parent / name)
 
 
@@ -102,27 +101,27 @@ class TestNearDuplicates:
         [home] = [ids for ids in self.parts(tmp_path / "parts").values() if "0" in ids]
         assert "11" in home
 
-    def test_in_order_of_time_they_are_where_the_first_one_is_and_all_else_is_in_order(
+    def test_by_time_they_are_in_the_part_of_the_first_one_and_the_others_stay_in_order(
         self, repeated: Path, tmp_path: Path
     ) -> None:
         split_file(repeated, tmp_path / "parts")
         parts = self.parts(tmp_path / "parts")
         assert parts == {"train": ["0", "11", "1", "2", "3", "4", "5"], "val": ["6", "7", "8"], "test": ["9", "10"]}
 
-    def test_or_they_are_left_out(self, repeated: Path, tmp_path: Path) -> None:
+    def test_they_can_be_left_out(self, repeated: Path, tmp_path: Path) -> None:
         split_file(repeated, tmp_path / "parts", near_duplicates="drop")
         parts = self.parts(tmp_path / "parts")
         assert "0" in parts["train"]
         assert not any("11" in ids for ids in parts.values())
-        assert manifest_of(tmp_path / "parts")["how"]["left_out"] == 1
+        assert manifest_of(tmp_path / "parts")["options"]["left_out"] == 1
 
-    def test_or_they_are_left_where_they_are(self, repeated: Path, tmp_path: Path) -> None:
+    def test_they_can_be_ignored(self, repeated: Path, tmp_path: Path) -> None:
         split_file(repeated, tmp_path / "parts", near_duplicates="leave")
         parts = self.parts(tmp_path / "parts")
         assert "0" in parts["train"]
         assert "11" in parts["test"]
 
-    def test_where_all_are_alike_they_are_left_with_a_warning(
+    def test_if_all_articles_are_near_duplicates_they_are_split_with_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         articles = [
@@ -132,21 +131,21 @@ class TestNearDuplicates:
         write_articles(tmp_path / "all.json", articles)
         split_file(tmp_path / "all.json", tmp_path / "parts")
         assert [len(ids) for ids in self.parts(tmp_path / "parts").values()] == [6, 2, 2]
-        assert "groups of near-duplicates are not kept whole" in caplog.text
+        assert "groups of near-duplicates are split" in caplog.text
         with pytest.raises(DataError, match="found 1 distinct times"):
             split_file(tmp_path / "all.json", tmp_path / "others", near_duplicates="whole")
-        with pytest.raises(DataError, match="nothing is left for val"):
+        with pytest.raises(DataError, match="no articles are left for val"):
             split_file(tmp_path / "all.json", tmp_path / "others", near_duplicates="drop")
 
-    def test_a_part_far_from_its_share_is_not_what_was_asked_for(
+    def test_a_part_far_from_its_share_splits_the_group_with_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Seventeen of twenty are alike, so that too little is left for val."""
+        """Seventeen of twenty are near-duplicates, so that val gets too few."""
         texts = [f"紧急通知全市今天停水请大家互相转告第{n}号" for n in range(17)] + list(self.TEXTS[1:4])
         articles = [Article(content=text, time=datetime(2020, 1, 1 + n)) for n, text in enumerate(texts)]
         write_articles(tmp_path / "all.json", articles)
         split_file(tmp_path / "all.json", tmp_path / "parts")
-        assert "val would have 1 of 20 articles, where 4 are wanted" in caplog.text
+        assert "val would have 1 of 20 articles; expected 4" in caplog.text
         split_file(tmp_path / "all.json", tmp_path / "whole", near_duplicates="whole")
         assert [len(ids) for ids in self.parts(tmp_path / "whole").values()] == [17, 1, 2]
 
@@ -158,17 +157,17 @@ class TestNearDuplicates:
             split_file(repeated, tmp_path / "others", "group", near_duplicates="whole", fractions=(0.34, 0.33, 0.33))
 
     @pytest.mark.parametrize("seed", range(5))
-    def test_labels_are_in_like_proportion_with_groups_whole(self, tmp_path: Path, seed: int) -> None:
-        world = SyntheticDataset(n_train=200, n_val=0, n_test=0, fake_share_past=0.3).generate()["train"]
-        copies = [a.model_copy(update={"content": a.content + "（转）", "id": f"{a.id}b"}) for a in world[::4]]
-        write_articles(tmp_path / "all.json", [*world, *copies])
+    def test_labels_are_in_proportion_with_groups_in_one_part(self, tmp_path: Path, seed: int) -> None:
+        dataset = SyntheticDataset(n_train=200, n_val=0, n_test=0, fake_share_past=0.3).generate()["train"]
+        copies = [replace(a, content=a.content + "（转）", id=f"{a.id}b") for a in dataset[::4]]
+        write_articles(tmp_path / "all.json", [*dataset, *copies])
         split_file(tmp_path / "all.json", tmp_path / "parts", "random", seed=seed)
         for part, share in {"train": 0.6, "val": 0.2, "test": 0.2}.items():
             articles = read_articles(tmp_path / "parts" / f"{part}.json")
             assert len(articles) / 250 == pytest.approx(share, abs=0.02)
             assert sum(a.label == "fake" for a in articles) / len(articles) == pytest.approx(0.3, abs=0.05)
 
-    def test_strata_are_in_like_proportion(self, tmp_path: Path) -> None:
+    def test_strata_are_in_proportion(self, tmp_path: Path) -> None:
         articles = [Article(content=f"{n * 7919} {n}", label=n % 2, domain="a" if n % 5 else "b") for n in range(200)]
         write_articles(tmp_path / "all.json", articles)
         split_file(tmp_path / "all.json", tmp_path / "parts", "stratified")
@@ -180,26 +179,26 @@ class TestNearDuplicates:
 
 
 class TestManifest:
-    def test_it_says_how_the_parts_were_made_and_what_they_are(self, file: Path, tmp_path: Path) -> None:
+    def test_it_describes_the_options_and_the_parts(self, file: Path, tmp_path: Path) -> None:
         split_file(file, tmp_path / "parts")
         manifest = manifest_of(tmp_path / "parts")
         assert manifest["source"] == {"file": "all.csv", "sha256": sha256(file.read_bytes()).hexdigest(), "n": 10}
-        assert manifest["how"]["by"] == "time"
-        assert manifest["how"]["near_duplicates"] == "whole"
+        assert manifest["options"]["by"] == "time"
+        assert manifest["options"]["near_duplicates"] == "whole"
         train = manifest["parts"]["train"]
         assert train["sha256"] == sha256((tmp_path / "parts" / "train.json").read_bytes()).hexdigest()
         assert (train["n"], train["n_groups"], train["last_time"]) == (6, 6, "2020-01-06 00:00:00")
 
-    def test_the_same_split_has_the_same_digests(self, file: Path, tmp_path: Path) -> None:
+    def test_equal_splits_have_equal_digests(self, file: Path, tmp_path: Path) -> None:
         for name in ("a", "b"):
             split_file(file, tmp_path / name, "random")
         assert manifest_of(tmp_path / "a") == manifest_of(tmp_path / "b")
 
-    def test_parts_that_are_as_they_were_are_good(self, file: Path, tmp_path: Path) -> None:
+    def test_unchanged_parts_are_verified(self, file: Path, tmp_path: Path) -> None:
         split_file(file, tmp_path / "parts")
         assert verify_split(tmp_path / "parts")[1] == []
 
-    def test_what_was_changed_or_is_gone_is_named(self, file: Path, tmp_path: Path) -> None:
+    def test_changed_and_missing_parts_are_named(self, file: Path, tmp_path: Path) -> None:
         split_file(file, tmp_path / "parts")
         (tmp_path / "parts" / "val.json").write_text("[]")
         (tmp_path / "parts" / "test.json").unlink()

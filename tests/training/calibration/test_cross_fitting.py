@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class TestFolds:
             assert not {articles[row].time for row in fold.train} & {articles[row].time for row in fold.held_out}
 
     def test_without_times_each_part_is_predicted_from_the_others(self, news: dict[str, list[Article]]) -> None:
-        articles = [article.model_copy(update={"time": None}) for article in news["train"]]
+        articles = [replace(article, time=None) for article in news["train"]]
         parted = split_into_folds(articles, labels_of(articles), 4, seed=1)
         held = np.concatenate([fold.held_out for fold in parted.folds])
         assert sorted(held) == list(range(300))
@@ -75,10 +76,10 @@ class TestFolds:
     def test_near_duplicates_of_held_out_articles_are_not_trained_on(
         self, news: dict[str, list[Article]], timed: bool
     ) -> None:
-        copies = [article.model_copy(update={"content": article.content + "！！转"}) for article in news["train"][::7]]
+        copies = [replace(article, content=article.content + "！！转") for article in news["train"][::7]]
         last = max(article.time for article in news["train"] if article.time)
         articles = [
-            article.model_copy(update={"time": None if not timed else article.time if n < 300 else last})
+            replace(article, time=None if not timed else article.time if n < 300 else last)
             for n, article in enumerate([*news["train"], *copies])
         ]
         groups = find_near_duplicates([article.content for article in articles]).groups
@@ -94,9 +95,7 @@ class TestFolds:
     def test_a_fold_with_one_training_label_is_dropped(self, news: dict[str, list[Article]]) -> None:
         real, fake = ([a for a in news["train"] if a.label == label] for label in ("real", "fake"))
         start = datetime(2020, 1, 1)
-        articles = [
-            article.model_copy(update={"time": start + timedelta(days=n)}) for n, article in enumerate([*real, *fake])
-        ]
+        articles = [replace(article, time=start + timedelta(days=n)) for n, article in enumerate([*real, *fake])]
         parted = split_into_folds(articles, labels_of(articles), 5, seed=1)
         assert len(parted.folds) == 2  # the first half has real ones alone
         assert parted.description.startswith("2 parts")

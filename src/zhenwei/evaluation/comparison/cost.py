@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zhenwei.bundle.weights import write_json
-from zhenwei.own_processes import peak_memory
+from zhenwei.parallel import peak_memory
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from zhenwei.evaluation.comparison.cost import CostTracker, TrainingCost
 from zhenwei.evaluation.comparison.plan import PlannedRun
 from zhenwei.evaluation.comparison.predictions import RunPredictions, bundle_digest, predict_files
 from zhenwei.evaluation.comparison.shared_data import EVALUATED_PARTS, SourceFile
-from zhenwei.own_processes import run_in_subprocesses
+from zhenwei.parallel import run_in_subprocesses
 from zhenwei.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)

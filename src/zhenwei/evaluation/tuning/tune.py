@@ -34,7 +34,7 @@ from zhenwei.evaluation.tuning.study import (
 )
 from zhenwei.evaluation.tuning.trials import TRIALS, Search, run_trials, run_trials_with_log
 from zhenwei.hashing import file_sha256
-from zhenwei.own_processes import run_in_subprocesses
+from zhenwei.parallel import run_in_subprocesses
 from zhenwei.training.preparation import find_parts
 
 BEST, TABLE = "best.json", "trials.csv"

@@ -41,7 +41,7 @@ def find_files(patterns: Iterable[str | os.PathLike[str]]) -> list[Path]:
         DataError: If a pattern matches nothing, or a file is missing, empty, or of an unknown format.
     """
     files: dict[Path, None] = {}
-    for pattern in map(os.fspath, patterns):
+    for pattern in (os.fspath(each) for each in patterns):
         plain = Path(pattern).exists() or not glob.has_magic(pattern)
         matches = [pattern] if plain else sorted(glob.glob(pattern, recursive=True))
         if not matches:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Literal
 
+from zhenwei.atomic import atomic_file
 from zhenwei.config import check_device
 from zhenwei.errors import CheckpointError, ConfigError, DataError, ZhenweiError
 from zhenwei.hashing import file_sha256
@@ -18,9 +19,8 @@ from zhenwei.inference.detector import CHUNK, Detector
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.news.io.files import iter_numbered_articles
-from zhenwei.news.io.readers import RawRow
-from zhenwei.news.io.validation import BadRows, row_location
-from zhenwei.news.io.writers import atomic_file
+from zhenwei.news.io.raw_row import RawRow
+from zhenwei.news.io.validation import BadRows
 
 OnError = Literal["skip", "fail"]
 OnRows = Callable[[int], object]  # called with the number of new rows
@@ -187,7 +187,7 @@ class _InputRows:
 
     def _add_bad_row(self, row: RawRow, problem: str) -> None:
         self._last = max(self._last, row.number)
-        self.bad.add(row_location(row), problem)
+        self.bad.add(row.location, problem)
         location = {"row": row.number} if row.line is None else {"row": row.number, "line": row.line}
         entry = {"file": self._source.name, **location, "problem": problem}
         self._error_list.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -26,7 +26,7 @@ from zhenwei.news.enrichment.emotion_lexicon import (
 )
 from zhenwei.news.enrichment.emotion_surface import SIGNS, count_signs
 from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, in_dictionary
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.validation import BadRowError
 from zhenwei.news.markup import without_markup
 
@@ -92,8 +92,9 @@ class EmotionExtractor:
         for name, here in _built_with().items():
             if kept.get(name) != here:
                 raise ConfigError(
-                    f"emotion features: found {name} {shown(kept.get(name))}; this installation has {shown(here)} and "
-                    "would compute other values: enrich the articles again and train anew, or install what made them"
+                    f"emotion features: found {name} {format_value(kept.get(name))}; this installation has "
+                    f"{format_value(here)} and would compute other values: enrich the articles again and train anew, "
+                    "or install what made them"
                 )
         try:
             return cls([entry_from(values) for values in kept["entries"]])

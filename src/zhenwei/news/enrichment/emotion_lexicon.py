@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from zhenwei.errors import DataError
 from zhenwei.news.enrichment.user_dictionary import read_lines
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.validation import BadRowError, BadRows
 
 Category = Literal["joy", "liking", "anger", "sadness", "fear", "disgust", "surprise"]
@@ -75,7 +75,7 @@ def read_lexicon(path: Path) -> tuple[LexiconEntry, ...]:
     header, *records = [_cells(line, separator) for _, line in lines] or [[]]
     columns = [name.strip().lower() for name in header]
     if sorted(columns) != sorted(COLUMNS):
-        found = ", ".join(map(shown, columns)) or "nothing"
+        found = ", ".join(map(format_value, columns)) or "nothing"
         kind = "commas" if separator == "," else "tabs"
         raise DataError(f"{path}: found the columns {found}; expected {', '.join(COLUMNS)}, separated by {kind}")
     entries: dict[str, LexiconEntry] = {}
@@ -136,11 +136,17 @@ def entry_from(values: Sequence[object]) -> LexiconEntry:
         raise BadRowError(f"found {len(values)} cells; expected {len(COLUMNS)}: {', '.join(COLUMNS)}")
     word, category, intensity, polarity = (str(value).strip() for value in values)
     if not _WORD.fullmatch(word):
-        raise BadRowError(f"found the word {shown(word)}; expected Chinese characters, Latin letters or digits alone")
+        raise BadRowError(
+            f"found the word {format_value(word)}; expected Chinese characters, Latin letters or digits alone"
+        )
     if category.lower() not in _CATEGORY_NAMES:
-        raise BadRowError(f"found the category {shown(category)}; expected {', '.join(CATEGORIES)} (or 乐好怒哀惧恶惊)")
+        raise BadRowError(
+            f"found the category {format_value(category)}; expected {', '.join(CATEGORIES)} (or 乐好怒哀惧恶惊)"
+        )
     if polarity.lower() not in _POLARITY_NAMES:
-        raise BadRowError(f"found the polarity {shown(polarity)}; expected positive, negative or neutral (1, -1, 0)")
+        raise BadRowError(
+            f"found the polarity {format_value(polarity)}; expected positive, negative or neutral (1, -1, 0)"
+        )
     return LexiconEntry(
         word.lower(), _CATEGORY_NAMES[category.lower()], _intensity(intensity), _POLARITY_NAMES[polarity.lower()]
     )
@@ -169,7 +175,7 @@ def _intensity(text: str) -> float:
     except ValueError:
         intensity = 0
     if not 1 <= intensity <= 9:  # false for NaN too
-        raise BadRowError(f"found the intensity {shown(text)}; expected a number from 1 to 9")
+        raise BadRowError(f"found the intensity {format_value(text)}; expected a number from 1 to 9")
     return intensity
 
 

@@ -1,5 +1,6 @@
 """Articles get the fields that detectors need and most collections lack: named entities and emotion."""
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -179,8 +180,8 @@ def _filled(article: Article, found: Found, enricher: Enricher, summary: Enrichm
         summary.emotion_added += found.emotion is not None
         summary.emotion_kept += found.emotion is None
         summary.emotion_of_other_length += found.emotion is None and len(article.emotion or ()) != len(enricher.emotion)
-    new = {"entity_list": found.entities, "emotion": found.emotion}
-    return article.model_copy(update={name: value for name, value in new.items() if value is not None})
+    new: dict[str, Any] = {"entity_list": found.entities, "emotion": found.emotion}
+    return dataclasses.replace(article, **{name: value for name, value in new.items() if value is not None})
 
 
 def _counted(articles: Iterable[Article], bar: Any) -> Iterator[Article]:

@@ -13,7 +13,7 @@ from typing import Any
 from zhenwei.errors import ConfigError
 from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, load_posseg
 from zhenwei.news.enrichment.user_dictionary import DictionaryEntry, WordSearch, read_dictionary
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 from zhenwei.news.markup import NOTHING, without_markup
 
 Tagger = Callable[[str], tuple[str, ...]]
@@ -47,7 +47,7 @@ def build_tagger(name: str, *, dictionary: Path | None = None, model: str | None
         DataError: The dictionary cannot be used.
     """
     if name not in TAGGERS:
-        raise ConfigError(f"tagger: found {shown(name)}; expected {' or '.join(TAGGERS)}")
+        raise ConfigError(f"tagger: found {format_value(name)}; expected {' or '.join(TAGGERS)}")
     if name == "spacy":
         if dictionary is not None:
             raise ConfigError("dictionary: the tagger 'spacy' has none; expected the tagger 'jieba'")
@@ -196,13 +196,13 @@ def _load_pipeline(model: str) -> Any:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"tagger model: the folder {model} holds no spaCy model ({reason})") from None
         raise ConfigError(
-            f"tagger model: found no spaCy model {shown(model)}; install one (python -m spacy download {SPACY_MODEL}) "
-            "or give the folder of one"
+            f"tagger model: found no spaCy model {format_value(model)}; install one "
+            f"(python -m spacy download {SPACY_MODEL}) or give the folder of one"
         ) from None
     if not {"ner", "entity_ruler", "span_ruler"} & set(pipeline.pipe_factories.values()):
         raise ConfigError(
-            f"tagger model: {shown(model)} finds no entities (its parts: {', '.join(pipeline.pipe_names) or 'none'}); "
-            f"expected one with 'ner', such as {SPACY_MODEL}"
+            f"tagger model: {format_value(model)} finds no entities "
+            f"(its parts: {', '.join(pipeline.pipe_names) or 'none'}); expected one with 'ner', such as {SPACY_MODEL}"
         )
     pipeline.max_length = sys.maxsize  # an article of any length is read
     return pipeline

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zhenwei.errors import DataError
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 from zhenwei.news.io.validation import BadRowError, BadRows
 
 NAME_TAG = "nz"
@@ -126,17 +126,21 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 def _entry_of(line: str) -> DictionaryEntry:
     word, *rest = line.split()
     if len(word) < 2:
-        raise BadRowError(f"found the word {shown(word)}; expected two characters at least")
+        raise BadRowError(f"found the word {format_value(word)}; expected two characters at least")
     frequency = None
     if rest and rest[0][0].isdigit():
         digits = rest.pop(0)
         # jieba takes 0 to mean "never one word", and remembers that for the whole process.
         if not _FREQUENCY.fullmatch(digits) or int(digits) == 0:
-            raise BadRowError(f"found the frequency {shown(digits)}; expected a whole number from 1 to 999999999")
+            raise BadRowError(
+                f"found the frequency {format_value(digits)}; expected a whole number from 1 to 999999999"
+            )
         frequency = int(digits)
     tag = rest.pop(0) if rest else NAME_TAG
     if not _TAG.fullmatch(tag):
-        raise BadRowError(f"found {shown(tag)}; expected a frequency or a tag, such as nr, ns, nt or nz: {_FORM}")
+        raise BadRowError(
+            f"found {format_value(tag)}; expected a frequency or a tag, such as nr, ns, nt or nz: {_FORM}"
+        )
     if rest:
-        raise BadRowError(f"found {shown(rest[0])} behind the tag; expected {_FORM}")
+        raise BadRowError(f"found {format_value(rest[0])} behind the tag; expected {_FORM}")
     return DictionaryEntry(word, frequency, tag)

@@ -1,8 +1,8 @@
-"""A field that is not there, and the name under which it is likely meant."""
+"""Suggest a name for a missing field."""
 
 import difflib
 
-from zhenwei.news.io.fields import shown
+from zhenwei.news.fields import format_value
 
 _OTHER_NAMES = {
     "content": ("text", "title", "body", "post", "news", "tweet", "article", "正文", "内容", "文本"),
@@ -11,11 +11,11 @@ _OTHER_NAMES = {
 
 
 def missing_field(name: str, found: list[str], noun: str = "field") -> str:
-    """The message for a field that is not there, with the likely misnomer if one is."""
+    """Return the message for a missing field, with the field that was likely meant, if there is one."""
     likely = [other for other in found if other.strip().lower() == name]
     likely += [other for other in found if other.strip().lower() in _OTHER_NAMES[name]]
     likely += difflib.get_close_matches(name, found, n=1, cutoff=0.75)
     if likely:
-        return f"no {noun} '{name}'; found {shown(likely[0])}: rename it"
-    names = ", ".join(map(shown, found[:20])) or "none"
+        return f"no {noun} '{name}'; found {format_value(likely[0])}: rename it"
+    names = ", ".join(map(format_value, found[:20])) or "none"
     return f"no {noun} '{name}'; found {names}"

@@ -1,23 +1,20 @@
-"""Articles to a file: JSON, JSON lines, CSV and Parquet, whole or not at all."""
+"""Write articles as JSON, JSON Lines, CSV and Parquet."""
 
 import csv
 import json
-import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from zhenwei.errors import DataError
-from zhenwei.news.article import Article
+from zhenwei.news.article import FIELDS, Article
 
 _ROWS_PER_BATCH = 1024
 
 
 def write_json(path: Path, articles: Iterable[Article]) -> int:
-    """Write an array with one object a line, so that two versions of the file can be compared by line."""
+    """Write an array with one object per line, so that `diff` can compare two versions of the file."""
     count = 0
     with path.open("wb") as file:
         file.write(b"[")
@@ -30,7 +27,7 @@ def write_json(path: Path, articles: Iterable[Article]) -> int:
 
 
 def write_jsonl(path: Path, articles: Iterable[Article]) -> int:
-    """Write one object a line."""
+    """Write one object per line."""
     count = 0
     with path.open("wb") as file:
         for article in articles:
@@ -40,34 +37,34 @@ def write_jsonl(path: Path, articles: Iterable[Article]) -> int:
 
 
 def write_csv(path: Path, articles: Iterable[Article]) -> int:
-    """Write a comma-separated file with a header; lists and other values that are no text become JSON text.
+    """Write a comma-separated file with a header; lists and other values that are not text become JSON text.
 
-    A CSV file knows only text: an extra field that is a number is read back as its digits.
+    A CSV file holds only text: an extra field that is a number is read back as its digits.
     """
-    columns: dict[str, None] = dict.fromkeys(Article.model_fields)
+    columns: dict[str, None] = dict.fromkeys(FIELDS)
     used: set[str] = {"content"}
     count = 0
-    # The header must name the fields of rows yet to come, so the rows wait on disk until all have been seen.
-    with tempfile.TemporaryFile("w+b", dir=path.parent) as waiting:
+    # The header names the fields of all rows, so the rows are buffered on disk until all have been seen.
+    with tempfile.TemporaryFile("w+b", dir=path.parent) as buffer:
         for article in articles:
             row = article.to_row()
             columns |= dict.fromkeys(row)
             used |= row.keys()
-            waiting.write(_json_line(article) + b"\n")
+            buffer.write(_json_line(article) + b"\n")
             count += 1
-        waiting.seek(0)
+        buffer.seek(0)
         header = [name for name in columns if name in used]
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, header, restval="")
             writer.writeheader()
-            for line in waiting:
+            for line in buffer:
                 writer.writerow({name: _cell(value) for name, value in json.loads(line).items()})
     return count
 
 
 def write_parquet(path: Path, articles: Iterable[Article]) -> int:
-    """Write a Parquet file; `time` is a timestamp in it, and an extra field has one type in all rows."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only this format needs it
+    """Write a Parquet file; `time` is a timestamp in it, and an extra field must have one type in all rows."""
+    import pyarrow as pa  # noqa: PLC0415 # heavy, and only this format needs it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     types = {
@@ -85,7 +82,7 @@ def write_parquet(path: Path, articles: Iterable[Article]) -> int:
             tables.append(pa.table({n: pa.array([row.get(n) for row in rows], type=types.get(n)) for n in names}))
         if not tables:
             tables.append(pa.table({"content": pa.array([], type=pa.string())}))
-        # Each batch alone cannot know the type of a field that only later rows have: join, then write.
+        # A field may appear only in later rows, so the schema is known once all batches are joined.
         pq.write_table(pa.concat_tables(tables, promote_options="permissive"), path)
     except (pa.ArrowException, TypeError, OverflowError) as error:
         raise DataError(
@@ -102,32 +99,11 @@ WRITERS: dict[str, Callable[[Path, Iterable[Article]], int]] = {
 }
 
 
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A neighbour of `path` to write to, which takes its place when the block ends well, and else vanishes.
-
-    Raises:
-        DataError: The disk refuses.
-    """
-    neighbour = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield neighbour
-        os.replace(neighbour, path)
-    except UnicodeEncodeError as error:
-        raise DataError(f"{path}: an extra field holds text that UTF-8 cannot hold ({error})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:  # also after KeyboardInterrupt
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
-
-
 def _json_line(article: Article) -> bytes:
     row = article.to_row()
     try:
         return json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:  # an extra field with half a surrogate pair: as an escape, JSON can hold it
+    except UnicodeEncodeError:  # a lone surrogate in an extra field: JSON can hold it as an escape
         return json.dumps(row, allow_nan=False).encode("utf-8")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.news.article import Article
-from zhenwei.news.io.fields import Label
+from zhenwei.news.fields import Label
 from zhenwei.news.similarity.near_duplicates import GRAM, NEAR_DUPLICATE, normalised
 from zhenwei.news.similarity.shingles import hashed_ngrams
 

@@ -1,7 +1,7 @@
-"""Public collections of labelled news: one reader for each, as its authors published it.
+"""Importers of public datasets of labeled news, each in the form that its authors published.
 
 A new source is one file with a function `read_<name>(source) -> {part: articles}`, and one line in `SOURCES`. The
-part is named `articles` where the collection has no published split, else `train`, `val` and `test`.
+part is named `articles` if the dataset has no published split, else `train`, `val` and `test`.
 """
 
 import os
@@ -31,30 +31,30 @@ def import_source(
     *,
     overwrite: bool = False,
 ) -> dict[Path, int]:
-    """Turn a public collection, as downloaded, into files of articles.
+    """Convert a public dataset, as downloaded, into files of articles.
 
     Every part is read and checked before the first is written.
 
     Args:
-        name: Which collection: one of `SOURCES`.
-        source: Where its files are.
-        destination: A folder, which gets `<part>.json` for each part; or, for a collection of one part, a file
+        name: The dataset: one of `SOURCES`.
+        source: The folder of its files.
+        destination: A folder, which gets `<part>.json` for each part; or, for a dataset of one part, a file
             with one of our suffixes.
-        overwrite: Whether files that are there already may be replaced.
+        overwrite: Whether existing files may be replaced.
 
     Returns:
-        The files written, and how many articles are in each.
+        The number of articles of each file.
 
     Raises:
-        DataError: The name is unknown, the collection cannot be read, has several parts for one file, or a file
-            is there already.
+        DataError: The name is unknown, the dataset cannot be read or has several parts for one file, or a file
+            exists already.
     """
     check_source(name)
     parts = {part: list(articles) for part, articles in SOURCES[name](Path(source)).items()}
     targets = _targets(name, Path(destination), list(parts))
-    there = [str(file) for file in targets.values() if file.exists()]
-    if there and not overwrite:
-        raise DataError(f"{' and '.join(there)} exists already; remove it, or allow it to be overwritten")
+    existing = [str(file) for file in targets.values() if file.exists()]
+    if existing and not overwrite:
+        raise DataError(f"{' and '.join(existing)} exists already; remove it, or allow it to be overwritten")
     empty = [part for part, articles in parts.items() if not articles]
     if empty:
         raise DataError(f"{source}: found no articles for {empty[0]}.json; expected at least one")
@@ -62,14 +62,14 @@ def import_source(
 
 
 def check_source(name: str, others: Iterable[str] = ()) -> None:
-    """Refuse a name that is none of `SOURCES`.
+    """Check that a name is one of `SOURCES`.
 
     Args:
         name: The name.
-        others: What else might have been meant.
+        others: Other valid names, for the suggestion.
 
     Raises:
-        DataError: It is none; the message names the nearest.
+        DataError: It is not; the message names the closest.
     """
     if name in SOURCES:
         return
@@ -80,11 +80,11 @@ def check_source(name: str, others: Iterable[str] = ()) -> None:
 
 
 def _targets(name: str, destination: Path, parts: list[str]) -> dict[str, Path]:
-    """The file of each part."""
+    """Return the file of each part."""
     if destination.suffix.lower() not in SUFFIXES or destination.is_dir():
         return {part: destination / f"{part}.json" for part in parts}
     if len(parts) > 1:
         raise DataError(
-            f"{destination}: found one file; expected a folder, for {name} has the parts {', '.join(parts)}"
+            f"{destination}: found one file; expected a folder, because {name} has the parts {', '.join(parts)}"
         )
     return {parts[0]: destination}

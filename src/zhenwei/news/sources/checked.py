@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from zhenwei.news.article import Article
-from zhenwei.news.io.readers import RawRow
-from zhenwei.news.io.validation import BadRowError, BadRows, article_of
+from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
 from zhenwei.news.sources.folders import folder_with, read_object
 
 _FOLDERS = {"fake_news": "fake", "real_news": "real"}
@@ -19,19 +18,19 @@ _ZERO_WIDTH_SPACE = "\u200b"
 
 
 def read_checked(source: Path) -> dict[str, Iterable[Article]]:
-    r"""Read CHECKED as published: one part, in order of time (the collection has no published split).
+    r"""Read CHECKED as published: one part, in order of time (the dataset has no published split).
 
-    Of each file only `id`, `text`, `date` and `label` are kept; comments and reposts are left out.
+    Only `id`, `text`, `date` and `label` of each file are read, not comments and reposts.
 
-    Zero-width spaces (U+200B) are taken out, and white space around the text is dropped. Weibo's page ends the
-    text of a post with three of them, and whether they came along depends on how a post was collected: 25 of 30
-    fake posts of our sample have them, and 9 of 23 real ones. Nobody wrote them, and a detector would learn them.
+    Zero-width spaces (U+200B) and surrounding white space are removed. Weibo's page ends the text of a post with three
+    of them, and the way a post was collected decides whether they are kept: 25 of 30 fake posts of our sample have
+    them, and 9 of 23 real ones. They are not part of the text, and a detector would learn them.
 
     Args:
-        source: The folder with `fake_news` and `real_news`, or the one above it.
+        source: The folder with `fake_news` and `real_news`, or its parent.
 
     Raises:
-        DataError: The folders are not there, or some posts cannot be used: a label that contradicts its folder,
+        DataError: The folders are missing, or some posts cannot be used: a label that contradicts its folder,
             no text.
     """
     root = folder_with(source, _FOLDERS, "CHECKED")
@@ -57,7 +56,7 @@ def _article(file: Path, label: str) -> Article:
         "label": post.get("label"),
         "time": post.get("date"),
     }
-    article = article_of(RawRow(1, row), require_label=True)
+    article = parse_article(row, require_label=True)
     if article.label != label:
         raise BadRowError(f"field 'label': found '{article.label}'; expected '{label}', as its folder says")
     return article

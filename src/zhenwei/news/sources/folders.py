@@ -1,4 +1,4 @@
-"""The folders of a collection as its authors published them."""
+"""Find the folders of a dataset as its authors published them, and read its JSON files."""
 
 import json
 from collections.abc import Iterable
@@ -10,29 +10,29 @@ from zhenwei.news.io.validation import BadRowError
 
 
 def folder_with(source: Path, names: Iterable[str], collection: str) -> Path:
-    """The folder that holds all the named files or folders: the one given, or one right below it.
+    """Return the folder that holds all named files or folders: the given one, or a direct subfolder.
 
-    So the user may name the folder itself, or the repository that it was cloned with.
+    The user may thus name the folder itself, or the repository that contains it.
 
     Raises:
-        DataError: There is none, or there are several.
+        DataError: There is no such folder, or there are several.
     """
-    wanted = list(names)
+    required = list(names)
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
         raise DataError(f"{source}: found {found}; expected the folder of {collection}")
-    if all((source / name).exists() for name in wanted):
+    if all((source / name).exists() for name in required):
         return source
     below = [
         folder
         for folder in sorted(source.iterdir())
-        if folder.is_dir() and all((folder / name).exists() for name in wanted)
+        if folder.is_dir() and all((folder / name).exists() for name in required)
     ]
     if len(below) > 1:
         raise DataError(f"{source}: found {collection} in {below[0].name} and {below[1].name}; name one of them")
     if not below:
         present = ", ".join(sorted(entry.name for entry in source.iterdir())[:10]) or "nothing"
-        raise DataError(f"{source}: found {present}; expected {', '.join(wanted)}, as {collection} is published")
+        raise DataError(f"{source}: found {present}; expected {', '.join(required)}, as {collection} is published")
     return below[0]
 
 
@@ -40,12 +40,12 @@ def read_object(file: Path) -> dict[str, Any]:
     """Read one JSON object from a file of its own.
 
     Raises:
-        BadRowError: The file cannot be read as UTF-8 JSON, or holds something else.
+        BadRowError: The file cannot be read as UTF-8 JSON, or does not hold an object.
     """
     try:
         value = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError, OSError) as error:  # UnicodeDecodeError is a ValueError
         raise BadRowError(f"found no JSON ({error}); expected an object") from None
     if not isinstance(value, dict):
-        raise BadRowError("found no object; expected an object")
+        raise BadRowError("found another JSON value; expected an object")
     return value

@@ -1,21 +1,19 @@
-"""Read a pickled pandas table without running any of it.
+"""Read a pickled pandas table without executing any of it.
 
-A pickle is a program: it names functions by module and name, and calls them with arguments of its choice. Whoever
-loads one with `pickle.load` or `pandas.read_pickle` runs what its author wrote. Some collections are published
-that way all the same, and this file reads them so that nothing of the kind can happen:
+A pickle is a program: it names functions by module and name, and calls them with any arguments. `pickle.load` and
+`pandas.read_pickle` execute it. Some datasets are published as pickles nevertheless; this file reads them safely:
 
-1. `find_class`, through which a pickle gets at anything outside itself, looks up an explicit list of
-   (module, name) pairs and nothing else. It never imports what the pickle names. A name that is not on the list
-   ends the reading before the call that it was meant for. Dotted names (`DataFrame.eval`) are not on the list
-   either, since only whole pairs match.
-2. Even the names on the list are not the real things: each stands for an inert class of this file that keeps what
-   it is handed: no constructor, `__setstate__` or C code of pandas or NumPy ever sees data of the pickle. (The
-   real `numpy.dtype`, to name one, can be talked into reading bytes as object pointers.)
-3. The table is then built from what was kept, with every shape, type and position checked; buffers of Arrow
-   strings are validated by Arrow itself.
+1. `find_class`, the only way from a pickle to anything outside, looks up an explicit list of (module, name) pairs. It
+   never imports what the pickle names. A name that is not on the list ends the reading before any call of it. Dotted
+   names (`DataFrame.eval`) do not match either, since only whole pairs match.
+2. Even the listed names are not the real objects: each is replaced by an inert class of this file that stores its
+   arguments. No constructor, `__setstate__` or C code of pandas or NumPy ever receives data of the pickle. (The real
+   `numpy.dtype`, for one, can be made to read bytes as object pointers.)
+3. The table is then built from the stored arguments, with every shape, type and position checked; Arrow validates the
+   buffers of its strings.
 
-What remains is that a hostile file may ask for much memory, as any compressed or declared size may. As nothing of
-pandas is used, tables of pandas 1, 2 and 3 read alike, whichever version is installed.
+A hostile file can still demand much memory, as any declared size can. As pandas itself is not used, tables of pandas 1,
+2 and 3 are read in the same way, whichever version is installed.
 """
 
 import pickle
@@ -30,8 +28,8 @@ from zhenwei.errors import DataError
 _PLAIN_DTYPE = re.compile(r"[biuf][0-9]{1,2}|O[48]?")
 
 
-class _Kept:
-    """Stands for a class or function of pandas or NumPy, and keeps what the pickle hands to it."""
+class _Placeholder:
+    """Replaces a class or function of pandas or NumPy, and stores the arguments that the pickle passes to it."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -41,75 +39,75 @@ class _Kept:
         self.state = state
 
 
-class _Frame(_Kept):
+class _Frame(_Placeholder):
     """`DataFrame`: its state is a dict with the block manager."""
 
 
-class _Manager(_Kept):
+class _Manager(_Placeholder):
     """`BlockManager`: arguments (blocks, axes), or before pandas 1.3 a state."""
 
 
-class _Block(_Kept):
+class _Block(_Placeholder):
     """`_unpickle_block`: arguments (values, placement, ndim)."""
 
 
-class _Index(_Kept):
+class _Index(_Placeholder):
     """`_new_Index`: arguments (class, {"data": array, "name": ...})."""
 
 
-class _Slice(_Kept):
+class _Slice(_Placeholder):
     """`slice`: arguments (start, stop, step)."""
 
 
-class _Dtype(_Kept):
-    """`numpy.dtype`: arguments (code, align, copy); its state has the byte order in second place."""
+class _Dtype(_Placeholder):
+    """`numpy.dtype`: arguments (code, align, copy); the second item of its state is the byte order."""
 
 
-class _Reconstructed(_Kept):
+class _Reconstructed(_Placeholder):
     """`_reconstruct`: an empty array, whose state is (version, shape, dtype, fortran order, data)."""
 
 
-class _FromBuffer(_Kept):
+class _FromBuffer(_Placeholder):
     """`_frombuffer`: arguments (bytes, dtype, shape, order)."""
 
 
-class _StringArray(_Kept):
-    """A string column of pandas over NumPy: the array is somewhere in its state."""
+class _StringArray(_Placeholder):
+    """A string column of pandas over NumPy: one item of its state is the array."""
 
 
-class _ArrowStringArray(_Kept):
+class _ArrowStringArray(_Placeholder):
     """A string column of pandas over Arrow: a state with `_pa_array`."""
 
 
-class _ArrowArray(_Kept):
+class _ArrowArray(_Placeholder):
     """`_restore_array`: one tuple (type, length, nulls, offset, buffers, children, dictionary)."""
 
 
-class _ArrowType(_Kept):
+class _ArrowType(_Placeholder):
     """`type_for_alias`: arguments (name,)."""
 
 
-class _ArrowBuffer(_Kept):
+class _ArrowBuffer(_Placeholder):
     """`py_buffer`: arguments (bytes,)."""
 
 
-class _ArrowChunks(_Kept):
+class _ArrowChunks(_Placeholder):
     """`chunked_array`: arguments (arrays, type)."""
 
 
-class _Bytes(_Kept):
-    """`bytearray`: arguments (bytes,); how older pickle protocols write a buffer."""
+class _Bytes(_Placeholder):
+    """`bytearray`: arguments (bytes,); a buffer in older pickle protocols."""
 
 
-class _Marker(_Kept):
-    """A class that is only named, as the type of something else, and says nothing about the values."""
+class _Marker(_Placeholder):
+    """A class that is only named, as the type of something else; the values do not depend on it."""
 
 
-def _names(modules: str, names: str, stand_in: type[_Kept]) -> dict[tuple[str, str], type[_Kept]]:
-    return {(module, name): stand_in for module in modules.split() for name in names.split()}
+def _names(modules: str, names: str, placeholder: type[_Placeholder]) -> dict[tuple[str, str], type[_Placeholder]]:
+    return {(module, name): placeholder for module in modules.split() for name in names.split()}
 
 
-ADMITTED: dict[tuple[str, str], type[_Kept]] = (
+ALLOWED: dict[tuple[str, str], type[_Placeholder]] = (
     _names("pandas pandas.core.frame", "DataFrame", _Frame)
     | _names("pandas.core.internals pandas.core.internals.managers", "BlockManager", _Manager)
     | _names("pandas._libs.internals", "_unpickle_block", _Block)
@@ -136,29 +134,29 @@ ADMITTED: dict[tuple[str, str], type[_Kept]] = (
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
-    """Finds the stand-ins of this file, and nothing that a pickle may ask for."""
+    """Resolves names to the placeholders of this file, and to nothing else."""
 
     def __init__(self, file: Any, path: Path) -> None:
         super().__init__(file)
         self._path = path
 
-    def find_class(self, module: str, name: str) -> type[_Kept]:
-        """The stand-in of an admitted name.
+    def find_class(self, module: str, name: str) -> type[_Placeholder]:
+        """Return the placeholder of an allowed name.
 
         Raises:
-            DataError: The name is not admitted.
+            DataError: The name is not allowed.
         """
-        stand_in = ADMITTED.get((module, name))
-        if stand_in is None:
+        placeholder = ALLOWED.get((module, name))
+        if placeholder is None:
             raise DataError(
-                f"{self._path}: refused: the pickle asks for {module}.{name}, which is no part of a plain table; "
-                "a pickle can run anything, so only tables of text and numbers are read"
+                f"{self._path}: refused: the pickle asks for {module}.{name}, which is not part of a plain table; "
+                "a pickle can execute any code, so only tables of text and numbers are read"
             )
-        return stand_in
+        return placeholder
 
 
 def read_pickled_table(path: Path) -> dict[str, list[Any]]:
-    """Read a pickled pandas DataFrame of text and numbers, without running any of it.
+    """Read a pickled pandas DataFrame of text and numbers, without executing any of it.
 
     Args:
         path: The file, as `DataFrame.to_pickle` wrote it, not compressed.
@@ -167,14 +165,14 @@ def read_pickled_table(path: Path) -> dict[str, list[Any]]:
         The values of each column, by its name, in the order of the columns. The table's index is left out.
 
     Raises:
-        DataError: The file asks for anything else than the parts of a plain table, or is none.
+        DataError: The file is not a pickle, or names anything other than the parts of a plain table.
     """
     try:
         with path.open("rb") as file:
             return _columns(_RestrictedUnpickler(file, path).load())
     except DataError:
         raise
-    except Exception as error:  # a damaged or hostile pickle can fail in any way; none of them is a crash
+    except Exception as error:  # a damaged or hostile pickle can fail in any way
         raise DataError(f"{path}: not a pickled table that can be read safely ({error})") from None
 
 
@@ -192,29 +190,29 @@ def _columns(frame: Any) -> dict[str, list[Any]]:
         axes = state["axes"]
         placed = [(block["values"], block["mgr_locs"]) for block in state["blocks"]]
     names = [str(name) for name in _values(_all_of(_Index, axes)[0].arguments[1]["data"])]
-    found: dict[str, list[Any]] = {}
+    table: dict[str, list[Any]] = {}
     for values, placement in placed:
         columns = _values(values)
         if isinstance(values, _StringArray | _ArrowStringArray):
-            columns = [columns]  # of one dimension: a block for its column alone
+            columns = [columns]  # one-dimensional: a block of a single column
         if not all(isinstance(column, list) for column in columns):
             raise ValueError("found a block of columns without rows")
-        found |= zip(_positions(placement, names), columns, strict=True)
-    if len({len(column) for column in found.values()}) > 1:
+        table |= zip(_positions(placement, names), columns, strict=True)
+    if len({len(column) for column in table.values()}) > 1:
         raise ValueError("the columns differ in length")
-    return {name: found[name] for name in names}
+    return {name: table[name] for name in names}
 
 
 def _positions(placement: Any, names: list[str]) -> list[str]:
-    """The names of the columns that one block holds."""
+    """Return the names of the columns of one block."""
     if isinstance(placement, _Slice):
         return names[slice(*placement.arguments)]
     return [names[position] for position in _values(placement)]
 
 
-def _values(kept: Any) -> list[Any]:
-    """The values of an array, nested by dimension."""
-    match kept:
+def _values(array: Any) -> list[Any]:
+    """Return the values of an array, nested by dimension."""
+    match array:
         case _Reconstructed(state=(_, shape, dtype, fortran, data)):
             return _numpy_values(data, dtype, shape, "F" if fortran else "C")
         case _FromBuffer(arguments=(data, dtype, shape, order)):
@@ -222,13 +220,13 @@ def _values(kept: Any) -> list[Any]:
         case _StringArray(state=tuple(parts)):
             values = _values(next(part for part in parts if isinstance(part, _Reconstructed)))
             return [None if value is _Marker else value for value in values]  # pandas.NA
-        case _ArrowStringArray(state={"_pa_array": array}) | _ArrowStringArray(state={"_data": array}):
-            return _values(array)
+        case _ArrowStringArray(state={"_pa_array": chunks}) | _ArrowStringArray(state={"_data": chunks}):
+            return _values(chunks)
         case _ArrowChunks(arguments=(list(arrays), *_)):
-            return [value for array in arrays for value in _values(array)]
+            return [value for chunk in arrays for value in _values(chunk)]
         case _ArrowArray(arguments=((_ArrowType(arguments=(alias,)), length, _, offset, buffers, *_),)):
             return _arrow_values(alias, length, offset, buffers)
-    raise ValueError(f"found {type(kept).__name__.lstrip('_')}; expected an array of text or numbers")
+    raise ValueError(f"found {type(array).__name__.lstrip('_')}; expected an array of text or numbers")
 
 
 def _numpy_values(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> list[Any]:
@@ -250,7 +248,7 @@ def _numpy_values(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) 
 
 
 def _arrow_values(alias: str, length: int, offset: int, buffers: list[_ArrowBuffer | None]) -> list[Any]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only tables of pandas 3 need it
+    import pyarrow as pa  # noqa: PLC0415 # heavy, and only tables of pandas 3 need it
 
     types = {"string": pa.string(), "large_string": pa.large_string()}
     raw = [None if buffer is None else pa.py_buffer(_bytes(buffer.arguments[0])) for buffer in buffers]
@@ -260,15 +258,15 @@ def _arrow_values(alias: str, length: int, offset: int, buffers: list[_ArrowBuff
     return values
 
 
-def _bytes(kept: Any) -> bytes:
-    data = b"".join(kept.arguments) if isinstance(kept, _Bytes) else kept  # of nothing: `bytearray()`
+def _bytes(buffer: Any) -> bytes:
+    data = b"".join(buffer.arguments) if isinstance(buffer, _Bytes) else buffer  # `bytearray()` has no arguments
     if not isinstance(data, bytes | bytearray):
-        raise ValueError("found no bytes where an array keeps its numbers")
+        raise ValueError("found no bytes for the numbers of an array")
     return bytes(data)
 
 
-def _all_of(kind: type[_Kept], items: Any) -> list[Any]:
-    """The items, each of which must be of one kind."""
+def _all_of(kind: type[_Placeholder], items: Any) -> list[Any]:
+    """Return the items, each of which must be of one kind."""
     if not all(isinstance(item, kind) for item in items):
-        raise ValueError(f"expected only {kind.__name__.lstrip('_')} where the table is described")
+        raise ValueError(f"expected only {kind.__name__.lstrip('_')} in the description of the table")
     return list(items)

@@ -1,16 +1,16 @@
-"""The synthetic world: seeded Chinese posts in which some names change sides between past and future.
+"""A synthetic dataset: seeded Chinese posts in which some entities change their label between past and future.
 
-Detectors learn the names that fakes were about, and names go out of date: the entity bias that ENDEF (Zhu et al.,
-"Generalizing to the Future: Mitigating Entity Bias in Fake News Detection", SIGIR 2022) shows in its Table 1. In
-this world `n_flipped` invented organisations, places and persons are mostly in fakes, or mostly in real news, in
-the past (`train`, `val`) and the reverse in the future (`test`). How a claim is worded, sourced, hedged or
-exaggerated goes with the label at all times, by many weak signs of which none decides alone.
+Detectors learn the names that fake posts mention, and names go out of date: the entity bias of ENDEF (Zhu et al.,
+"Generalizing to the Future: Mitigating Entity Bias in Fake News Detection", SIGIR 2022, Table 1). In this dataset,
+`n_flipped` invented organizations, places and persons appear mostly in fake posts, or mostly in real ones, in the past
+(`train`, `val`), and the reverse in the future (`test`). The wording, sourcing, hedging and exaggeration of a claim
+depend on the label in past and future, by many weak signs of which none decides alone.
 
-What a character 1-3-gram TF-IDF with logistic regression (C = 1) trained on the default world's `train` scores, in
-macro-F1 (`pytest tests/news/test_synthetic.py -k tfidf -rP` prints it):
+Macro-F1 of a character 1-3-gram TF-IDF with logistic regression (C = 1), trained on the default dataset's `train`
+(printed by `pytest tests/news/sources/test_synthetic.py -k tfidf -rP`):
 
     texts                   val     test
-    as they are             0.887   0.717
+    unchanged               0.887   0.717
     entity names masked     0.845   0.833
 """
 
@@ -29,43 +29,43 @@ from typing import Any, Literal
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import check_free_for_parts, write_all
-from zhenwei.news.sources.synthetic_distinct import NearCopyIndex
-from zhenwei.news.sources.synthetic_entities import Entity, EntityPool, Kind, invent_entities, most_flipped
+from zhenwei.news.sources.synthetic_distinct import NearDuplicateFilter
+from zhenwei.news.sources.synthetic_entities import Entity, EntityPool, Kind, invent_entities, max_flipped
 from zhenwei.news.sources.synthetic_grammar import PostWriter, load_grammar
 
 Part = Literal["train", "val", "test"]
 
 PARTS: tuple[Part, ...] = ("train", "val", "test")
-CAPACITY = 100_000  # posts in one world; the grammar yields them with hardly a near-copy to refuse
+CAPACITY = 100_000  # posts of one dataset; up to here the grammar yields few near-duplicates
 SHORTEST, LONGEST = 40, 160  # characters of a post
 
 _PAST = (datetime(2016, 1, 1), datetime(2021, 1, 1))
 _FUTURE = (datetime(2021, 1, 1), datetime(2022, 1, 1))
-_NEAR_COPY = 0.45  # Jaccard similarity of 5-grams; below 0.5, to hold under other ways to normalise, too
+_MAX_SIMILARITY = 0.45  # Jaccard similarity of 5-grams; below 0.5, to allow for other ways to normalize
 _PILOT_POSTS = 600
-_MOST_REDRAWS = 200
+_MAX_REDRAWS = 200
 
 
 @dataclass(frozen=True)
 class SyntheticDataset:
-    """A world of posts; a pure function of its fields.
+    """The settings of a synthetic dataset, which is a pure function of them.
 
     Attributes:
-        seed: another seed, other names and other posts.
-        n_train: posts of the past to train on.
-        n_val: posts of the past, later than all of `train`.
-        n_test: posts of the future.
-        n_flipped: entities that change sides (an even number; half go with fakes first, half with real news).
-        flipped_share: share of posts that are about a flipped entity.
-        entity_bias: share of a flipped entity's posts with the label it leans to; 0.5 is no bias, 1 certainty.
-        style_strength: chance that a styled phrase is of its post's style; 0.5 is no signal, 1 the strongest.
-        style_noise: share of posts written in the style of the opposite label.
-        shared_style: chance that a styled phrase comes from the wording that both styles share.
-        fake_share_past: share of fakes in `train` and in `val`.
-        fake_share_future: share of fakes in `test`.
+        seed: Another seed gives other names and other posts.
+        n_train: Posts of the past to train on.
+        n_val: Posts of the past, later than all of `train`.
+        n_test: Posts of the future.
+        n_flipped: Entities that change their label, an even number; in the past, half are in fake posts, half in real.
+        flipped_share: Share of posts that are about a flipped entity.
+        entity_bias: Share of a flipped entity's posts with its typical label; 0.5 is no bias, 1 certainty.
+        style_strength: Probability that a styled phrase has its post's style; 0.5 is no signal, 1 the strongest.
+        style_noise: Share of posts in the style of the opposite label.
+        shared_style: Probability that a styled phrase comes from the wording that both styles share.
+        fake_share_past: Share of fake posts in `train` and in `val`.
+        fake_share_future: Share of fake posts in `test`.
 
     Raises:
-        ConfigError: a field is out of its range, or the grammar cannot yield so many distinct posts.
+        ConfigError: A setting is out of its range, or the grammar cannot yield so many distinct posts.
     """
 
     seed: int = 2021
@@ -93,33 +93,33 @@ class SyntheticDataset:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("entity_bias", "style_strength"):
             _require(getattr(self, name) >= 0.5, name, getattr(self, name), "between 0.5 and 1")
-        most = most_flipped(load_grammar())
+        limit = max_flipped(load_grammar())
         _require(
-            self.n_flipped % 2 == 0 and self.n_flipped <= most,
+            self.n_flipped % 2 == 0 and self.n_flipped <= limit,
             "n_flipped",
             self.n_flipped,
-            f"an even number up to {most}",
+            f"an even number up to {limit}",
         )
         total = self.n_train + self.n_val + self.n_test
         if total > CAPACITY:
             raise ConfigError(
-                f"synthetic world: {total:,} posts were asked for; the capacity of the grammar is "
-                f"{CAPACITY:,} distinct ones. Lower n_train, n_val or n_test."
+                f"synthetic dataset: found {total:,} posts; expected at most {CAPACITY:,}, what the grammar "
+                "yields: lower n_train, n_val or n_test"
             )
 
     @property
     def flipped_entities(self) -> tuple[str, ...]:
-        """Names of the entities that change sides between past and future."""
+        """Names of the entities whose label changes between past and future."""
         return tuple(entity.name for entity in self._pool.flipped)
 
     def generate(self) -> dict[str, list[Article]]:
-        """Write the world's posts.
+        """Generate the posts.
 
         Returns:
-            `train`, `val` and `test`, each in order of time and each later than the one before.
+            `train`, `val` and `test`, each in order of time, and each later than the part before.
 
         Raises:
-            DataError: the settings leave so few wordings that a post like no other could not be found.
+            DataError: The settings leave too few wordings to find posts that differ.
         """
         posts = self._posts()
         sizes = {"train": self.n_train, "val": self.n_val, "test": self.n_test}
@@ -128,18 +128,18 @@ class SyntheticDataset:
     # A cached property writes to the instance's dict, which a frozen dataclass allows.
     @cached_property
     def _pool(self) -> EntityPool:
-        return invent_entities(load_grammar(), self._chance("entities"), self.n_flipped)
+        return invent_entities(load_grammar(), self._rng("entities"), self.n_flipped)
 
-    def _chance(self, purpose: str) -> random.Random:
+    def _rng(self, purpose: str) -> random.Random:
         return random.Random(f"zhenwei/{self.seed}/{purpose}")
 
     def _posts(self) -> Iterator[Article]:
-        rng = self._chance("posts")
-        pilot = self._chance("pilot")
+        rng = self._rng("posts")
+        pilot = self._rng("pilot")
         sample = [self._draft(pilot, fake=i % 2 == 0, future=False).content for i in range(_PILOT_POSTS)]
-        index = NearCopyIndex(_NEAR_COPY, sample)
+        seen = NearDuplicateFilter(_MAX_SIMILARITY, sample)
         for number, (time, fake) in enumerate(self._times_and_labels(), start=1):
-            draft = self._distinct_draft(rng, index, fake=fake, future=time >= _FUTURE[0])
+            draft = self._distinct_draft(rng, seen, fake=fake, future=time >= _FUTURE[0])
             yield Article(
                 id=f"synthetic-{number:06d}",
                 content=draft.content,
@@ -150,7 +150,7 @@ class SyntheticDataset:
             )
 
     def _times_and_labels(self) -> Iterator[tuple[datetime, bool]]:
-        rng = self._chance("times")
+        rng = self._rng("times")
         past = _sorted_times(rng, self.n_train + self.n_val, *_PAST)
         future = _sorted_times(rng, self.n_test, *_FUTURE)
         labels = _labels(rng, self.n_train, self.fake_share_past)
@@ -158,14 +158,14 @@ class SyntheticDataset:
         labels += _labels(rng, self.n_test, self.fake_share_future)
         return zip(past + future, labels, strict=True)
 
-    def _distinct_draft(self, rng: random.Random, index: NearCopyIndex, *, fake: bool, future: bool) -> _Draft:
-        for _ in range(_MOST_REDRAWS):
+    def _distinct_draft(self, rng: random.Random, seen: NearDuplicateFilter, *, fake: bool, future: bool) -> _Draft:
+        for _ in range(_MAX_REDRAWS):
             draft = self._draft(rng, fake=fake, future=future)
-            if SHORTEST <= len(draft.content) <= LONGEST and index.add(draft.content):
+            if SHORTEST <= len(draft.content) <= LONGEST and seen.add(draft.content):
                 return draft
         raise DataError(
-            f"synthetic world: no post unlike the {len(index):,} earlier ones in {_MOST_REDRAWS} draws. "
-            "Ask for fewer posts."
+            f"synthetic dataset: no post differs from the {len(seen):,} earlier ones in {_MAX_REDRAWS} draws; "
+            "lower n_train, n_val or n_test"
         )
 
     def _draft(self, rng: random.Random, *, fake: bool, future: bool) -> _Draft:
@@ -194,10 +194,10 @@ class SyntheticDataset:
 
     def _subject(self, rng: random.Random, *, fake: bool, future: bool) -> Entity:
         if self.n_flipped == 0 or rng.random() >= self.flipped_share:
-            return rng.choice(self._pool.leaning_to("neutral"))
+            return rng.choice(self._pool.with_leaning("neutral"))
         typical = rng.random() < self.entity_bias
-        leans_to_fake = (fake == typical) != future
-        return rng.choice(self._pool.leaning_to("fake" if leans_to_fake else "real"))
+        leans_fake = (fake == typical) != future
+        return rng.choice(self._pool.with_leaning("fake" if leans_fake else "real"))
 
 
 @dataclass(frozen=True)
@@ -211,37 +211,37 @@ _KIND_OF_SLOT: dict[str, Kind] = {"org": "org", "place": "place", "person": "per
 
 
 def write_synthetic_dataset(
-    destination: Path, world: SyntheticDataset | None = None, *, overwrite: bool = False
+    destination: Path, dataset: SyntheticDataset | None = None, *, overwrite: bool = False
 ) -> dict[Path, int]:
-    """Write `train.json`, `val.json` and `test.json`, and `world.json` that tells what is in them.
+    """Write `train.json`, `val.json` and `test.json`, and `dataset.json`, which describes them.
 
     Args:
-        destination: folder, made where it is missing.
-        world: the default world unless given.
-        overwrite: whether a world that is there already may be replaced.
+        destination: The folder; it is created if needed.
+        dataset: The settings; by default those of `SyntheticDataset()`.
+        overwrite: Whether an existing dataset may be replaced.
 
     Returns:
-        The three files of articles, each with its number of posts.
+        The number of posts of each of the three files.
 
     Raises:
-        DataError: the destination is no folder or holds articles already, or the disk refuses.
+        DataError: The destination is not a folder, holds articles already, or cannot be written.
     """
-    world = world or SyntheticDataset()
+    dataset = dataset or SyntheticDataset()
     check_free_for_parts(destination, overwrite=overwrite)
-    parts = world.generate()
+    parts = dataset.generate()
     written = write_all({destination / f"{part}.json": articles for part, articles in parts.items()})
-    text = json.dumps(_describe(world, parts), ensure_ascii=False, indent=2)
-    (destination / "world.json").write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(_describe(dataset, parts), ensure_ascii=False, indent=2)
+    (destination / "dataset.json").write_text(text + "\n", encoding="utf-8")
     return written
 
 
-def _describe(world: SyntheticDataset, parts: dict[str, list[Article]]) -> dict[str, Any]:
+def _describe(dataset: SyntheticDataset, parts: dict[str, list[Article]]) -> dict[str, Any]:
     past, future = parts["train"] + parts["val"], parts["test"]
     return {
-        "world": asdict(world),
+        "settings": asdict(dataset),
         "flipped_entities": [
             {"entity": name, "past": _shares(past, name), "future": _shares(future, name)}
-            for name in world.flipped_entities
+            for name in dataset.flipped_entities
         ],
     }
 
@@ -254,7 +254,7 @@ def _shares(articles: list[Article], entity: str) -> dict[str, float | int | Non
 
 def _require(holds: bool, name: str, found: object, expected: str) -> None:
     if not holds:
-        raise ConfigError(f"synthetic world: {name} is {found!r}; it must be {expected}.")
+        raise ConfigError(f"synthetic dataset: {name}: found {found!r}; expected {expected}")
 
 
 def _sorted_times(rng: random.Random, n: int, start: datetime, end: datetime) -> list[datetime]:

@@ -1,4 +1,4 @@
-"""The invented organisations, places and persons that the synthetic world writes about."""
+"""The invented organizations, places and persons of the synthetic dataset."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Leaning = Literal["fake", "real", "neutral"]
 
 KINDS: tuple[Kind, ...] = ("org", "place", "person")
 ENTITIES_PER_DOMAIN = {"org": 9, "place": 8, "person": 8}
-COMPANION_WEIGHT = 3  # names that lean alike are seen together more often than chance has it
-MAX_PAIRS_PER_KIND = 2  # so that every kind of every domain keeps entities that lean nowhere
+COMPANION_WEIGHT = 3  # entities of one leaning appear together more often than by chance
+MAX_PAIRS_PER_KIND = 2  # leaves neutral entities of every kind in every domain
 
 
 @dataclass(frozen=True)
 class Entity:
-    """One invented name; `leaning` is the label that it goes with in the past (the future reverses it)."""
+    """One invented name; `leaning` is its typical label in the past, which the future reverses."""
 
     name: str
     domain: str
@@ -29,51 +29,51 @@ class Entity:
 
 
 class EntityPool:
-    """The entities of one world, to be looked up by what a post needs."""
+    """The entities of one dataset, indexed by leaning, domain and kind."""
 
     def __init__(self, entities: Iterable[Entity]) -> None:
         self.entities = tuple(entities)
         self._by_leaning: dict[Leaning, list[Entity]] = {"fake": [], "real": [], "neutral": []}
-        self._by_place: dict[tuple[str, Kind, Leaning], list[Entity]] = {}
+        self._by_group: dict[tuple[str, Kind, Leaning], list[Entity]] = {}
         for entity in self.entities:
             self._by_leaning[entity.leaning].append(entity)
-            self._by_place.setdefault((entity.domain, entity.kind, entity.leaning), []).append(entity)
+            self._by_group.setdefault((entity.domain, entity.kind, entity.leaning), []).append(entity)
 
     @property
     def flipped(self) -> tuple[Entity, ...]:
-        """The entities whose label in the future is the reverse of the past's."""
+        """The entities whose typical label changes in the future."""
         return tuple(entity for entity in self.entities if entity.leaning != "neutral")
 
-    def leaning_to(self, leaning: Leaning) -> list[Entity]:
-        """Every entity of one leaning."""
+    def with_leaning(self, leaning: Leaning) -> list[Entity]:
+        """Return the entities of one leaning."""
         return self._by_leaning[leaning]
 
     def companions(self, subject: Entity, kind: Kind) -> list[Entity]:
-        """Entities that may stand beside the subject of a post: those that lean as it does, or nowhere."""
-        leaning_alike = self._by_place.get((subject.domain, kind, subject.leaning), [])
-        if subject.leaning != "neutral" and leaning_alike:
-            return leaning_alike * COMPANION_WEIGHT + self._by_place[subject.domain, kind, "neutral"]
-        return self._by_place[subject.domain, kind, "neutral"]
+        """Return entities that may appear beside the subject of a post: those of its leaning, and neutral ones."""
+        same_leaning = self._by_group.get((subject.domain, kind, subject.leaning), [])
+        if subject.leaning != "neutral" and same_leaning:
+            return same_leaning * COMPANION_WEIGHT + self._by_group[subject.domain, kind, "neutral"]
+        return self._by_group[subject.domain, kind, "neutral"]
 
 
-def most_flipped(grammar: Grammar) -> int:
-    """How many entities of this grammar can flip."""
+def max_flipped(grammar: Grammar) -> int:
+    """Return the largest number of flipped entities that this grammar allows."""
     return 2 * MAX_PAIRS_PER_KIND * len(KINDS) * len(grammar.domains)
 
 
 def invent_entities(grammar: Grammar, rng: random.Random, n_flipped: int) -> EntityPool:
-    """Name the entities of a world and let `n_flipped` of them lean.
+    """Create the entities of a dataset, `n_flipped` of them with a leaning.
 
-    Leaning entities come in pairs, one to each label, of the same domain and kind, so that neither the
-    domain nor the kind of name tells the label.
+    Entities with a leaning come in pairs of one domain and kind, one for each label, so that neither the domain nor
+    the kind of an entity predicts the label.
     """
     stems = list(grammar.stems)
     rng.shuffle(stems)
     given_names = [s for s in stems if len(s) == 2 and s[-1] in grammar.given_name_endings]
     n_persons = ENTITIES_PER_DOMAIN["person"] * len(grammar.domains)
     persons = iter(given_names[:n_persons])
-    taken = set(given_names[:n_persons])
-    others = iter([s for s in stems if s not in taken])
+    of_persons = set(given_names[:n_persons])
+    others = iter([s for s in stems if s not in of_persons])
 
     entities = []
     for nth_domain, domain in enumerate(grammar.domains):

@@ -1,10 +1,10 @@
-"""The grammar of the synthetic world: phrases from `synthetic_grammar.json`, composed into posts.
+"""The grammar of the synthetic dataset: phrases from `synthetic_grammar.json`, composed into posts.
 
-A post is a row of segments (source, event, detail, call ...). A segment's phrase has slots in braces: an entity
-(`{org}`, `{place}`, `{person}`; `{subject}` and `{other}` for whom the post is about and somebody else), a word of
-the domain (`{food}`), a number (`{n3}`) or a styled word (`{adv}`), until nothing is left to fill. Styled phrases
-come in three lists, of sober, of sensational and of shared wording; which list a phrase is drawn from is all that
-a post tells of its label by style.
+A post is a sequence of segments (source, event, detail, call ...). A segment's phrase has slots in braces: an entity
+(`{org}`, `{place}`, `{person}`; `{subject}` is the post's subject, `{other}` another entity), a word of the domain
+(`{food}`), a number (`{n3}`) or a styled word (`{adv}`); slots are filled until none is left. Styled phrases come in
+three lists, of sober, sensational and shared wording; the style of a post depends on its label only by the list from
+which each phrase is drawn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _URL_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
 _ENDS = ("，", "：", "！")
 _ENDS_BY_CHANCE = ("。", "。", "。", "。", "！", "，")
 
-# How often a post carries a mark. The same for both labels: marks must not tell them apart.
+# Share of posts with a mark; the same for both labels, so that marks do not predict the label.
 _MARK_RATES = {"headline": 0.35, "hashtag": 0.3, "emoji": 0.3, "handle": 0.2, "url": 0.3}
 
 _NUMBERS: dict[str, Callable[[random.Random], str]] = {
@@ -38,7 +38,7 @@ _NUMBERS: dict[str, Callable[[random.Random], str]] = {
 
 @dataclass(frozen=True)
 class Domain:
-    """What is written about in one topic."""
+    """The phrases of one topic."""
 
     names: Mapping[str, Sequence[str]]  # kind of entity -> patterns of its names
     slots: Mapping[str, Sequence[str]]
@@ -48,7 +48,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Grammar:
-    """All phrases of the synthetic world."""
+    """All phrases of the synthetic dataset."""
 
     stems: tuple[str, ...]
     given_name_endings: str
@@ -66,7 +66,7 @@ class Grammar:
 
 @cache
 def load_grammar() -> Grammar:
-    """Read the grammar that stands beside this module."""
+    """Read the grammar, a file beside this module."""
     raw: dict[str, Any] = json.loads(Path(__file__).with_name("synthetic_grammar.json").read_text("utf-8"))
     domains = {
         name: Domain({"org": d["org"], "place": d["place"]}, d["slots"], d["events"], d["details"])
@@ -77,16 +77,16 @@ def load_grammar() -> Grammar:
 
 
 class PostWriter:
-    """Writes one post: draws phrases and fills their slots, coherently within the post.
+    """Writes one post: draws phrases and fills their slots consistently within the post.
 
     Args:
-        grammar: the phrases.
-        rng: the only source of chance.
-        domain: name of the topic.
-        name_entity: gives the name for an entity slot (`org`, `other` ...); asked once for each.
-        sensational: whether the post is written as fakes mostly are.
-        style_strength: chance that a styled phrase is of the post's own style rather than of the opposite one.
-        shared_style: chance that a styled phrase is of neither style.
+        grammar: The phrases.
+        rng: The only source of randomness.
+        domain: Name of the topic.
+        name_entity: Returns the name for an entity slot (`org`, `other` ...); called once per slot name.
+        sensational: Whether the post has the style of most fake posts.
+        style_strength: Probability that a styled phrase has the post's own style rather than the opposite one.
+        shared_style: Probability that a styled phrase has neither style.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class PostWriter:
         self._sensational = sensational
         self._style_strength = style_strength
         self._shared_style = shared_style
-        self._said: dict[str, str] = {}  # a word of the domain stays the same all through the post
+        self._words: dict[str, str] = {}  # a slot has the same word in the whole post
 
     def write(self, kind: str) -> str:
         """Write a post whose event is about an entity of this kind."""
         layout = self._rng.choice(self._grammar.layouts)
-        event = self._fill(self._rng.choice(self._domain.events[kind]))  # first: it sets the scene
+        event = self._fill(self._rng.choice(self._domain.events[kind]))  # first: it fixes the words of the slots
         segments = [event if name == "event" else self._segment(name) for name in layout]
         return self._with_marks(segments)
 
@@ -138,10 +138,10 @@ class PostWriter:
             return _NUMBERS[name](self._rng)
         if name in self._grammar.slots:
             return self._rng.choice(self._grammar.slots[name])
-        if name not in self._said:
+        if name not in self._words:
             words = self._domain.slots.get(name)
-            self._said[name] = self._rng.choice(words) if words else self._name_entity(name)
-        return self._said[name]
+            self._words[name] = self._rng.choice(words) if words else self._name_entity(name)
+        return self._words[name]
 
     def _with_marks(self, segments: list[str]) -> str:
         rng, grammar = self._rng, self._grammar
@@ -150,8 +150,8 @@ class PostWriter:
         if ended[-1].endswith("，"):
             ended[-1] = ended[-1][:-1] + "。"
         if has["emoji"]:
-            where = rng.randrange(len(ended))
-            ended[where] += rng.choice(grammar.emoji) * rng.choice((1, 1, 1, 2, 3))
+            position = rng.randrange(len(ended))
+            ended[position] += rng.choice(grammar.emoji) * rng.choice((1, 1, 1, 2, 3))
         text = "".join(ended)
         if has["hashtag"]:
             hashtag = self._fill(rng.choice(grammar.hashtags))

@@ -1,10 +1,10 @@
-"""Weibo21: Weibo posts in nine domains (and a tenth, undetermined), with the split that its authors published.
+"""Weibo21: Weibo posts in nine domains (and a tenth, undetermined), with the split of its authors.
 
 Nan, Cao, Zhu, Wang, Li: "MDFEND: Multi-domain Fake News Detection" (CIKM 2021).
 
     train.pkl, val.pkl, test.pkl    pickled pandas tables: content, label (1 = fake), category
 
-Pickles run code when they are loaded in the usual way; `restricted_pickle` says how these are read without.
+Loading a pickle in the usual way executes code; `restricted_pickle` reads these without.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,7 @@ from typing import Any
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.io.readers import RawRow
-from zhenwei.news.io.validation import BadRowError, BadRows, article_of
+from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
 from zhenwei.news.sources.folders import folder_with
 from zhenwei.news.sources.restricted_pickle import read_pickled_table
 
@@ -22,15 +21,15 @@ _COLUMNS = ("content", "label", "category")
 
 
 def read_weibo21(source: Path) -> dict[str, Iterable[Article]]:
-    """Read Weibo21 as published: `train`, `val`, and `test` where it is there.
+    """Read Weibo21 as published: `train`, `val`, and `test` if it exists.
 
     The category becomes the article's domain. Posts have no time. Ids are the part and the row, from 0.
 
     Args:
-        source: The folder with the `.pkl` files, or the one above it.
+        source: The folder with the `.pkl` files, or its parent.
 
     Raises:
-        DataError: The files are not there, are no plain tables of these columns, or some rows cannot be used.
+        DataError: The files are missing or are not plain tables of these columns, or some rows cannot be used.
     """
     root = folder_with(source, ("train.pkl", "val.pkl"), "Weibo21")
     files = {part: root / f"{part}.pkl" for part in ("train", "val", "test")}
@@ -47,7 +46,7 @@ def _read_part(file: Path, part: str) -> list[Article]:
     for number, (content, label, category) in enumerate(rows):
         row = {"id": f"weibo21-{part}-{number}", "content": content, "label": label, "domain": category}
         try:
-            articles.append(article_of(RawRow(number + 1, row), require_label=True))
+            articles.append(parse_article(row, require_label=True))
         except BadRowError as problem:
             bad.add(f"row {number + 1}", str(problem))
     bad.raise_if_any(len(rows))

@@ -1,4 +1,4 @@
-"""The manifest of a split: how its parts were made, and the digests by which they can be cited and checked."""
+"""The manifest of a split: its options, and the digests of its parts, by which they are cited and verified."""
 
 import json
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import zhenwei
+from zhenwei.atomic import atomic_file
 from zhenwei.errors import DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
-from zhenwei.news.io.writers import atomic_file
 
 MANIFEST = "split.json"
 FORMAT_VERSION = 1
@@ -22,39 +22,39 @@ def write_manifest(
     source_digest: str,
     n_source: int,
     parts: Mapping[str, Sequence[Article]],
-    how: Mapping[str, Any],
+    options: Mapping[str, Any],
     groups: Mapping[str, int] | None,
 ) -> None:
     """Write `split.json` beside the parts of a split.
 
     Args:
-        folder: Where `train.json`, `val.json` and `test.json` are.
-        source: The file that was cut.
+        folder: The folder of `train.json`, `val.json` and `test.json`.
+        source: The file that was split.
         source_digest: Its SHA-256 when it was read.
-        n_source: How many articles it has.
+        n_source: Number of its articles.
         parts: The articles of each part.
-        how: The options of the split.
-        groups: How many groups of near-duplicates each part has; None where nobody looked for them.
+        options: The options of the split.
+        groups: Number of groups of near-duplicates of each part; None if they were not searched for.
 
     Raises:
-        DataError: The disk refuses.
+        DataError: The file cannot be written.
     """
     manifest = {
         "format_version": FORMAT_VERSION,
         "zhenwei_version": zhenwei.__version__,
         "source": {"file": source.name, "sha256": source_digest, "n": n_source},
-        "how": dict(how),
+        "options": dict(options),
         "parts": {
-            part: _described(folder / f"{part}.json", articles, None if groups is None else groups[part])
+            part: _describe_part(folder / f"{part}.json", articles, None if groups is None else groups[part])
             for part, articles in parts.items()
         },
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-    with atomic_file(folder / MANIFEST) as neighbour:
-        neighbour.write_text(text, encoding="utf-8")
+    with atomic_file(folder / MANIFEST) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
-def _described(file: Path, articles: Sequence[Article], groups: int | None) -> dict[str, Any]:
+def _describe_part(file: Path, articles: Sequence[Article], groups: int | None) -> dict[str, Any]:
     times = sorted(article.time for article in articles if article.time is not None)
     return {
         "file": file.name,
@@ -71,7 +71,7 @@ def verify_split(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], list[s
     """Check the parts of a split against its manifest.
 
     Returns:
-        The manifest, and a sentence for each part that is not what it was; none where all is as it was.
+        The manifest, and one message for each part that was changed or is missing.
 
     Raises:
         DataError: There is no manifest, or it is damaged.
@@ -90,5 +90,7 @@ def verify_split(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], list[s
         if not file.is_file():
             problems.append(f"{file}: is missing")
         elif (found := file_sha256(file)) != digest:
-            problems.append(f"{file}: is not the file of this split: sha256 {found[:16]}..., expected {digest[:16]}...")
+            problems.append(
+                f"{file}: is not the file of this split: found sha256 {found[:16]}..., expected {digest[:16]}..."
+            )
     return manifest, problems

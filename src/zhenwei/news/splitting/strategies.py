@@ -1,6 +1,6 @@
-"""How articles are parted into train, val and test: by time, by chance, or by groups that stay whole.
+"""Split articles into train, val and test: by time, at random, or by group.
 
-Every split is a pure function of its arguments, and no part is ever empty.
+Every split is a pure function of its arguments, and no part is empty.
 """
 
 import math
@@ -21,7 +21,7 @@ FRACTIONS: Fractions = (0.6, 0.2, 0.2)
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows go where.
+    """The rows of each part.
 
     Attributes:
         train: Row indices, int64.
@@ -37,20 +37,20 @@ class Split:
 def chronological_split(
     times: Sequence[datetime | None], fractions: Fractions = FRACTIONS, *, groups: Rows | None = None
 ) -> Split:
-    """Train on the past, choose on what follows, test on the future.
+    """Split by time: train on the past, select models on what follows, test on the future.
 
-    Articles of equal time are never parted, so the parts come as near to the fractions as that allows. Rows are
-    in order of time, and rows of equal time in order of the file.
+    Articles of equal time stay in one part, so the parts are as near to the fractions as that allows. Rows are in order
+    of time, and rows of equal time in order of the file.
 
     Args:
         times: The time of each row.
         fractions: The shares of train, val and test.
-        groups: The group of each row; a group stays whole, where its earliest row is. Its later rows are then the only
-            ones that may be later than rows of the next part.
+        groups: The group of each row; a group stays in the part of its earliest row. Only its later rows may be later
+            than rows of the next part.
 
     Raises:
         ConfigError: The fractions are not three positive numbers that sum to 1.
-        DataError: Some articles have no time, or fewer than three distinct times are left for three parts.
+        DataError: Some articles have no time, or there are fewer than three distinct times.
     """
     _check_fractions(fractions)
     missing = sum(time is None for time in times)
@@ -61,14 +61,14 @@ def chronological_split(
         stamps = _earliest_of_group(stamps, groups)
     order = np.argsort(stamps, kind="stable").astype(np.int64)
     ordered = stamps[order]
-    boundaries = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # where a later time begins
+    boundaries = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # first rows of a later time
     if len(boundaries) < 2:
         raise DataError(
             f"found {len(boundaries) + min(len(times), 1)} distinct times in {len(times)} articles; "
             "expected at least three, one for each of train, val and test"
         )
     first, second = _targets(len(times), fractions)
-    cut = int(np.argmin(np.abs(boundaries[:-1] - first)))  # one boundary must be left for test
+    cut = int(np.argmin(np.abs(boundaries[:-1] - first)))  # leaves one boundary for test
     later = boundaries[cut + 1 :]
     start, stop = int(boundaries[cut]), int(later[np.argmin(np.abs(later - second))])
     return Split(train=order[:start], val=order[start:stop], test=order[stop:])
@@ -82,21 +82,21 @@ def random_split(
     labels: Sequence[Hashable] | None = None,
     groups: Rows | None = None,
 ) -> Split:
-    """Part rows by chance; with labels, so that each part has every label in like proportion.
+    """Split rows at random; with labels, stratified by label.
 
-    Prefer `chronological_split` where articles have a time: a random split lets a detector see the same story
-    in train and test, and its score does not hold on tomorrow's news.
+    Prefer `chronological_split` if articles have a time: with a random split the same story is in train and test, and
+    the score does not hold on tomorrow's news.
 
     Args:
-        count: How many rows there are.
+        count: Number of rows.
         fractions: The shares of train, val and test.
-        seed: The same seed gives the same split.
+        seed: Random seed.
         labels: The label of each row, to stratify by.
-        groups: The group of each row; a group stays whole.
+        groups: The group of each row; a group stays in one part.
 
     Raises:
         ConfigError: The fractions are not three positive numbers that sum to 1.
-        DataError: There are too few rows or groups for three parts, or not as many labels as rows.
+        DataError: There are too few rows or groups for three parts, or the numbers of labels and rows differ.
     """
     _check_fractions(fractions)
     if labels is not None and len(labels) != count:
@@ -104,44 +104,44 @@ def random_split(
     first, second = _cuts(count, fractions)
     order = np.random.default_rng(seed).permutation(count).astype(np.int64)
     if groups is not None:
-        return _of_whole_groups(order, groups, fractions, labels)
+        return _assign_groups(order, groups, fractions, labels)
     if labels is not None:
-        order = order[_spread([labels[row] for row in order])]
+        order = order[_interleave([labels[row] for row in order])]
     return Split(*(np.sort(part) for part in np.split(order, [first, second])))
 
 
-def _of_whole_groups(order: Rows, groups: Rows, fractions: Fractions, labels: Sequence[Hashable] | None) -> Split:
-    """Deal groups out by chance, the largest first: each to the part that lacks most of its share of the labels.
+def _assign_groups(order: Rows, groups: Rows, fractions: Fractions, labels: Sequence[Hashable] | None) -> Split:
+    """Assign groups in random order, the largest first, each to the part that lacks most of its share of the labels.
 
     Args:
-        order: All rows, by chance.
+        order: All rows in random order.
         groups: The group of each row.
         fractions: The shares of the parts.
-        labels: The label of each row, if the parts are to have them in like proportion.
+        labels: The label of each row, to stratify by.
     """
-    kinds = {label: place for place, label in enumerate(dict.fromkeys(labels or [None]))}
-    of_row = np.array([kinds[label] for label in labels] if labels is not None else np.zeros(len(order), np.int64))
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels or [None]))}
+    label_of = np.array([numbers[label] for label in labels] if labels is not None else np.zeros(len(order), np.int64))
     members: dict[int, list[int]] = {}
     for row in order:
         members.setdefault(int(groups[row]), []).append(int(row))
     if len(members) < 3:
         raise DataError(f"found {len(members)} groups; expected at least three, one for each of train, val and test")
-    totals = np.bincount(of_row, minlength=len(kinds))
-    lacking = np.outer(fractions, totals)  # [3, labels]: rows that each part still wants
+    totals = np.bincount(label_of, minlength=len(numbers))
+    lacking = np.outer(fractions, totals)  # [3, labels]: rows that each part still lacks
     parts: list[list[int]] = [[], [], []]
-    for placed, rows in enumerate(sorted(members.values(), key=len, reverse=True)):  # stable: ties stay by chance
-        brought = np.bincount(of_row[rows], minlength=len(kinds))
-        wish = lacking @ (brought / totals)  # a rare label counts as much as a frequent one
-        empty = [place for place in range(3) if not parts[place]]
-        choices = empty if len(members) - placed <= len(empty) else range(3)
-        chosen = max(choices, key=lambda place: (wish[place], fractions[place]))
+    for assigned, rows in enumerate(sorted(members.values(), key=len, reverse=True)):  # stable: ties stay random
+        added = np.bincount(label_of[rows], minlength=len(numbers))
+        need = lacking @ (added / totals)  # a rare label counts as much as a frequent one
+        empty = [part for part in range(3) if not parts[part]]
+        choices = empty if len(members) - assigned <= len(empty) else range(3)
+        chosen = max(choices, key=lambda part: (need[part], fractions[part]))
         parts[chosen] += rows
-        lacking[chosen] -= brought
+        lacking[chosen] -= added
     return Split(*(np.array(sorted(part), dtype=np.int64) for part in parts))
 
 
 def _earliest_of_group(stamps: NDArray[np.datetime64], groups: Rows) -> NDArray[np.datetime64]:
-    """Return for each row the earliest time in its group."""
+    """Return the earliest time in the group of each row."""
     numbers = np.unique(groups, return_inverse=True)[1]
     ticks = stamps.astype(np.int64)
     earliest = np.full(int(numbers.max()) + 1, np.iinfo(np.int64).max)
@@ -150,9 +150,9 @@ def _earliest_of_group(stamps: NDArray[np.datetime64], groups: Rows) -> NDArray[
 
 
 def grouped_split(groups: Sequence[Hashable], fractions: Fractions = FRACTIONS, *, seed: int) -> Split:
-    """Part rows so that each group (a story, an account, a cluster of near-duplicates) stays whole.
+    """Split rows so that each group (a story, an account, a cluster of near-duplicates) stays in one part.
 
-    The largest groups are placed first, each into the part that lacks most of its share.
+    The largest groups are assigned first, each to the part that lacks most of its share.
 
     Raises:
         ConfigError: The fractions are not three positive numbers that sum to 1.
@@ -165,14 +165,15 @@ def grouped_split(groups: Sequence[Hashable], fractions: Fractions = FRACTIONS, 
     if len(members) < 3:
         raise DataError(f"found {len(members)} groups; expected at least three, one for each of train, val and test")
     shuffled = np.random.default_rng(seed).permutation(len(members))
-    by_chance = [list(members.values())[place] for place in shuffled]
+    all_members = list(members.values())
+    in_random_order = [all_members[number] for number in shuffled]
     parts: list[list[int]] = [[], [], []]
-    for placed, rows in enumerate(sorted(by_chance, key=len, reverse=True)):  # stable: ties stay by chance
-        empty = [place for place in range(3) if not parts[place]]
+    for assigned, rows in enumerate(sorted(in_random_order, key=len, reverse=True)):  # stable: ties stay random
+        empty = [part for part in range(3) if not parts[part]]
         # When only as many groups are left as there are empty parts, each of them gets one.
-        choices = empty if len(members) - placed <= len(empty) else range(3)
-        lacking = max(choices, key=lambda place: fractions[place] * len(groups) - len(parts[place]))
-        parts[lacking] += rows
+        choices = empty if len(members) - assigned <= len(empty) else range(3)
+        chosen = max(choices, key=lambda part: fractions[part] * len(groups) - len(parts[part]))
+        parts[chosen] += rows
     return Split(*(np.array(sorted(part), dtype=np.int64) for part in parts))
 
 
@@ -189,12 +190,12 @@ def _check_fractions(fractions: Fractions) -> None:
 
 
 def _targets(count: int, fractions: Fractions) -> tuple[int, int]:
-    """Where val and test would begin among so many rows, if rows could be cut anywhere."""
+    """Return the rows where val and test would begin if rows could be split anywhere."""
     return round(count * fractions[0]), round(count * (fractions[0] + fractions[1]))
 
 
 def _cuts(count: int, fractions: Fractions) -> tuple[int, int]:
-    """Where val and test begin, with at least one row in each part."""
+    """Return the rows where val and test begin, with at least one row in each part."""
     if count < 3:
         raise DataError(f"found {count} articles; expected at least three, one for each of train, val and test")
     first, second = _targets(count, fractions)
@@ -202,11 +203,10 @@ def _cuts(count: int, fractions: Fractions) -> tuple[int, int]:
     return first, min(max(second, first + 1), count - 1)
 
 
-def _spread(labels: list[Hashable]) -> Rows:
-    """An order of rows in which every stretch has the labels in like proportion.
+def _interleave(labels: list[Hashable]) -> Rows:
+    """Return an order of rows in which every stretch has the labels in proportion.
 
-    Each row gets its place within its label as a share of that label, (rank + 1/2) / size: sorted by it, labels
-    interleave in proportion to their sizes.
+    Each row is ranked within its label: sorted by (rank + 1/2) / size, labels interleave in proportion to their sizes.
     """
     sizes: dict[Hashable, int] = {}
     ranks = []

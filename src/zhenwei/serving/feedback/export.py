@@ -52,7 +52,7 @@ def _articles(store: FeedbackStore, labels: Counter[str]) -> Iterator[Article]:
             "bundle_version": row["bundle_version"],
         }
         extra = {name: value for name, value in review.items() if value is not None}
-        yield Article.model_validate(
+        yield Article.from_row(
             {
                 "id": f"review-{row['text_sha256'][:16]}",
                 "content": row["text"],

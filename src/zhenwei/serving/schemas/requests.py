@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from zhenwei.news.io.fields import is_blank
+from zhenwei.news.fields import is_blank
 
 Verdict = Literal["real", "fake"]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -1,8 +1,7 @@
-"""The quick way to read a file gives what `iter_articles` gives: the same articles, and the same words of refusal."""
+"""Streams of articles: every kind of row, and Parquet by column with the same articles and errors as by row."""
 
 import json
 import logging
-import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,9 +18,11 @@ from hypothesis import strategies as st
 
 from zhenwei.errors import DataError
 from zhenwei.news import Article, iter_articles, write_articles
-from zhenwei.news.io.plain_articles import PlainArticle, iter_plain_articles
+from zhenwei.news.article import FIELDS, ArticleError
+from zhenwei.news.fields import FieldError
+from zhenwei.news.io.files import iter_numbered_articles
 
-Outcome = tuple[list[PlainArticle], str | None, list[str]]
+Outcome = tuple[list[Article], str | None, list[str]]
 
 GOOD: dict[str, Any] = {"content": "大蒜能治病", "label": "fake", "id": "a"}
 # One row each: every kind of value that a field may, or may not, be written as.
@@ -62,29 +63,36 @@ ROWS: list[Any] = [
 ]
 
 
-def outcome(articles: Iterator[Any], caplog: pytest.LogCaptureFixture) -> Outcome:
-    """What comes of a stream: its good articles, its error, its warnings."""
+def outcome(articles: Iterator[Article], caplog: pytest.LogCaptureFixture) -> Outcome:
+    """Return the good articles of a stream, its error, and its warnings."""
+    caplog.set_level(logging.WARNING)
     caplog.clear()
-    found, error = [], None
+    good, error = [], None
     try:
         for article in articles:
-            found.append(PlainArticle(*(getattr(article, name) for name in PlainArticle._fields)))
+            good.append(article)
     except DataError as problem:
         error = str(problem)
-    except Exception as problem:  # what nobody foresaw comes out of both ways alike
+    except Exception as problem:
         error = repr(problem)
-    return found, error, [record.getMessage() for record in caplog.records]
+    return good, error, [record.getMessage() for record in caplog.records]
 
 
-def assert_both_ways_alike(path: Path, caplog: pytest.LogCaptureFixture) -> Outcome:
-    """Compare them with and without a required label; return what comes of the file where it is required."""
-    caplog.set_level(logging.WARNING)
+def read_by_column_and_by_row(path: Path, caplog: pytest.LogCaptureFixture) -> Outcome:
+    """Read a Parquet file both ways, with and without a required label; return the outcome with one."""
+
+    def refuse(*_: object) -> None:
+        raise FieldError(None, "rows")
+
     for required in (False, True):
-        expected = outcome(iter_articles(path, require_label=required), caplog)
-        found = outcome(iter_plain_articles(path, require_label=required), caplog)
-        assert found == expected
-        assert [list(map(type, article)) for article in found[0]] == [list(map(type, row)) for row in expected[0]]
-    return found
+        by_column = outcome(iter_articles(path, require_label=required), caplog)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Article, "from_columns", refuse)
+            by_row = outcome(iter_articles(path, require_label=required), caplog)
+        assert by_column == by_row
+        types = [[type(getattr(article, name)) for name in FIELDS] for article in by_column[0]]
+        assert types == [[type(getattr(article, name)) for name in FIELDS] for article in by_row[0]]
+    return by_column
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
@@ -95,8 +103,8 @@ def test_every_kind_of_row_alone_and_among_others(
         lines = [json.dumps(row) for row in rows]
         path = tmp_path / f"{number}{suffix}"
         path.write_text("\n".join(lines) if suffix == ".jsonl" else f"[{','.join(lines)}]", encoding="utf-8")
-        found, error, _ = assert_both_ways_alike(path, caplog)
-        assert found or error
+        good, error, _ = outcome(iter_articles(path, require_label=True), caplog)
+        assert good or error
     assert error is not None
     assert f"{len(ROWS) - 5} of {len(ROWS) + 2} rows cannot be used" in error
 
@@ -104,26 +112,26 @@ def test_every_kind_of_row_alone_and_among_others(
 def test_lines_that_are_no_json_and_cells_too_many(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = tmp_path / "a.jsonl"
     lines.write_text('{"content": "甲", "label": 1}\nnot json\n\n{"content": NaN}\n', encoding="utf-8")
-    assert "row 2: not JSON" in str(assert_both_ways_alike(lines, caplog)[1])
+    assert "row 2: not JSON" in str(outcome(iter_articles(lines), caplog)[1])
     table = tmp_path / "a.csv"
     table.write_text(
         'id,content,label,time,entity_list,emotion,more\n1,甲,1,2020-01-01,"[""乙""]","[1, 2]",x\n1,乙,real\n'
         '2,,0,,,,\n3,丙,,,,,\n4,丁,0,yesterday,,,\n1,戊,fake,,"{}",[],\n1,己,0,,,,\n',
         encoding="utf-8",
     )
-    found, error, warnings = assert_both_ways_alike(table, caplog)
-    assert [article.content for article in found] == ["甲", "己"]
+    good, error, warnings = outcome(iter_articles(table, require_label=True), caplog)
+    assert [article.content for article in good] == ["甲", "己"]
     assert "5 of 7 rows cannot be used" in str(error)
     assert "1 rows repeat the id" in warnings[0]
 
 
-@pytest.mark.parametrize("break_off", ['[{"content": "甲", "label": 1}, {"cont', '{"content": 1}', "[]"])
-def test_files_that_cannot_be_read_to_their_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, break_off: str
+@pytest.mark.parametrize("text", ['[{"content": "甲", "label": 1}, {"cont', '{"content": 1}', "[]"])
+def test_files_that_are_cut_off_or_hold_no_rows_are_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     path = tmp_path / "a.json"
-    path.write_text(break_off, encoding="utf-8")
-    assert assert_both_ways_alike(path, caplog)[1]
+    path.write_text(text, encoding="utf-8")
+    assert outcome(iter_articles(path), caplog)[1]
 
 
 MANY = 24  # rows: several batches of a Parquet file
@@ -132,7 +140,7 @@ MANY = 24  # rows: several batches of a Parquet file
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read Parquet ten rows at a time."""
-    monkeypatch.setattr("zhenwei.news.io.readers._ROWS_PER_BATCH", 10)
+    monkeypatch.setattr("zhenwei.news.io.table_reader._ROWS_PER_BATCH", 10)
 
 
 def columns_of(**changed: Any) -> dict[str, Any]:
@@ -204,9 +212,9 @@ def test_parquet_column_by_column(
     pq.write_table(pa.table(columns_of(**PARQUETS[kind])), path)
     if vectors is not None:
         np.save(tmp_path / "train_emo.npy", np.arange(2.0 * vectors).reshape(vectors, 2))
-    found, error, _ = assert_both_ways_alike(path, caplog)
+    good, error, _ = read_by_column_and_by_row(path, caplog)
     if kind in ("plain", "entities", "times", "more fields") and vectors in (None, MANY):
-        assert len(found) == MANY
+        assert len(good) == MANY
         assert error is None
 
 
@@ -215,12 +223,12 @@ def test_parquet_of_pandas_and_of_our_own_writer(tmp_path: Path, caplog: pytest.
         {"content": ["甲", "乙", None], "label": [1, None, 0], "time": pd.to_datetime(["2020-01-01"] * 3)}
     )
     frame.to_parquet(tmp_path / "pandas.parquet")
-    assert "2 of 3 rows" in str(assert_both_ways_alike(tmp_path / "pandas.parquet", caplog)[1])
-    articles = [Article.model_validate(row) for row in ROWS[:4]]
+    assert "2 of 3 rows" in str(read_by_column_and_by_row(tmp_path / "pandas.parquet", caplog)[1])
+    articles = [Article.from_row(row) for row in ROWS[:4]]
     for suffix in (".json", ".jsonl", ".csv"):
         write_articles(tmp_path / f"own{suffix}", articles)
-        found, error, _ = assert_both_ways_alike(tmp_path / f"own{suffix}", caplog)
-        assert [article.content for article in found] == [article.content for article in articles]
+        good, error, _ = outcome(iter_articles(tmp_path / f"own{suffix}", require_label=True), caplog)
+        assert [article.content for article in good] == [article.content for article in articles]
         assert error is None
 
 
@@ -229,12 +237,12 @@ def test_a_damaged_parquet_is_told_with_the_rows_before(tmp_path: Path, caplog: 
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table(columns_of()), path, row_group_size=10, compression="NONE", use_dictionary=False)
     content = bytearray(path.read_bytes())
-    place = content.find("第20号".encode())
-    content[place - 4 : place] = b"\xff\xff\xff\x7f"  # the length of a text
+    position = content.find("第20号".encode())
+    content[position - 4 : position] = b"\xff\xff\xff\x7f"  # the length of a text
     path.write_bytes(content)
-    found, error, _ = assert_both_ways_alike(path, caplog)
+    good, error, _ = read_by_column_and_by_row(path, caplog)
     assert "not a Parquet file that can be read" in str(error)
-    assert len(found) == 20
+    assert len(good) == 20
 
 
 texts = st.text(max_size=3)
@@ -244,38 +252,55 @@ values = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**60), 2**60), st.floats(), texts, st.lists(members, max_size=2),
     st.sampled_from(spellings),
 )  # fmt: skip
-fields = st.dictionaries(st.sampled_from([*PlainArticle._fields, "more"]), values, max_size=5)
-rows_of_anything = st.lists(fields.map(lambda row: GOOD | row), max_size=4)
+fields = st.dictionaries(st.sampled_from([*FIELDS, "more"]), values, max_size=5)
+arbitrary_rows = st.lists(fields.map(lambda row: GOOD | row), max_size=4)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
-@given(rows=rows_of_anything)
-def test_whatever_the_rows_hold(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
+def read(row: dict[str, Any]) -> Article | None:
+    try:
+        return Article.from_row(row)
+    except ArticleError:
+        return None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
+@given(rows=arbitrary_rows)
+def test_good_rows_are_read_whatever_the_other_rows_hold(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
     path = tmp_path_factory.mktemp("rows") / "a.jsonl"
-    path.write_text("\n".join([json.dumps(GOOD), *map(json.dumps, rows)]), encoding="utf-8")
-    results = []
-    for read in (iter_articles, iter_plain_articles):
-        try:
-            results.append([[getattr(article, name) for name in PlainArticle._fields] for article in read(path)])
-        except DataError as error:
-            results.append([[str(error)]])
-    assert results[0] == results[1]
+    rows = json.loads(json.dumps([row for row in [GOOD, *rows] if not holds_nan(row)]))
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    expected = list(map(read, rows))
+    bad: list[int] = []
+    numbered = iter_numbered_articles(path, on_bad_row=lambda row, _: bad.append(row.number))
+    assert list(numbered) == [(number, article) for number, article in enumerate(expected, 1) if article is not None]
+    assert bad == [number for number, article in enumerate(expected, 1) if article is None]
 
 
-def test_a_plain_article_knows_its_target() -> None:
-    assert [PlainArticle("甲", label).target for label in ("real", "fake", None)] == [0, 1, None]
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=arbitrary_rows)
+def test_columns_give_the_articles_of_rows(rows: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(["content", *(name for row in rows for name in row)]))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    expected = [
+        read({name: value for name, value in row.items() if name in FIELDS or value is not None}) for row in rows
+    ]
+    if None in expected:
+        with pytest.raises(FieldError):
+            Article.from_columns(columns, len(rows))
+    else:
+        assert repr(Article.from_columns(columns, len(rows))) == repr(expected)  # NaN is not equal to itself
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None:
-    def peak(rows: int) -> int:
-        path = tmp_path / f"{rows}{suffix}"
-        write_articles(path, (Article(content="很长的文章" * 100, id=str(row)) for row in range(rows)))
-        tracemalloc.start()
-        assert sum(1 for _ in iter_plain_articles(path)) == rows
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
+def holds_nan(row: dict[str, Any]) -> bool:
+    """Tell whether a row is not JSON."""
+    try:
+        json.dumps(row, allow_nan=False)
+    except ValueError:
+        return True
+    return False
 
-    few, many = peak(2_000), peak(5_000)
-    assert many - few < 3_000 * 100, "3,000 rows more, each of 1,500 bytes, may cost their ids' digests at most"
+
+def test_the_target_is_the_label_as_a_number() -> None:
+    assert [Article(content="甲", label=label).target for label in ("real", "fake", None)] == [0, 1, None]

@@ -1,4 +1,4 @@
-"""What must hold of the synthetic world: honest by construction, save for the names that change sides."""
+"""The synthetic dataset: a pure function of its settings, without shortcuts except for the flipped entities."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import read_articles
 from zhenwei.news.sources import synthetic
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
-from zhenwei.news.sources.synthetic_distinct import NearCopyIndex, shingles
+from zhenwei.news.sources.synthetic_distinct import NearDuplicateFilter, shingles
 from zhenwei.news.sources.synthetic_grammar import load_grammar
 
 SMALL = SyntheticDataset(n_train=60, n_val=20, n_test=30)
@@ -40,19 +40,19 @@ def is_fake(articles):
 
 
 def macro_f1_of_sign(present, fake):
-    """Macro-F1 of the verdict "fake where the sign is present", or its opposite if that is better."""
+    """Return the macro-F1 of predicting "fake" if the sign is present, or of the opposite if that is better."""
     return max(f1_score(fake, present, average="macro"), f1_score(fake, ~present, average="macro"))
 
 
 # --- a pure function of its settings
 
 
-def test_the_same_seed_writes_the_same_world_in_another_process():
+def test_the_same_seed_gives_the_same_posts_in_another_process():
     code = (
         "from zhenwei.news.sources.synthetic import SyntheticDataset\n"
-        "world = SyntheticDataset(n_train=60, n_val=20, n_test=30)\n"
+        "dataset = SyntheticDataset(n_train=60, n_val=20, n_test=30)\n"
         "import json\n"
-        "print(json.dumps({p: [a.to_row() for a in rows] for p, rows in world.generate().items()}))"
+        "print(json.dumps({p: [a.to_row() for a in rows] for p, rows in dataset.generate().items()}))"
     )
     here = {part: [a.to_row() for a in articles] for part, articles in SMALL.generate().items()}
     there = subprocess.run(
@@ -75,7 +75,7 @@ def test_another_seed_has_other_names_and_other_posts():
 # --- the posts
 
 
-def test_parts_have_the_sizes_asked_for(parts):
+def test_parts_have_the_requested_sizes(parts):
     assert {part: len(articles) for part, articles in parts.items()} == {
         "train": 3000,
         "val": 750,
@@ -91,7 +91,7 @@ def test_parts_follow_each_other_in_time(parts, posts):
     assert [article.id for article in posts[:2]] == ["synthetic-000001", "synthetic-000002"]
 
 
-def test_half_of_every_part_is_fake_unless_asked_otherwise(parts):
+def test_half_of_every_part_is_fake_by_default(parts):
     assert {part: is_fake(articles).mean() for part, articles in parts.items()} == {
         "train": 0.5,
         "val": 0.5,
@@ -102,14 +102,14 @@ def test_half_of_every_part_is_fake_unless_asked_otherwise(parts):
     assert shares == {"train": 30, "val": 0, "test": 70}
 
 
-def test_posts_are_as_long_as_real_ones(posts):
+def test_posts_have_the_length_of_real_ones(posts):
     lengths = [len(article.content) for article in posts]
     assert min(lengths) >= 40
     assert max(lengths) <= 160
     assert 75 < np.mean(lengths) < 105
 
 
-def test_no_slot_of_the_grammar_is_left_open(posts):
+def test_no_slot_of_the_grammar_is_left_unfilled(posts):
     assert not [a.content for a in posts if re.search(r"[{}]|。。|,,|,。", a.content)]
 
 
@@ -121,10 +121,11 @@ def test_posts_name_one_to_three_entities_in_order_of_appearance(posts):
     assert len({name for article in posts for name in article.entity_list}) == 200
 
 
-# --- no near-copies
+# --- no near-duplicates
 
 
-def test_no_two_posts_are_near_copies(posts):
+@pytest.mark.slow
+def test_no_two_posts_are_near_duplicates(posts):
     def squeezed(text):
         return re.sub(r"https?://\S+|@\S+|[\W_]", "", unicodedata.normalize("NFKC", text))
 
@@ -140,10 +141,10 @@ def test_no_two_posts_are_near_copies(posts):
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.45, 0.8])
-def test_the_near_copy_index_finds_exactly_what_comparing_all_pairs_finds(threshold):
+def test_the_filter_refuses_exactly_the_near_duplicates_of_a_comparison_of_all_pairs(threshold):
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(["甲乙丙", "丁戊", "己庚辛壬", "癸子丑"], size=6)) for _ in range(300)]
-    index = NearCopyIndex(threshold, texts[:50])
+    index = NearDuplicateFilter(threshold, texts[:50])
     kept = []
     for text in texts:
         near = any(len(shingles(text) & k) / len(shingles(text) | k) >= threshold for k in kept)
@@ -153,15 +154,15 @@ def test_the_near_copy_index_finds_exactly_what_comparing_all_pairs_finds(thresh
     assert 1 < len(kept) < len(texts)
 
 
-def test_a_copy_that_differs_by_link_mention_and_marks_is_a_near_copy():
-    index = NearCopyIndex(0.45, [])
+def test_a_copy_that_differs_by_link_mention_and_marks_is_a_near_duplicate():
+    index = NearDuplicateFilter(0.45, [])
     assert index.add("据通报,砚溪市中午停电两小时,目前已经恢复。 http://t.example/abc")
     assert not index.add("【据通报】砚溪市中午停电两小时!目前已经恢复 @小城日记")
 
 
-def test_a_world_with_too_few_wordings_says_so(monkeypatch):
-    monkeypatch.setattr(synthetic, "_NEAR_COPY", 0.01)
-    with pytest.raises(DataError, match=r"no post unlike the .* earlier ones"):
+def test_too_few_wordings_raise_an_error(monkeypatch):
+    monkeypatch.setattr(synthetic, "_MAX_SIMILARITY", 0.01)
+    with pytest.raises(DataError, match=r"no post differs from the .* earlier ones"):
         SMALL.generate()
 
 
@@ -184,13 +185,13 @@ def test_no_character_or_bigram_decides_the_label(posts):
 
 
 @pytest.mark.parametrize("mark", ["【", "http", "@", "#", "！", "[", "%"])
-def test_marks_say_next_to_nothing_of_the_label(posts, mark):
+def test_marks_hardly_predict_the_label(posts, mark):
     present = np.array([mark in article.content for article in posts])
     assert 0 < present.mean() < 1
     assert macro_f1_of_sign(present, is_fake(posts)) < 0.56
 
 
-def test_length_domain_and_number_of_entities_say_next_to_nothing_of_the_label(posts):
+def test_length_domain_and_number_of_entities_hardly_predict_the_label(posts):
     fake = is_fake(posts)
     lengths = np.array([len(article.content) for article in posts])
     for cut in range(50, 130, 5):
@@ -204,7 +205,7 @@ def test_length_domain_and_number_of_entities_say_next_to_nothing_of_the_label(p
         assert 0.42 < fake[in_domain].mean() < 0.58
 
 
-def test_flipped_entities_change_sides_and_the_others_take_none(parts):
+def test_flipped_entities_change_their_label_and_the_others_have_none(parts):
     flipped = SyntheticDataset().flipped_entities
     assert len(set(flipped)) == 40
 
@@ -227,12 +228,13 @@ def test_flipped_entities_change_sides_and_the_others_take_none(parts):
     assert 0.45 < others < 0.55
 
 
-def test_tfidf_looks_good_on_the_past_and_falls_on_the_future_unless_names_are_masked(parts):
+@pytest.mark.slow
+def test_tfidf_is_good_on_the_past_and_worse_on_the_future_unless_names_are_masked(parts):
     def masked(article):
         return re.sub("|".join(map(re.escape, article.entity_list)), "某", article.content)
 
     scores = {}
-    for name, text_of in {"as they are": lambda article: article.content, "masked": masked}.items():
+    for name, text_of in {"unchanged": lambda article: article.content, "masked": masked}.items():
         vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)
         inputs = vectors.fit_transform([text_of(article) for article in parts["train"]])
         model = LogisticRegression(max_iter=1000).fit(inputs, is_fake(parts["train"]))
@@ -240,40 +242,40 @@ def test_tfidf_looks_good_on_the_past_and_falls_on_the_future_unless_names_are_m
             verdicts = model.predict(vectors.transform([text_of(article) for article in parts[part]]))
             scores[name, part] = f1_score(is_fake(parts[part]), verdicts, average="macro")
     print({" ".join(key): round(float(score), 3) for key, score in scores.items()})
-    assert 0.86 < scores["as they are", "val"] < 0.93
-    assert 0.60 < scores["as they are", "test"] < 0.74
+    assert 0.86 < scores["unchanged", "val"] < 0.93
+    assert 0.60 < scores["unchanged", "test"] < 0.74
     assert 0.78 < scores["masked", "val"] < 0.87
     assert 0.78 < scores["masked", "test"] < 0.87
 
 
-def test_a_world_without_flipped_entities_can_be_asked_for():
-    world = SyntheticDataset(n_train=40, n_val=0, n_test=0, n_flipped=0)
-    assert world.flipped_entities == ()
-    assert {part: len(articles) for part, articles in world.generate().items()} == {
+def test_there_may_be_no_flipped_entities():
+    dataset = SyntheticDataset(n_train=40, n_val=0, n_test=0, n_flipped=0)
+    assert dataset.flipped_entities == ()
+    assert {part: len(articles) for part, articles in dataset.generate().items()} == {
         "train": 40,
         "val": 0,
         "test": 0,
     }
 
 
-# --- what is refused
+# --- invalid settings
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_train": -1}, "n_train is -1; it must be 0 or more"),
-        ({"n_val": 2.5}, "n_val is 2.5; it must be an integer"),
-        ({"seed": "2021"}, "seed is '2021'; it must be an integer"),
-        ({"n_flipped": 7}, "n_flipped is 7; it must be an even number up to 96"),
-        ({"n_flipped": 98}, "n_flipped is 98; it must be an even number up to 96"),
-        ({"entity_bias": 0.3}, "entity_bias is 0.3; it must be between 0.5 and 1"),
-        ({"style_strength": 1.2}, "style_strength is 1.2; it must be a number between 0 and 1"),
-        ({"fake_share_past": float("nan")}, "fake_share_past is nan"),
-        ({"n_train": 99_000}, "101,000 posts were asked for; the capacity of the grammar is 100,000"),
+        ({"n_train": -1}, "n_train: found -1; expected 0 or more"),
+        ({"n_val": 2.5}, "n_val: found 2.5; expected an integer"),
+        ({"seed": "2021"}, "seed: found '2021'; expected an integer"),
+        ({"n_flipped": 7}, "n_flipped: found 7; expected an even number up to 96"),
+        ({"n_flipped": 98}, "n_flipped: found 98; expected an even number up to 96"),
+        ({"entity_bias": 0.3}, "entity_bias: found 0.3; expected between 0.5 and 1"),
+        ({"style_strength": 1.2}, "style_strength: found 1.2; expected a number between 0 and 1"),
+        ({"fake_share_past": float("nan")}, "fake_share_past: found nan"),
+        ({"n_train": 99_000}, "found 101,000 posts; expected at most 100,000"),
     ],
 )
-def test_a_setting_out_of_range_is_refused_by_name(settings, message):
+def test_an_error_names_the_setting_that_is_out_of_range(settings, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         SyntheticDataset(**settings)
 
@@ -281,8 +283,8 @@ def test_a_setting_out_of_range_is_refused_by_name(settings, message):
 # --- files
 
 
-def test_the_world_is_written_as_three_files_and_its_description(tmp_path):
-    written = write_synthetic_dataset(tmp_path / "world", SMALL)
+def test_the_dataset_is_written_as_three_files_and_a_description(tmp_path):
+    written = write_synthetic_dataset(tmp_path / "data", SMALL)
     assert {path.name: count for path, count in written.items()} == {
         "train.json": 60,
         "val.json": 20,
@@ -291,8 +293,8 @@ def test_the_world_is_written_as_three_files_and_its_description(tmp_path):
     expected = SMALL.generate()
     for path in written:
         assert list(read_articles(path)) == expected[path.stem]
-    described = json.loads((tmp_path / "world" / "world.json").read_text(encoding="utf-8"))
-    assert SyntheticDataset(**described["world"]) == SMALL
+    described = json.loads((tmp_path / "data" / "dataset.json").read_text(encoding="utf-8"))
+    assert SyntheticDataset(**described["settings"]) == SMALL
     assert [flipped["entity"] for flipped in described["flipped_entities"]] == list(SMALL.flipped_entities)
     assert {"posts", "fake_share"} == set(described["flipped_entities"][0]["past"])
 
