@@ -17,7 +17,7 @@ def test_explain_prints_the_text_and_writes_a_page(zhenwei: Command, tiny_run: P
     assert FAKE in outcome.stdout
     page = (tmp_path / "why.html").read_text(encoding="utf-8")
     assert '<mark class="fake' in page
-    assert "Where the network looked" in page
+    assert "Attention by word" in page
 
 
 def test_markup_in_a_text_is_escaped(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
