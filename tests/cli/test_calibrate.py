@@ -91,7 +91,7 @@ def test_verify_accepts_an_unchanged_split_and_refuses_a_changed_one(
     assert split.status == 0, split.stderr
     good = zhenwei("data", "verify", tmp_path / "parts")
     assert good.status == 0
-    assert good.stdout.count("as it was") == 3
+    assert good.stdout.count("unchanged") == 3
     (tmp_path / "parts" / "val.json").write_text("[]")
     bad = zhenwei("data", "verify", tmp_path / "parts", "--json", tmp_path / "found.json")
     assert bad.status == 1
