@@ -21,7 +21,6 @@ from zhenwei.models.gru.buffers import Workspace
 from zhenwei.models.gru.cpu_kernels import reading, walking_back
 from zhenwei.models.gru.input_projection import Inputs
 from zhenwei.models.gru.int8 import read_in_int8
-from zhenwei.models.gru.packed_matmul import TwoProducts
 from zhenwei.models.gru.steps import Room
 
 W_IH, W_HH, B_IH, B_HH = range(4)  # the weights of a direction, as `torch.nn.GRU` orders them
@@ -141,13 +140,16 @@ def _read_steps(room: Room, states: Tensor, weight: Tensor) -> None:
     packing, before, hidden = room.packing, room.before, weight.shape[-1]
     if not packing.batch_sizes:
         return
-    product = TwoProducts(weight, packing.rows)
+    transposed = weight.transpose(1, 2)
     before[:, : packing.batch_sizes[0]].zero_()
     said: Sequence[Tensor] = [before.new_zeros(packing.batch_sizes[0], 3 * hidden)] * 2  # by states of zeros
     steps = reading(room, states.view(-1, hidden))
     ends = packing.ends
     for number, rows in enumerate(packing.batch_sizes):
-        steps.step(number, product(before, ends[number - 1] if room.keeps else 0, rows) if number else said)
+        if number:
+            first = ends[number - 1] if room.keeps else 0
+            said = torch.bmm(before[:, first : first + rows], transposed).unbind(0)
+        steps.step(number, said)
 
 
 def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
@@ -155,13 +157,13 @@ def _walk_back(grad: Tensor, room: Room, weight: Tensor) -> None:
     if not room.packing.batch_sizes:
         return
     hidden = weight.shape[-1]
-    product = TwoProducts(weight.transpose(1, 2), room.packing.rows)
     sent: Sequence[Tensor] = [grad.new_zeros(0, hidden)] * 2
     steps = walking_back(room, grad.contiguous().view(-1, hidden))
     sizes, ends = room.packing.batch_sizes, room.packing.ends
     for number in reversed(range(len(sizes))):
         steps.step(number, sent)
-        sent = product(room.gates, ends[number] - sizes[number], sizes[number]) if number else []
+        if number:
+            sent = torch.bmm(room.gates[:, ends[number] - sizes[number] : ends[number]], weight).unbind(0)
 
 
 def _pair(weights: Sequence[Tensor], number: int, into: Tensor) -> Tensor:
