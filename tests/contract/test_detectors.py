@@ -91,7 +91,7 @@ class TestFrozenStates:
 
     def test_logits_and_loss_are_the_same_with_and_without_them(self, subject: Subject) -> None:
         encoder = subject.network.token_encoder()
-        if not isinstance(encoder, PretrainedEncoder) or encoder.cut() is not None:
+        if not isinstance(encoder, PretrainedEncoder) or encoder.split() is not None:
             return
         batch = subject.batch()
         states = encoder.frozen_states(batch.tokens, batch.mask)
@@ -106,7 +106,7 @@ class TestFrozenStates:
 
     def test_they_are_read(self, subject: Subject) -> None:
         encoder = subject.network.token_encoder()
-        if not isinstance(encoder, PretrainedEncoder) or encoder.cut() is not None:
+        if not isinstance(encoder, PretrainedEncoder) or encoder.split() is not None:
             return
         batch = subject.batch()
         other = torch.randn(*batch.tokens.shape, encoder.features)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from zhenwei import Article, Detector
 from zhenwei.bundle.device import cpu_computes_bf16
 from zhenwei.errors import CheckpointError, ConfigError, DataError
-from zhenwei.models.gru.coarse import allows_int8_states
+from zhenwei.models.gru.int8 import int8_inference_enabled
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 REAL = "据东河通报，食盐检测合格，供应恢复正常。"
@@ -73,7 +73,7 @@ class TestPrecision:
         forward = network.forward
 
         def spy(*given: Any) -> Any:
-            seen.append((torch.is_autocast_enabled("cpu"), allows_int8_states()))
+            seen.append((torch.is_autocast_enabled("cpu"), int8_inference_enabled()))
             return forward(*given)
 
         monkeypatch.setattr(network, "forward", spy)

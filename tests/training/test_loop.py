@@ -54,7 +54,7 @@ class TestAccumulation:
         config = plain_config(batch_size=32, schedule="constant", warmup_steps=0)
         plan, at_once, parted = make_plan(config, 64), make_train_state(config), make_train_state(config)
         most = 12 * int(plan.articles.lengths.max())
-        parted.network.trained_at_once = most
+        parted.network.max_tokens_per_step = most
         shapes: list[torch.Size] = []
         parted.network.register_forward_pre_hook(lambda _network, given: shapes.append(given[0].tokens.shape))
         expected, found = train(at_once, plan), train(parted, plan)
@@ -71,7 +71,7 @@ class TestAccumulation:
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         state = make_train_state(plain_config(batch_size=4))
-        state.network.trained_at_once = 1
+        state.network.max_tokens_per_step = 1
         assert len(train(state, make_plan(plain_config(batch_size=4), 8))) == 2
 
     @pytest.mark.parametrize(

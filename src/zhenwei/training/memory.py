@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-CACHED_PRODUCTS = 20  # compiled products that oneDNN caches, beside those of the steps of a GRU
 TRIM_SECONDS = 2.0  # between two trims, which take some milliseconds each
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from zhenwei.models.linear.logistic import NgramRegression
+from zhenwei.models.linear.logistic import NgramLogisticRegression
 
 OPSET, IR_VERSION = 18, 10
 _PADDING = -1  # not a token id
@@ -13,7 +13,7 @@ _WIDE = "wide/"  # name prefix of the nodes of a wide path
 _MIN_NORM = 1e-30  # a text without known n-grams has norm 0
 
 
-def tfidf_graph(network: NgramRegression) -> Any:
+def tfidf_graph(network: NgramLogisticRegression) -> Any:
     """Build the graph of a fitted n-gram model, an `onnx.ModelProto`.
 
     The network looks n-grams up in a sorted array, for which ONNX has no operator; `TfIdfVectorizer` counts known
@@ -60,7 +60,7 @@ def tfidf_graph(network: NgramRegression) -> Any:
     return model
 
 
-def with_wide_path(deep: Any, wide: NgramRegression, share: float) -> Any:
+def with_wide_path(deep: Any, wide: NgramLogisticRegression, share: float) -> Any:
     """Add a wide path to the graph of a deep network: logits = share * wide + (1 - share) * deep."""
     onnx = import_module("onnx")
     compose = import_module("onnx.compose")
@@ -88,7 +88,7 @@ def wide_nodes(model: Any) -> list[str]:
     return [node.name for node in model.graph.node if node.name.startswith(_WIDE)]
 
 
-def _frequencies(network: NgramRegression) -> list[Any]:
+def _frequencies(network: NgramLogisticRegression) -> list[Any]:
     """Return the nodes that compute the term frequency t(c), `frequency` [B, F]."""
     helper = import_module("onnx.helper")
     shortest, longest = network.config.ngram_range
@@ -107,7 +107,7 @@ def _frequencies(network: NgramRegression) -> list[Any]:
     return [count, *(helper.make_node(name, inputs, [output]) for name, inputs, output in steps)]
 
 
-def _ngrams(network: NgramRegression) -> list[list[int]]:
+def _ngrams(network: NgramLogisticRegression) -> list[list[int]]:
     """Return the tokens of each n-gram, which the network stores as the digits of one number."""
     ngrams = []
     for key in network.keys.tolist():
