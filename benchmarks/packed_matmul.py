@@ -1,6 +1,6 @@
 """oneDNN's prepacked bf16 products against `torch.bmm`, in the recurrent steps of a bidirectional GRU.
 
-    python benchmarks/packed_matmul.py                 # published size and the size of configs/bigru-scratch.json
+    python benchmarks/packed_matmul.py                 # sizes of the published BiGRU and of the preset `bigru-scratch`
 
 A recurrent step multiplies the states of both directions [2, n, H] by the recurrent weights [2, 3H, H], and the
 backward pass multiplies the gate gradients [2, n, 3H] by their transposes. Two ways in bf16:
