@@ -72,6 +72,7 @@ class TestLoaded:
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected, atol=0.01, rtol=0.01)
 
+    @pytest.mark.slow  # imports PyTorch in a process of its own
     def test_transformers_bert_and_the_compiler_are_not_imported(self, tiny_bert: Path) -> None:
         program = (
             "import sys, torch; from zhenwei.models.encoders.loading import empty_encoder, load_encoder; "
