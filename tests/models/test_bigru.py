@@ -214,10 +214,10 @@ class TestWidePath:
     @pytest.mark.parametrize("debias", ["none", "endef"])
     def test_open_hyperparameters_are_tuned(self, debias: str) -> None:
         network = build(wide_share=0.5)
-        whole = network if debias == "none" else ENDEF(network, BiGRUConfig(emb_dim=6, debias="endef"))
+        combined = network if debias == "none" else ENDEF(network, BiGRUConfig(emb_dim=6, debias="endef"))
         rows = np.arange(len(self.TRAIN))
-        assert whole.needs_tuning
-        whole.tune(self.TRAIN, [(rows[:8], rows[8:])], 1)
+        assert combined.needs_tuning
+        combined.tune(self.TRAIN, [(rows[:8], rows[8:])], 1)
         assert network.wide is not None
         assert network.wide.tuned is not None
         assert not build(wide_share=0.5, wide_naive_bayes=0.5, wide_c=30).needs_tuning
@@ -239,16 +239,16 @@ class TestPredictionInChunks:
         rows = [chance.integers(1, 20, size).tolist() for size in chance.integers(1, 11, 40)]
         network, batch = build(**settings).eval(), batch_of(*rows)
         with torch.inference_mode():
-            whole = network(batch)
+            combined = network(batch)
             monkeypatch.setattr(bigru, "CHUNK", 16)
             parts = network(batch)
             alone = torch.cat([network(batch_of(row)).logits for row in rows])
         torch.testing.assert_close(parts.logits, alone, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(parts.features, whole.features, atol=1e-5, rtol=1e-5)
-        if whole.attention is None:
+        torch.testing.assert_close(parts.features, combined.features, atol=1e-5, rtol=1e-5)
+        if combined.attention is None:
             assert parts.attention is None
         else:
-            torch.testing.assert_close(parts.attention, whole.attention, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(parts.attention, combined.attention, atol=1e-6, rtol=1e-5)
 
     def test_batches_with_gradients_are_not_chunked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bigru, "CHUNK", 16)

@@ -141,22 +141,22 @@ class TestGradients:
         network = build(reversal=reversal, domain_loss_weight=weight).double()
         batch = make_batch(ROWS, labels=LABELS, domains=[0, 1, -1, 2])
         strength = strength_at(progress) if reversal is None else reversal
-        of_domain = gradients(network, unreversed_domain_loss(network, batch))
-        of_label = gradients(network, training_loss(network.eval()(batch), batch, 4))
-        found = gradients(network, training_loss(network.train()(batch, progress), batch, 4))
-        for name, gradient in found.items():
+        domain_gradients = gradients(network, unreversed_domain_loss(network, batch))
+        label_gradients = gradients(network, training_loss(network.eval()(batch), batch, 4))
+        result = gradients(network, training_loss(network.train()(batch, progress), batch, 4))
+        for name, gradient in result.items():
             turned = weight if name.startswith("domain_mlp") else -strength * weight
             torch.testing.assert_close(
-                gradient, of_label[name] + turned * of_domain[name], msg=name, rtol=1e-5, atol=1e-7
+                gradient, label_gradients[name] + turned * domain_gradients[name], msg=name, rtol=1e-5, atol=1e-7
             )
-        assert any(of_domain[name].abs().max() > 0 for name in found if name.startswith("extractor"))
+        assert any(domain_gradients[name].abs().max() > 0 for name in result if name.startswith("extractor"))
 
     def test_the_domain_gradient_equals_finite_differences(self, make_batch: MakeBatch) -> None:
         network, batch = build(reversal=2.0).double(), make_batch(ROWS, domains=[0, 1, -1, 2])
-        found = gradients(network, network(batch).losses["domain"])
+        result = gradients(network, network(batch).losses["domain"])
         for name, factor in (("extractor.convolutions.0.weight", -2.0), ("domain_mlp.layers.0.weight", 1.0)):
             weight = network.get_parameter(name)
-            index = tuple(int(n) for n in np.unravel_index(int(found[name].abs().argmax()), weight.shape))
+            index = tuple(int(n) for n in np.unravel_index(int(result[name].abs().argmax()), weight.shape))
             ends = []
             for step in (1e-2, -1e-2):  # the loss is a float32
                 with torch.no_grad():
@@ -164,12 +164,12 @@ class TestGradients:
                     ends.append(float(network(batch).losses["domain"]))
                     weight[index] -= step
             slope = (ends[0] - ends[1]) / 2e-2
-            assert float(found[name][index]) == pytest.approx(factor * slope, rel=2e-3)
+            assert float(result[name][index]) == pytest.approx(factor * slope, rel=2e-3)
 
     def test_unknown_domains_give_zero_gradients(self, make_batch: MakeBatch) -> None:
         network, batch = build(), make_batch(ROWS, domains=[-1] * 4)
-        found = gradients(network, network(batch, 1.0).losses["domain"])
-        assert all((gradient == 0).all() for gradient in found.values())
+        result = gradients(network, network(batch, 1.0).losses["domain"])
+        assert all((gradient == 0).all() for gradient in result.values())
 
 
 @pytest.mark.slow
@@ -184,9 +184,9 @@ def test_progress_does_not_trigger_recompilation(settings: dict[str, Any], make_
     counters.clear()
     compiled = torch.compile(network, backend="aot_eager")
     for progress in (0.0, 0.1, 0.2, 0.3, 0.4, 1.0):
-        found = gradients(network, training_loss(compiled(batch, progress), batch, 4))
+        result = gradients(network, training_loss(compiled(batch, progress), batch, 4))
         expected = gradients(network, training_loss(network(batch, progress), batch, 4))
-        for name, gradient in found.items():
+        for name, gradient in result.items():
             torch.testing.assert_close(gradient, expected[name], msg=name)
     assert counters["stats"]["unique_graphs"] <= 2  # for the first progress, then for any
     assert not counters["graph_break"]

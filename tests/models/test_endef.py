@@ -39,11 +39,11 @@ def batch(make_batch: MakeBatch) -> Batch:
 
 def entity_logits(ref: Any, network: ENDEF, entities: list[list[int]]) -> list[float]:
     """Compute the entity branch, article by article: the base's embeddings, a CNN extractor, an MLP."""
-    found = []
+    result = []
     for tokens in entities:
         features = ref.extractor(network.entity_extractor, ref.embeddings(network.base, tokens))
-        found.append(float(ref.mlp(network.entity_mlp, features)[0]))
-    return found
+        result.append(float(ref.mlp(network.entity_mlp, features)[0]))
+    return result
 
 
 class TestTraining:
@@ -77,15 +77,15 @@ class TestTraining:
         batch = replace(batch, weights=torch.tensor(weights))
         n_texts = int(sum(weights))
         base, entity = ref.to_numpy(network.base(batch).logits), entity_logits(ref, network, ENTITIES)
-        of_base, of_entity, of_loss = (
+        base_weight, entity_weight, loss_weight = (
             settings.get(f"endef_{name}_weight", default)
             for name, default in (("base", 0.9), ("entity", 0.1), ("loss", 0.2))
         )
         expected = 0.0
         for row, label in enumerate(LABELS):
             if weights[row] == 1.0:
-                mixed = of_base * base[row] + of_entity * entity[row]
-                expected += ref.cross_entropy(mixed, label) + of_loss * ref.cross_entropy(entity[row], label)
+                mixed = base_weight * base[row] + entity_weight * entity[row]
+                expected += ref.cross_entropy(mixed, label) + loss_weight * ref.cross_entropy(entity[row], label)
         loss = training_loss(network(batch), batch, n_texts)
         assert loss.item() == pytest.approx(expected / n_texts, abs=1e-6)
 
@@ -93,13 +93,13 @@ class TestTraining:
         network = build("eann").train()
         output = network(batch, 0.5)
         assert output.losses.keys() == {"domain", "entity"}
-        of_domain = network.base(batch, 0.5).losses["domain"].item()
-        expected = of_domain
+        domain_loss = network.base(batch, 0.5).losses["domain"].item()
+        expected = domain_loss
         for row, label in enumerate(LABELS):
             assert output.train_logits is not None
             expected += ref.cross_entropy(output.train_logits[row].item(), label) / 4
             expected += 0.2 * ref.cross_entropy(entity_logits(ref, network, ENTITIES)[row], label) / 4
-        assert of_domain > 0
+        assert domain_loss > 0
         assert training_loss(output, batch, 4).item() == pytest.approx(expected, abs=1e-5)
 
     def test_it_mixes_the_train_logits_of_the_base(self, batch: Batch) -> None:

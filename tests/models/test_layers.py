@@ -108,10 +108,10 @@ def extractor_and_inputs(width: int = 7) -> tuple[CNNExtractor, torch.Tensor, to
 class TestCNNExtractor:
     def test_output_equals_a_numpy_reference(self, ref: Any) -> None:
         extractor, inputs, mask = extractor_and_inputs()
-        found = ref.to_numpy(extractor(inputs, mask))
+        result = ref.to_numpy(extractor(inputs, mask))
         for row, length in enumerate(CNN_LENGTHS):
             expected = ref.extractor(extractor, ref.to_numpy(inputs[row, :length]))
-            np.testing.assert_allclose(found[row], expected, atol=1e-6)
+            np.testing.assert_allclose(result[row], expected, atol=1e-6)
 
     def test_values_at_padding_are_ignored(self) -> None:
         extractor, inputs, mask = extractor_and_inputs()
@@ -125,10 +125,10 @@ class TestCNNExtractor:
             for convolution in extractor.convolutions:
                 convolution.weight.abs_().neg_()
         inputs = inputs.abs()  # every window that reads a token is below the bias, which padding alone would give
-        found = ref.to_numpy(extractor(inputs, mask))
+        result = ref.to_numpy(extractor(inputs, mask))
         for row, length in enumerate(CNN_LENGTHS):
             expected = ref.extractor(extractor, ref.to_numpy(inputs[row, :length]))
-            np.testing.assert_allclose(found[row], expected, atol=1e-6)
+            np.testing.assert_allclose(result[row], expected, atol=1e-6)
 
     def test_output_does_not_depend_on_the_width(self) -> None:
         extractor, inputs, mask = extractor_and_inputs()
@@ -137,17 +137,17 @@ class TestCNNExtractor:
 
     def test_a_batch_narrower_than_its_kernels(self, ref: Any) -> None:
         extractor, inputs, mask = extractor_and_inputs(width=1)
-        found = ref.to_numpy(extractor(inputs[:2], mask[:2]))
-        assert found.shape == (2, 16)
+        result = ref.to_numpy(extractor(inputs[:2], mask[:2]))
+        assert result.shape == (2, 16)
         for row in range(2):
-            np.testing.assert_allclose(found[row], ref.extractor(extractor, ref.to_numpy(inputs[row])), atol=1e-6)
+            np.testing.assert_allclose(result[row], ref.extractor(extractor, ref.to_numpy(inputs[row])), atol=1e-6)
 
     def test_a_row_of_padding_gives_zeros_and_finite_gradients(self) -> None:
         extractor, inputs, mask = extractor_and_inputs()
         inputs.requires_grad_()
-        found = extractor(inputs, mask)
-        assert (found[2] == 0).all()
-        found.square().sum().backward()
+        result = extractor(inputs, mask)
+        assert (result[2] == 0).all()
+        result.square().sum().backward()
         assert inputs.grad is not None
         assert torch.isfinite(inputs.grad).all()
         assert (inputs.grad[~mask] == 0).all()
@@ -161,6 +161,6 @@ class TestCNNExtractor:
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_precision_keeps_its_type_and_stays_finite(self, dtype: torch.dtype) -> None:
         extractor, inputs, mask = extractor_and_inputs()
-        found = extractor.to(dtype)(inputs.to(dtype) * 100, mask)
-        assert found.dtype == dtype
-        assert torch.isfinite(found).all()
+        result = extractor.to(dtype)(inputs.to(dtype) * 100, mask)
+        assert result.dtype == dtype
+        assert torch.isfinite(result).all()

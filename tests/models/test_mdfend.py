@@ -36,8 +36,8 @@ def reference_logit(ref: Any, network: MDFEND, tokens: list[int], domain: int | 
     encoded = ref.embeddings(network, tokens)
     pooled = ref.attention(network.attention, encoded)
     embeddings = ref.to_numpy(network.domain_embedding.weight)
-    of_domain = sum(embeddings) / len(embeddings) if domain is None else embeddings[domain]
-    gate = ref.softmax(ref.mlp(network.gate, np.concatenate([of_domain, pooled])))
+    domain_vector = sum(embeddings) / len(embeddings) if domain is None else embeddings[domain]
+    gate = ref.softmax(ref.mlp(network.gate, np.concatenate([domain_vector, pooled])))
     features: NDArray[np.float64] = np.zeros(0)
     experts = [reference_expert(ref, network, encoded, number, n_experts) for number in range(n_experts)]
     features = np.sum([share * expert for share, expert in zip(gate, experts, strict=True)], axis=0)
@@ -48,13 +48,13 @@ def reference_expert(
     ref: Any, network: MDFEND, encoded: NDArray[np.float64], number: int, n_experts: int
 ) -> NDArray[np.float64]:
     """Compute one expert: the filters of the shared layers from number * filters on."""
-    found = []
+    result = []
     for convolution in network.experts.convolutions:
         weight, bias = ref.to_numpy(convolution.weight), ref.to_numpy(convolution.bias)
         filters = len(weight) // n_experts
         own = slice(number * filters, (number + 1) * filters)
-        found.append(ref.convolution(weight[own], bias[own], encoded))
-    return np.concatenate(found)
+        result.append(ref.convolution(weight[own], bias[own], encoded))
+    return np.concatenate(result)
 
 
 def expected(ref: Any, network: MDFEND, domains: list[int | None], **more: int) -> list[float]:
@@ -68,23 +68,23 @@ MEAN: list[int | None] = [None] * 4
 class TestForward:
     def test_prediction_uses_the_articles_domain(self, ref: Any, make_batch: MakeBatch) -> None:
         network = build().eval()
-        found = network(make_batch(ROWS, domains=DOMAINS)).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, OWN), atol=1e-6)
-        assert not np.allclose(ref.to_numpy(found)[:3], expected(ref, network, MEAN)[:3], atol=1e-4)
+        result = network(make_batch(ROWS, domains=DOMAINS)).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, OWN), atol=1e-6)
+        assert not np.allclose(ref.to_numpy(result)[:3], expected(ref, network, MEAN)[:3], atol=1e-4)
 
     def test_unknown_domains_use_the_mean_embedding(self, ref: Any, make_batch: MakeBatch) -> None:
         network = build().eval()
-        found = network(make_batch(ROWS)).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, MEAN), atol=1e-6)
-        assert torch.equal(network(make_batch(ROWS, domains=[UNKNOWN] * 4)).logits, found)
+        result = network(make_batch(ROWS)).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, MEAN), atol=1e-6)
+        assert torch.equal(network(make_batch(ROWS, domains=[UNKNOWN] * 4)).logits, result)
 
     @pytest.mark.parametrize("setting", ["own", "mean", None])
     def test_training_always_uses_the_articles_domain(
         self, setting: str | None, ref: Any, make_batch: MakeBatch
     ) -> None:
         network = build(domain_at_prediction=setting).train()
-        found = network(make_batch(ROWS, domains=DOMAINS)).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, OWN), atol=1e-6)
+        result = network(make_batch(ROWS, domains=DOMAINS)).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, OWN), atol=1e-6)
 
     @pytest.mark.parametrize(
         ("settings", "domains"),
@@ -102,25 +102,25 @@ class TestForward:
         self, settings: dict[str, Any], domains: list[int | None], ref: Any, make_batch: MakeBatch
     ) -> None:
         network = build(**settings).eval()
-        found = network(make_batch(ROWS, domains=DOMAINS)).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, domains), atol=1e-6)
+        result = network(make_batch(ROWS, domains=DOMAINS)).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, domains), atol=1e-6)
 
     @pytest.mark.parametrize("n_experts", [1, 2, 5])
     def test_any_number_of_experts(self, n_experts: int, ref: Any, make_batch: MakeBatch) -> None:
         network = build(n_experts=n_experts).eval()
-        found = network(make_batch(ROWS, domains=DOMAINS)).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, OWN, n_experts=n_experts), atol=1e-6)
+        result = network(make_batch(ROWS, domains=DOMAINS)).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, OWN, n_experts=n_experts), atol=1e-6)
 
     @pytest.mark.parametrize("settings", [{"mlp_dims": []}, {"mlp_dims": [8, 5]}, {"kernels": [2]}], ids=str)
     def test_other_sizes(self, settings: dict[str, Any], ref: Any, make_batch: MakeBatch) -> None:
         network = build(**settings).eval()
-        found = network(make_batch(ROWS, domains=DOMAINS)).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, OWN), atol=1e-6)
+        result = network(make_batch(ROWS, domains=DOMAINS)).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, OWN), atol=1e-6)
 
     def test_a_single_domain(self, ref: Any, make_batch: MakeBatch) -> None:
         network = build(domains=("a",)).eval()
-        found = network(make_batch(ROWS, domains=[0, 0, UNKNOWN, 0])).logits
-        np.testing.assert_allclose(ref.to_numpy(found), expected(ref, network, [0, 0, 0, 0]), atol=1e-6)
+        result = network(make_batch(ROWS, domains=[0, 0, UNKNOWN, 0])).logits
+        np.testing.assert_allclose(ref.to_numpy(result), expected(ref, network, [0, 0, 0, 0]), atol=1e-6)
 
     def test_a_batch_of_one_and_a_row_of_padding_alone(self, ref: Any, make_batch: MakeBatch) -> None:
         network = build().eval()

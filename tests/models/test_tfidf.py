@@ -185,7 +185,9 @@ class TestUnits:
     def test_words_for_languages_with_spaces(self, tmp_path: Path) -> None:
         detector = self.detector(tmp_path, self.ENGLISH)
         assert self.tokens(detector, "The water is safe") == ["the", "water", "is", "safe"]
-        assert [found.verdict for found in detector.predict(["the water is safe", "they hide it from the people"])] == [
+        assert [
+            result.verdict for result in detector.predict(["the water is safe", "they hide it from the people"])
+        ] == [
             "real",
             "fake",
         ]
@@ -193,7 +195,7 @@ class TestUnits:
     def test_characters_for_chinese(self, tmp_path: Path) -> None:
         detector = self.detector(tmp_path, self.CHINESE)
         assert self.tokens(detector, "大蒜合格") == list("大蒜合格")
-        assert [found.verdict for found in detector.predict(["大蒜合格", "大蒜出事"])] == ["real", "fake"]
+        assert [result.verdict for result in detector.predict(["大蒜合格", "大蒜出事"])] == ["real", "fake"]
 
     def test_the_analyzer_is_a_setting(self, tmp_path: Path) -> None:
         detector = self.detector(tmp_path, self.ENGLISH, analyzer="char")

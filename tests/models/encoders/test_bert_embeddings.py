@@ -30,10 +30,10 @@ def rewrite(folder: Path, weights: dict[str, Tensor]) -> None:
 
 
 def embedded(folder: Path) -> Tensor:
-    found = load_bert_embeddings(str(folder), local_only=True)
-    assert found is not None
+    model = load_bert_embeddings(str(folder), local_only=True)
+    assert model is not None
     with torch.no_grad():
-        result: Tensor = found.eval().embeddings(TOKENS)
+        result: Tensor = model.eval().embeddings(TOKENS)
     return result
 
 
@@ -68,9 +68,9 @@ class TestLoaded:
     def test_half_precision_weights_become_float32(self, own_bert: Path) -> None:
         expected = embedded(own_bert)
         rewrite(own_bert, {name: value.half() for name, value in load_file(own_bert / "model.safetensors").items()})
-        found = embedded(own_bert)
-        assert found.dtype == torch.float32
-        torch.testing.assert_close(found, expected, atol=0.01, rtol=0.01)
+        result = embedded(own_bert)
+        assert result.dtype == torch.float32
+        torch.testing.assert_close(result, expected, atol=0.01, rtol=0.01)
 
     @pytest.mark.slow  # imports PyTorch in a process of its own
     def test_transformers_bert_and_the_compiler_are_not_imported(self, tiny_bert: Path) -> None:

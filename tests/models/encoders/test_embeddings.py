@@ -45,8 +45,8 @@ def own_bert(tiny_bert: Path, tmp_path: Path) -> Path:
 
 class TestLayer:
     def test_it_equals_the_embeddings_of_bert(self, tiny_bert: Path) -> None:
-        whole = BertModel.from_pretrained(tiny_bert).eval()
-        assert torch.equal(layer_of(build(tiny_bert).eval())(TOKENS), whole.embeddings(TOKENS))
+        bert = BertModel.from_pretrained(tiny_bert).eval()
+        assert torch.equal(layer_of(build(tiny_bert).eval())(TOKENS), bert.embeddings(TOKENS))
 
     def test_no_other_weights_of_the_bert_are_loaded(self, tiny_bert: Path) -> None:
         names = {
@@ -73,14 +73,14 @@ class TestLayer:
         config = RobertaConfig(
             vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=34
         )
-        whole = RobertaModel(config).eval()
-        whole.save_pretrained(tmp_path)
+        bert = RobertaModel(config).eval()
+        bert.save_pretrained(tmp_path)
         network = build_network(
             BiGRUConfig(emb_dim=16, use_pretrained_bert=True, bert_model_name=str(tmp_path)), Vocabulary(50, 1, 32)
         ).eval()
         tokens = torch.tensor([[0, 5, 6, 2], [0, 7, 2, 1]])
         assert isinstance(network, BiGRU)
-        assert torch.equal(network.embedding(tokens), whole.embeddings(tokens))
+        assert torch.equal(network.embedding(tokens), bert.embeddings(tokens))
         with pytest.raises(PretrainedModelError, match=r"data\.max_len: found 33; .* has only 32 positions"):
             build(tmp_path, max_len=33)
 

@@ -101,13 +101,13 @@ class TestKinds:
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
     def test_output_equals_transformers(self, kind: str, make_model: MakeModel) -> None:
         encoder = encoder_of(build(make_model(kind), finetune_layers=0).eval())
-        whole = AutoModel.from_pretrained(make_model(kind)).eval()
-        found = encoder(TOKENS, MASK)
-        assert found.shape == (3, 5, 16)
+        expected_model = AutoModel.from_pretrained(make_model(kind)).eval()
+        result = encoder(TOKENS, MASK)
+        assert result.shape == (3, 5, 16)
         for row, length in ((0, 5), (1, 3)):
             alone = TOKENS[row : row + 1, :length]
-            expected = whole(input_ids=alone, attention_mask=torch.ones_like(alone)).last_hidden_state[0]
-            torch.testing.assert_close(found[row, :length], expected, atol=1e-5, rtol=0)
+            expected = expected_model(input_ids=alone, attention_mask=torch.ones_like(alone)).last_hidden_state[0]
+            torch.testing.assert_close(result[row, :length], expected, atol=1e-5, rtol=0)
 
     def test_a_row_of_padding_attends_to_its_first_padding(self, make_model: MakeModel) -> None:
         """So that no kernel computes a softmax over nothing, which may be NaN."""
@@ -121,10 +121,10 @@ class TestKinds:
         self, kind: str, layers: Any, make_model: MakeModel
     ) -> None:
         encoder = encoder_of(build(make_model(kind), finetune_layers=layers).train())
-        found = encoder(TOKENS, MASK)
-        assert torch.isfinite(found).all()
+        result = encoder(TOKENS, MASK)
+        assert torch.isfinite(result).all()
         if layers == "all":
-            found.square().sum().backward()
+            result.square().sum().backward()
             gradients = [weight.grad for weight in encoder.parameters() if weight.grad is not None]
             assert len(gradients) > 10
             assert all(torch.isfinite(gradient).all() for gradient in gradients)
@@ -152,10 +152,10 @@ class TestKinds:
         size = 8 if kind in ("Electra", "Albert") else 16
         config = BiGRUConfig(emb_dim=size, use_pretrained_bert=True, bert_model_name=str(folder), hidden_dim=4)
         network = build_network(config, Vocabulary(40, 0, 32)).eval()
-        whole = AutoModel.from_pretrained(folder).eval()
+        expected_model = AutoModel.from_pretrained(folder).eval()
         encoder = network.token_encoder()
         assert encoder is not None
-        assert torch.equal(encoder(TOKENS), whole.embeddings(TOKENS))
+        assert torch.equal(encoder(TOKENS), expected_model.embeddings(TOKENS))
         assert sum(weight.numel() for weight in encoder.parameters()) < 2000
 
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
@@ -171,9 +171,9 @@ class TestLayers:
         network = build(make_model("Bert"), finetune_layers=0).train()
         assert trained(network) == set()
         assert running_dropouts(network) == set()
-        found = encoder_of(network)(TOKENS, MASK)
-        assert not found.requires_grad
-        assert torch.equal(found, encoder_of(network)(TOKENS, MASK))
+        result = encoder_of(network)(TOKENS, MASK)
+        assert not result.requires_grad
+        assert torch.equal(result, encoder_of(network)(TOKENS, MASK))
 
     def test_all_layers_without_the_embeddings(self, make_model: MakeModel) -> None:
         network = build(make_model("Bert"), finetune_layers=2).train()

@@ -45,9 +45,9 @@ def make_encoder(tmp_path_factory: pytest.TempPathFactory) -> MakeEncoder:
             config = getattr(transformers, f"{kind}Config")(**KINDS.get(kind, {**SIZES, "embedding_size": 8}))
             getattr(transformers, f"{kind}Model")(config).save_pretrained(folder / kind)
         settings = BertConfig(bert_model_name=str(folder / kind), finetune_layers=layers, mlp_dims=[4])
-        found = build_network(settings, Vocabulary(40, 0, 32)).token_encoder()
-        assert isinstance(found, PretrainedEncoder)
-        return found
+        result = build_network(settings, Vocabulary(40, 0, 32)).token_encoder()
+        assert isinstance(result, PretrainedEncoder)
+        return result
 
     return encoder
 
@@ -57,9 +57,9 @@ def make_encoder(tmp_path_factory: pytest.TempPathFactory) -> MakeEncoder:
 def test_both_halves_together_equal_the_encoder(kind: str, layers: int, make_encoder: MakeEncoder) -> None:
     encoder = make_encoder(kind, layers).eval()
     assert encoder.split() is None
-    whole, states = encoder(TOKENS, MASK), encoder.frozen_states(TOKENS, MASK)
+    expected, states = encoder(TOKENS, MASK), encoder.frozen_states(TOKENS, MASK)
     assert not states.requires_grad
-    torch.testing.assert_close(encoder.from_frozen(states, MASK), whole, atol=1e-6, rtol=0)
+    torch.testing.assert_close(encoder.from_frozen(states, MASK), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,11 +73,11 @@ def test_the_second_half_gives_the_gradients_of_the_encoder(kind: str, make_enco
         return {name: weight.grad for name, weight in encoder.named_parameters() if weight.grad is not None}
 
     expected = gradients(lambda: encoder(TOKENS, MASK))
-    found = gradients(lambda: encoder.from_frozen(encoder.frozen_states(TOKENS, MASK), MASK))
+    result = gradients(lambda: encoder.from_frozen(encoder.frozen_states(TOKENS, MASK), MASK))
     trained = {name for name, weight in encoder.named_parameters() if weight.requires_grad}
-    assert found.keys() == expected.keys() == trained
+    assert result.keys() == expected.keys() == trained
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(result[name], gradient, atol=1e-5, rtol=1e-4)
 
 
 def test_splitting_registers_no_weights_and_changes_no_mode(make_encoder: MakeEncoder) -> None:

@@ -79,15 +79,15 @@ class TestMaskedBiGRU:
     def test_mixed_precision_is_close_to_float32(self) -> None:
         torch.manual_seed(0)
         gru, inputs = MaskedBiGRU(16, 8, 2, dropout=0.0), torch.randn(3, 5, 16)
-        whole = gru(inputs, MASK)
-        whole[MASK].square().sum().backward()
+        float32 = gru(inputs, MASK)
+        float32[MASK].square().sum().backward()
         expected = {name: weight.grad.clone() for name, weight in gru.named_parameters()}
         gru.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            coarse = gru(inputs, MASK)
-        coarse[MASK].float().square().sum().backward()
-        assert coarse.dtype == torch.bfloat16
-        torch.testing.assert_close(coarse[MASK].float(), whole[MASK], atol=0.02, rtol=0.02)
+            bf16 = gru(inputs, MASK)
+        bf16[MASK].float().square().sum().backward()
+        assert bf16.dtype == torch.bfloat16
+        torch.testing.assert_close(bf16[MASK].float(), float32[MASK], atol=0.02, rtol=0.02)
         for name, weight in gru.named_parameters():
             assert torch.linalg.vector_norm(weight.grad - expected[name]) < 0.03 * torch.linalg.vector_norm(
                 expected[name]

@@ -37,12 +37,12 @@ class TestLoadLibrary:
         library = load_library(source)
         assert library is not None
         assert library.answer() == 42
-        made = list((tmp_path / "cache" / "kernels").iterdir())
-        assert [file.suffix for file in made] == [".so"]
-        before = made[0].stat().st_mtime_ns
+        compiled = list((tmp_path / "cache" / "kernels").iterdir())
+        assert [file.suffix for file in compiled] == [".so"]
+        before = compiled[0].stat().st_mtime_ns
         load_library.cache_clear()
         assert load_library(source) is not None
-        assert made[0].stat().st_mtime_ns == before
+        assert compiled[0].stat().st_mtime_ns == before
 
     def test_a_changed_header_is_compiled(self, tmp_path: Path) -> None:
         for folder, answer in (("one", 1), ("two", 2)):
@@ -71,9 +71,9 @@ class TestLoadLibrary:
         folder.mkdir(parents=True)
         load_library(source)
         load_library.cache_clear()
-        (made,) = folder.iterdir()
-        made.unlink()
-        made.write_bytes(b"cut off")
+        (compiled,) = folder.iterdir()
+        compiled.unlink()
+        compiled.write_bytes(b"cut off")
         library = load_library(source)
         assert library is not None
         assert library.answer() == 42

@@ -101,13 +101,13 @@ class TestKernels:
         torch.manual_seed(0)
         network, inputs = MaskedBiGRU(FEATURES, 8, 1, dropout=0.0), torch.randn(*MASK.shape, FEATURES)
         (states, grads), exact = (
-            self.of_types(network.to(dtype), inputs.to(dtype)) for dtype in (torch.float32, torch.float64)
+            self.run_in_dtype(network.to(dtype), inputs.to(dtype)) for dtype in (torch.float32, torch.float64)
         )  # fmt: skip
         assert exact[0].dtype == torch.float64
         assert_close((states.double(), {name: grad.double() for name, grad in grads.items()}), exact, 1e-6)
 
     @staticmethod
-    def of_types(network: MaskedBiGRU, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def run_in_dtype(network: MaskedBiGRU, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         network.zero_grad()
         states = network(inputs, MASK)
         assert type(states.grad_fn).__name__ == "BiGRUFunctionBackward"

@@ -73,12 +73,12 @@ class TestFactoredEmbeddings:
     def test_gradients_reach_the_unique_tokens(self) -> None:
         parts, network = tokens(placed=True, scaled=True, shifted=True), gru()
         parts.unique.requires_grad_()
-        found, expected = (
+        result, expected = (
             torch.autograd.grad(network(inputs, MASK)[MASK].square().sum(), parts.unique)[0]
             for inputs in (parts, parts.dense())
         )
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-        assert not found[3].any()  # unused
+        torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-4)
+        assert not result[3].any()  # unused
 
     def test_mixed_precision_is_close_to_float32(self) -> None:
         parts, network = tokens(placed=True, scaled=True, shifted=True), gru()

@@ -32,7 +32,7 @@ def network(hidden: int, layers: int = 1) -> MaskedBiGRU:
 
 
 @torch.inference_mode()
-def judged(gru: MaskedBiGRU, inputs: Tensor | FactoredEmbeddings, *, mixed: bool = False) -> Tensor:
+def int8_output(gru: MaskedBiGRU, inputs: Tensor | FactoredEmbeddings, *, mixed: bool = False) -> Tensor:
     """Return the int8 states of all real tokens [N, 2H]."""
     with int8_inference(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         return gru(inputs, MASK)[MASK].float()
@@ -90,9 +90,9 @@ class TestStates:
     @pytest.mark.parametrize("hidden", [256, 272])  # an even number of tiles, and an odd one
     def test_states_equal_a_reference_with_quantized_states_and_weights(self, hidden: int, calls: list[int]) -> None:
         vectors, gru = torch.randn(*MASK.shape, FEATURES), network(hidden)
-        found, expected = judged(gru, vectors), reference_states(vectors, gru)
+        result, expected = int8_output(gru, vectors), reference_states(vectors, gru)
         assert calls == [hidden]
-        difference = (found - expected).abs()  # a state halfway between two levels may round either way
+        difference = (result - expected).abs()  # a state halfway between two levels may round either way
         assert difference.mean() < 1e-5
         assert difference.max() < 1e-3
 
@@ -102,7 +102,7 @@ class TestStates:
         vectors, gru = torch.randn(*MASK.shape, FEATURES), network(256, layers)
         with torch.inference_mode():
             expected = gru(vectors, MASK)[MASK]
-        assert (judged(gru, vectors, mixed=mixed) - expected).abs().max() < 0.01
+        assert (int8_output(gru, vectors, mixed=mixed) - expected).abs().max() < 0.01
         assert calls == [256] * layers
 
     @pytest.mark.parametrize("mixed", BOTH)
@@ -115,7 +115,7 @@ class TestStates:
         parts, gru = tokens(placed=placed, scaled=scaled, shifted=shifted), network(256)
         with torch.inference_mode():
             expected = gru(parts.dense(), MASK)[MASK]
-        assert (judged(gru, parts, mixed=mixed) - expected).abs().max() < (0.03 if mixed else 0.01)
+        assert (int8_output(gru, parts, mixed=mixed) - expected).abs().max() < (0.03 if mixed else 0.01)
         assert calls == [256]
 
     def test_results_do_not_depend_on_threads(self) -> None:
@@ -124,7 +124,7 @@ class TestStates:
         try:
             for number in (1, 2, 3):
                 torch.set_num_threads(number)
-                results.append(judged(gru, parts))
+                results.append(int8_output(gru, parts))
         finally:
             torch.set_num_threads(threads)
         torch.testing.assert_close(results[1], results[0], atol=1e-3, rtol=0)  # the input projections may round
@@ -135,7 +135,7 @@ class TestStates:
         with torch.no_grad():
             for weight in gru.parameters():
                 weight.zero_()
-        assert judged(gru, torch.randn(*MASK.shape, FEATURES)).abs().max() < 1e-6
+        assert int8_output(gru, torch.randn(*MASK.shape, FEATURES)).abs().max() < 1e-6
 
     @pytest.mark.parametrize("where", ["weights", "inputs"])
     def test_nan_propagates(self, where: str) -> None:
@@ -145,12 +145,12 @@ class TestStates:
                 gru.forward_layers[0].weight_hh_l0[300, 17] = torch.nan  # type: ignore[index, operator]
         else:
             vectors[0, 0] = torch.nan
-        found = judged(gru, vectors)
+        result = int8_output(gru, vectors)
         if where == "weights":
-            assert found[:, 300 - 256].isnan().all()
+            assert result[:, 300 - 256].isnan().all()
         else:
-            assert found[0, :256].isnan().all()
-            assert not found[6:].isnan().any()  # those of the other rows
+            assert result[0, :256].isnan().all()
+            assert not result[6:].isnan().any()  # those of the other rows
 
 
 @pytest.mark.usefixtures("compiler", "processor")
@@ -163,10 +163,10 @@ class TestWhenUsed:
         with torch.inference_mode():
             expected = detector(batch).logits
             with prediction_precision("auto", "cpu"):
-                found = detector(batch).logits
+                result = detector(batch).logits
         assert calls == [256] * 3
-        assert found.dtype == torch.float32  # the head is not computed in bf16
-        assert 0 < (found - expected).abs().max() < 0.01
+        assert result.dtype == torch.float32  # the head is not computed in bf16
+        assert 0 < (result - expected).abs().max() < 0.01
 
     def test_int8_is_opt_in(self, calls: list[int]) -> None:
         gru, vectors = network(256), torch.randn(*MASK.shape, FEATURES)
@@ -183,11 +183,11 @@ class TestWhenUsed:
     def test_unsupported_sizes_do_not_use_int8(self, hidden: int, calls: list[int]) -> None:
         gru, vectors = network(hidden), torch.randn(*MASK.shape, FEATURES)
         with torch.inference_mode():
-            torch.testing.assert_close(judged(gru, vectors), gru(vectors, MASK)[MASK], atol=1e-5, rtol=0)
+            torch.testing.assert_close(int8_output(gru, vectors), gru(vectors, MASK)[MASK], atol=1e-5, rtol=0)
         assert not calls
 
     def test_float64_does_not_use_int8(self, calls: list[int]) -> None:
-        judged(network(256).double(), torch.randn(*MASK.shape, FEATURES).double())
+        int8_output(network(256).double(), torch.randn(*MASK.shape, FEATURES).double())
         assert not calls
 
 
@@ -195,7 +195,7 @@ def test_processors_without_vnni_do_not_use_int8(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(int8, "load_library", lambda _source: type("NoVNNI", (), {"rows_per_tile": lambda _hidden: 0}))
     gru, vectors = network(256), torch.randn(*MASK.shape, FEATURES)
     with torch.inference_mode():
-        torch.testing.assert_close(judged(gru, vectors), gru(vectors, MASK)[MASK], atol=1e-5, rtol=0)
+        torch.testing.assert_close(int8_output(gru, vectors), gru(vectors, MASK)[MASK], atol=1e-5, rtol=0)
 
 
 def test_a_batch_of_padding_has_zero_states() -> None:

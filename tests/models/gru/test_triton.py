@@ -19,9 +19,9 @@ def reference(gru: MaskedBiGRU, inputs: Tensor, lengths: list[int]) -> tuple[Ten
     return torch.stack([nn.functional.pad(each, (0, 0, 0, inputs.shape[1] - len(each))) for each in read]), both
 
 
-def relative_error(found: Tensor, expected: Tensor) -> float:
-    found, expected = found.detach().double().cpu(), expected.detach()
-    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+def relative_error(result: Tensor, expected: Tensor) -> float:
+    result, expected = result.detach().double().cpu(), expected.detach()
+    return float((result - expected).norm() / expected.norm().clamp(min=1e-12))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -43,10 +43,10 @@ def test_states_and_gradients_equal_torch_row_by_row(
     on_gpu = inputs.cuda().requires_grad_()
     with torch.autocast("cuda", dtype):
         assert gru._has_triton(on_gpu)
-        found = gru(on_gpu, mask.cuda())
-    (found * mask.cuda().unsqueeze(-1)).backward(upstream.cuda().to(found.dtype))
+        result = gru(on_gpu, mask.cuda())
+    (result * mask.cuda().unsqueeze(-1)).backward(upstream.cuda().to(result.dtype))
     close = 2e-2 if dtype == torch.bfloat16 else 4e-3
-    assert relative_error(found, expected) < close
+    assert relative_error(result, expected) < close
     assert relative_error(on_gpu.grad, expected_inputs.grad) < close
     for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
         for layers, end in ((gru.forward_layers, ""), (gru.backward_layers, "_reverse")):

@@ -54,8 +54,8 @@ def fitted(articles: EncodedArticles, tokenizer: TextTokenizer, **settings: Any)
 
 def logits(network: Tfidf, articles: EncodedArticles) -> NDArray[np.float32]:
     with torch.inference_mode():
-        found = network(collate(articles, np.arange(len(articles)), pad_id=0)).logits
-    return np.asarray(found.numpy())
+        result = network(collate(articles, np.arange(len(articles)), pad_id=0)).logits
+    return np.asarray(result.numpy())
 
 
 def tokens_of(articles: EncodedArticles) -> list[list[int]]:
@@ -95,8 +95,8 @@ def with_naive_bayes(articles: EncodedArticles, predicted: EncodedArticles, stre
         for part in (seen, vectorizer.transform(tokens_of(predicted)))
     ]
     regression = LogisticRegression(C=30.0, solver="liblinear", random_state=1, max_iter=1000)
-    found: NDArray[np.float64] = regression.fit(weighed[0], articles.labels).decision_function(weighed[1])
-    return found
+    result: NDArray[np.float64] = regression.fit(weighed[0], articles.labels).decision_function(weighed[1])
+    return result
 
 
 class TestTuning:

@@ -22,9 +22,9 @@ class TestWeights:
         fake, real = np.array([2.1, 2.1, 0.1, 0.1]), np.array([0.1, 1.1, 1.1, 0.1])
         ratios = np.log(fake / fake.sum() * real.sum() / real)
         expected = (np.log(4 / (1 + np.array([2, 3, 1, 0]))) + 1) * (1 + 0.5 * np.abs(ratios))
-        found = ngram_weights(FREQUENCIES, LABELS, 0.5, min_df=0)
-        np.testing.assert_allclose(found, expected)
-        assert found[0] > found[1]
+        result = ngram_weights(FREQUENCIES, LABELS, 0.5, min_df=0)
+        np.testing.assert_allclose(result, expected)
+        assert result[0] > result[1]
 
     def test_rare_n_grams_have_weight_0(self) -> None:
         assert (ngram_weights(FREQUENCIES, LABELS, 0.5, min_df=2) > 0).tolist() == [True, True, False, False]
@@ -51,9 +51,9 @@ class TestGridSearch:
         self, posts: tuple[csr_array, np.ndarray], caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO, logger="zhenwei"):
-            found = grid_search(*posts, self.FOLDS, (0.0, 1.0), (1e-4, 10.0), 2, 0)
-        assert found is not None
-        assert found.naive_bayes == 1.0
+            result = grid_search(*posts, self.FOLDS, (0.0, 1.0), (1e-4, 10.0), 2, 0)
+        assert result is not None
+        assert result.naive_bayes == 1.0
         assert "best of 4 pairs on held-out articles (AUC 0.9" in caplog.text
 
     def test_the_first_of_equal_values_wins(self, posts: tuple[csr_array, np.ndarray]) -> None:
