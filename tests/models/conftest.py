@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zhenwei.models.gru.build import COMPILERS
+from zhenwei.models.gru import attention_pooling, cpu_kernels, int8, segment_sum
+from zhenwei.models.gru.build import COMPILERS, load_library
 from zhenwei.tokens import Batch
 
 Floats = NDArray[np.float64]
@@ -168,6 +169,13 @@ def compiler() -> None:
         if os.environ.get("ZHENWEI_REQUIRE_SERVICES"):
             pytest.fail("no C++ compiler is installed, and ZHENWEI_REQUIRE_SERVICES asks for it")
         pytest.skip("no C++ compiler is installed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """Compile the kernels once, before the first test, so that no test is charged for it."""
+    for module in (attention_pooling, cpu_kernels, int8, segment_sum):
+        load_library(module.SOURCE)
 
 
 @pytest.fixture(autouse=True)

@@ -161,7 +161,7 @@ class TestRun:
         with pytest.raises(ConfigError) as caught:
             Config.load(run_settings(data_folder, tmp_path, debias="endef"))
         assert str(caught.value) == (
-            "config: model.debias: found 'endef'; ENDEF needs a network that is trained by gradients: leave it out for "
+            "config: model.debias: found 'endef'; ENDEF needs a network that is trained by gradients: remove it for "
             "'tfidf'"
         )
 

@@ -133,7 +133,7 @@ class BiGRU(EncodedNetwork):
         if self.pooling == ("attention",) and self.attention is not None and prefers_kernel(states, self.norm):
             return fused_attention_pooling(states, mask, self.norm, self.dropout, self.attention)
         if self.training and _is_large(states):
-            return pool_in_chunks(self._pool_unfused, states, mask, self._pooling_weights())
+            return pool_in_chunks(self._pool_unfused, states, mask)
         return self._pool_unfused(states, mask)
 
     def _pool_unfused(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -148,10 +148,6 @@ class BiGRU(EncodedNetwork):
                 features = masked_max(states, mask) if kind == "max" else masked_mean(states, mask)
             pooled.append(features)
         return torch.cat(pooled, dim=1), attention
-
-    def _pooling_weights(self) -> list[Tensor]:
-        """Return the trained weights of the pooling."""
-        return [*self.norm.parameters(), *(() if self.attention is None else self.attention.parameters())]
 
 
 def _is_large(states: Tensor) -> bool:
