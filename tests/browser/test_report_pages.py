@@ -25,7 +25,7 @@ COLLIDING = """
     for (const chart of document.querySelectorAll("svg")) {
         const frame = chart.getBoundingClientRect();
         if (!frame.width) continue;
-        const texts = [...chart.querySelectorAll("text")].map((text) => [text.getBoundingClientRect(), text.textContent]);
+        const texts = [...chart.querySelectorAll("text")].map((t) => [t.getBoundingClientRect(), t.textContent]);
         texts.forEach(([a, first], index) => {
             if (a.left < frame.left - 1 || a.right > frame.right + 1) found.push(`${chart.ariaLabel}: ${first}`);
             for (const [b, second] of texts.slice(0, index)) {
@@ -60,9 +60,7 @@ def test_a_page_fits_its_window_folded_and_unfolded(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_makes_no_requests_and_logs_nothing(
-    browser: Any, pages: dict[str, Path], name: str
-) -> None:
+def test_a_page_makes_no_requests_and_logs_nothing(browser: Any, pages: dict[str, Path], name: str) -> None:
     browser.open(pages[name], WIDTHS[0])
     assert {url for url in browser.requests() if not url.startswith("data:")} == {pages[name].as_uri()}
     assert browser.messages() == []

@@ -39,7 +39,9 @@ def test_data_names_other_files_to_evaluate_on(
     zhenwei: Callable[..., Any], own_run: Path, data_folder: Path, tmp_path: Path
 ) -> None:
     rows = json.loads((data_folder / "test.json").read_text(encoding="utf-8"))
-    wrong = [{**row, "label": "real" if row["label"] == "fake" else "fake"} for row in rows]  # so that there are mistakes to explain
+    wrong = [
+        {**row, "label": "real" if row["label"] == "fake" else "fake"} for row in rows
+    ]  # so that there are mistakes to explain
     mine = tmp_path / "我的 帖子.json"
     mine.write_text(json.dumps(wrong, ensure_ascii=False), encoding="utf-8")
     outcome = zhenwei("report", own_run, "--data", mine, "--html", tmp_path / "page.html", "--rounds", 100)

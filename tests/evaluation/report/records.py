@@ -150,9 +150,7 @@ def _summary(values: Sequence[float], width: float) -> Summary:
 def _detector(rng: random.Random, name: str, past: float, future: float, seeds: Sequence[int]) -> ComparedDetector:
     runs = []
     for seed in seeds:
-        scores = {
-            part: _scores(rng, level + rng.gauss(0, 0.012)) for part, level in (("val", past), ("test", future))
-        }
+        scores = {part: _scores(rng, level + rng.gauss(0, 0.012)) for part, level in (("val", past), ("test", future))}
         loaded = name == "bert"
         runs.append(
             ComparedRun(
@@ -248,16 +246,19 @@ def audit() -> AuditReport:
     )
     findings = (
         Finding("duplicates_across", "Exact duplicates across parts", "fail",
-                "val: 109 of 1,918 articles (5.7%) are exact duplicates of a train article", "warn above 0%, fail from 5%",
-                0.0568, "split again with `zhenwei data split`, which keeps duplicates together", (duplicates,)),
+                "val: 109 of 1,918 articles (5.7%) are exact duplicates of a train article",
+                "warn above 0%, fail from 5%", 0.0568,
+                "split again with `zhenwei data split`, which keeps duplicates together", (duplicates,)),
         Finding("shortcuts", "Shortcuts", "fail", "【 alone decides the label: macro-F1 0.973 on val",
                 "warn from 0.75, fail from 0.85", 0.973, "remove the character from all texts", (), (marks,)),
         Finding("label_drift", "Share of fakes over time", "warn",
                 "the share of fakes rises from 44.1% in train to 67.0% in val", "warn from 10 points, fail from 40",
                 0.229, "calibrate on recent articles", (), (months, domains)),
-        Finding("entity_drift", "Entities whose label changes", "warn", "the label of 14 entities changes, first of 云溪水厂",
-                "warn from 1", 14.0, "train with `model.debias=endef`", (drifted,)),
-        Finding("temporal_leakage", "Training articles later than test", "good", "no train article is later than the first test article",
+        Finding("entity_drift", "Entities whose label changes", "warn",
+                "the label of 14 entities changes, first of 云溪水厂", "warn from 1", 14.0,
+                "train with `model.debias=endef`", (drifted,)),
+        Finding("temporal_leakage", "Training articles later than test", "good",
+                "no train article is later than the first test article",
                 "warn above 0%, fail from 5%", 0.0),
         Finding("duplicate_ids", "Duplicate ids", "good", f"not checked: no article has an id {HOSTILE}", "none"),
         Finding("lengths", "Text lengths", "good", "0.4% of the texts are truncated at 170 tokens",

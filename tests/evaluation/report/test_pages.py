@@ -76,9 +76,7 @@ def test_a_page_is_reproducible(
     assert again.read_bytes() == page_file(kind).read_bytes()
 
 
-def test_a_failed_write_is_a_clear_error_and_leaves_the_older_page(
-    records: ModuleType, tmp_path: Path
-) -> None:
+def test_a_failed_write_is_a_clear_error_and_leaves_the_older_page(records: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere/page\.html: the page cannot be written: No such file"):
         write_audit_page(records.audit(), tmp_path / "nowhere" / "page.html")
     older = write_audit_page(records.audit(), tmp_path / "page.html").read_bytes()
