@@ -156,7 +156,7 @@ def test_a_misspelled_name_is_suggested(site: Path, zhenwei: Command, settings: 
     assert "model.name: found 'mean_pol'; did you mean 'mean_pool'?" in refused.stderr
 
 
-BROKEN = "found 'mean_pool', which the package 'mean-pool' promises, but its module 'mean_pool_detector'"
+BROKEN = "found 'mean_pool', which the package 'mean-pool' declares, but its module 'mean_pool_detector'"
 
 
 @pytest.mark.parametrize(
