@@ -48,7 +48,7 @@ class TestTunedRun:
     def test_tuning_samples_many_articles(
         self, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("zhenwei.training.run.TUNED_ON", 50)
+        monkeypatch.setattr("zhenwei.training.run.MAX_TUNING_ARTICLES", 50)
         seen: list[set[int]] = []
 
         def tune(self: Tfidf, articles: EncodedArticles, folds: Any, seed: int) -> None:
@@ -70,7 +70,7 @@ class TestTunedRun:
             (tmp_path / f"{part}.json").write_text(json.dumps(rows), encoding="utf-8")
         with caplog.at_level(logging.WARNING, logger="zhenwei"):
             results, _ = Trainer(run_settings(tmp_path, tmp_path / "run", **self.OPEN)).train()
-        assert "too few training articles to hold some back" in caplog.text
+        assert "too few training articles for cross-validation" in caplog.text
         assert results["n"] == 4
 
 
