@@ -38,6 +38,7 @@ class TestTunedRun:
 
     OPEN: ClassVar[dict[str, str]] = {"naive_bayes": "auto", "C": "auto"}
 
+    @pytest.mark.slow  # 16 pairs of hyperparameters on five folds
     def test_hyperparameters_are_tuned(
         self, data_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -135,7 +136,7 @@ class TestRun:
         ("model", "reason"),
         [
             ({"C": 0.01}, "this run was started with model.C = 30.0, found 0.01"),
-            ({"name": "textcnn", "emb_dim": 8, "mlp_dims": [8]}, "this run is one of 'tfidf', not of 'textcnn'"),
+            ({"name": "textcnn", "emb_dim": 8, "mlp_dims": [8]}, "this is a run of 'tfidf', not of 'textcnn'"),
         ],
     )
     def test_another_run_cannot_resume_it(
@@ -150,7 +151,7 @@ class TestRun:
 
     def test_its_model_card_mentions_no_epoch(self, run: tuple[Path, dict[str, Any]]) -> None:
         card = (run[0] / "checkpoints" / "best" / "README.md").read_text(encoding="utf-8")
-        assert "it was fitted to them in one go" in card
+        assert "in one pass without epochs" in card
         assert "chose" not in card
 
     def test_its_scores_are_in_metrics_jsonl(self, run: tuple[Path, dict[str, Any]]) -> None:
