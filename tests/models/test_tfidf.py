@@ -152,7 +152,7 @@ class TestRun:
     def test_its_model_card_mentions_no_epoch(self, run: tuple[Path, dict[str, Any]]) -> None:
         card = (run[0] / "checkpoints" / "best" / "README.md").read_text(encoding="utf-8")
         assert "in one pass without epochs" in card
-        assert "chose" not in card
+        assert "the weights are those of epoch" not in card
 
     def test_its_scores_are_in_metrics_jsonl(self, run: tuple[Path, dict[str, Any]]) -> None:
         (line,) = (run[0] / "metrics.jsonl").read_text().splitlines()
