@@ -38,6 +38,7 @@ class TestTunedRun:
 
     OPEN: ClassVar[dict[str, str]] = {"naive_bayes": "auto", "C": "auto"}
 
+    @pytest.mark.slow  # 16 pairs of hyperparameters on five folds
     def test_hyperparameters_are_tuned(
         self, data_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -48,7 +49,7 @@ class TestTunedRun:
     def test_tuning_samples_many_articles(
         self, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("zhenwei.training.run.TUNED_ON", 50)
+        monkeypatch.setattr("zhenwei.training.run.MAX_TUNING_ARTICLES", 50)
         seen: list[set[int]] = []
 
         def tune(self: Tfidf, articles: EncodedArticles, folds: Any, seed: int) -> None:
@@ -70,7 +71,7 @@ class TestTunedRun:
             (tmp_path / f"{part}.json").write_text(json.dumps(rows), encoding="utf-8")
         with caplog.at_level(logging.WARNING, logger="zhenwei"):
             results, _ = Trainer(run_settings(tmp_path, tmp_path / "run", **self.OPEN)).train()
-        assert "too few training articles to hold some back" in caplog.text
+        assert "too few training articles for cross-validation" in caplog.text
         assert results["n"] == 4
 
 
@@ -135,7 +136,7 @@ class TestRun:
         ("model", "reason"),
         [
             ({"C": 0.01}, "this run was started with model.C = 30.0, found 0.01"),
-            ({"name": "textcnn", "emb_dim": 8, "mlp_dims": [8]}, "this run is one of 'tfidf', not of 'textcnn'"),
+            ({"name": "textcnn", "emb_dim": 8, "mlp_dims": [8]}, "this is a run of 'tfidf', not of 'textcnn'"),
         ],
     )
     def test_another_run_cannot_resume_it(
@@ -150,8 +151,8 @@ class TestRun:
 
     def test_its_model_card_mentions_no_epoch(self, run: tuple[Path, dict[str, Any]]) -> None:
         card = (run[0] / "checkpoints" / "best" / "README.md").read_text(encoding="utf-8")
-        assert "it was fitted to them in one go" in card
-        assert "chose" not in card
+        assert "in one pass without epochs" in card
+        assert "the weights are those of epoch" not in card
 
     def test_its_scores_are_in_metrics_jsonl(self, run: tuple[Path, dict[str, Any]]) -> None:
         (line,) = (run[0] / "metrics.jsonl").read_text().splitlines()
