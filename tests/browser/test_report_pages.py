@@ -25,7 +25,7 @@ COLLIDING = """
     for (const chart of document.querySelectorAll("svg")) {
         const frame = chart.getBoundingClientRect();
         if (!frame.width) continue;
-        const texts = [...chart.querySelectorAll("text")].map((t) => [t.getBoundingClientRect(), t.textContent]);
+        const texts = [...chart.querySelectorAll("text")].map((e) => [e.getBoundingClientRect(), e.textContent]);
         texts.forEach(([a, first], index) => {
             if (a.left < frame.left - 1 || a.right > frame.right + 1) found.push(`${chart.ariaLabel}: ${first}`);
             for (const [b, second] of texts.slice(0, index)) {
