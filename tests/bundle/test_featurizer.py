@@ -102,7 +102,7 @@ class TestNewTexts:
         ):
             read.encode([Article(content=TEXT)], first_row=5)
         assert read.encode([Article(content=TEXT, emotion=[0.5, 1])]).emotion is not None
-        with pytest.raises(DataError, match="found 1 values in 'emotion'; expected 2, what this detector reads"):
+        with pytest.raises(DataError, match="found 1 values in 'emotion'; expected 2, as this detector requires"):
             read.encode([Article(content=TEXT, emotion=[0.5])])
 
     def test_an_unknown_domain_is_no_error(self, tokenizer: TextTokenizer) -> None:

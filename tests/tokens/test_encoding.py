@@ -184,9 +184,7 @@ def test_no_articles_give_empty_arrays(tokenizer: TextTokenizer) -> None:
 
 def test_emotion_of_another_length_is_refused_with_its_row(tokenizer: TextTokenizer) -> None:
     articles = [*ARTICLES, Article(content="大", emotion=(1.0, 2.0, 3.0))]
-    with pytest.raises(
-        DataError, match="row 5: found 3 values in 'emotion'; expected 2, those of the articles before it"
-    ):
+    with pytest.raises(DataError, match="row 5: found 3 values in 'emotion'; expected 2, as in the articles before it"):
         encode_articles(articles, tokenizer, 6, fields=frozenset({"emotion"}), chunk_size=2)
 
 
@@ -195,7 +193,7 @@ def test_emotion_of_another_length_than_the_detector_reads_is_refused(
     tokenizer: TextTokenizer, chunk_size: int
 ) -> None:
     emotion = frozenset({"emotion"})
-    with pytest.raises(DataError, match="row 7: found 2 values in 'emotion'; expected 55, what this detector reads"):
+    with pytest.raises(DataError, match="row 7: found 2 values in 'emotion'; expected 55, as this detector requires"):
         encode_articles(ARTICLES, tokenizer, 6, fields=emotion, emotion_size=55, first_row=7, chunk_size=chunk_size)
     encoded = encode_articles(ARTICLES, tokenizer, 6, fields=emotion, emotion_size=2, chunk_size=chunk_size)
     assert encoded.emotion is not None

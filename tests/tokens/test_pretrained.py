@@ -70,7 +70,7 @@ class TestFolder:
 
     def test_a_damaged_tokenizer_is_refused_in_one_message(self, tmp_path: Path) -> None:
         folder = write_model(tmp_path, "bert", tokenizer_json="{")
-        with pytest.raises(PretrainedModelError, match="holds no tokenizer that can be read"):
+        with pytest.raises(PretrainedModelError, match="has no readable tokenizer"):
             load_pretrained_tokenizer(folder)
 
     def test_code_that_comes_with_a_model_is_not_run(self, tmp_path: Path) -> None:
@@ -137,14 +137,14 @@ def message_for(name: str, cache: Path, **environment: str) -> str:
 
 
 def is_advice(message: str) -> bool:
-    """Whether the message says, in one line, all ways to go on."""
-    ways = (
+    """Return whether the message lists all alternatives in one line."""
+    alternatives = (
         "local folder",
         "hf download no-such-org/no-such-model",
-        "leave data.tokenizer out",
+        "omit data.tokenizer",
         "set model.use_pretrained_bert to false",
     )
-    return "\n" not in message and all(way in message for way in ways)
+    return "\n" not in message and all(alternative in message for alternative in alternatives)
 
 
 class TestHub:
@@ -168,7 +168,7 @@ class TestHub:
 
     def test_a_name_that_the_hub_does_not_know_is_refused(self, tmp_path: Path, empty_hub: str) -> None:
         message = message_for("no-such-org/no-such-model", tmp_path, HF_ENDPOINT=empty_hub)
-        assert "the hub does not give it" in message
+        assert "the hub does not provide it" in message
         assert is_advice(message)
 
     def test_a_model_that_is_a_pickle_alone_is_refused_with_the_way_to_convert_it(self) -> None:

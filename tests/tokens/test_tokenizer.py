@@ -1,4 +1,4 @@
-"""What a tokenizer promises: the same for everybody, cut in the open, and true to the places in the text."""
+"""Vocabulary training, encoding, truncation, and character spans of tokens."""
 
 import os
 import subprocess
@@ -246,7 +246,7 @@ class TestFile:
     @pytest.mark.parametrize("damage", ["", "{}", "[]", '{"version": "1.0", "truncation"', "\x00\x01"])
     def test_a_damaged_file_is_refused_by_name(self, tmp_path: Path, damage: str) -> None:
         (tmp_path / "tokenizer.json").write_text(damage)
-        with pytest.raises(CheckpointError, match=r"tokenizer\.json is not a tokenizer"):
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json is not a readable tokenizer"):
             TextTokenizer.load(tmp_path / "tokenizer.json")
 
     def test_a_file_cut_short_is_refused(self, tokenizer: TextTokenizer, tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ class TestErrors:
     def test_damaged_weights(self, own_bert: Path) -> None:
         weights = own_bert / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:500])
-        assert f"the folder {own_bert} holds no model that can be read" in self.error(own_bert)
+        assert f"the folder {own_bert} has no readable model" in self.error(own_bert)
 
     def test_weights_of_another_model_are_an_error(self, own_bert: Path) -> None:
         save_file({"x": torch.ones(3)}, own_bert / "model.safetensors", metadata={"format": "pt"})

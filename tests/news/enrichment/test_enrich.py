@@ -94,7 +94,7 @@ class TestFields:
         with caplog.at_level(logging.WARNING):
             summary = enrich_file(file, file.with_name("out.json"), emotion=extractor)
         assert (summary.emotion_kept, summary.emotion_of_other_length) == (3, 2)
-        assert "2 articles kept an emotion that has not 39 values; --replace computes it anew" in caplog.text
+        assert "2 articles kept an emotion that has not 39 values; --replace recomputes it" in caplog.text
 
     @pytest.mark.parametrize("source", SUFFIXES)
     @pytest.mark.parametrize("destination", SUFFIXES)

@@ -1,8 +1,8 @@
-"""What a text's author shows of emotion, as a vector of fixed length.
+"""Emotion features of a text as a vector of fixed length.
 
 After the publisher emotion of Zhang et al., "Mining Dual Emotion for Fake News Detection" (WWW 2021): scores of
 seven emotions from a lexicon, with the negations and degree words before each word; the same weighted by the words'
-intensity; polarity; and the signs that are no words. docs/enrichment.md has each value's formula.
+intensity; polarity; and non-lexical features. docs/enrichment.md has the formula of each value.
 """
 
 import math
@@ -30,8 +30,8 @@ from zhenwei.news.fields import format_value
 from zhenwei.news.io.validation import BadRowError
 from zhenwei.news.markup import without_markup
 
-FORMULA = 1  # counts up when a value is computed in another way
-WINDOW = 3  # words before a word of emotion, within its clause, that may turn or weigh it
+FORMULA = 1  # increases with any change to the computation
+WINDOW = 3  # words before an emotion word, within its clause, that may negate or weight it
 
 _PERSONS: tuple[Person, ...] = get_args(Person)
 _NAMES = (
@@ -43,22 +43,22 @@ _NAMES = (
 )
 _STRONGEST = 4.0
 _HIGHEST_INTENSITY = 9
-_DIGITS = 6  # of a value: what files and bundles need
+_DIGITS = 6  # decimals of a value
 _NOT = re.compile(r"n['’]t\b", re.IGNORECASE)
-# What jieba can cut (its Markov model finds names alone, and is left out); letters of other scripts; one mark.
+# Text for jieba; letters of other scripts; one punctuation mark or symbol.
 _PIECE = re.compile(r"([\u4e00-\u9fd5a-z0-9]+)|([^\W_]+)|([^\w\s])")
 _SIGN = {"positive": 1, "negative": -1, "neutral": 0}
 
 
 class EmotionExtractor:
-    """Gives the emotion vector of a text: the same text, the same vector, in every process and run.
+    """Compute the emotion vector of a text, deterministically.
 
     Args:
-        entries: Words of a user's own, which add to our lexicon or replace its entries.
+        entries: Words that extend or override the built-in lexicon.
     """
 
     names: tuple[str, ...] = _NAMES
-    """What each value of the vector is."""
+    """Names of the values of the vector."""
 
     def __init__(self, entries: Sequence[LexiconEntry] = ()) -> None:
         self._entries = {entry.word: entry for entry in entries}
@@ -67,11 +67,11 @@ class EmotionExtractor:
         self._negations = modifiers.negations - self._entries.keys()
         self._degrees = {word: by for word, by in modifiers.degrees.items() if word not in self._entries}
         self._pronouns = modifiers.pronouns
-        self._cutter: JiebaSegmenter | None = None  # jieba, loaded with the first text: that takes seconds
+        self._segmenter: JiebaSegmenter | None = None  # loaded with the first text, which takes seconds
 
     @classmethod
     def from_files(cls, lexicons: Sequence[Path] = ()) -> "EmotionExtractor":
-        """Take in lexicons of a user's; of a word that stands in several, the last one counts.
+        """Build an extractor with lexicons of a user; of several entries of one word the last one counts.
 
         Raises:
             DataError: One of them cannot be used.
@@ -79,15 +79,15 @@ class EmotionExtractor:
         return cls([entry for path in lexicons for entry in read_lexicon(path)])
 
     def to_dict(self) -> dict[str, Any]:
-        """What a bundle keeps, as JSON data: the user's words, and by which lexicon, jieba and formula it works."""
+        """Return the user's words and the versions of lexicon, jieba and formula as JSON data."""
         return {**_built_with(), "entries": [list(astuple(entry)) for entry in self._entries.values()]}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> "EmotionExtractor":
-        """Build the extractor that gave `to_dict`.
+        """Build an extractor from `to_dict`.
 
         Raises:
-            ConfigError: It worked by another lexicon, jieba or formula, or it is none.
+            ConfigError: The versions of lexicon, jieba or formula differ, or the data is invalid.
         """
         for name, here in _built_with().items():
             if kept.get(name) != here:
@@ -105,10 +105,10 @@ class EmotionExtractor:
         return len(self.names)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cutter": None}
+        return {**self.__dict__, "_segmenter": None}
 
     def __call__(self, text: str) -> tuple[float, ...]:
-        """The vector of a text, in the order of `names`; every value is between -1 and 1."""
+        """Return the vector of a text, in the order of `names`; every value is between -1 and 1."""
         clauses = list(self._clauses(_NOT.sub(" not ", without_markup(text))))
         count = sum(map(len, clauses))
         values = [*self._emotions(clauses, count), *self._modifying(clauses, count), *count_signs(text)]
@@ -119,10 +119,10 @@ class EmotionExtractor:
         intensities = dict.fromkeys(CATEGORIES, 0.0)
         positive = negative = 0.0
         for clause in clauses:
-            for place, word in enumerate(clause):
+            for index, word in enumerate(clause):
                 if (entry := self._words.get(word)) is None:
                     continue
-                weight = self._weight(clause, place)
+                weight = self._weight(clause, index)
                 scores[entry.category] += weight
                 intensities[entry.category] += weight * entry.intensity / _HIGHEST_INTENSITY
                 signed = weight * _SIGN[entry.polarity]
@@ -135,12 +135,12 @@ class EmotionExtractor:
         yield _rate(negative, count)
         yield (positive - negative) / (positive + negative) if positive or negative else 0.0
 
-    def _weight(self, clause: list[str], place: int) -> float:
-        """What the words before a word of emotion make of it: -1 for each negation, times each degree's factor."""
+    def _weight(self, clause: list[str], index: int) -> float:
+        """Return the weight of an emotion word: -1 per negation before it, times the factor of each degree word."""
         sign, factor = 1, 1.0
-        for word in clause[max(place - WINDOW, 0) : place][::-1]:
+        for word in clause[max(index - WINDOW, 0) : index][::-1]:
             if word in self._words:
-                break  # what stands before another word of emotion belongs to that one
+                break  # words before another emotion word belong to that word
             if word in self._negations:
                 sign = -sign
             factor *= self._degrees.get(word, 1.0)
@@ -155,13 +155,13 @@ class EmotionExtractor:
             yield _rate(persons.count(person), count)
 
     def _clauses(self, text: str) -> Iterator[list[str]]:
-        """The words of a text in lower case, clause by clause: any mark ends a clause."""
-        if self._cutter is None:
-            self._cutter = self._loaded_cutter()
+        """Yield the clauses of a text as words in lower case; any punctuation mark ends a clause."""
+        if self._segmenter is None:
+            self._segmenter = self._load_segmenter()
         clause: list[str] = []
         for cuttable, letters, _mark in _PIECE.findall(text.lower()):
             if cuttable:
-                for word in self._cutter.cut(cuttable):
+                for word in self._segmenter.cut(cuttable):
                     clause += self._parts(word)
             elif letters:
                 clause.append(letters)
@@ -171,7 +171,7 @@ class EmotionExtractor:
         yield clause
 
     def _parts(self, token: str) -> tuple[str, ...]:
-        """A word, but for one that jieba's dictionary holds together with what turns it, as 不高兴 or 太高兴."""
+        """Split a dictionary word such as 不高兴 or 太高兴 into its modifier and its emotion word."""
         if token not in self._words and not self._modifies(token):
             for cut in range(min(len(token) - 1, 3), 0, -1):
                 if token[cut:] in self._words and self._modifies(token[:cut]):
@@ -181,13 +181,13 @@ class EmotionExtractor:
     def _modifies(self, word: str) -> bool:
         return word in self._negations or word in self._degrees
 
-    def _loaded_cutter(self) -> JiebaSegmenter:
+    def _load_segmenter(self) -> JiebaSegmenter:
         words = sorted({*self._words, *self._negations, *self._degrees, *self._pronouns})
         return JiebaSegmenter(NewWord(word) for word in words if not word.isascii() and not in_dictionary(word))
 
 
 def _rate(amount: float, words: int) -> float:
-    """An amount per ten words, squashed to between -1 and 1: r / (1 + |r|)."""
+    """Return an amount r per ten words as r / (1 + |r|), between -1 and 1."""
     per_ten = 10 * amount / max(words, 1)
     return per_ten / (1 + math.fabs(per_ten))
 

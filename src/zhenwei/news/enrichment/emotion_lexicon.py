@@ -1,4 +1,4 @@
-"""The words of emotion: our own lexicon, and lexicons of a user that add to it or replace its entries."""
+"""Emotion lexicons: the built-in one, and lexicons of a user that extend or override it."""
 
 import csv
 import hashlib
@@ -36,13 +36,13 @@ _WORD = re.compile(r"[\u4e00-\u9fd5a-zA-Z0-9]+")
 
 @dataclass(frozen=True)
 class LexiconEntry:
-    """One word of emotion.
+    """One emotion word.
 
     Attributes:
         word: In lower case.
         category: One of the seven emotions.
-        intensity: From 1, hardly felt, to 9.
-        polarity: Whether it speaks well of things.
+        intensity: From 1 (weak) to 9 (strong).
+        polarity: Polarity of the word.
     """
 
     word: str
@@ -53,7 +53,7 @@ class LexiconEntry:
 
 @dataclass(frozen=True)
 class Modifiers:
-    """The words that change what others say, and those that say who is meant; all in lower case."""
+    """Negations, degree words with their factors, and personal pronouns; all in lower case."""
 
     negations: frozenset[str]
     degrees: dict[str, float]
@@ -64,10 +64,10 @@ def read_lexicon(path: Path) -> tuple[LexiconEntry, ...]:
     """Read a user's lexicon: a table with the columns `word`, `category`, `intensity` and `polarity`.
 
     Args:
-        path: Separated by commas if its suffix is `.csv`, else by tabs. Of the rows of one word the last one counts.
+        path: Separated by commas if its suffix is `.csv`, else by tabs. The last row of a word counts.
 
     Raises:
-        DataError: The file cannot be read, lacks a column, holds no word, or has bad rows, of which the first ten
+        DataError: The file cannot be read, lacks a column, has no word, or has bad rows, of which the first ten
             are shown.
     """
     lines = read_lines(path)
@@ -95,13 +95,13 @@ def read_lexicon(path: Path) -> tuple[LexiconEntry, ...]:
 
 @cache
 def built_in_words() -> dict[str, LexiconEntry]:
-    """The words of our own lexicon, Chinese and English."""
+    """Return the words of the built-in lexicon, Chinese and English."""
     return {entry.word: entry for entry in read_lexicon(_FOLDER / "emotion_words.tsv")}
 
 
 @cache
 def built_in_modifiers() -> Modifiers:
-    """Our own negations, degree words and pronouns."""
+    """Return the built-in negations, degree words and pronouns."""
     rows = list(_rows("modifiers.tsv"))
     return Modifiers(
         negations=frozenset(word for word, kind, _ in rows if kind == "negation"),
@@ -112,22 +112,22 @@ def built_in_modifiers() -> Modifiers:
 
 @cache
 def built_in_emoticons() -> dict[str, str]:
-    """The category of emotion of each known emoticon: Weibo's `[泪]`, emoji, and faces of marks such as `^_^`."""
+    """Return the emotion of each known emoticon: Weibo's `[泪]`, emoji, and `^_^`."""
     return dict(_rows("emoticons.tsv"))
 
 
 @cache
 def built_in_digest() -> str:
-    """Sixteen hexadecimal digits that change with any change to our own lexicon."""
+    """Return a digest of the built-in lexicon, 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for name in _BUILT_IN:
-        # By lines: a checkout may end them its own way.
+        # By lines, since line endings depend on the checkout.
         digest.update("\n".join((_FOLDER / name).read_text(encoding="utf-8").splitlines()).encode("utf-8"))
     return digest.hexdigest()[:16]
 
 
 def entry_from(values: Sequence[object]) -> LexiconEntry:
-    """An entry from its four values, in the order of `COLUMNS`.
+    """Build an entry from its four values, in the order of `COLUMNS`.
 
     Raises:
         BadRowError: One of them is wrong.
@@ -153,7 +153,7 @@ def entry_from(values: Sequence[object]) -> LexiconEntry:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    """The cells of one line, with their quotes taken off where they are separated by commas."""
+    """Split a line into cells; a CSV line may have quotes."""
     if separator == "\t":
         return line.split("\t")
     try:

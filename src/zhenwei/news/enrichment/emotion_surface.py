@@ -1,4 +1,4 @@
-"""The signs of emotion that are no words: marks, emoticons, capitals, digits, and the links and names of a post."""
+"""Non-lexical features of emotion: punctuation, emoticons, capitals, digits, links and mentions."""
 
 import math
 import re
@@ -21,19 +21,19 @@ SIGNS = (
     "links",
 )
 
-_MOST = 100
+_MAX_COUNT = 100
 _ELLIPSIS = re.compile(r"…+|\.{3,}|。{2,}")
 _REPEATED = re.compile(r"[!！?？]{2,}")
 
 
 def level(count: int) -> float:
-    """A count as a number from 0 to 1: log(1 + n) / log(101), and 1 from a hundred on."""
-    return math.log1p(min(count, _MOST)) / math.log1p(_MOST)
+    """Return a count as log(1 + n) / log(101), at most 1."""
+    return math.log1p(min(count, _MAX_COUNT)) / math.log1p(_MAX_COUNT)
 
 
 def count_signs(text: str) -> tuple[float, ...]:
-    """The values of `SIGNS`, each from 0 to 1."""
-    linkless = LINK.sub(" ", text)  # an address is full of marks that say nothing
+    """Return the values of `SIGNS`, each from 0 to 1."""
+    linkless = LINK.sub(" ", text)  # punctuation of links does not count
     bare = without_markup(text)
     emoticons = _count_emoticons(linkless)
     latin = [character for character in bare if character.isascii() and character.isalpha()]
@@ -55,9 +55,9 @@ def count_signs(text: str) -> tuple[float, ...]:
 def _count_emoticons(text: str) -> dict[str, int]:
     kinds = built_in_emoticons()
     counts = dict.fromkeys(EMOTICON_KINDS, 0)
-    for found in _emoticons().findall(text):
-        # An emoji of another colour is still the same: its first character decides.
-        counts[kinds.get(found) or kinds.get(found[0], "other")] += 1
+    for emoticon in _emoticons().findall(text):
+        # The first character of an emoji is its kind; modifiers such as skin color follow.
+        counts[kinds.get(emoticon) or kinds.get(emoticon[0], "other")] += 1
     return counts
 
 

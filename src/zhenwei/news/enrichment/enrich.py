@@ -1,4 +1,4 @@
-"""Articles get the fields that detectors need and most collections lack: named entities and emotion."""
+"""Add named entities and emotion features to articles."""
 
 import dataclasses
 import itertools
@@ -22,11 +22,11 @@ from zhenwei.parallel import map_in_processes, usable_cores
 _logger = logging.getLogger(__name__)
 
 POSTS_PER_CHUNK = 256
-FEW = 3000  # articles that are done sooner than further processes are ready
+FEW = 3000  # fewer articles are processed faster without further processes
 
 
 class Request(NamedTuple):
-    """What one article still needs."""
+    """Fields to compute for one article."""
 
     content: str
     entities: bool
@@ -34,7 +34,7 @@ class Request(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found in one article; None for what was not asked for."""
+    """Computed fields of one article; None for fields that were not requested."""
 
     entities: tuple[str, ...] | None
     emotion: tuple[float, ...] | None
@@ -42,18 +42,18 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Enricher:
-    """Finds what articles need; it can be pickled, to work in several processes.
+    """Compute the fields of articles; can be pickled for multiprocessing.
 
     Attributes:
-        entities: What gives an article's entities, or None.
-        emotion: What gives an article's emotion, or None.
+        entities: The tagger, or None.
+        emotion: The emotion extractor, or None.
     """
 
     entities: Tagger | None
     emotion: EmotionExtractor | None
 
     def __call__(self, requests: Sequence[Request]) -> list[Found]:
-        """Serve requests in their order."""
+        """Compute the requested fields, in the order of the requests."""
         return [
             Found(
                 self.entities(request.content) if request.entities and self.entities else None,
@@ -65,17 +65,17 @@ class Enricher:
 
 @dataclass
 class EnrichmentSummary:
-    """What became of a file's articles.
+    """Statistics of an enriched file.
 
     Attributes:
-        articles: How many there are.
+        articles: Number of articles.
         entities_added: Articles that got their entities.
         entities_kept: Articles that had entities already, and kept them.
-        without_entities: Articles that name nobody and nothing; their list is empty.
+        without_entities: Articles with an empty list of entities.
         emotion_added: Articles that got their emotion.
         emotion_kept: Articles that had emotion already, and kept it.
-        emotion_of_other_length: Those of them whose vector is no vector of the extractor's.
-        processes: How many processes worked.
+        emotion_of_other_length: Of these, those with a vector of another length than the extractor's.
+        processes: Number of processes.
     """
 
     articles: int = 0
@@ -88,7 +88,7 @@ class EnrichmentSummary:
     processes: int = 1
 
     def to_dict(self) -> dict[str, int]:
-        """The figures by their names."""
+        """Return the statistics by name."""
         return asdict(self)
 
 
@@ -103,7 +103,7 @@ def enrich_file(
     overwrite: bool = False,
     progress: bool = True,
 ) -> EnrichmentSummary:
-    """Copy a file of articles with their entities, their emotion, or both; the whole copy is written, or nothing.
+    """Copy a file of articles with entities, emotion, or both; the copy is written atomically.
 
     The articles are streamed, so memory does not grow with them (but for Parquet, whose writer keeps the rows). The
     copy is the same, byte for byte, for any number of processes.
@@ -114,7 +114,7 @@ def enrich_file(
         entities: What gives an article's entities, such as `build_tagger("jieba")`.
         emotion: What gives an article's emotion, such as `EmotionExtractor()`.
         processes: How many work; by default as many as there are cores. Few articles are done in this one alone.
-        replace: Whether articles that have the field already get it anew; else they keep it.
+        replace: Whether articles that have the field already get a new value; else they keep it.
         overwrite: Whether a destination that is there may be replaced.
         progress: Whether to show a progress bar, where standard error is a terminal.
 
@@ -143,7 +143,7 @@ def enrich_file(
 def _enriched(
     articles: Iterator[Article], enricher: Enricher, processes: int, replace: bool, summary: EnrichmentSummary
 ) -> Generator[Article]:
-    """The articles with what was found in them, counted in the summary as they go."""
+    """Yield the enriched articles, and count them in the summary."""
     first = list(itertools.islice(articles, FEW))
     summary.processes = processes if len(first) == FEW else 1
     chunks = (
@@ -193,6 +193,6 @@ def _counted(articles: Iterable[Article], bar: Any) -> Iterator[Article]:
 def _warn_of_other_lengths(target: Path, summary: EnrichmentSummary, emotion: EmotionExtractor | None) -> None:
     if emotion is not None and summary.emotion_of_other_length:
         _logger.warning(
-            "%s: %d articles kept an emotion that has not %d values; --replace computes it anew",
+            "%s: %d articles kept an emotion that has not %d values; --replace recomputes it",
             *(target, summary.emotion_of_other_length, len(emotion)),
         )

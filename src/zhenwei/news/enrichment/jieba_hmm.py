@@ -1,9 +1,9 @@
-"""jieba's hidden Markov model of words and their tags: the same answers as jieba's own code, many times faster.
+"""jieba's hidden Markov model of words and their tags, with the same results as jieba's own code.
 
-jieba cuts with its dictionary first. What is left over are runs of single characters, in which names that no
-dictionary knows are found by Viterbi's algorithm over 256 states (a place in a word, and the word's tag). jieba
-does so with dictionaries of tuples, at about half a millisecond a character; here a step is a few operations on
-arrays.
+jieba segments by its dictionary first. In the remaining runs of single characters, Viterbi's algorithm over 256 states (a position
+in a word, and the word's tag) finds names that are not in the dictionary. jieba's code uses dictionaries of
+tuples; here a step is a few operations on arrays. `benchmarks/name_model.py` prints 18 times as fast for the runs of
+Weibo21, and 6 to 7 times as fast for whole posts.
 """
 
 from functools import lru_cache
@@ -16,19 +16,19 @@ TaggedWord = tuple[str, str]
 Numbers = NDArray[np.int64]
 Scores = NDArray[np.float64]
 
-_UNSEEN = -3.14e100  # jieba's log-probability of a character that a state has never been seen to give
-_RUNS_KEPT = 1 << 16
+_UNSEEN = -3.14e100  # jieba's log-probability of an unseen emission
+_CACHE_SIZE = 1 << 16
 
 
 class NameModel:
-    """Cuts runs of single Chinese characters into tagged words.
+    """Segment runs of single Chinese characters into tagged words.
 
     Args:
-        posseg: The module `jieba.posseg`, which holds the model's tables.
+        posseg: The module `jieba.posseg`, with the model's tables.
     """
 
     def __init__(self, posseg: Any) -> None:
-        # Sorted, so that of two paths of like probability the one wins that jieba's `max` of tuples picks.
+        # Sorted, so that of two equally probable paths jieba's choice wins, the `max` of tuples.
         self._states: list[tuple[str, str]] = sorted(posseg.trans_P)
         self._number = {state: number for number, state in enumerate(self._states)}
         self._emissions = [posseg.emit_P[state] for state in self._states]
@@ -39,63 +39,63 @@ class NameModel:
                 self._steps[self._number[state], self._number[other]] = probability
         self._admitted = posseg.char_state_tab_P
         self._all = np.arange(len(self._states))
-        # What a run gives depends on nothing but the run: to remember it changes no result.
-        self.cut = lru_cache(maxsize=_RUNS_KEPT)(self._cut)
-        self._of_character = lru_cache(maxsize=_RUNS_KEPT)(self._look_up)
+        # Pure functions, so caching does not change results.
+        self.cut = lru_cache(maxsize=_CACHE_SIZE)(self._cut)
+        self._of_character = lru_cache(maxsize=_CACHE_SIZE)(self._look_up)
 
     def _cut(self, run: str) -> tuple[TaggedWord, ...]:
-        """The words of a run and their tags, as `jieba.posseg` finds them."""
+        """Return the words of a run and their tags, as `jieba.posseg`."""
         words = []
         begin = after = 0
         states = self._most_probable_states(run)
-        for place, number in enumerate(states):
+        for index, number in enumerate(states):
             position, tag = self._states[number]
             if position == "B":
-                begin = place
+                begin = index
             elif position in "ES":
-                begin = begin if position == "E" else place
-                words.append((run[begin : place + 1], tag))
-                after = place + 1
+                begin = begin if position == "E" else index
+                words.append((run[begin : index + 1], tag))
+                after = index + 1
         if after < len(states):
             words.append((run[after:], self._states[states[after]][1]))
         return tuple(words)
 
     def _most_probable_states(self, run: str) -> list[int]:
-        """Viterbi's algorithm: a state's number for each character; none if the model knows no way through."""
+        """Return the state of each character by Viterbi's algorithm; empty if there is no path."""
         states, emissions = self._of_character(run[0])
         scores = self._start[states] + emissions  # [states]
-        trail = [states]
+        visited = [states]
         origins: list[Numbers] = []
         for character in run[1:]:
-            before, scored = states, scores
+            previous, previous_scores = states, scores
             states, emissions = self._of_character(character)
-            scores, origin = self._step(before, scored, states, emissions)
-            if scores.max() == -np.inf:  # none of the character's own states can follow: try every state
+            scores, origin = self._step(previous, previous_scores, states, emissions)
+            if scores.max() == -np.inf:  # none of the character's states can follow: try all states
                 states, emissions = self._all, self._emitted(character, self._all)
-                scores, origin = self._step(before, scored, states, emissions)
+                scores, origin = self._step(previous, previous_scores, states, emissions)
                 if scores.max() == -np.inf:
                     return []
             if scores.min() == -np.inf:
                 reached = scores > -np.inf
                 states, scores, origin = states[reached], scores[reached], origin[reached]
             origins.append(origin)
-            trail.append(states)
-        place = len(scores) - 1 - int(scores[::-1].argmax())
-        path = [int(trail[-1][place])]
-        for origin, states in zip(reversed(origins), reversed(trail[:-1]), strict=True):
-            place = int(origin[place])
-            path.append(int(states[place]))
+            visited.append(states)
+        index = len(scores) - 1 - int(scores[::-1].argmax())
+        path = [int(visited[-1][index])]
+        for origin, states in zip(reversed(origins), reversed(visited[:-1]), strict=True):
+            index = int(origin[index])
+            path.append(int(states[index]))
         return path[::-1]
 
     def _step(self, before: Numbers, scores: Scores, states: Numbers, emissions: Scores) -> tuple[Scores, Numbers]:
-        """The best score of each state and the place, among the states before it, of where it comes from."""
-        # Added in jieba's order: at -3e100 and below, the order decides what is lost.
-        ways = (scores[:, None] + self._steps[before[:, None], states]) + emissions  # [before, states]
-        best = len(before) - 1 - ways[::-1].argmax(axis=0)  # the last of equals
-        return ways[best, self._all[: len(states)]], best
+        """Return the best score of each state, and the index of its predecessor among the previous states."""
+        # Added in jieba's order, which decides about rounding at -3e100 and below.
+        totals = (scores[:, None] + self._steps[before[:, None], states]) + emissions  # [before, states]
+        best = len(before) - 1 - totals[::-1].argmax(axis=0)  # the last of equals
+        return totals[best, self._all[: len(states)]], best
 
     def _look_up(self, character: str) -> tuple[Numbers, Scores]:
-        """The states that may give a character, all of them if it is unknown, and its log-probability in each."""
+        """Return the states that may emit a character, all if it is unknown, and its log-probability in each."""
         admitted = self._admitted.get(character)
         states = self._all if admitted is None else np.array(sorted(map(self._number.__getitem__, admitted)))
         return states, self._emitted(character, states)

@@ -4,8 +4,7 @@ jieba's own way to load its dictionary is not used: it keeps a cache in a file t
 (`/tmp/jieba.cache`), trusts that file when it reads it, and logs both. Here jieba is imported without its warnings, its
 global tokenizer stays as it is, and nothing is written to the disk.
 
-Segmentation itself is jieba's. A faster rewrite of it took 0.7 times as long for the entities and the emotion of a
-text, which is not worth the code.
+Segmentation itself is jieba's own.
 """
 
 import warnings

@@ -10,12 +10,12 @@ from zhenwei.news.fields import format_value
 from zhenwei.news.io.validation import BadRowError, BadRows
 
 NAME_TAG = "nz"
-"""The tag of a word that comes without one: a name of another kind than person, place or organisation."""
+"""The default tag: a name other than of a person, place or organization."""
 
 _FORM = "'word [frequency] [tag]', as in '云溪大桥 20 ns'"
 _FREQUENCY = re.compile(r"[0-9]{1,9}")
 _TAG = re.compile(r"[a-z]{1,4}")
-# What jieba takes for one stretch of text; a word with anything else in it is never found by cutting.
+# jieba splits texts at all other characters, so it never finds a word that contains one.
 _CHINESE = re.compile(r"[\u4e00-\u9fd5]+")
 
 
@@ -25,8 +25,8 @@ class DictionaryEntry:
 
     Attributes:
         word: The word, of two characters at least, without white space.
-        frequency: How often it stands in jieba's imagined corpus; None: often enough to be found.
-        tag: jieba's tag; `nr...`, `ns...`, `nt...` and `nz...` are names, any other says that the word is none.
+        frequency: Its count in jieba's reference corpus; None: high enough to be found.
+        tag: jieba's tag; `nr...`, `ns...`, `nt...` and `nz...` are names, any other tag is not.
     """
 
     word: str
@@ -35,37 +35,37 @@ class DictionaryEntry:
 
     @property
     def is_chinese(self) -> bool:
-        """Whether the word has Chinese characters alone."""
+        """Whether the word consists of Chinese characters only."""
         return _CHINESE.fullmatch(self.word) is not None
 
 
 class WordSearch:
-    """Finds words of any characters in a text, the longest first, and no Latin word within a longer one.
+    """Search for words of any characters, the longest first; Latin words match whole words only.
 
     Args:
-        words: The words, and what is told of each where it is found.
+        words: The words, each with a value.
     """
 
     def __init__(self, words: Mapping[str, bool]) -> None:
-        self._told = words
+        self._values = words
         self._by_first: dict[str, list[str]] = {}
         for word in sorted(words, key=len, reverse=True):
             self._by_first.setdefault(word[0], []).append(word)
 
     def find(self, text: str) -> Iterator[tuple[int, str, bool]]:
-        """The place of each word that stands in a text, the word, and what is told of it; none overlap."""
-        place = 0
-        while self._by_first and place < len(text):
-            for word in self._by_first.get(text[place], ()):
-                if text.startswith(word, place) and _stands_alone(text, place, place + len(word)):
-                    yield place, word, self._told[word]
-                    place += len(word)
+        """Yield the position, the word and its value of each match; matches do not overlap."""
+        position = 0
+        while self._by_first and position < len(text):
+            for word in self._by_first.get(text[position], ()):
+                if text.startswith(word, position) and _is_whole_word(text, position, position + len(word)):
+                    yield position, word, self._values[word]
+                    position += len(word)
                     break
             else:
-                place += 1
+                position += 1
 
 
-def _stands_alone(text: str, begin: int, end: int) -> bool:
+def _is_whole_word(text: str, begin: int, end: int) -> bool:
     return not (
         (begin > 0 and _is_latin(text[begin - 1]) and _is_latin(text[begin]))
         or (end < len(text) and _is_latin(text[end - 1]) and _is_latin(text[end]))
@@ -77,10 +77,10 @@ def _is_latin(character: str) -> bool:
 
 
 def read_dictionary(path: Path) -> tuple[DictionaryEntry, ...]:
-    """Read a dictionary; blank lines are passed over, and of a word's lines the last one counts.
+    """Read a dictionary; blank lines are skipped, and of several lines of one word the last one counts.
 
     Raises:
-        DataError: The file cannot be read, holds no word, or has bad lines, of which the first ten are shown.
+        DataError: The file cannot be read, has no word, or has bad lines, of which the first ten are shown.
     """
     entries: dict[str, DictionaryEntry] = {}
     bad = BadRows(path)
@@ -99,7 +99,7 @@ def read_dictionary(path: Path) -> tuple[DictionaryEntry, ...]:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text file that are not blank, stripped, each with its number.
+    """Return the lines of a text file that are not blank, stripped, each with its number.
 
     Raises:
         DataError: The file is missing, cannot be read, or is not UTF-8.
@@ -110,7 +110,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    found = []
+    lines = []
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         try:
             line = raw.decode("utf-8")
@@ -119,8 +119,8 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
                 f"{path}, line {number}: not UTF-8: found byte 0x{raw[error.start]:02x}; save the file as UTF-8"
             ) from None
         if line.strip():
-            found.append((number, line.strip(" \r")))
-    return found
+            lines.append((number, line.strip(" \r")))
+    return lines
 
 
 def _entry_of(line: str) -> DictionaryEntry:
