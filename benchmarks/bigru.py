@@ -1,25 +1,24 @@
-"""What the published BiGRU costs, the plain way and ours: training, scoring, memory, and the size on the disk.
+"""The published BiGRU in plain PyTorch and in zhenwei: training, prediction, memory, and size on disk.
 
-    python benchmarks/bigru.py                                       # 256 posts of the synthetic world, some 4 minutes
+    python benchmarks/bigru.py                                       # 256 posts of a synthetic dataset, about 4 minutes
     python benchmarks/bigru.py --file data/weibo21/train.json --posts 512 --json figures.json
-    python benchmarks/bigru.py --device cuda --posts 4096            # both ways on the same graphics card
+    python benchmarks/bigru.py --device cuda --posts 4096            # both on the same GPU
 
 The network is that of the preset `bigru-bert`: BERT's embedding layer, frozen (base size, random weights, which cost
-what trained ones cost), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens,
-batches of 64. Each way does the same work in a process of its own:
+as much as trained ones), a bidirectional GRU of 768 units, masked attention, MLP [384]; texts of up to 170 tokens,
+batches of 64. Each implementation does the same work in a process of its own:
 
-- plain: as the published code does it. Texts are tokenised one by one and padded to 170 in a loader that is built anew
-  for each epoch and each scoring, batches are drawn regardless of length, all is float32, the whole BERT is in memory
-  and in the file that is saved;
-- ours: what `zhenwei train` does, with the precision that it chooses for this device, and scoring as `zhenwei predict
-  --precision auto` does it.
+- plain: like the published code. Texts are tokenized one by one and padded to 170 tokens in a loader that is rebuilt
+  for each epoch and each prediction, batches ignore length, everything is float32, and the complete BERT is in memory
+  and in the saved file;
+- ours: what `zhenwei train` does, in the precision that it chooses for the device, and prediction as in
+  `zhenwei predict --precision auto`.
 
-A round is an epoch, and a scoring of the same posts; an epoch more comes before and is not counted. The ways take turns
-round by round, so that whatever else the machine does meets both; each one's fastest round counts. After
-the last one, when the memory has been read, ours scores the posts in float32, too, as `zhenwei predict` does unless
-told otherwise: twice, of which the faster counts. How far apart the probabilities are is told.
-Beside the posts per second stands the share of the ceiling (a large product of matrices) that is reached,
-by the products that the published network takes for a post without padding; what is spared of them counts as done.
+A round is an epoch and a prediction of the same posts, after one epoch of warm-up. The implementations alternate, so
+that other load on the machine affects both; the fastest round of each counts. After the last round, when the memory has
+been read, ours also predicts in float32, the default of `zhenwei predict`: twice, and the faster run counts. The
+difference of the probabilities is printed. Beside the posts per second is the share of the ceiling, a large matrix
+product: the products of the published network for a post without padding, whether or not they are computed.
 """
 
 import argparse
@@ -58,18 +57,18 @@ from zhenwei.training.state import TrainState
 from zhenwei.training.step_graphs import build_step_graphs, graph_widths
 
 MAX_LEN, BATCH, HIDDEN = 170, 64, 768
-WAYS = ("plain", "ours")
+IMPLEMENTATIONS = ("plain", "ours")
 MFLOP_PER_TOKEN = 2 * 2 * 3 * HIDDEN * 2 * HIDDEN / 1e6  # two directions, three gates, inputs and states; forward
-TRAINING_PRODUCTS = 2.5  # of that: forward, weights, states; nothing goes back into frozen embeddings
+TRAINING_PRODUCTS = 2.5  # times as many: forward, weights, states; frozen embeddings have no gradient
 
 
 def main() -> None:
     options = parse_options()
-    if options.way:
-        work(options.way, Path(options.folder), options.device)
+    if options.implementation:
+        serve(options.implementation, Path(options.folder), options.device)
         return
-    with TemporaryDirectory() as place:
-        folder = Path(place)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
         articles = posts(options, folder)
         write_articles(folder / "train.json", articles)
         write_articles(folder / "val.json", list({article.label: article for article in articles}.values()))
@@ -77,9 +76,9 @@ def main() -> None:
         report = {"posts": len(articles), "threads": torch.get_num_threads(), "machine": describe(options.device)}
         report |= {
             "ceilings": ceilings(options.device),
-            "ways": in_turns(folder, options.rounds, options.device),
+            "implementations": alternate(folder, options.rounds, options.device),
         }
-    report["mean_tokens"] = report["ways"]["ours"].pop("mean_tokens")
+    report["mean_tokens"] = report["implementations"]["ours"].pop("mean_tokens")
     if options.json != "-":
         show(report)
     if options.json:
@@ -89,79 +88,81 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posts", type=int, default=256, help="posts of an epoch (256)")
-    parser.add_argument("--file", type=Path, help="labelled articles (the synthetic world's)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both ways compute (cpu)")
-    parser.add_argument("--rounds", type=int, default=2, help="rounds that count (2)")
-    parser.add_argument("--json", help="write the figures here, too; -: to standard output, instead of the table")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # what this program calls itself with
+    parser.add_argument("--file", type=Path, help="labeled articles (default: a synthetic dataset)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device of both (cpu)")
+    parser.add_argument("--rounds", type=int, default=2, help="timed rounds (2)")
+    parser.add_argument(
+        "--json", help="also write the figures to this file; -: to standard output, instead of the table"
+    )
+    parser.add_argument("--implementation", choices=IMPLEMENTATIONS, help=argparse.SUPPRESS)  # of a worker process
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def in_turns(folder: Path, rounds: int, device: str) -> dict[str, dict[str, float]]:
-    """Let the ways take turns, and return what each found."""
-    command = [sys.executable, __file__, "--folder", str(folder), "--device", device, "--way"]
+def alternate(folder: Path, rounds: int, device: str) -> dict[str, dict[str, float]]:
+    """Run the implementations in alternation, and return the figures of each."""
+    command = [sys.executable, __file__, "--folder", str(folder), "--device", device, "--implementation"]
     workers = {
-        way: subprocess.Popen([*command, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for way in WAYS
+        name: subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in IMPLEMENTATIONS
     }  # fmt: skip
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in IMPLEMENTATIONS}
     for _ in range(rounds):
-        for way, worker in workers.items():
-            found[way].append(told(worker, "round"))
-    ends = {way: told(worker, "end") for way, worker in workers.items()}
+        for name, worker in workers.items():
+            figures[name].append(request(worker, "round"))
+    ends = {name: request(worker, "end") for name, worker in workers.items()}
     for worker in workers.values():
         worker.communicate()
     return {
-        way: {name: max(each[name] for each in found[way]) for name in found[way][0]} | ends[way]
-        for way in WAYS
+        name: {task: max(each[task] for each in figures[name]) for task in figures[name][0]} | ends[name]
+        for name in IMPLEMENTATIONS
     }  # fmt: skip
 
 
-def told(worker: "subprocess.Popen[str]", word: str) -> dict[str, float]:
-    """Say a word to a worker, and return its answer."""
+def request(worker: "subprocess.Popen[str]", command: str) -> dict[str, float]:
+    """Send a command to a worker, and return its response."""
     assert worker.stdin is not None
     assert worker.stdout is not None
-    worker.stdin.write(f"{word}\n")
+    worker.stdin.write(f"{command}\n")
     worker.stdin.flush()
     line = worker.stdout.readline()
     if not line:
-        sys.exit("one of the ways ended early; see above")
-    answer: dict[str, float] = json.loads(line)
-    return answer
+        sys.exit("a worker ended early; see above")
+    response: dict[str, float] = json.loads(line)
+    return response
 
 
-def work(way: str, folder: Path, device: str) -> None:
-    """Answer each word on standard input: a round's posts per second, and at the end memory and size."""
+def serve(implementation: str, folder: Path, device: str) -> None:
+    """Answer the commands on standard input: the posts per second of a round, and at the end memory and size."""
     articles = read_articles(folder / "train.json", require_label=True)
-    tasks, save = (plain if way == "plain" else ours)(folder, articles, device)
-    tasks["training"]()  # what is only done once, as is the first touch of memory, does not count
+    tasks, save = (plain if implementation == "plain" else ours)(folder, articles, device)
+    tasks["training"]()  # warm-up
     for line in sys.stdin:
         if line.strip() == "round":
-            answer = {name: len(articles) / seconds(task) for name, task in tasks.items()}
+            response = {name: len(articles) / seconds(task) for name, task in tasks.items()}
         else:
             peak = peak_memory_mb(device)
-            answer = {"memory_mb": peak, **save()}
-        print(json.dumps(answer), flush=True)
+            response = {"memory_mb": peak, **save()}
+        print(json.dumps(response), flush=True)
 
 
 def seconds(task: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     task()
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 Tasks = tuple[dict[str, Callable[[], object]], Callable[[], dict[str, float]]]
 
 
 class PlainBiGRU(nn.Module):
-    """The published network, as it is usually written."""
+    """The published network in plain PyTorch."""
 
     def __init__(self, encoder: Path) -> None:
         super().__init__()
-        from transformers import BertModel  # noqa: PLC0415  # ours does without, which its memory is to show
+        from transformers import BertModel  # noqa: PLC0415  # ours does not import it
 
         self.bert = BertModel.from_pretrained(encoder).requires_grad_(False)
         self.rnn = nn.GRU(HIDDEN, HIDDEN, batch_first=True, bidirectional=True)
@@ -169,13 +170,13 @@ class PlainBiGRU(nn.Module):
         self.mlp = MLP(2 * HIDDEN, [384], 0.2)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Judge tokens [B, T] -> logits [B]."""
+        """Compute logits [B] of tokens [B, T]."""
         states, _ = self.rnn(self.bert.embeddings(tokens))  # [B, T, 2H]
         return self.mlp(self.attention(states, mask.bool())[0])  # type: ignore[no-any-return]
 
 
 def plain(folder: Path, articles: list[Article], device: str) -> Tasks:
-    from transformers import AutoTokenizer  # noqa: PLC0415  # as before
+    from transformers import AutoTokenizer  # noqa: PLC0415  # as above
 
     torch.manual_seed(0)
     network = PlainBiGRU(folder / "encoder").to(device)
@@ -201,7 +202,7 @@ def plain(folder: Path, articles: list[Article], device: str) -> Tasks:
             optimizer.step()
             loss.item()
 
-    def score() -> None:
+    def predict() -> None:
         network.eval()
         with torch.no_grad():
             for tokens, mask, _ in loader(False):
@@ -210,7 +211,7 @@ def plain(folder: Path, articles: list[Article], device: str) -> Tasks:
     def save() -> dict[str, float]:
         return {"saved_mb": sum(each.numel() * each.element_size() for each in network.state_dict().values()) / 1e6}
 
-    return {"training": train, "scoring": score}, save
+    return {"training": train, "prediction": predict}, save
 
 
 def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
@@ -226,69 +227,67 @@ def ours(folder: Path, articles: list[Article], device: str) -> Tasks:
     )  # fmt: skip
     data = prepare_data(config)
     accelerator = build_accelerator(config, folder / "unused")
-    course = TrainingPlan(data.train, config, data.tokenizer.pad_id)
+    plan = TrainingPlan(data.train, config, data.tokenizer.pad_id)
     torch.manual_seed(0)
     network = build_network(config.model, data.vocabulary(MAX_LEN)).to(device)
     optimizer = build_optimizer(network, config.training)
-    trainee = TrainState(
-        network, optimizer, build_schedule(optimizer, config.training, course.total_steps), accelerator
-    )
-    graphs = build_step_graphs(trainee, course)
+    state = TrainState(network, optimizer, build_schedule(optimizer, config.training, plan.total_steps), accelerator)
+    graphs = build_step_graphs(state, plan)
     if graphs is not None:
-        course = TrainingPlan(data.train, config, data.tokenizer.pad_id, widths=graph_widths(MAX_LEN))
+        plan = TrainingPlan(data.train, config, data.tokenizer.pad_id, widths=graph_widths(MAX_LEN))
     epochs = iter(range(config.training.epochs))
 
     def train() -> None:
-        for _ in train_steps(network, trainee, course, next(epochs), graphs=graphs):
+        for _ in train_steps(network, state, plan, next(epochs), graphs=graphs):
             pass
 
     def probabilities(precision: str) -> NDArray[np.float64]:
-        return sigmoid(predict_logits(network, data.train, pad_id=course.pad_id, device=device, precision=precision))
+        return sigmoid(predict_logits(network, data.train, pad_id=plan.pad_id, device=device, precision=precision))
 
     def save() -> dict[str, float]:
-        exact: list[NDArray[np.float64]] = []
-        in_float32 = min(seconds(lambda: exact.append(probabilities("float32"))) for _ in range(2))
-        apart = np.abs(probabilities("auto") - exact[0])
+        float32: list[NDArray[np.float64]] = []
+        elapsed = min(seconds(lambda: float32.append(probabilities("float32"))) for _ in range(2))
+        difference = np.abs(probabilities("auto") - float32[0])
         save_bundle(trained_bundle(config, data, network, {"epoch": 1, "val": {}}), folder / "bundle")
         size = sum(file.stat().st_size for file in (folder / "bundle").iterdir())
         return {
             "saved_mb": size / 1e6,
-            "scoring in float32": len(articles) / in_float32,
+            "prediction in float32": len(articles) / elapsed,
             "mean_tokens": float(data.train.lengths.mean()),
-            "mean_apart": float(apart.mean()),
-            "most_apart": float(apart.max()),
+            "mean_difference": float(difference.mean()),
+            "max_difference": float(difference.max()),
         }
 
-    return {"training": train, "scoring": partial(probabilities, "auto")}, save
+    return {"training": train, "prediction": partial(probabilities, "auto")}, save
 
 
 def show(report: dict[str, Any]) -> None:
-    plain, ours = (report["ways"][way] for way in WAYS)
+    plain, ours = (report["implementations"][name] for name in IMPLEMENTATIONS)
     ceiling = max(report["ceilings"].values())
     lines = (
         ("training", "posts/s", TRAINING_PRODUCTS),
-        ("scoring", "posts/s", 1.0),
-        ("scoring in float32", "posts/s", 1.0),
+        ("prediction", "posts/s", 1.0),
+        ("prediction in float32", "posts/s", 1.0),
         ("memory", "peak MB", None),
         ("saved", "MB", None),
     )
-    plain["scoring in float32"] = plain["scoring"]  # which is what it is
+    plain["prediction in float32"] = plain["prediction"]
     rows = []
     for name, unit, products in lines:
         key = name if products else f"{name}_mb"
         ratio = ours[key] / plain[key] if products else plain[key] / ours[key]
-        reached = ""
+        share = ""
         if products:
             gflop = products * MFLOP_PER_TOKEN * report["mean_tokens"] / 1000
-            reached = f"{ours[key] * gflop / ceiling:.0%}"
-        rows.append((f"{name}, {unit}", f"{plain[key]:.1f}", f"{ours[key]:.1f}", f"{ratio:.1f}", reached))
+            share = f"{ours[key] * gflop / ceiling:.0%}"
+        rows.append((f"{name}, {unit}", f"{plain[key]:.1f}", f"{ours[key]:.1f}", f"{ratio:.1f}", share))
     title = f"the published BiGRU, {report['posts']} posts of {report['mean_tokens']:.0f} tokens"
     print_rows(("", "plain", "ours", "times better", "of the ceiling"), rows, title)
-    found = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in report["ceilings"].items())
-    print(f"{report['machine']}; {report['threads']} threads; ceilings: {found}")
+    described = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in report["ceilings"].items())
+    print(f"{report['machine']}; {report['threads']} threads; ceilings: {described}")
     print(
-        f"scoring, and scoring in float32: probabilities {ours['mean_apart']:.1g} apart in the mean, "
-        f"{ours['most_apart']:.1g} at most"
+        f"difference to float32 probabilities: {ours['mean_difference']:.1g} on average, "
+        f"{ours['max_difference']:.1g} at most"
     )
 
 

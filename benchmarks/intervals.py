@@ -1,13 +1,13 @@
-"""How often the 95% intervals of `zhenwei evaluate` cover the truth, on simulated test sets whose truth is known.
+"""Coverage of the 95% intervals of `zhenwei evaluate`, on simulated test sets with a known true score.
 
-    python benchmarks/intervals.py                       # every world, 1,000 test sets each: some three minutes
-    python benchmarks/intervals.py --repeats 200         # sooner, to within 1.5 points
-    python benchmarks/intervals.py --metrics auc spauc   # others than the usual ones
+    python benchmarks/intervals.py                       # every scenario, 1,000 test sets each: some three minutes
+    python benchmarks/intervals.py --repeats 200         # faster, to within 1.5 points
+    python benchmarks/intervals.py --metrics auc spauc   # other metrics
 
-A world is a size, a share of fakes, how far the detector tells them apart, and how many articles are near-duplicates of
-others, on which it errs alike. Its truth are the scores on a million articles. `ece` is compared with its mean over all
-test sets of that size, for that is what its interval is of. Beside the intervals in use stand those of the percentile
-bootstrap from the same resamples, and of either how often the truth was below and above.
+A scenario consists of a size, a share of fakes, the distance between the scores of fakes and real articles, and a share
+of near-duplicates, whose errors are correlated. The true scores are those on a million articles. `ece` is compared with
+its mean over all test sets of that size, because its interval is for test sets of that size. For comparison, the table
+has the percentile bootstrap from the same resamples, and how often the true score was below and above each interval.
 """
 
 import argparse
@@ -23,18 +23,18 @@ from zhenwei.evaluation.intervals import bootstrap_intervals
 from zhenwei.evaluation.resampling import METRICS, resampled_scores, resampled_weights
 
 MILLION = 1_000_000
-USUAL = ("macro_f1", "auc", "acc", "brier", "f1_fake", "recall_fake", "ece")
+DEFAULT_METRICS = ("macro_f1", "auc", "acc", "brier", "f1_fake", "recall_fake", "ece")
 
 
 @dataclass(frozen=True)
-class World:
-    """Where test sets come from.
+class Scenario:
+    """A distribution of test sets.
 
     Attributes:
-        n: Articles of a test set.
-        share: Of fakes.
-        distance: Between fakes' and real articles' mean, in standard deviations.
-        singles: The share of groups that are one article; the others are near-duplicates of each other.
+        n: Number of articles of a test set.
+        share: Share of fakes.
+        distance: Between the mean scores of fakes and of real articles, in standard deviations.
+        singles: Share of groups with a single article; the other groups have near-duplicates.
         spread: Mean number of near-duplicates of the first article of such a group.
     """
 
@@ -46,7 +46,7 @@ class World:
 
     @property
     def title(self) -> str:
-        """What it is, in words."""
+        """Description for the table."""
         copies = "" if self.singles == 1 else f", {1 - self.singles:.0%} of groups with {self.spread:g} copies"
         return f"{self.n} articles, {self.share:.0%} fakes, {self.distance:g} apart{copies}"
 
@@ -59,60 +59,62 @@ class World:
         groups = np.repeat(np.arange(n), sizes)[:n]
         labels = (generator.random(n) < self.share)[groups].astype(np.int64)
         if self.singles < 1:
-            labels = np.where(generator.random(n) < 0.03, 1 - labels, labels)  # copies that somebody corrected
+            labels = np.where(generator.random(n) < 0.03, 1 - labels, labels)  # copies with another label
         common, own = generator.normal(size=n)[groups], generator.normal(size=n)
         noise = own if self.singles == 1 else 0.95 * common + np.sqrt(1 - 0.95**2) * own
         prior = np.log(self.share / (1 - self.share))
         return labels, self.distance * (self.distance * (labels - 0.5) + noise) * 0.9 + prior, groups
 
 
-WORLDS = (
-    World(200, 0.4, 2.0),
-    World(200, 0.25, 1.2),
-    World(300, 0.75, 3.2),
-    World(500, 0.4, 2.5),
-    World(200, 0.4, 2.0, singles=0.9),
-    World(500, 0.7, 3.0, singles=0.9),
-    World(500, 0.4, 2.0, singles=0.7, spread=3.0),
+SCENARIOS = (
+    Scenario(200, 0.4, 2.0),
+    Scenario(200, 0.25, 1.2),
+    Scenario(300, 0.75, 3.2),
+    Scenario(500, 0.4, 2.5),
+    Scenario(200, 0.4, 2.0, singles=0.9),
+    Scenario(500, 0.7, 3.0, singles=0.9),
+    Scenario(500, 0.4, 2.0, singles=0.7, spread=3.0),
 )
 
 
 def main() -> None:
     options = parse_options()
-    for world in WORLDS:
-        begun = time.perf_counter()
-        rows = coverage(world, options.repeats, options.rounds, options.metrics)
-        title = f"{world.title}: {options.repeats} test sets in {time.perf_counter() - begun:.0f} s"
+    for scenario in SCENARIOS:
+        start = time.perf_counter()
+        rows = coverage(scenario, options.repeats, options.rounds, options.metrics)
+        title = f"{scenario.title}: {options.repeats} test sets in {time.perf_counter() - start:.0f} s"
         print_rows(("metric", "truth", "covered", "below, above", "percentile", "below, above"), rows, title)
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=1000, help="test sets of each world (1,000)")
-    parser.add_argument("--rounds", type=int, default=1000, help="resamples of each test set (1,000)")
-    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=USUAL, help=f"which ({' '.join(USUAL)})")
+    parser.add_argument("--repeats", type=int, default=1000, help="test sets per scenario (1,000)")
+    parser.add_argument("--rounds", type=int, default=1000, help="resamples per test set (1,000)")
+    parser.add_argument(
+        "--metrics", nargs="+", choices=METRICS, default=DEFAULT_METRICS, help=f"metrics ({' '.join(DEFAULT_METRICS)})"
+    )
     return parser.parse_args()
 
 
-def coverage(world: World, repeats: int, rounds: int, metrics: tuple[str, ...]) -> list[list[str]]:
-    """Return the rows of the table of one world."""
+def coverage(scenario: Scenario, repeats: int, rounds: int, metrics: tuple[str, ...]) -> list[list[str]]:
+    """Return the rows of the table of one scenario."""
     generator = np.random.default_rng(0)
-    labels, logits, _ = world.draw(generator, MILLION)
+    labels, logits, _ = scenario.draw(generator, MILLION)
     truth = resampled_scores(labels, sigmoid(logits), 0.5, np.ones((1, MILLION), np.uint8), metrics, logits)
     ends = {name: np.full((2, repeats, 2), np.nan) for name in metrics}  # by method, repeat, low and high
     points = {name: np.empty(repeats) for name in metrics}
     for repeat in range(repeats):
-        labels, logits, groups = world.draw(generator, world.n)
-        found = bootstrap_intervals(
+        labels, logits, groups = scenario.draw(generator, scenario.n)
+        intervals = bootstrap_intervals(
             labels, sigmoid(logits), 0.5, groups=groups, logits=logits, metrics=metrics, rounds=rounds, seed=repeat
         )
-        weights = resampled_weights(world.n, groups, rounds, repeat)
-        drawn = resampled_scores(labels, sigmoid(logits), 0.5, weights, metrics, logits)
-        once = resampled_scores(labels, sigmoid(logits), 0.5, np.ones((1, world.n), np.uint8), metrics, logits)
+        weights = resampled_weights(scenario.n, groups, rounds, repeat)
+        resampled = resampled_scores(labels, sigmoid(logits), 0.5, weights, metrics, logits)
+        measured = resampled_scores(labels, sigmoid(logits), 0.5, np.ones((1, scenario.n), np.uint8), metrics, logits)
         for name in metrics:
-            points[name][repeat] = once[name][0]
-            ends[name][0, repeat] = found[name] or np.nan
-            ends[name][1, repeat] = np.nanquantile(drawn[name], [0.025, 0.975])
+            points[name][repeat] = measured[name][0]
+            ends[name][0, repeat] = intervals[name] or np.nan
+            ends[name][1, repeat] = np.nanquantile(resampled[name], [0.025, 0.975])
     return [_row(name, points[name].mean() if name == "ece" else truth[name][0], ends[name]) for name in metrics]
 
 

@@ -1,14 +1,14 @@
-"""How many requests a second `zhenwei serve` answers, how fast, and what too many of them do to it.
+"""Throughput and latency of `zhenwei serve`, also under overload.
 
     python benchmarks/serving.py                    # 4 x 60 seconds, the demo's BiGRU, texts of 100 characters
     python benchmarks/serving.py --seconds 10       # shorter
     python benchmarks/serving.py --run runs/mine    # another detector
     python benchmarks/serving.py --json figures.json
 
-The service runs in a process of its own; wrk (https://github.com/wg/wrk) sends the requests, or a loader in Python
-where there is none, which takes a core for itself and so measures less. Each request brings one text; the texts differ.
-Four scenes: one client alone; 64 connections without micro-batching; 64 with it; ten times as many, of which the
-service refuses what it cannot do with 503.
+The service runs in a process of its own. wrk (https://github.com/wg/wrk) sends the requests if it is installed; else a
+load generator in Python, which uses a core itself and so measures less. Each request has one text; the texts differ.
+Four scenarios: one client; 64 connections without micro-batching; 64 with it; ten times as many, where the service
+answers 503 to the requests that it cannot process.
 """
 
 import argparse
@@ -37,26 +37,26 @@ from zhenwei.news.sources.synthetic import SyntheticDataset
 CHARACTERS = 100
 CONNECTIONS = 64
 OVERLOAD = 10
-MARK = "answered "
+PREFIX = "answered "
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A load: its name, options of the service, and connections."""
+class Scenario:
+    """A load: its name, options of the service, and number of connections."""
 
     name: str
     options: tuple[str, ...]
     connections: int
 
 
-SCENES = (
-    Scene("one client", (), 1),
-    Scene("64, each alone", ("--max-batch", "1"), CONNECTIONS),
-    Scene("64, batched", (), CONNECTIONS),
-    Scene("640, batched", (), CONNECTIONS * OVERLOAD),
+SCENARIOS = (
+    Scenario("one client", (), 1),
+    Scenario("64, no batching", ("--max-batch", "1"), CONNECTIONS),
+    Scenario("64, batched", (), CONNECTIONS),
+    Scenario("640, batched", (), CONNECTIONS * OVERLOAD),
 )
 
-# Each thread of wrk counts its answers by status; the threads' counts are printed at the end.
+# Each thread of wrk counts its responses by status; the sums are printed at the end.
 WRK_SCRIPT = """
 local bodies = {}
 for line in io.lines("%s") do bodies[#bodies + 1] = line end
@@ -84,11 +84,11 @@ def main() -> None:
     bodies = [json.dumps({"text": text}, ensure_ascii=False) for text in texts()]
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        for scene in SCENES:
-            with service(run, scene.options, Path(folder)) as (url, process):
-                load(url, bodies, scene.connections, 2, Path(folder))  # warm-up
-                figures[scene.name] = load(url, bodies, scene.connections, options.seconds, Path(folder))
-                figures[scene.name] |= {"memory_mb": memory_mb(process), "recovery_ms": one_request(url, bodies[0])}
+        for scenario in SCENARIOS:
+            with service(run, scenario.options, Path(folder)) as (url, process):
+                load(url, bodies, scenario.connections, 2, Path(folder))  # warm-up
+                figures[scenario.name] = load(url, bodies, scenario.connections, options.seconds, Path(folder))
+                figures[scenario.name] |= {"memory_mb": memory_mb(process), "recovery_ms": one_request(url, bodies[0])}
     report(figures, options.seconds, run)
     if options.json:
         write_json(figures, options.json)
@@ -99,14 +99,14 @@ def report(figures: dict[str, Any], seconds: float, run: Path) -> None:
     rows = [
         (
             name,
-            f"{found['served_per_second']:.0f}", f"{found['p50_ms']:.1f}", f"{found['p99_ms']:.1f}",
-            str(found["served"]), str(found["busy"]), str(found["other"]),
-            f"{found['memory_mb']:.0f}", f"{found['recovery_ms']:.1f}",
+            f"{row['served_per_second']:.0f}", f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}",
+            str(row["served"]), str(row["busy"]), str(row["other"]),
+            f"{row['memory_mb']:.0f}", f"{row['recovery_ms']:.1f}",
         )
-        for name, found in figures.items()
+        for name, row in figures.items()
     ]  # fmt: skip
     print_rows(header, rows, f"{run}, texts of {CHARACTERS} characters, {seconds:g} s each, by {loader()}")
-    without, batched = (figures[scene.name]["served_per_second"] for scene in SCENES[1:3])
+    without, batched = (figures[scenario.name]["served_per_second"] for scenario in SCENARIOS[1:3])
     print(f"micro-batching: {batched / without:.1f} times the requests a second")
     busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{busy}"
@@ -115,14 +115,14 @@ def report(figures: dict[str, Any], seconds: float, run: Path) -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="the run or bundle to serve; the demo's unless given")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long each load lasts (60)")
-    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too")
+    parser.add_argument("--run", type=Path, help="the run or bundle to serve (default: the demo's)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds of each scenario (60)")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
     return parser.parse_args()
 
 
 def demo_run(folder: Path) -> Path:
-    """Return the demo's run; it is trained first where there is none."""
+    """Return the demo's run; train it if there is none."""
     if not (folder / "demo" / "checkpoints" / "best").is_dir():
         command = [sys.executable, "-m", "zhenwei", "--quiet", "demo", "--folder", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -130,25 +130,25 @@ def demo_run(folder: Path) -> Path:
 
 
 def texts(count: int = 500) -> list[str]:
-    """Cut the synthetic world's posts into texts of equal length."""
+    """Cut posts of the synthetic dataset into texts of equal length."""
     posts = SyntheticDataset(n_train=2 * count, n_val=0, n_test=0).generate()["train"]
-    whole = "".join(article.content for article in posts)
-    return [whole[start : start + CHARACTERS] for start in range(0, CHARACTERS * count, CHARACTERS)]
+    joined = "".join(article.content for article in posts)
+    return [joined[start : start + CHARACTERS] for start in range(0, CHARACTERS * count, CHARACTERS)]
 
 
 @contextmanager
 def service(run: Path, options: tuple[str, ...], folder: Path) -> Iterator[tuple[str, int]]:
-    """Start a service on a free port; give its address and process id, and end it well."""
+    """Start a service on a free port, yield its URL and process id, and shut it down."""
     command = [sys.executable, "-m", "zhenwei", "serve", str(run), "--port", "0", "--drain-seconds", "0", *options]
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        if found is None:
+        url = re.search(r"http://\S+", process.stdout.readline())
+        if url is None:
             sys.exit((folder / "serve.log").read_text())
-        wait_until_ready(found.group())
-        yield found.group(), process.pid
+        wait_until_ready(url.group())
+        yield url.group(), process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -164,11 +164,11 @@ def wait_until_ready(url: str) -> None:
 
 
 def loader() -> str:
-    return "wrk" if shutil.which("wrk") else "a loader in Python"
+    return "wrk" if shutil.which("wrk") else "Python"
 
 
 def load(url: str, bodies: list[str], connections: int, seconds: float, folder: Path) -> dict[str, float]:
-    """Send requests without pause over so many connections; count the answers, and take the time."""
+    """Send requests without pause over some connections; return counts and latencies."""
     if loader() != "wrk":
         return asyncio.run(python_load(url, bodies, connections, seconds))
     (folder / "bodies").write_text("\n".join(bodies), encoding="utf-8")
@@ -177,41 +177,42 @@ def load(url: str, bodies: list[str], connections: int, seconds: float, folder: 
     done = subprocess.run(
         [*command, "-s", str(folder / "load.lua"), f"{url}/v1/predict"], check=True, capture_output=True, text=True
     )
-    line = next(line for line in done.stdout.splitlines() if line.startswith(MARK))
-    served, busy, other, took, p50, p99 = map(float, line.removeprefix(MARK).split())
-    return figures_of(served, busy, other, took, p50, p99)
+    line = next(line for line in done.stdout.splitlines() if line.startswith(PREFIX))
+    served, busy, other, seconds, p50, p99 = map(float, line.removeprefix(PREFIX).split())
+    return figures_of(served, busy, other, seconds, p50, p99)
 
 
 async def python_load(url: str, bodies: list[str], connections: int, seconds: float) -> dict[str, float]:
-    """Do what wrk does, in Python."""
+    """Generate the load in Python."""
     import httpx  # noqa: PLC0415
 
     outcomes: Counter[int] = Counter()
     times: list[float] = []
-    begun = time.perf_counter()
+    start = time.perf_counter()
 
-    async def ask(client: httpx.AsyncClient, number: int) -> None:
-        while time.perf_counter() - begun < seconds:
+    async def send(client: httpx.AsyncClient, number: int) -> None:
+        while time.perf_counter() - start < seconds:
             sent = time.perf_counter()
             body = bodies[number % len(bodies)].encode()
-            answer = await client.post(f"{url}/v1/predict", content=body, headers={"content-type": "application/json"})
+            headers = {"content-type": "application/json"}
+            response = await client.post(f"{url}/v1/predict", content=body, headers=headers)
             times.append(time.perf_counter() - sent)
-            outcomes[answer.status_code] += 1
+            outcomes[response.status_code] += 1
             number += connections
 
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with httpx.AsyncClient(limits=limits, timeout=30) as client:
-        await asyncio.gather(*(ask(client, number) for number in range(connections)))
-    took = time.perf_counter() - begun
+        await asyncio.gather(*(send(client, number) for number in range(connections)))
+    elapsed = time.perf_counter() - start
     times.sort()
     other = sum(count for status, count in outcomes.items() if status not in (200, 503))
     p50, p99 = (1000 * times[int(len(times) * share)] for share in (0.5, 0.99))
-    return figures_of(outcomes[200], outcomes[503], other, took, p50, p99)
+    return figures_of(outcomes[200], outcomes[503], other, elapsed, p50, p99)
 
 
-def figures_of(served: float, busy: float, other: float, took: float, p50: float, p99: float) -> dict[str, float]:
+def figures_of(served: float, busy: float, other: float, seconds: float, p50: float, p99: float) -> dict[str, float]:
     return {
-        "served_per_second": served / took,
+        "served_per_second": served / seconds,
         "p50_ms": p50,
         "p99_ms": p99,
         "served": int(served),
@@ -221,23 +222,23 @@ def figures_of(served: float, busy: float, other: float, took: float, p50: float
 
 
 def one_request(url: str, body: str) -> float:
-    """Return the milliseconds of one request, sent when the load has just ended."""
+    """Return the milliseconds of one request right after the load."""
     request = urllib.request.Request(
         f"{url}/v1/predict", body.encode("utf-8"), {"content-type": "application/json"}, method="POST"
     )
-    begun = time.perf_counter()
-    with urllib.request.urlopen(request) as answer:
-        assert answer.status == 200
-    return 1000 * (time.perf_counter() - begun)
+    start = time.perf_counter()
+    with urllib.request.urlopen(request) as response:
+        assert response.status == 200
+    return 1000 * (time.perf_counter() - start)
 
 
 def memory_mb(process: int) -> float:
-    """Return the most memory that a process has had, in MB; nan where the system does not tell."""
+    """Return the peak memory of a process in MB; nan if the system does not report it."""
     status = Path(f"/proc/{process}/status")
     if not status.exists():
         return float("nan")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-    return int(found.group(1)) / 1024 if found else float("nan")
+    match = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+    return int(match.group(1)) / 1024 if match else float("nan")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""How far the p-values and intervals of `zhenwei compare` can be trusted, on simulated detectors with a known truth.
+"""Accuracy of the p-values and intervals of `zhenwei compare`, on simulated detectors with a known true score.
 
-    python benchmarks/significance.py                 # 1,000 comparisons for each line; a quarter of an hour
+    python benchmarks/significance.py                 # 1,000 comparisons per row; a quarter of an hour
     python benchmarks/significance.py --repeats 200
 
-Articles come in groups of one to three near-duplicates, half of them fakes. The log odds that a run gives an article
-are the detector's strength (which differs a little from seed to seed) on the side of the label, plus what makes the
-article hard or easy for everybody, for this kind of detector, and for this run alone. The truth is then known: the
-accuracy of a detector whose seeds have strengths with mean m and deviation d, on noise of deviation s, is the normal
-distribution at m / sqrt(s^2 + d^2), and macro-F1 is equal to it.
+Articles come in groups of one to three near-duplicates; half of them are fakes. The log odds that a run gives an
+article are the strength of the detector (which varies slightly between seeds), with the sign of the label, plus three
+normal terms: the difficulty of the article for all detectors, for this kind of detector, and for this run. The true
+score is then known: if the strengths of the seeds have mean m and standard deviation d, and the noise has standard
+deviation s, the accuracy of the detector is the normal distribution function at m / sqrt(s^2 + d^2), and so is its
+macro-F1.
 
-False alarms are differences at p < 0.05 between two detectors of equal strength: 5% is right, 6% the most that is
-admitted. Coverage is how often the 95% interval of the difference has the true one in it, for equal and for unequal
-detectors. Power is how often the true difference of the unequal ones is found.
+False alarms are differences with p < 0.05 between two detectors of equal strength: 5% is right, 6% the accepted
+maximum. Coverage is how often the 95% interval of the difference contains the true one, for equal and for unequal
+detectors. Power is how often the difference of the unequal ones is significant.
 """
 
 import argparse
@@ -30,18 +31,18 @@ from numpy.typing import NDArray
 
 from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.cli.figures import print_rows
-from zhenwei.evaluation.comparison.significance import Sampled, estimate_difference
+from zhenwei.evaluation.comparison.significance import ScoreSamples, estimate_difference
 from zhenwei.evaluation.resampling import resampled_scores, resampled_weights
 
 ROUNDS = 400
 STRENGTH = 1.0
-BETTER = 0.25  # more strength, of the better one of unequal detectors
-SHARED, OF_KIND, OF_RUN = 0.8, 0.4, 0.4  # deviations of what an article is for everybody, a kind of detector, a run
+BETTER = 0.25  # additional strength of the better one of unequal detectors
+SHARED, OF_KIND, OF_RUN = 0.8, 0.4, 0.4  # standard deviations of the difficulty for all, a kind of detector, a run
 
 
 @dataclass(frozen=True)
-class Line:
-    """What was found of one kind of comparison."""
+class Row:
+    """The results for one kind of comparison."""
 
     seeds: int
     n: int
@@ -64,14 +65,14 @@ def main() -> None:
     ]
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        lines = list(pool.map(measure, kinds, [options.repeats] * len(kinds)))
+        results = list(pool.map(measure, kinds, [options.repeats] * len(kinds)))
     rows = [
         (
-            str(line.seeds), str(line.n), f"{line.seed_deviation:.2f}", f"{line.kind_deviation:.2f}",
-            f"{line.false_alarms:.1%}", f"{line.coverage_equal:.1%}", f"{line.coverage_unequal:.1%}",
-            f"{line.power:.1%}",
+            str(row.seeds), str(row.n), f"{row.seed_deviation:.2f}", f"{row.kind_deviation:.2f}",
+            f"{row.false_alarms:.1%}", f"{row.coverage_equal:.1%}", f"{row.coverage_unequal:.1%}",
+            f"{row.power:.1%}",
         )
-        for line in lines
+        for row in results
     ]  # fmt: skip
     header = (
         "seeds",
@@ -83,73 +84,81 @@ def main() -> None:
         "if unequal",
         "power",
     )
-    print_rows(header, rows, f"{options.repeats:,} comparisons for each line, {ROUNDS} resamples each")
-    every = np.array([[line.false_alarms, line.coverage_equal, line.coverage_unequal] for line in lines])
-    print(f"most false alarms {every[:, 0].max():.1%}, mean {every[:, 0].mean():.1%}; "
-          f"coverage {every[:, 1:].min():.1%} to {every[:, 1:].max():.1%}, mean {every[:, 1:].mean():.1%}")  # fmt: skip
+    print_rows(header, rows, f"{options.repeats:,} comparisons per row, {ROUNDS} resamples each")
+    rates = np.array([[row.false_alarms, row.coverage_equal, row.coverage_unequal] for row in results])
+    print(f"maximum of false alarms {rates[:, 0].max():.1%}, mean {rates[:, 0].mean():.1%}; "
+          f"coverage {rates[:, 1:].min():.1%} to {rates[:, 1:].max():.1%}, mean {rates[:, 1:].mean():.1%}")  # fmt: skip
     if options.json:
-        options.json.write_text(json.dumps([asdict(line) for line in lines], indent=2), encoding="utf-8")
+        options.json.write_text(json.dumps([asdict(row) for row in results], indent=2), encoding="utf-8")
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=1000, help="comparisons for each line (1,000)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="lines at a time (all cores)")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--repeats", type=int, default=1000, help="comparisons per row (1,000)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="rows at a time (all cores)")
+    parser.add_argument("--json", type=Path, help="output JSON file")
     return parser.parse_args()
 
 
-def measure(kind: tuple[int, int, float, float], repeats: int) -> Line:
+def measure(kind: tuple[int, int, float, float], repeats: int, rounds: int = ROUNDS) -> Row:
     """Compare two equal and two unequal detectors many times."""
     seeds, n, seed_deviation, kind_deviation = kind
-    found = []
+    outcomes = []
     for repeat in range(repeats):
-        chance = np.random.default_rng([repeat, seeds, n, round(100 * seed_deviation), round(100 * kind_deviation)])
-        found.append(compare_once(chance, seeds, n, seed_deviation, kind_deviation, repeat))
-    alarms, equal, unequal, power = np.mean(found, axis=0).tolist()
-    return Line(seeds, n, seed_deviation, kind_deviation, alarms, equal, unequal, power)
+        generator = np.random.default_rng([repeat, seeds, n, round(100 * seed_deviation), round(100 * kind_deviation)])
+        outcomes.append(compare_once(generator, seeds, n, seed_deviation, kind_deviation, repeat, rounds))
+    alarms, equal, unequal, power = np.mean(outcomes, axis=0).tolist()
+    return Row(seeds, n, seed_deviation, kind_deviation, alarms, equal, unequal, power)
 
 
 def compare_once(
-    chance: np.random.Generator, seeds: int, n: int, seed_deviation: float, kind_deviation: float, number: int
+    generator: np.random.Generator,
+    seeds: int,
+    n: int,
+    seed_deviation: float,
+    kind_deviation: float,
+    seed: int,
+    rounds: int,
 ) -> tuple[bool, bool, bool, bool]:
-    """Make articles and three detectors, of which two are equal; tell what the comparison says of them.
+    """Simulate articles and three detectors, two of them equal, and compare them.
 
     Returns:
-        Whether the equal ones are told apart, whether their interval has 0 in it, whether that of the unequal ones has
-        the true difference, and whether they are told apart.
+        Whether the equal ones differ significantly, whether their interval contains 0, whether the interval of the
+        unequal ones contains the true difference, and whether these differ significantly.
     """
-    groups = np.repeat(np.arange(n), chance.integers(1, 4, n))[:n]
-    labels = (chance.random(n) < 0.5).astype(np.int64)[groups]
-    weights = resampled_weights(n, groups, ROUNDS, number)
-    shared = chance.normal(0.0, SHARED, n)[groups]  # near-duplicates are alike to everybody
+    groups = np.repeat(np.arange(n), generator.integers(1, 4, n))[:n]
+    labels = (generator.random(n) < 0.5).astype(np.int64)[groups]
+    weights = resampled_weights(n, groups, rounds, seed)
+    shared = generator.normal(0.0, SHARED, n)[groups]  # equal for near-duplicates
 
-    def detector(strength: float) -> Sampled:
-        kind = chance.normal(0.0, kind_deviation, n)[groups]
-        strengths = chance.normal(strength, seed_deviation, seeds)
-        runs = [(2 * labels - 1) * each + shared + kind + chance.normal(0.0, OF_RUN, n) for each in strengths]
-        return sampled(labels, runs, weights)
+    def detector(strength: float) -> ScoreSamples:
+        kind = generator.normal(0.0, kind_deviation, n)[groups]
+        strengths = generator.normal(strength, seed_deviation, seeds)
+        runs = [(2 * labels - 1) * each + shared + kind + generator.normal(0.0, OF_RUN, n) for each in strengths]
+        return score_samples(labels, runs, weights)
 
     noise = math.sqrt(SHARED**2 + kind_deviation**2 + OF_RUN**2 + seed_deviation**2)
-    truth = normal_share((STRENGTH + BETTER) / noise) - normal_share(STRENGTH / noise)
-    one, other, better = detector(STRENGTH), detector(STRENGTH), detector(STRENGTH + BETTER)
+    truth = normal_cdf((STRENGTH + BETTER) / noise) - normal_cdf(STRENGTH / noise)
+    first, second, better = detector(STRENGTH), detector(STRENGTH), detector(STRENGTH + BETTER)
     n_groups = int(groups.max()) + 1
-    equal, unequal = estimate_difference(one, other, n_groups), estimate_difference(better, one, n_groups)
-    (low, high), (from_, to) = equal.interval, unequal.interval
-    return equal.p < 0.05, low <= 0.0 <= high, from_ <= truth <= to, unequal.p < 0.05
+    equal, unequal = estimate_difference(first, second, n_groups), estimate_difference(better, first, n_groups)
+    (low, high), (unequal_low, unequal_high) = equal.interval, unequal.interval
+    return equal.p < 0.05, low <= 0.0 <= high, unequal_low <= truth <= unequal_high, unequal.p < 0.05
 
 
-def sampled(labels: NDArray[np.int64], runs: Sequence[NDArray[np.float64]], weights: NDArray[np.uint8]) -> Sampled:
-    """Return the macro-F1 of runs, as measured and in resamples."""
+def score_samples(
+    labels: NDArray[np.int64], runs: Sequence[NDArray[np.float64]], weights: NDArray[np.uint8]
+) -> ScoreSamples:
+    """Return the macro-F1 of runs, as measured and on resamples."""
     ones = np.ones((1, len(labels)), np.uint8)
     both = np.concatenate([ones, weights])
     scores = np.array([resampled_scores(labels, sigmoid(run), 0.5, both, {"macro_f1"})["macro_f1"] for run in runs])
-    return Sampled(scores[:, 0], scores[:, 1:])
+    return ScoreSamples(scores[:, 0], scores[:, 1:])
 
 
-def normal_share(place: float) -> float:
-    """Return the standard normal distribution at a place."""
-    return 0.5 * (1 + math.erf(place / math.sqrt(2)))
+def normal_cdf(x: float) -> float:
+    """Return the standard normal distribution function."""
+    return 0.5 * (1 + math.erf(x / math.sqrt(2)))
 
 
 if __name__ == "__main__":

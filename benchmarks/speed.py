@@ -1,11 +1,11 @@
-"""All benchmarks of speed in one run, and their table in Markdown.
+"""All speed benchmarks in one run, as a table in Markdown.
 
-    python benchmarks/speed.py                              # the table on standard output; an hour on two cores
-    python benchmarks/speed.py --quick --out speed.md       # smaller work, a quarter of an hour
+    python benchmarks/speed.py                              # to standard output; an hour on two cores
+    python benchmarks/speed.py --quick --out speed.md       # smaller workloads, a quarter of an hour
     python benchmarks/speed.py --file data/weibo21/train.json --posts 512
 
-Each row is a ratio within one run: ours against the plain way, as published code does it, or against a peer from PyPI.
-What each benchmark does, and how, is told at its head: bigru.py, frozen_encoder.py, peers.py, data_path.py, startup.py.
+Each row is a ratio within one run: zhenwei against plain code like the published one, or against a peer from PyPI. Each
+benchmark describes its workload: bigru.py, frozen_encoder.py, peers.py, data_path.py, startup.py.
 """
 
 import argparse
@@ -20,18 +20,18 @@ from typing import Any
 from machine import ceilings, describe
 
 HERE = Path(__file__).parent
-Row = tuple[str, str, str, str, str]  # work, unit, the other's, ours, times better
+Row = tuple[str, str, str, str, str]  # workload, unit, baseline, ours, ratio
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, help="labelled articles for the networks (the synthetic world's)")
+    parser.add_argument("--file", type=Path, help="labeled articles for the networks (default: a synthetic dataset)")
     parser.add_argument("--posts", type=int, help="posts of an epoch of the BiGRU (256; quick: 128)")
-    parser.add_argument("--quick", action="store_true", help="less work: fewer posts, files up to 40,000 posts")
-    parser.add_argument("--out", type=Path, help="write the table here instead of standard output")
+    parser.add_argument("--quick", action="store_true", help="smaller workloads: fewer posts, files up to 40,000 posts")
+    parser.add_argument("--out", type=Path, help="output file (default: standard output)")
     options = parser.parse_args()
-    head = [f"{describe()}.", "", f"Ceilings (large products of matrices): {shown_ceilings()}.", ""]
-    table = markdown(list(rows_of(options)))
+    head = [f"{describe()}.", "", f"Ceilings (large products of matrices): {format_ceilings()}.", ""]
+    table = markdown(list(run_all(options)))
     text = "\n".join([*head, *table]) + "\n"
     if options.out:
         options.out.write_text(text, encoding="utf-8")
@@ -39,7 +39,7 @@ def main() -> None:
         print(text, end="")
 
 
-def rows_of(options: argparse.Namespace) -> Iterator[Row]:
+def run_all(options: argparse.Namespace) -> Iterator[Row]:
     """Run each benchmark, and yield its rows."""
     articles = ["--file", str(options.file)] if options.file else []
     posts = str(options.posts or (128 if options.quick else 256))
@@ -57,55 +57,57 @@ def run(program: str, *arguments: str) -> dict[str, Any]:
         figures = Path(folder) / "figures.json"
         command = [sys.executable, str(HERE / program), *arguments, "--json", str(figures)]
         subprocess.run(command, check=True, stdout=sys.stderr)
-        found: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
-    return found
+        report: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
+    return report
 
 
 def faster(work: str, unit: str, other: float, ours: float) -> Row:
-    """Return a row of speeds, of which more is better."""
+    """Return a row of speeds: higher is better."""
     return work, unit, f"{other:,.1f}", f"{ours:,.1f}", f"{ours / other:.1f}"
 
 
 def smaller(work: str, unit: str, other: float, ours: float) -> Row:
-    """Return a row of sizes or times, of which less is better."""
+    """Return a row of sizes or times: lower is better."""
     return work, unit, f"{other:,.1f}", f"{ours:,.1f}", f"{other / ours:.1f}"
 
 
-def bigru_rows(found: dict[str, Any]) -> Iterator[Row]:
-    plain, ours = found["ways"]["plain"], found["ways"]["ours"]
+def bigru_rows(report: dict[str, Any]) -> Iterator[Row]:
+    plain, ours = report["implementations"]["plain"], report["implementations"]["ours"]
     yield faster("published BiGRU, training", "posts/s", plain["training"], ours["training"])
-    yield faster("published BiGRU, scoring, `--precision auto`", "posts/s", plain["scoring"], ours["scoring"])
-    yield faster("published BiGRU, scoring in float32", "posts/s", plain["scoring"], ours["scoring in float32"])
+    yield faster("published BiGRU, prediction, `--precision auto`", "posts/s", plain["prediction"], ours["prediction"])
+    yield faster(
+        "published BiGRU, prediction in float32", "posts/s", plain["prediction"], ours["prediction in float32"]
+    )
     yield smaller("published BiGRU, peak memory", "MB", plain["memory_mb"], ours["memory_mb"])
-    yield smaller("published BiGRU, on the disk", "MB", plain["saved_mb"], ours["saved_mb"])
+    yield smaller("published BiGRU, size on disk", "MB", plain["saved_mb"], ours["saved_mb"])
 
 
-def frozen_rows(found: dict[str, Any]) -> Iterator[Row]:
-    for detector, report in found["detectors"].items():
-        ways = report["ways"]
-        for way in ("first", "later"):
-            work = f"`{detector}` on a frozen encoder, {way} epoch"
-            yield faster(work, "posts/s", ways["plain"]["posts_per_second"], ways[way]["posts_per_second"])
+def frozen_rows(report: dict[str, Any]) -> Iterator[Row]:
+    for detector, figures in report["detectors"].items():
+        epochs = figures["epochs"]
+        for name in ("first", "later"):
+            work = f"`{detector}` on a frozen encoder, {name} epoch"
+            yield faster(work, "posts/s", epochs["plain"]["posts_per_second"], epochs[name]["posts_per_second"])
 
 
-def peer_rows(found: dict[str, Any]) -> Iterator[Row]:
-    for work, row in found["rows"].items():
+def peer_rows(report: dict[str, Any]) -> Iterator[Row]:
+    for work, row in report["rows"].items():
         yield faster(work, "posts/s", row["theirs"], row["ours"])
 
 
-def data_rows(found: dict[str, Any]) -> Iterator[Row]:
-    with_plain = [row for row in found["rows"] if "plain_seconds" in row]
+def data_rows(report: dict[str, Any]) -> Iterator[Row]:
+    with_plain = [row for row in report["rows"] if "plain_seconds" in row]
     if with_plain:
         row = with_plain[-1]
         yield smaller(f"file to tokens, {row['posts']:,} posts", "s", row["plain_seconds"], row["encode"])
-    largest = found["rows"][-1]
+    largest = report["rows"][-1]
     work = f"file to first step, {largest['posts']:,} posts"
     yield work, "s", "", f"{largest['first_step']:.1f}", ""
     yield f"{work}, over the bare model", "MiB", "", f"{largest['memory_mib']:,.0f}", ""
 
 
-def start_rows(found: dict[str, Any]) -> Iterator[Row]:
-    seconds = found["seconds"]
+def start_rows(report: dict[str, Any]) -> Iterator[Row]:
+    seconds = report["seconds"]
     peers = seconds.pop("import torch, transformers")
     for name in ("import zhenwei", "zhenwei --help", "zhenwei predict RUN TEXT"):
         yield smaller(f"`{name}`, against importing torch and transformers", "ms", 1000 * peers, 1000 * seconds[name])
@@ -113,13 +115,13 @@ def start_rows(found: dict[str, Any]) -> Iterator[Row]:
         yield name, "ms", "", f"{1000 * seconds[name]:.1f}", ""
 
 
-def shown_ceilings() -> str:
+def format_ceilings() -> str:
     return ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in ceilings().items())
 
 
 def markdown(rows: list[Row]) -> list[str]:
-    """Lay out rows as a Markdown table."""
-    lines = ["| work | unit | plain way or peer | ours | times better |", "| --- | --- | ---: | ---: | ---: |"]
+    """Format rows as a Markdown table."""
+    lines = ["| workload | unit | baseline | zhenwei | ratio |", "| --- | --- | ---: | ---: | ---: |"]
     return lines + [f"| {' | '.join(row)} |" for row in rows]
 
 

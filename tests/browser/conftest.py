@@ -89,17 +89,7 @@ def records() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory, records: Any, tiny_run: Path) -> dict[str, Path]:
-    """The pages by name: full ones, and ones that lack all that may be lacking."""
-    from zhenwei.evaluation import report  # noqa: PLC0415  # heavy: only where there is a browser
-
+    """The report pages by name: full ones, and ones with as little as possible."""
     folder = tmp_path_factory.mktemp("pages")
-    both = [records.assessment("val"), records.assessment("test")]
-    return {
-        "run": report.write_run_page(tiny_run, folder / "run.html", both, records.audit()),
-        "run-alone": report.write_run_page(tiny_run, folder / "run-alone.html"),
-        "assessment": report.write_evaluation_page(both[1], folder / "assessment.html"),
-        "bare": report.write_evaluation_page(records.bare_assessment(), folder / "bare.html"),
-        "comparison": report.write_comparison_page(records.comparison(), folder / "comparison.html"),
-        "single": report.write_comparison_page(records.comparison((1,), test=False), folder / "single.html"),
-        "audit": report.write_audit_page(records.audit(), folder / "audit.html"),
-    }
+    kinds = ("run", "run-alone", "evaluation", "bare", "comparison", "single", "audit")
+    return {kind: records.write_page(kind, tiny_run, folder / f"{kind}.html") for kind in kinds}

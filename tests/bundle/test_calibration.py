@@ -106,8 +106,8 @@ class TestChangedShare:
         """If some fakes are removed, corrected probabilities match the remaining shares."""
         fitted = fit_calibration(predictions(20_000), "platt", MACRO_F1)
         later = predictions(20_000, seed=1)
-        kept = (later.labels == 0) | (np.random.default_rng(3).random(20_000) < 0.2)
-        labels, logits = later.labels[kept], later.logits[kept]
+        remaining = (later.labels == 0) | (np.random.default_rng(3).random(20_000) < 0.2)
+        labels, logits = later.labels[remaining], later.logits[remaining]
         corrected = fitted.corrected(float(labels.mean()))
         assert expected_calibration_error(labels, fitted.probabilities(logits)) > 0.15
         assert expected_calibration_error(labels, corrected.probabilities(logits)) < 0.02

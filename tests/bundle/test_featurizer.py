@@ -98,7 +98,7 @@ class TestNewTexts:
     def test_without_an_extractor_each_article_needs_its_own_vector(self, tokenizer: TextTokenizer) -> None:
         read = featurizer(tokenizer, "emotion", emotion_size=2)
         with pytest.raises(
-            DataError, match=r"row 5: no field 'emotion'.*each article must bring its own, of 2 numbers: the vec"
+            DataError, match=r"row 5: no field 'emotion'.*each article must have its own, of 2 numbers: the vec"
         ):
             read.encode([Article(content=TEXT)], first_row=5)
         assert read.encode([Article(content=TEXT, emotion=[0.5, 1])]).emotion is not None

@@ -14,7 +14,7 @@ from zhenwei.bundle.predict_logits import mean_cross_entropy, predict_logits, pr
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork, Output
-from zhenwei.models.gru.coarse import allows_int8_states
+from zhenwei.models.gru.int8 import int8_inference_enabled
 from zhenwei.tokens import Batch
 from zhenwei.training.checkpoints import TrainState
 from zhenwei.training.loop import TrainingPlan
@@ -99,7 +99,7 @@ def test_auto_precision_changes_probabilities_by_thousandths(
 @pytest.mark.parametrize(("name", "coarse"), [("float32", False), ("auto", True)])
 def test_a_precision_ends_with_its_context(name: str, coarse: bool) -> None:
     def state() -> tuple[bool, bool]:
-        return torch.is_autocast_enabled("cpu"), allows_int8_states()
+        return torch.is_autocast_enabled("cpu"), int8_inference_enabled()
 
     with prediction_precision(name, "cpu"):
         assert state() == (coarse and cpu_computes_bf16(), coarse)

@@ -1,4 +1,4 @@
-"""`zhenwei calibrate` and `zhenwei data verify`: what they do, what they say, and what they refuse."""
+"""`zhenwei calibrate` and `zhenwei data verify`."""
 
 import json
 import shutil
@@ -36,11 +36,11 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_it_says_what_it_did_and_shows_before_and_after(zhenwei: Command, run: Path) -> None:
+def test_the_terminal_shows_scores_before_and_after(zhenwei: Command, run: Path) -> None:
     outcome = zhenwei("calibrate", run)
     assert outcome.status == 0, outcome.stderr
     assert "platt, fitted on 150 articles (val); threshold for macro_f1" in outcome.stdout
-    assert "as it was, at 0.5" in outcome.stdout
+    assert "uncalibrated, at 0.5" in outcome.stdout
     assert f"calibrated, at {load_bundle(run).threshold:.3f}" in outcome.stdout
 
 
@@ -50,17 +50,17 @@ def test_json_alone_goes_to_standard_output(zhenwei: Command, run: Path) -> None
     assert done["before"]["n"] == done["after"]["n"] == 150
 
 
-def test_the_risk_of_an_estimated_share_is_said(zhenwei: Command, run: Path, trained: Path) -> None:
+def test_an_estimated_share_prints_its_risk(zhenwei: Command, run: Path, trained: Path) -> None:
     outcome = zhenwei("calibrate", run, "--recent", trained / "data" / "test.json")
     assert outcome.status == 0, outcome.stderr
-    assert "share of fakes: 0.500 there, corrected to 0." in outcome.stdout
+    assert "share of fakes: 0.500 in the calibration articles, corrected to 0." in outcome.stdout
     assert "risk: this assumes that" in outcome.stdout
-    given = zhenwei("calibrate", run, "--fake-share", "0.3")
-    assert "corrected to 0.300" in given.stdout
-    assert "risk:" not in given.stdout
+    options = zhenwei("calibrate", run, "--fake-share", "0.3")
+    assert "corrected to 0.300" in options.stdout
+    assert "risk:" not in options.stdout
 
 
-def test_taking_it_away(zhenwei: Command, run: Path) -> None:
+def test_removal(zhenwei: Command, run: Path) -> None:
     zhenwei("calibrate", run)
     assert zhenwei("calibrate", run, "--on", "none").stdout == f"{run}: not calibrated\n"
     assert load_bundle(run).calibration is None
@@ -72,24 +72,26 @@ def test_taking_it_away(zhenwei: Command, run: Path) -> None:
         (["--objective", "f1"], "--objective: found 'f1'; expected macro_f1, precision=P, recall=R"),
         (["--fake-share", "1.5"], "the share of fakes: found 1.5; expected above 0 and below 1"),
         (["--file", "nowhere.json"], "nowhere.json: no such file"),
-        (["--file", "x.json", "--on", "val"], "--on val and --file x.json contradict each other; give one of them"),
+        (["--file", "x.json", "--on", "val"], "--on val and --file x.json contradict each other; pass one of them"),
         (["--objective", "precision=1", "--method", "isotonic"], "too few to calibrate on by 'isotonic': found 150"),
     ],
 )
-def test_mistakes(zhenwei: Command, run: Path, arguments: list[str], message: str) -> None:
+def test_errors(zhenwei: Command, run: Path, arguments: list[str], message: str) -> None:
     assert message in zhenwei("calibrate", run, *arguments).error
 
 
-def test_a_run_that_is_none(zhenwei: Command, tmp_path: Path) -> None:
+def test_a_missing_run(zhenwei: Command, tmp_path: Path) -> None:
     assert "no such folder; expected a run folder or a bundle" in zhenwei("calibrate", tmp_path / "nowhere").error
 
 
-def test_a_split_that_is_as_it_was_is_good_and_another_is_not(zhenwei: Command, trained: Path, tmp_path: Path) -> None:
+def test_verify_accepts_an_unchanged_split_and_refuses_a_changed_one(
+    zhenwei: Command, trained: Path, tmp_path: Path
+) -> None:
     split = zhenwei("data", "split", trained / "data" / "train.json", tmp_path / "parts", "--by", "random")
     assert split.status == 0, split.stderr
     good = zhenwei("data", "verify", tmp_path / "parts")
     assert good.status == 0
-    assert good.stdout.count("as it was") == 3
+    assert good.stdout.count("unchanged") == 3
     (tmp_path / "parts" / "val.json").write_text("[]")
     bad = zhenwei("data", "verify", tmp_path / "parts", "--json", tmp_path / "found.json")
     assert bad.status == 1

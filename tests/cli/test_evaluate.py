@@ -1,4 +1,4 @@
-"""`zhenwei evaluate` on the terminal and in files."""
+"""`zhenwei evaluate`: terminal and files."""
 
 import csv
 import json
@@ -24,66 +24,66 @@ def hard_file(make_posts: Callable[..., Rows], tmp_path: Path) -> Path:
     return path
 
 
-def test_people_see_intervals_slices_and_mistakes(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
-    told = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--mistakes", 2)
-    assert told.status == 0
-    for part in ("95% interval", "resamples", "财经", "科技", "2 worst mistakes", "swayed by: "):
-        assert part in told.stdout
-    assert told.stdout.count("probability of fake") == 2
+def test_the_terminal_shows_intervals_slices_and_mistakes(
+    zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path
+) -> None:
+    outcome = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--mistakes", 2)
+    assert outcome.status == 0
+    for part in ("95% interval", "resamples", "财经", "科技", "2 worst mistakes", "top words: "):
+        assert part in outcome.stdout
+    assert outcome.stdout.count("probability of fake") == 2
 
 
-def test_the_precision_is_told(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
+def test_the_precision_gives_a_warning(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
     fast, exact = (
-        json.loads(zhenwei("evaluate", tiny_run, hard_file, "--json", "-", *given).stdout)["warnings"]
-        for given in (("--precision", "auto"), ())
+        json.loads(zhenwei("evaluate", tiny_run, hard_file, "--json", "-", *options).stdout)["warnings"]
+        for options in (("--precision", "auto"), ())
     )
     assert fast[:-1] == exact
-    assert fast[-1].startswith("Judged in precision 'auto'")
+    assert fast[-1].startswith("Evaluated in precision 'auto'")
 
 
-def test_they_can_be_left_out(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
-    told = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--mistakes", 0, "--no-slices")
-    assert "worst mistakes" not in told.stdout
-    assert "财经" not in told.stdout
-    told = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--no-words")
-    assert "swayed by" not in told.stdout
+def test_sections_are_optional(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
+    outcome = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--mistakes", 0, "--no-slices")
+    assert "worst mistakes" not in outcome.stdout
+    assert "财经" not in outcome.stdout
+    outcome = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--no-words")
+    assert "top words" not in outcome.stdout
 
 
 def test_an_overlap_with_training_comes_first(zhenwei: Callable[..., Any], tiny_run: Path, data_folder: Path) -> None:
-    told = zhenwei("evaluate", tiny_run, data_folder / "train.json", "--rounds", 100)
-    assert told.stdout.startswith("WARNING: These are the articles that the detector was trained on")
-    assert "64 of 64 articles (100.0%) have a near-duplicate among the training articles" in told.stdout
+    outcome = zhenwei("evaluate", tiny_run, data_folder / "train.json", "--rounds", 100)
+    assert outcome.stdout.startswith("WARNING: The detector was trained on these articles")
+    assert "64 of 64 articles (100.0%) have a near-duplicate among the training articles" in outcome.stdout
 
 
-def test_json_has_it_all_and_is_the_same_again(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
+def test_json_is_complete_and_reproducible(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path) -> None:
     first, second = (zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--json", "-") for _ in range(2))
     assert first.stdout == second.stdout
-    found = json.loads(first.stdout)
-    assert found["n"] == 40
-    assert found["intervals"].keys() >= {"auc", "macro_f1", "loss"}
-    assert {part["kind"] for part in found["slices"]} >= {"domain"}
+    result = json.loads(first.stdout)
+    assert result["n"] == 40
+    assert result["intervals"].keys() >= {"auc", "macro_f1", "loss"}
+    assert {part["kind"] for part in result["slices"]} >= {"domain"}
     assert "95% interval" in first.stderr
 
 
-def test_each_verdict_can_be_had_as_csv(
-    zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path, tmp_path: Path
-) -> None:
+def test_csv_has_every_verdict(zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "verdicts.csv"
-    told = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--csv", out, "--json", tmp_path / "out.json")
-    assert told.status == 0
+    outcome = zhenwei("evaluate", tiny_run, hard_file, "--rounds", 100, "--csv", out, "--json", tmp_path / "out.json")
+    assert outcome.status == 0
     with out.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["row"]) for row in rows] == list(range(1, 41))
     assert all((float(row["probability"]) >= 0.5) == (row["verdict"] == "fake") for row in rows)
-    right = sum(row["label"] == row["verdict"] for row in rows)
-    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["acc"] == pytest.approx(right / 40)
+    correct = sum(row["label"] == row["verdict"] for row in rows)
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["acc"] == pytest.approx(correct / 40)
 
 
-def test_what_cannot_be_is_refused(
+def test_unusable_files_are_refused(
     zhenwei: Callable[..., Any], tiny_run: Path, hard_file: Path, tmp_path: Path
 ) -> None:
     for option in ("--csv", "--html"):
-        told = zhenwei("evaluate", "never-looked-at", "nor-this", option, tmp_path).error
-        assert "expected the name of a file in a folder that is there" in told
-    told = zhenwei("evaluate", tiny_run, hard_file, "--train", tmp_path / "none.json").error
-    assert f"{tmp_path / 'none.json'}: no such file" in told
+        outcome = zhenwei("evaluate", "unread", "unread", option, tmp_path).error
+        assert "expected the name of a file in an existing folder" in outcome
+    outcome = zhenwei("evaluate", tiny_run, hard_file, "--train", tmp_path / "none.json").error
+    assert f"{tmp_path / 'none.json'}: no such file" in outcome

@@ -1,4 +1,4 @@
-"""`zhenwei explain` and `zhenwei index`: what they say and write."""
+"""`zhenwei explain` and `zhenwei index`."""
 
 import json
 from collections.abc import Callable
@@ -10,17 +10,17 @@ Command = Callable[..., Any]
 FAKE = "听说云溪的自来水出大事了，内部消息，赶紧转给家人！"
 
 
-def test_explain_shows_the_text_and_writes_a_page(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
+def test_explain_prints_the_text_and_writes_a_page(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
     outcome = zhenwei("explain", tiny_run, FAKE, "--html", tmp_path / "why.html")
     assert outcome.status == 0, outcome.stderr
     assert outcome.stdout.startswith("fake: probability of fake ")
     assert FAKE in outcome.stdout
     page = (tmp_path / "why.html").read_text(encoding="utf-8")
     assert '<mark class="fake' in page
-    assert "Where the network looked" in page
+    assert "Attention by word" in page
 
 
-def test_hostile_texts_are_only_texts(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
+def test_markup_in_a_text_is_escaped(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
     text = "<script>alert(1)</script> [bold]听说\x1b[31m出事了"
     outcome = zhenwei("explain", tiny_run, text, "--html", tmp_path / "why.html")
     assert outcome.status == 0, outcome.stderr
@@ -29,17 +29,17 @@ def test_hostile_texts_are_only_texts(zhenwei: Command, tiny_run: Path, tmp_path
     assert "<script>alert" not in (tmp_path / "why.html").read_text(encoding="utf-8")
 
 
-def test_explain_for_programs(zhenwei: Command, tiny_run: Path) -> None:
+def test_explain_json_output(zhenwei: Command, tiny_run: Path) -> None:
     found = json.loads(zhenwei("explain", tiny_run, "-5度，" + FAKE, "--json", "-").stdout)
     assert "".join(each["word"] for each in found["words"]) == "-5度，" + FAKE
 
 
-def test_one_text_is_explained(zhenwei: Command, tiny_run: Path) -> None:
+def test_blank_text_is_refused(zhenwei: Command, tiny_run: Path) -> None:
     assert "blank" in zhenwei("explain", tiny_run, "  ").error
 
 
-def test_known_articles_are_stored_and_taken_out(zhenwei: Command, own_run: Path) -> None:
-    assert zhenwei("index", own_run).stdout == f"{own_run}: 64 known articles, with their texts\n"
+def test_index_stores_and_removes_known_articles(zhenwei: Command, own_run: Path) -> None:
+    assert zhenwei("index", own_run).stdout == f"{own_run}: stored 64 known articles, with their texts\n"
     assert "without their texts" in zhenwei("index", own_run, "--no-texts").stdout
-    assert "no known articles" in zhenwei("index", own_run, "--remove").stdout
+    assert "removed the known articles" in zhenwei("index", own_run, "--remove").stdout
     assert "no such file" in zhenwei("index", own_run, "--file", "nowhere.json").error

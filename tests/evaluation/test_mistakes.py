@@ -1,4 +1,4 @@
-"""Which mistakes are shown, and in which order."""
+"""Selection and order of mistakes."""
 
 import numpy as np
 import pytest
@@ -16,38 +16,38 @@ def rows(count: int, threshold: float = 0.5, groups: np.ndarray = APART, labels:
     return [mistake.row for mistake in worst_mistakes(ARTICLES, labels, LOGITS, threshold, groups, count)]
 
 
-def test_the_surest_comes_first_and_half_are_of_each_kind() -> None:
+def test_the_most_confident_first_and_half_of_each_kind() -> None:
     assert rows(4) == [1, 5, 2, 6]
     assert rows(2) == [1, 5]
     assert rows(1) == [1]
     assert rows(3) == [1, 5, 2]
 
 
-def test_what_one_kind_leaves_free_the_other_takes() -> None:
+def test_a_rare_kind_leaves_its_share_to_the_other() -> None:
     assert rows(6) == rows(20) == [1, 5, 2, 3, 4, 6]
     assert rows(5) == [1, 5, 2, 3, 6]
 
 
-def test_one_kind_alone_takes_all() -> None:
+def test_a_single_kind() -> None:
     assert rows(3, labels=np.zeros(8, int)) == [7, 1, 2]
 
 
-def test_no_mistakes_and_none_wanted() -> None:
+def test_no_mistakes_and_none_requested() -> None:
     assert rows(5, labels=(LOGITS > 0).astype(int)) == []
     assert rows(0) == []
 
 
-def test_near_duplicates_are_shown_once_by_the_surest() -> None:
+def test_of_near_duplicates_only_the_most_confident() -> None:
     assert rows(20, groups=np.array([0, 0, 0, 1, 2, 2, 3, 4])) == [1, 5, 4]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
-def test_a_threshold_that_no_probability_can_cross(threshold: float) -> None:
-    wrongly_called = 0 if threshold == 0 else 1
-    assert set(rows(20, threshold)) == {row for row, label in enumerate(LABELS, start=1) if label == wrongly_called}
+def test_thresholds_of_0_and_1(threshold: float) -> None:
+    label_of_mistakes = 0 if threshold == 0 else 1
+    assert set(rows(20, threshold)) == {row for row, label in enumerate(LABELS, start=1) if label == label_of_mistakes}
 
 
-def test_a_mistake_says_all_that_is_known_of_its_article() -> None:
+def test_a_mistake_has_the_fields_of_its_article() -> None:
     worst = worst_mistakes(ARTICLES, LABELS, LOGITS, 0.5, APART, 1)[0]
     assert (worst.row, worst.id, worst.content, worst.label, worst.domain) == (1, "n1", "第1条", "real", None)
     assert worst.time == "2020-01-02 00:00:00"

@@ -1,4 +1,4 @@
-"""Scores of parts of the articles."""
+"""Scores of slices."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.evaluation.records import Slice
-from zhenwei.evaluation.slices import slices_of
+from zhenwei.evaluation.slices import score_slices
 from zhenwei.news import Article
 
 N = 60
@@ -16,11 +16,11 @@ LABELS = np.arange(N) % 2
 LOGITS = np.random.default_rng(0).normal(2.0 * LABELS - 1.0, 1.5)
 
 
-def sliced(kind: str, fields: list[dict[str, Any]], seen: frozenset[str] | None = None) -> list[Slice]:
-    """The slices of one kind of 60 articles, which take the given fields in turn."""
+def sliced(kind: str, fields: list[dict[str, Any]], training_entities: frozenset[str] | None = None) -> list[Slice]:
+    """Return the slices of one kind, of 60 articles that have these fields in turn."""
     articles = [Article(**({"content": "大蒜"} | fields[n % len(fields)])) for n in range(N)]
-    found = slices_of(articles, LABELS, LOGITS, 0.4, seen=seen, rounds=100, seed=0)
-    return [part for part in found if part.kind == kind]
+    result = score_slices(articles, LABELS, LOGITS, 0.4, training_entities=training_entities, rounds=100, seed=0)
+    return [part for part in result if part.kind == kind]
 
 
 def test_each_slice_has_the_scores_of_its_articles() -> None:
@@ -33,12 +33,12 @@ def test_each_slice_has_the_scores_of_its_articles() -> None:
     assert low < (parts[0].scores["auc"] or 0) < high
 
 
-def test_months_are_in_order_of_time_and_what_has_no_time_is_last() -> None:
+def test_months_are_in_order_and_articles_without_time_last() -> None:
     parts = sliced("month", [{"time": "2013-02-01"}, {}, {"time": "2012-12-31"}])
     assert [(part.name, part.n) for part in parts] == [("2012-12", 20), ("2013-02", 20), ("no time", 20)]
 
 
-def test_more_than_three_years_are_cut_by_year() -> None:
+def test_more_than_three_years_are_sliced_by_year() -> None:
     days = [{"time": datetime(2010, 1, 1) + timedelta(days=31 * n)} for n in range(N)]
     assert [part.name for part in sliced("year", days)] == ["2010", "2011", "2012", "2013", "2014", "2015"]
     assert not sliced("month", days)
@@ -50,23 +50,23 @@ def test_length_is_counted_in_characters(length: int, name: str) -> None:
     assert {part.name for part in parts} == {name, "151-300"}
 
 
-def test_articles_are_told_apart_by_whether_training_knew_their_entities() -> None:
+def test_entities_are_seen_or_unseen_in_training() -> None:
     fields = [{"entity_list": ["云溪", "东河"]}, {"entity_list": ["南岭"]}, {"entity_list": []}, {}]
-    parts = sliced("entities", fields, seen=frozenset({"东河"}))
+    parts = sliced("entities", fields, training_entities=frozenset({"东河"}))
     assert [(part.name, part.n) for part in parts] == [
         ("seen in training", 15), ("unseen in training", 15), ("no entities", 15)
     ]  # fmt: skip
-    assert not sliced("entities", fields, seen=None)
+    assert not sliced("entities", fields, training_entities=None)
 
 
-def test_one_slice_of_all_is_no_slice() -> None:
+def test_a_single_slice_is_omitted() -> None:
     assert not sliced("domain", [{"domain": "财经"}])
     assert not sliced("length", [{}])
 
 
-def test_a_slice_of_one_article_has_no_intervals_and_leaves_undefined_what_needs_both_classes() -> None:
+def test_a_slice_of_one_article_has_no_intervals_and_undefined_scores() -> None:
     articles = [Article(content="大蒜", domain="科技" if n == 0 else "财经") for n in range(N)]
-    alone = slices_of(articles, LABELS, LOGITS, 0.5, rounds=100, seed=0)[0]
+    alone = score_slices(articles, LABELS, LOGITS, 0.5, rounds=100, seed=0)[0]
     assert (alone.name, alone.n, alone.n_fake) == ("科技", 1, 0)
     assert alone.scores["auc"] is None
     assert alone.scores["macro_f1"] is None

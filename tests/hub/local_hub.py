@@ -1,7 +1,7 @@
-"""A hub on this machine: the part of the Hugging Face hub's protocol by which repositories are written and read.
+"""A hub on this machine: the part of the Hugging Face hub's HTTP API that reads and writes repositories.
 
-It keeps repositories in memory, with their branches and commits, and speaks HTTP as `huggingface_hub` hears it: regular
-files travel in the commit, large ones by Git LFS. What it was asked is written down.
+Repositories with their branches and commits are in memory. Regular files are sent in the commit, large ones by Git LFS.
+All requests are recorded.
 """
 
 import base64
@@ -18,13 +18,13 @@ from urllib.parse import unquote, urlsplit
 
 from huggingface_hub import ModelCard
 
-TOKEN = "hf_of_the_owner"  # of a hub that lives for a test
+TOKEN = "hf_of_the_owner"
 OWNER = "newsroom"
 LARGE = (".safetensors", ".onnx")  # by Git LFS, as on the hub
 
 
 class HubError(Exception):
-    """What a request is answered with when it cannot be met."""
+    """The error response to a request."""
 
     def __init__(self, status: int, code: str = "", message: str = "", **more: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class HubError(Exception):
 
 @dataclass
 class Repo:
-    """A repository: who sees it, and its files at each commit."""
+    """A repository: its visibility, and its files at each commit."""
 
     private: bool = False
     gated: bool = False
@@ -42,14 +42,14 @@ class Repo:
     messages: list[str] = field(default_factory=list)
 
     def commit(self, branch: str, files: dict[str, bytes], message: str) -> str:
-        """Let a branch be at a new commit of these files."""
+        """Add a commit with these files to a branch."""
         self.messages.append(message)
         digest = hashlib.sha1(repr((len(self.messages), sorted(files.items()))).encode()).hexdigest()
         self.commits[digest], self.branches[branch] = files, digest
         return digest
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes]]:
-        """Return the commit that a branch or commit is at, and its files."""
+        """Return the commit of a revision, and its files."""
         commit = self.branches.get(revision, revision)
         if commit not in self.commits:
             raise HubError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
@@ -57,17 +57,14 @@ class Repo:
 
 
 class LocalHub:
-    """The hub itself, and the server in front of it; use as a context."""
+    """The hub and its HTTP server; a context manager."""
 
     def __init__(self) -> None:
-        self.repos: dict[str, Repo] = {}
-        self.large: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.broken: int | None = None  # the status that everything is answered with
-        hub = self
+        self.reset()
+        outer = self
 
         class Handler(_Handler):
-            served = hub
+            hub = outer
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -82,18 +79,25 @@ class LocalHub:
         self.server.server_close()
         self._thread.join()
 
+    def reset(self) -> None:
+        """Delete all repositories and recorded requests."""
+        self.repos: dict[str, Repo] = {}
+        self.lfs_objects: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.failure: int | None = None  # status of the response to every request
+
     def make(self, name: str, files: dict[str, bytes], **settings: bool) -> Repo:
-        """Put a repository there, past the protocol."""
+        """Create a repository without the API."""
         repo = self.repos[name] = Repo(**settings)
         repo.commit("main", files, "made by a test")
         return repo
 
     def files(self, name: str, revision: str = "main") -> dict[str, bytes]:
-        """Return what a repository holds."""
+        """Return the files of a repository."""
         return self.repos[name].at(revision)[1]
 
-    def seen(self, name: str, *, owner: bool) -> Repo:
-        """Return a repository, if who asks may read it."""
+    def readable(self, name: str, *, owner: bool) -> Repo:
+        """Return a repository, if the client may read it."""
         repo = self.repos.get(name)
         if repo is None or (repo.private and not owner):
             raise HubError(404 if owner else 401, "RepoNotFound", "Repository not found")
@@ -102,30 +106,30 @@ class LocalHub:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    served: LocalHub
+    hub: LocalHub
 
     def log_message(self, *_: object) -> None:
         """Stay silent."""
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.owner = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-        self.served.asked.append(f"{self.command} {path}")
+        self.hub.requests.append(f"{self.command} {path}")
         try:
-            if self.served.broken:
-                raise HubError(self.served.broken, message="we are down for maintenance")
-            for method, pattern, meet in _ROUTES:
-                found = re.fullmatch(pattern, path)
-                if found and self.command in method.split():
-                    meet(self, **found.groupdict())
+            if self.hub.failure:
+                raise HubError(self.hub.failure, message="we are down for maintenance")
+            for methods, pattern, handle in _ROUTES:
+                match = re.fullmatch(pattern, path)
+                if match and self.command in methods.split():
+                    handle(self, **match.groupdict())
                     return
             raise HubError(404, message="no such endpoint")
         except HubError as error:
             headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
             self._send(json.dumps({"error": error.message, **error.more}).encode(), error.status, headers)
 
-    do_GET = do_HEAD = do_POST = do_PUT = _answer  # http.server's names
+    do_GET = do_HEAD = do_POST = do_PUT = _respond  # http.server's names
 
     def _send(self, content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -141,34 +145,36 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(json.dumps(value).encode(), status)
 
     def _writable(self, name: str) -> Repo:
-        repo = self.served.seen(name, owner=self.owner)
+        repo = self.hub.readable(name, owner=self.owner)
         if not self.owner:
             raise HubError(403, message="You have read-only access to this repository")
         return repo
 
     def create(self) -> None:
-        asked = json.loads(self.body)
+        request = json.loads(self.body)
         if not self.owner:
             raise HubError(401, message="Invalid username or password.")
-        space = asked.get("organization") or OWNER
-        if space != OWNER:
-            raise HubError(403, message=f"You don't have the rights to create a model under the namespace '{space}'")
-        name = f"{space}/{asked['name']}"
-        if name in self.served.repos:
-            raise HubError(409, message="You already created this model repo", url=f"{self.served.url}/{name}")
-        self.served.repos[name] = repo = Repo(private=asked.get("visibility") == "private")
+        namespace = request.get("organization") or OWNER
+        if namespace != OWNER:
+            raise HubError(
+                403, message=f"You don't have the rights to create a model under the namespace '{namespace}'"
+            )
+        name = f"{namespace}/{request['name']}"
+        if name in self.hub.repos:
+            raise HubError(409, message="You already created this model repo", url=f"{self.hub.url}/{name}")
+        self.hub.repos[name] = repo = Repo(private=request.get("visibility") == "private")
         repo.commit("main", {".gitattributes": b"*.safetensors filter=lfs\n"}, "initial commit")
-        self._json({"url": f"{self.served.url}/{name}", "name": name})
+        self._json({"url": f"{self.hub.url}/{name}", "name": name})
 
     def info(self, name: str, revision: str | None) -> None:
-        repo = self.served.seen(name, owner=self.owner)
+        repo = self.hub.readable(name, owner=self.owner)
         commit, files = repo.at(revision or "main")
         self._json(
             {"id": name, "sha": commit, "private": repo.private, "siblings": [{"rfilename": each} for each in files]}
         )
 
     def tree(self, name: str, revision: str) -> None:
-        _, files = self.served.seen(name, owner=self.owner).at(revision)
+        _, files = self.hub.readable(name, owner=self.owner).at(revision)
         self._json(
             [
                 {"type": "file", "path": path, "size": len(content), **_oid(path, content)}
@@ -192,23 +198,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def preupload(self, name: str, revision: str) -> None:
         _, files = self._writable(name).at(revision)
-        asked = [each["path"] for each in json.loads(self.body)["files"]]
+        paths = [each["path"] for each in json.loads(self.body)["files"]]
         self._json({"files": [
             {"path": path, "uploadMode": "lfs" if path.endswith(LARGE) else "regular", "shouldIgnore": False,
              "oid": _oid(path, files[path])["oid"] if path in files else None}
-            for path in asked
+            for path in paths
         ]})  # fmt: skip
 
     def lfs_batch(self, name: str) -> None:
         self._writable(name)
         objects = json.loads(self.body)["objects"]
-        places = {each["oid"]: {"upload": {"href": f"{self.served.url}/lfs/{each['oid']}"}} for each in objects}
-        self._json({"transfer": "basic", "objects": [{**each, "actions": places[each["oid"]]} for each in objects]})
+        actions = {each["oid"]: {"upload": {"href": f"{self.hub.url}/lfs/{each['oid']}"}} for each in objects}
+        self._json({"transfer": "basic", "objects": [{**each, "actions": actions[each["oid"]]} for each in objects]})
 
     def lfs_upload(self, oid: str) -> None:
         if hashlib.sha256(self.body).hexdigest() != oid:
-            raise HubError(400, message="not what was announced")
-        self.served.large[oid] = self.body
+            raise HubError(400, message="digest differs")
+        self.hub.lfs_objects[oid] = self.body
         self._send(b"")
 
     def commit(self, name: str, revision: str) -> None:
@@ -225,15 +231,15 @@ class _Handler(BaseHTTPRequestHandler):
                 case "file":
                     files[value["path"]] = base64.b64decode(value["content"])
                 case "lfsFile":
-                    files[value["path"]] = self.served.large[value["oid"]]
+                    files[value["path"]] = self.hub.lfs_objects[value["oid"]]
                 case "deletedFile":
                     del files[value["path"]]
         commit = repo.commit(revision, files, message)
-        url = f"{self.served.url}/{name}/commit/{commit}"
+        url = f"{self.hub.url}/{name}/commit/{commit}"
         self._json({"success": True, "commitOid": commit, "commitUrl": url})
 
     def resolve(self, name: str, revision: str, path: str) -> None:
-        repo = self.served.seen(name, owner=self.owner)
+        repo = self.hub.readable(name, owner=self.owner)
         if repo.gated and not self.owner:
             raise HubError(403, "GatedRepo", "Access to this model is restricted")
         commit, files = repo.at(revision)
@@ -245,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _oid(path: str, content: bytes) -> dict[str, Any]:
-    """Return by which digests the hub knows a file."""
+    """Return the digests of a file."""
     oid = {"oid": hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()}
     if not path.endswith(LARGE):
         return oid

@@ -1,4 +1,4 @@
-"""`zhenwei push`, and a name on the hub where a command reads a detector."""
+"""`zhenwei push`, and commands that read a detector from the hub."""
 
 import json
 import os
@@ -21,108 +21,116 @@ Zhenwei = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def shared(hub: "LocalHub", own_run: Path) -> Detector:
-    """A detector that is on the hub."""
+def pushed(hub: "LocalHub", own_run: Path) -> Detector:
+    """A detector that was pushed."""
     detector = Detector.load(own_run, "cpu")
     detector.push_to_hub(NAME)
     return detector
 
 
 class TestPush:
-    def test_it_says_what_was_shared_and_what_was_not(
-        self, hub: "LocalHub", own_bundle: Path, zhenwei: Zhenwei
-    ) -> None:
-        (own_bundle / "notes.txt").write_text("mine")
-        status, stdout, _ = zhenwei("push", own_bundle, NAME, "--private")
+    def test_reports_what_was_pushed(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
+        bundle = own_run / "checkpoints" / "best"
+        (bundle / "notes.txt").write_text("mine")
+        status, stdout, _ = zhenwei("push", bundle, NAME, "--private")
         assert status == 0
         assert (
-            f"shared README.md, config.json, detector.json, model.safetensors, tokenizer.json: {hub.url}/{NAME}"
+            f"pushed README.md, config.json, detector.json, model.safetensors, tokenizer.json: {hub.url}/{NAME}"
             in stdout
         )
-        assert "not shared: notes.txt" in stdout
+        assert "not pushed: notes.txt" in stdout
         assert f"zhenwei predict hf://{NAME}@{hub.repos[NAME].branches['main']}" in stdout
         assert hub.repos[NAME].private
 
-    def test_a_licence_goes_into_the_card(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
+    def test_edited_card_is_replaced_only_with_overwrite_card(
+        self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei
+    ) -> None:
+        hub.make(NAME, {"README.md": b"# Mine\n"})
+        status, stdout, _ = zhenwei("push", own_run, NAME)
+        assert status == 0
+        assert "kept README.md, which a person wrote or edited on the hub; --overwrite-card replaces it" in stdout
+        assert hub.files(NAME)["README.md"] == b"# Mine\n"
+        assert zhenwei("push", own_run, NAME, "--overwrite-card")[0] == 0
+        assert hub.files(NAME)["README.md"] != b"# Mine\n"
+
+    def test_license_is_in_the_card(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
         assert zhenwei("push", own_run, NAME, "--license", "cc-by-nc-4.0")[0] == 0
         assert b"\nlicense: cc-by-nc-4.0\n" in hub.files(NAME)["README.md"]
 
-    def test_its_figures_are_json(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
+    def test_json_output(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
         status, stdout, _ = zhenwei("push", own_run, NAME, "--revision", "next", "--json", "-")
         assert status == 0
-        found = json.loads(stdout)
-        assert found["url"] == f"{hub.url}/{NAME}"
-        assert found["revision"] == "next"
-        assert found["commit"] == hub.repos[NAME].branches["next"]
+        output = json.loads(stdout)
+        assert output["url"] == f"{hub.url}/{NAME}"
+        assert output["revision"] == "next"
+        assert output["commit"] == hub.repos[NAME].branches["next"]
 
-    def test_a_mistake_is_one_sentence(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
+    def test_error_is_one_sentence(self, hub: "LocalHub", own_run: Path, zhenwei: Zhenwei) -> None:
         status, stdout, stderr = zhenwei("push", own_run, "others/rumours")
         assert (status, stdout) == (2, "")
         assert "error: others/rumours: not allowed (You don't have the rights" in stderr
         assert "Traceback" not in stderr
 
-    def test_a_run_that_is_none_is_refused_before_the_hub_is_asked(
-        self, hub: "LocalHub", tmp_path: Path, zhenwei: Zhenwei
-    ) -> None:
+    def test_missing_run_is_refused_before_any_request(self, hub: "LocalHub", tmp_path: Path, zhenwei: Zhenwei) -> None:
         status, _, stderr = zhenwei("push", tmp_path / "nothing", NAME)
         assert status == 2
         assert "no such folder; expected a run folder or a bundle" in stderr
-        assert hub.asked == []
+        assert hub.requests == []
 
 
-class TestNamesOnTheHub:
-    def test_predict(self, hub: "LocalHub", shared: Detector, zhenwei: Zhenwei) -> None:
+class TestHubNames:
+    def test_predict(self, hub: "LocalHub", pushed: Detector, zhenwei: Zhenwei) -> None:
         status, stdout, stderr = zhenwei("predict", f"hf://{NAME}", TEXT, "--json", "-")
         assert status == 0
         assert "HTTP Request" not in stderr
-        assert json.loads(stdout)[0]["probability"] == shared.predict(TEXT)[0].probability
+        assert json.loads(stdout)[0]["probability"] == pushed.predict(TEXT)[0].probability
 
     def test_predict_files(
-        self, hub: "LocalHub", shared: Detector, zhenwei: Zhenwei, data_folder: Path, tmp_path: Path
+        self, hub: "LocalHub", pushed: Detector, zhenwei: Zhenwei, data_folder: Path, tmp_path: Path
     ) -> None:
         arguments = ("--file", data_folder / "val.json", "--out", tmp_path / "shards")
         assert zhenwei("predict", f"hf://{NAME}", *arguments)[0] == 0
         assert (tmp_path / "shards" / "val.jsonl").exists()
 
-    def test_explain(self, hub: "LocalHub", shared: Detector, zhenwei: Zhenwei) -> None:
+    def test_explain(self, hub: "LocalHub", pushed: Detector, zhenwei: Zhenwei) -> None:
         status, stdout, _ = zhenwei("explain", f"hf://{NAME}@main", TEXT, "--json", "-")
         assert status == 0
-        assert json.loads(stdout)["prediction"]["verdict"] == shared.predict(TEXT)[0].verdict
+        assert json.loads(stdout)["prediction"]["verdict"] == pushed.predict(TEXT)[0].verdict
 
-    def test_evaluate(self, hub: "LocalHub", shared: Detector, zhenwei: Zhenwei, data_folder: Path) -> None:
+    def test_evaluate(self, hub: "LocalHub", pushed: Detector, zhenwei: Zhenwei, data_folder: Path) -> None:
         status, stdout, _ = zhenwei("evaluate", f"hf://{NAME}", data_folder / "test.json", "--json", "-")
         assert status == 0
         assert json.loads(stdout)["n"] == 24
 
     @pytest.mark.parametrize("name", ["hf://", "hf://rumours", "hf://a/b/c", "hf://newsroom/rumours@", "hf:///etc/x"])
-    def test_a_name_of_another_form_is_refused(self, hub: "LocalHub", zhenwei: Zhenwei, name: str) -> None:
+    def test_invalid_name_is_refused(self, hub: "LocalHub", zhenwei: Zhenwei, name: str) -> None:
         status, stdout, stderr = zhenwei("predict", name, TEXT)
         assert (status, stdout) == (2, "")
-        assert f"error: '{name}': no name of a detector on the hub; expected hf://USER/NAME[@REVISION]" in stderr
-        assert hub.asked == []
+        assert f"error: '{name}': not the name of a detector on the hub; expected hf://USER/NAME[@REVISION]" in stderr
+        assert hub.requests == []
 
     @pytest.mark.parametrize("command", ["calibrate", "index", "report"])
-    def test_commands_that_want_a_folder_say_so(self, zhenwei: Zhenwei, command: str) -> None:
+    def test_commands_that_need_a_folder(self, zhenwei: Zhenwei, command: str) -> None:
         status, _, stderr = zhenwei(command, f"hf://{NAME}")
         assert status == 2
         assert f"hf://{NAME}: expected the folder of a run or a bundle" in stderr
 
-    def test_one_that_is_not_there(self, hub: "LocalHub", zhenwei: Zhenwei) -> None:
+    def test_missing_repository(self, hub: "LocalHub", zhenwei: Zhenwei) -> None:
         status, _, stderr = zhenwei("evaluate", "hf://newsroom/nothing", "val.json")
         assert status == 2
-        assert f"error: newsroom/nothing: found no such repository at {hub.url}" in stderr
+        assert f"error: newsroom/nothing: no such repository at {hub.url}" in stderr
 
-    def test_a_service_is_called_as_its_detector(self, hub: "LocalHub", shared: Detector) -> None:
+    def test_service_is_named_by_its_detector(self, hub: "LocalHub", pushed: Detector) -> None:
         from zhenwei.inference.hub.hub import fetch_named  # noqa: PLC0415
         from zhenwei.serving.loaded_bundle import LoadedBundle  # noqa: PLC0415
 
         loaded = LoadedBundle.load(fetch_named(f"hf://{NAME}"), "cpu", NAME)
         assert loaded.name == NAME
-        assert loaded.detector.predict(TEXT) == shared.predict(TEXT)
+        assert loaded.detector.predict(TEXT) == pushed.predict(TEXT)
 
 
 @pytest.mark.slow
-def test_processes_that_know_the_hub_by_their_environment(hub: "LocalHub", own_run: Path, tmp_path: Path) -> None:
+def test_processes_with_the_hub_in_their_environment(hub: "LocalHub", own_run: Path, tmp_path: Path) -> None:
     from local_hub import TOKEN  # noqa: PLC0415
 
     environment = {
@@ -143,7 +151,8 @@ def test_processes_that_know_the_hub_by_their_environment(hub: "LocalHub", own_r
     assert found["probability"] == Detector.load(own_run, "cpu").predict(TEXT)[0].probability
 
 
-def test_the_library_s_own_log_is_not_shown() -> None:
+@pytest.mark.slow
+def test_log_of_the_library_is_hidden() -> None:
     program = (
         "import sys; sys.argv = ['zhenwei', 'predict', 'hf://x', 'a']\n"
         "from zhenwei.cli import main\n"

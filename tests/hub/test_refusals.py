@@ -1,4 +1,4 @@
-"""What the hub refuses, or cannot do, is one clear sentence."""
+"""Failures of the hub are reported in one sentence."""
 
 import shutil
 import socket
@@ -9,8 +9,8 @@ import pytest
 
 from zhenwei import Detector
 from zhenwei.errors import CheckpointError, ConfigError
-from zhenwei.inference.hub.errors import told_plainly
-from zhenwei.inference.hub.upload import without_places
+from zhenwei.inference.hub.errors import translate_errors
+from zhenwei.inference.hub.upload import strip_paths
 
 if TYPE_CHECKING:
     from local_hub import LocalHub
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 NAME = "newsroom/rumours"
 
 
-def read(name: str = NAME, **settings: str) -> str:
-    """Return why a detector cannot be had."""
-    with pytest.raises((CheckpointError, ConfigError)) as found:
+def download_error(name: str = NAME, **settings: str) -> str:
+    """Return why a detector cannot be downloaded."""
+    with pytest.raises((CheckpointError, ConfigError)) as error:
         Detector.from_hub(name, **settings)
-    return one_sentence(found.value)
+    return one_sentence(error.value)
 
 
-def written(detector: Detector, name: str = NAME, **settings: Any) -> str:
-    """Return why a detector cannot be shared."""
-    with pytest.raises((CheckpointError, ConfigError)) as found:
+def push_error(detector: Detector, name: str = NAME, **settings: Any) -> str:
+    """Return why a detector cannot be pushed."""
+    with pytest.raises((CheckpointError, ConfigError)) as error:
         detector.push_to_hub(name, **settings)
-    return one_sentence(found.value)
+    return one_sentence(error.value)
 
 
 def one_sentence(error: Exception) -> str:
@@ -42,37 +42,38 @@ def detector(own_run: Path) -> Detector:
     return Detector.load(own_run, "cpu")
 
 
-class TestReading:
+class TestDownload:
     @pytest.mark.parametrize(
         ("status", "why"),
         [(403, "not allowed (we are"), (429, "refused (we are"), (503, "refused (we are")],
     )
-    def test_a_hub_that_refuses_is_not_called_out_of_reach(
+    def test_refusal_is_reported_with_its_reason(
         self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch, status: int, why: str
     ) -> None:
-        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # the library tries again
-        hub.broken = status
-        assert why in read()
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # the library retries
+        hub.failure = status
+        assert why in download_error()
 
     @pytest.mark.parametrize(("writing", "what"), [(True, "upload"), (False, "download")])
-    def test_a_transfer_that_breaks_off_is_called_what_it_was(self, writing: bool, what: str) -> None:
-        with pytest.raises(CheckpointError, match=f"{NAME}: the {what} broke off"), told_plainly(NAME, writing=writing):
+    def test_failed_transfer(self, writing: bool, what: str) -> None:
+        with (
+            pytest.raises(CheckpointError, match=f"{NAME}: the {what} failed"),
+            translate_errors(NAME, writing=writing),
+        ):
             raise RuntimeError("CAS error")
 
-    def test_a_repository_that_is_not_there(self, hub: "LocalHub") -> None:
-        assert read() == (
-            f"{NAME}: found no such repository at {hub.url}; check its name, or, if it is private, log in with "
+    def test_missing_repository(self, hub: "LocalHub") -> None:
+        assert download_error() == (
+            f"{NAME}: no such repository at {hub.url}; check the name, or, if it is private, log in with "
             "`hf auth login`, or set HF_TOKEN"
         )
 
-    def test_a_private_one_looks_to_others_as_if_it_were_not_there(
-        self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_private_repository_is_missing_for_others(self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch) -> None:
         hub.make(NAME, {"detector.json": b"{}"}, private=True)
         monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
-        assert "found no such repository" in read()
+        assert "no such repository" in download_error()
 
-    def test_a_token_may_be_given(self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_token_argument(self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
         from local_hub import TOKEN  # noqa: PLC0415
 
         monkeypatch.delenv("HF_TOKEN")
@@ -80,89 +81,87 @@ class TestReading:
         assert hub.repos[NAME].private
         assert Detector.from_hub(NAME, token=TOKEN).threshold == detector.threshold
 
-    def test_a_gated_one(self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_gated_repository(self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch) -> None:
         hub.make(NAME, {"detector.json": b"{}"}, gated=True)
         monkeypatch.delenv("HF_TOKEN")
-        assert read().startswith(f"{NAME}: its owners let in only whom they know; ask for access on its page")
+        assert download_error().startswith(f"{NAME}: access is restricted; request it")
 
-    def test_a_revision_that_is_not_there(self, hub: "LocalHub", detector: Detector) -> None:
+    def test_missing_revision(self, hub: "LocalHub", detector: Detector) -> None:
         detector.push_to_hub(NAME)
-        assert read(revision="v9") == f"{NAME}: found no revision 'v9'; expected a branch, a tag or a commit"
+        assert download_error(revision="v9") == f"{NAME}: no revision 'v9'; expected a branch, a tag or a commit"
 
-    def test_another_model_is_not_even_downloaded(self, hub: "LocalHub") -> None:
+    def test_other_model_is_not_downloaded(self, hub: "LocalHub") -> None:
         hub.make(NAME, {"config.json": b"{}", "model.safetensors": bytes(1000)})
-        assert read() == f"{NAME}: holds no detector of zhenwei: it has no detector.json"
-        assert not [line for line in hub.asked if "model.safetensors" in line]
+        assert download_error() == f"{NAME}: not a zhenwei detector: it has no detector.json"
+        assert not [line for line in hub.requests if "model.safetensors" in line]
 
     @pytest.mark.parametrize("name", ["", "a/b/c", "newsroom/ru mours", "newsroom/--", "../etc", "newsroom/a..b"])
-    def test_a_name_that_is_none(self, hub: "LocalHub", name: str) -> None:
-        assert read(name).startswith(f"'{name}': no name of a repository on the hub; expected USER/NAME")
-        assert hub.asked == []
+    def test_invalid_name(self, hub: "LocalHub", name: str) -> None:
+        assert download_error(name).startswith(f"'{name}': not a valid repository name; expected USER/NAME")
+        assert hub.requests == []
 
     def test_no_network(self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch) -> None:
-        with socket.socket() as taken:  # bound, and nobody listens
+        with socket.socket() as taken:  # bound, but not listening
             taken.bind(("127.0.0.1", 0))
             nowhere = f"http://127.0.0.1:{taken.getsockname()[1]}"
             monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", nowhere)
-            monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # the library tries 6 times
+            monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # the library retries
             monkeypatch.setattr(
                 "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
                 nowhere + "/{repo_id}/resolve/{revision}/{filename}",
             )
-            assert read() == f"{NAME}: {nowhere} cannot be reached; check the network, and try again"
+            assert download_error() == f"{NAME}: cannot reach {nowhere}; check the network, and try again"
 
     def test_offline(self, hub: "LocalHub", monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        assert read().startswith(f"{NAME}: HF_HUB_OFFLINE forbids the network, and this is not in the hub's cache")
-        assert hub.asked == []
+        assert download_error().startswith(f"{NAME}: not in the hub's cache, and HF_HUB_OFFLINE forbids the network")
+        assert hub.requests == []
 
     @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
-    def test_files_that_were_changed_there_are_found_out(self, hub: "LocalHub", detector: Detector, file: str) -> None:
+    def test_changed_file_is_detected(self, hub: "LocalHub", detector: Detector, file: str) -> None:
         detector.push_to_hub(NAME)
         files = hub.files(NAME)
         hub.repos[NAME].commit("main", files | {file: files[file] + b" "}, "changed")
-        assert f"{file}: damaged: it is not the file that was saved (sha256 differs)" in read()
+        assert f"{file}: damaged: it is not the file that was saved (sha256 differs)" in download_error()
 
-    def test_files_that_were_taken_away_there_are_missed(self, hub: "LocalHub", detector: Detector) -> None:
+    def test_missing_file_is_detected(self, hub: "LocalHub", detector: Detector) -> None:
         detector.push_to_hub(NAME)
         files = {name: content for name, content in hub.files(NAME).items() if name != "tokenizer.json"}
         hub.repos[NAME].commit("main", files, "taken away")
-        assert read().endswith("damaged bundle: tokenizer.json is missing")
+        assert download_error().endswith("damaged bundle: tokenizer.json is missing")
 
 
-class TestWriting:
+class TestPush:
     def test_without_a_token(self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("HF_TOKEN")
-        assert written(detector) == (
+        assert push_error(detector) == (
             f"{NAME}: not allowed (Invalid username or password.); log in with `hf auth login`, or set HF_TOKEN, with "
-            "a token that may do this"
+            "a token that permits this"
         )
         assert hub.repos == {}
 
     @pytest.mark.parametrize("name", ["bad name", "a/b/c", "others/rumours"])
-    def test_it_is_refused_before_anything_is_judged_for_the_card(
+    def test_refusal_precedes_the_evaluation(
         self, hub: "LocalHub", detector: Detector, name: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO")
-        written(detector, name)
-        assert "judging" not in caplog.text
+        push_error(detector, name)
+        assert "evaluating" not in caplog.text
 
-    def test_somebody_else_s_name(self, hub: "LocalHub", detector: Detector) -> None:
-        assert "not allowed (You don't have the rights" in written(detector, "others/rumours")
+    def test_foreign_namespace(self, hub: "LocalHub", detector: Detector) -> None:
+        assert "not allowed (You don't have the rights" in push_error(detector, "others/rumours")
 
-    def test_a_repository_that_one_may_only_read(
-        self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_read_only_repository(self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
         hub.make("others/rumours", {})
         monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
-        assert "others/rumours: not allowed (" in written(detector, "others/rumours")
+        assert "others/rumours: not allowed (" in push_error(detector, "others/rumours")
         assert hub.files("others/rumours") == {}
 
-    def test_another_model_is_not_written_over(self, hub: "LocalHub", detector: Detector) -> None:
+    def test_other_model_is_not_overwritten(self, hub: "LocalHub", detector: Detector) -> None:
         files = {"config.json": b"{}", "model.safetensors": b"weights"}
         hub.make(NAME, files)
-        assert written(detector) == (
-            f"{NAME}: holds something else: it has a config.json, but no detector.json; push to another repository"
+        assert push_error(detector) == (
+            f"{NAME}: contains something else: it has config.json, but no detector.json; push to another repository"
         )
         assert hub.files(NAME) == files
 
@@ -171,74 +170,72 @@ class TestWriting:
         [
             ({"pytorch_model.bin": b"weights"}, "pytorch_model.bin"),
             ({"data/train.csv": b"text,label", "LICENSE": b"CC0"}, "data/train.csv"),
-            ({"README.md": b"---\nlicense: mit\n---\n# A model of mine\n"}, "README.md"),
         ],
     )
-    def test_whatever_somebody_keeps_there_is_left_alone(
+    def test_other_content_is_not_overwritten(
         self, hub: "LocalHub", detector: Detector, files: dict[str, bytes], found: str
     ) -> None:
         hub.make(NAME, files)
-        assert written(detector) == (
-            f"{NAME}: holds something else: it has a {found}, but no detector.json; push to another repository"
+        assert push_error(detector) == (
+            f"{NAME}: contains something else: it has {found}, but no detector.json; push to another repository"
         )
         assert hub.files(NAME) == files
 
-    def test_a_refused_push_leaves_no_branch(self, hub: "LocalHub", detector: Detector) -> None:
+    def test_refused_push_creates_no_branch(self, hub: "LocalHub", detector: Detector) -> None:
         hub.make(NAME, {"model.bin": b"weights"})
-        assert "holds something else" in written(detector, revision="next")
+        assert "contains something else" in push_error(detector, revision="next")
         assert set(hub.repos[NAME].branches) == {"main"}
 
-    def test_what_somebody_else_pushes_meanwhile_is_not_written_over(
+    def test_concurrent_push_is_not_overwritten(
         self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from zhenwei.inference.hub import hub as sharing  # noqa: PLC0415
+        from zhenwei.inference.hub import hub as hub_module  # noqa: PLC0415
 
-        gather = sharing.shared_files
+        collect_files = hub_module.collect_files
 
-        def gather_while_somebody_pushes(*given: Any, **more: Any) -> Any:
+        def collect_during_a_push(*arguments: Any, **options: Any) -> Any:
             hub.repos[NAME].commit("main", {"detector.json": b"theirs"}, "meanwhile")
-            return gather(*given, **more)
+            return collect_files(*arguments, **options)
 
-        monkeypatch.setattr(sharing, "shared_files", gather_while_somebody_pushes)
-        assert written(detector) == (f"{NAME}: somebody else changed it meanwhile, and nothing was written; push again")
+        monkeypatch.setattr(hub_module, "collect_files", collect_during_a_push)
+        assert push_error(detector) == (
+            f"{NAME}: somebody else changed it meanwhile, and nothing was written; push again"
+        )
         assert hub.files(NAME) == {"detector.json": b"theirs"}
 
-    def test_what_shall_be_private_is_not_shown_in_a_public_repository(
-        self, hub: "LocalHub", detector: Detector
-    ) -> None:
+    def test_private_push_to_a_public_repository(self, hub: "LocalHub", detector: Detector) -> None:
         hub.make(NAME, {})
-        assert written(detector, private=True).startswith(f"{NAME}: is public already")
+        assert push_error(detector, private=True).startswith(f"{NAME}: is public, but --private")
         assert hub.files(NAME) == {}
 
-    def test_a_head_of_the_card_that_the_hub_does_not_take(self, hub: "LocalHub", own_run: Path) -> None:
+    def test_invalid_metadata_of_the_card(self, hub: "LocalHub", own_run: Path) -> None:
         card = own_run / "checkpoints/best/README.md"
         card.write_text("---\nlicense: [1]\n---\n# Mine\n", encoding="utf-8")
-        assert written(Detector.load(own_run, "cpu")) == (
-            'README.md: the hub does not take its head: Invalid metadata in README.md. - "license" must be a string'
+        assert push_error(Detector.load(own_run, "cpu")) == (
+            "README.md: the hub does not accept its metadata: Invalid metadata in README.md. - "
+            '"license" must be a string'
         )
 
-    def test_a_hub_that_is_down(self, hub: "LocalHub", detector: Detector) -> None:
-        hub.broken = 500
-        assert "refused (we are down for maintenance); try again later" in written(detector)
+    def test_failing_hub(self, hub: "LocalHub", detector: Detector) -> None:
+        hub.failure = 500
+        assert "refused (we are down for maintenance); try again later" in push_error(detector)
 
     def test_offline(self, hub: "LocalHub", detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        assert written(detector).startswith(f"{NAME}: HF_HUB_OFFLINE forbids the network")
+        assert push_error(detector).startswith(f"{NAME}: not in the hub's cache, and HF_HUB_OFFLINE forbids")
 
-    def test_a_folder_that_holds_another_detector_by_now(
-        self, hub: "LocalHub", own_run: Path, detector: Detector
-    ) -> None:
+    def test_folder_with_another_detector(self, hub: "LocalHub", own_run: Path, detector: Detector) -> None:
         detector.bundle.threshold = 0.123
-        assert written(detector).endswith("no longer the detector that was loaded from it; load it again")
+        assert push_error(detector).endswith("no longer the detector that was loaded from it; load it again")
         assert hub.repos == {}
 
-    def test_a_folder_that_is_gone(self, hub: "LocalHub", own_run: Path, detector: Detector) -> None:
+    def test_deleted_folder(self, hub: "LocalHub", own_run: Path, detector: Detector) -> None:
         shutil.rmtree(own_run)
-        assert written(detector).endswith("no longer the detector that was loaded from it; load it again")
+        assert push_error(detector).endswith("no longer the detector that was loaded from it; load it again")
 
 
 @pytest.mark.parametrize(
-    ("told", "shared"),
+    ("path", "stripped"),
     [
         ("/home/lin/posts/train.json", "train.json"),
         ("~/posts/train.json", "train.json"),
@@ -254,5 +251,5 @@ class TestWriting:
         ("/", "/"),
     ],
 )
-def test_absolute_paths_are_cut_to_their_names(told: object, shared: object) -> None:
-    assert without_places(told) == shared
+def test_paths_are_cut_to_their_last_component(path: object, stripped: object) -> None:
+    assert strip_paths(path) == stripped

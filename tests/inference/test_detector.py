@@ -1,4 +1,4 @@
-"""The detector as its users meet it."""
+"""The public interface of a detector."""
 
 import json
 import shutil
@@ -16,14 +16,14 @@ from safetensors.torch import load_file, save_file
 from zhenwei import Article, Detector
 from zhenwei.bundle.device import cpu_computes_bf16
 from zhenwei.errors import CheckpointError, ConfigError, DataError
-from zhenwei.models.gru.coarse import allows_int8_states
+from zhenwei.models.gru.int8 import int8_inference_enabled
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 REAL = "据东河通报，食盐检测合格，供应恢复正常。"
 
 
 def describe(bundle: Path, **changes: Any) -> None:
-    """Change a bundle's description, and hold its files for those that were saved."""
+    """Change the manifest of a bundle, and update its digests."""
     path = bundle / "detector.json"
     description = json.loads(path.read_text(encoding="utf-8")) | changes
     description["sha256"] = {name: sha256((bundle / name).read_bytes()).hexdigest() for name in description["sha256"]}
@@ -36,37 +36,35 @@ def detector(tiny_run: Path) -> Detector:
 
 
 class TestLoading:
-    def test_a_run_and_its_bundle_are_the_same_detector(self, tiny_run: Path) -> None:
+    def test_run_and_bundle_are_the_same_detector(self, tiny_run: Path) -> None:
         bundle = Detector.load(str(tiny_run / "checkpoints" / "best"))
         assert bundle.predict(FAKE) == Detector.load(tiny_run).predict(FAKE)
 
-    def test_it_is_ready_to_judge(self, detector: Detector) -> None:
+    def test_network_is_in_evaluation_mode(self, detector: Detector) -> None:
         assert not detector.bundle.network.training
         assert detector.threshold == 0.5
 
-    def test_a_device_that_is_none_is_refused(self, tiny_run: Path) -> None:
+    def test_unknown_device_is_refused(self, tiny_run: Path) -> None:
         with pytest.raises(ConfigError, match="device: found 'gpu'; expected auto, cpu, cuda, cuda:N or mps"):
             Detector.load(tiny_run, device="gpu")
 
-    def test_a_device_that_is_not_there_is_told_by_the_name_it_was_given_under(
-        self, tiny_run: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_unavailable_device_is_reported(self, tiny_run: Path, caplog: pytest.LogCaptureFixture) -> None:
         Detector.load(tiny_run, device="cuda:99")
         assert caplog.messages == ["device is 'cuda:99', but this machine has no such device: using the CPU"]
 
-    def test_a_precision_that_is_none_is_refused(self, tiny_run: Path) -> None:
+    def test_unknown_precision_is_refused(self, tiny_run: Path) -> None:
         with pytest.raises(ConfigError, match="precision: found 'int4'; expected float32 or auto"):
             Detector.load(tiny_run, precision="int4")
 
 
 class TestPrecision:
-    def test_probabilities_are_close_to_those_in_float32(self, tiny_run: Path, detector: Detector) -> None:
+    def test_probabilities_are_close_to_float32(self, tiny_run: Path, detector: Detector) -> None:
         texts = [FAKE, REAL] * 8
         found = Detector.load(tiny_run, device="cpu", precision="auto").predict(texts)
         expected = [prediction.probability for prediction in detector.predict(texts)]
         assert [prediction.probability for prediction in found] == pytest.approx(expected, abs=0.02)
 
-    def test_it_judges_in_what_was_asked_for_and_explains_in_float32(
+    def test_predicts_in_the_requested_precision_and_explains_in_float32(
         self, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen: list[tuple[bool, bool]] = []
@@ -75,7 +73,7 @@ class TestPrecision:
         forward = network.forward
 
         def spy(*given: Any) -> Any:
-            seen.append((torch.is_autocast_enabled("cpu"), allows_int8_states()))
+            seen.append((torch.is_autocast_enabled("cpu"), int8_inference_enabled()))
             return forward(*given)
 
         monkeypatch.setattr(network, "forward", spy)
@@ -86,13 +84,13 @@ class TestPrecision:
 
 
 class TestPrediction:
-    def test_it_tells_fake_from_real(self, detector: Detector) -> None:
+    def test_fake_and_real(self, detector: Detector) -> None:
         fake, real = detector.predict([FAKE, REAL])
         assert (fake.verdict, real.verdict) == ("fake", "real")
         assert real.probability < detector.threshold <= fake.probability
         assert (fake.text, fake.threshold, fake.warnings) == (FAKE, 0.5, ())
 
-    def test_fields_are_read_by_name_too(self, detector: Detector) -> None:
+    def test_fields_by_name(self, detector: Detector) -> None:
         prediction = detector.predict(FAKE)[0]
         assert prediction["verdict"] == prediction.verdict
         with pytest.raises(KeyError, match="verdcit"):
@@ -100,17 +98,17 @@ class TestPrediction:
         with pytest.raises(FrozenInstanceError):
             prediction.verdict = "real"  # type: ignore[misc]
 
-    def test_it_is_written_as_json(self, detector: Detector) -> None:
+    def test_json(self, detector: Detector) -> None:
         written = json.loads(json.dumps(detector.predict(FAKE)[0].to_dict()))
         assert list(written) == ["text", "verdict", "probability", "threshold", "warnings"]
 
-    def test_the_id_of_an_article_comes_with_its_verdict(self, detector: Detector) -> None:
+    def test_id_of_an_article(self, detector: Detector) -> None:
         named, nameless = detector.predict_articles([Article(content=FAKE, id="7"), Article(content=REAL)])
         assert (named.id, nameless.id) == ("7", None)
         assert named.to_dict()["id"] == "7"
         assert "id" not in nameless.to_dict()
 
-    def test_the_threshold_is_the_bundles_own(self, tiny_run: Path) -> None:
+    def test_threshold_is_the_bundles(self, tiny_run: Path) -> None:
         strict = Detector.load(tiny_run)
         strict.bundle.threshold = 0.999
         assert strict.predict(FAKE)[0].verdict == "real"
@@ -119,34 +117,32 @@ class TestPrediction:
 
 
 class TestTexts:
-    def test_one_text_a_list_and_a_generator(self, detector: Detector) -> None:
+    def test_text_list_and_generator(self, detector: Detector) -> None:
         one = detector.predict(FAKE)
         assert len(one) == 1
         assert detector.predict([FAKE]) == detector.predict(text for text in [FAKE]) == one
         assert detector.predict([]) == []
 
-    def test_thousands_keep_their_order(
-        self, detector: Detector, make_posts: Callable[..., list[dict[str, Any]]]
-    ) -> None:
+    def test_order_is_preserved(self, detector: Detector, make_posts: Callable[..., list[dict[str, Any]]]) -> None:
         rows = make_posts(3000, seed=9)
         found = detector.predict(row["content"] for row in rows)
         assert [prediction.text for prediction in found] == [row["content"] for row in rows]
         agree = [prediction.verdict == row["label"] for prediction, row in zip(found, rows, strict=True)]
         assert sum(agree) > 2900
 
-    def test_a_stream_is_judged_part_by_part(self, detector: Detector) -> None:
+    def test_stream_is_lazy(self, detector: Detector) -> None:
         def texts() -> Any:
             yield from [FAKE] * 1024
             raise LookupError("read too far")
 
         assert next(detector.predict_stream(texts())).verdict == "fake"
 
-    def test_neighbours_make_no_difference(self, detector: Detector) -> None:
+    def test_predictions_do_not_depend_on_the_batch(self, detector: Detector) -> None:
         alone = detector.predict(FAKE)[0].probability
         crowd = detector.predict([REAL * 20, "好", *[REAL] * 70, FAKE])[-1].probability
         assert crowd == pytest.approx(alone, abs=1e-6)
 
-    def test_articles_are_judged_by_their_content(self, detector: Detector) -> None:
+    def test_articles_are_predicted_by_their_content(self, detector: Detector) -> None:
         assert list(detector.predict_articles([Article(content=FAKE, label="real")])) == detector.predict(FAKE)
 
     @pytest.mark.parametrize(
@@ -160,7 +156,7 @@ class TestTexts:
             ("半\ud83d", "expected text without lone surrogates"),
         ],
     )
-    def test_what_is_no_text_is_named_by_its_number(self, detector: Detector, text: Any, message: str) -> None:
+    def test_invalid_text_is_reported_by_its_number(self, detector: Detector, text: Any, message: str) -> None:
         with pytest.raises(DataError) as caught:
             detector.predict([FAKE, REAL, text])
         assert str(caught.value).startswith("text 3: ")
@@ -177,13 +173,13 @@ class TestTexts:
             ([Article(content=FAKE)], "; predict_articles takes articles"),
         ],
     )
-    def test_what_is_no_collection_of_texts_is_refused(self, detector: Detector, texts: Any, message: str) -> None:
-        for judge in (detector.predict, detector.predict_stream):
+    def test_invalid_collection_is_refused(self, detector: Detector, texts: Any, message: str) -> None:
+        for predict in (detector.predict, detector.predict_stream):
             with pytest.raises(DataError) as caught:
-                list(judge(texts))
+                list(predict(texts))
             assert message in str(caught.value)
 
-    def test_a_stream_holds_a_chunk_at_once_however_long_it_is(self, detector: Detector) -> None:
+    def test_stream_holds_one_chunk(self, detector: Detector) -> None:
         drawn = 0
 
         def texts() -> Any:
@@ -196,7 +192,7 @@ class TestTexts:
             assert drawn - given < 1024
         assert (drawn, given) == (5000, 5000)
 
-    def test_threads_that_explain_and_predict_share_a_detector(self, detector: Detector) -> None:
+    def test_threads_share_a_detector_to_explain_and_predict(self, detector: Detector) -> None:
         def ask(turn: int) -> list[float]:
             text = [FAKE, REAL, FAKE * 3, REAL + FAKE][turn % 4]
             if turn % 2:
@@ -221,10 +217,10 @@ class TestTexts:
 
 
 class TestWarnings:
-    def test_a_text_that_was_cut(self, detector: Detector) -> None:
+    def test_truncated_text(self, detector: Detector) -> None:
         assert detector.predict(FAKE * 9)[0].warnings == ("only the first 40 tokens were read: the text is longer",)
 
-    def test_a_text_in_another_writing(self, detector: Detector) -> None:
+    def test_text_in_another_writing_system(self, detector: Detector) -> None:
         unknown, script = detector.predict("Ceci n'est pas une nouvelle")[0].warnings
         assert unknown == "most of the text is unknown to this detector: it was trained on other writing"
         assert script == "the text is hardly in Chinese, in which nearly all training articles were"
@@ -240,16 +236,14 @@ class TestWarnings:
             ("OK, see you", False),  # too few letters to tell
         ],
     )
-    def test_another_language_than_that_of_the_training_articles(
-        self, detector: Detector, text: str, foreign: bool
-    ) -> None:
-        told = "the text is hardly in Chinese, in which nearly all training articles were"
-        assert (told in detector.predict(text)[0].warnings) is foreign
+    def test_other_language_than_the_training_articles(self, detector: Detector, text: str, foreign: bool) -> None:
+        warning = "the text is hardly in Chinese, in which nearly all training articles were"
+        assert (warning in detector.predict(text)[0].warnings) is foreign
 
-    def test_a_few_unknown_characters_are_nothing_to_warn_of(self, detector: Detector) -> None:
+    def test_few_unknown_characters(self, detector: Detector) -> None:
         assert detector.predict(FAKE + "囧")[0].warnings == ()
 
-    def test_both_at_once(self, detector: Detector) -> None:
+    def test_two_warnings(self, detector: Detector) -> None:
         assert len(detector.predict("囧囍" * 40)[0].warnings) == 2
 
 
@@ -260,39 +254,39 @@ class TestDamage:
         return str(caught.value)
 
     @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
-    def test_a_file_is_missing(self, own_bundle: Path, name: str) -> None:
+    def test_missing_file(self, own_bundle: Path, name: str) -> None:
         (own_bundle / name).unlink()
         assert f"{name} is missing" in self.refusal(own_bundle)
 
     @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
-    def test_a_file_is_cut_off(self, own_bundle: Path, name: str) -> None:
+    def test_truncated_file(self, own_bundle: Path, name: str) -> None:
         content = (own_bundle / name).read_bytes()
         (own_bundle / name).write_bytes(content[: len(content) // 2])
         assert f"{own_bundle / name}: damaged" in self.refusal(own_bundle)
 
-    def test_a_byte_is_changed(self, own_bundle: Path) -> None:
+    def test_changed_byte(self, own_bundle: Path) -> None:
         content = bytearray((own_bundle / "model.safetensors").read_bytes())
         content[-3] ^= 1
         (own_bundle / "model.safetensors").write_bytes(content)
         assert "it is not the file that was saved (sha256 differs)" in self.refusal(own_bundle)
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 2}'])
-    def test_the_description_is_damaged(self, own_bundle: Path, content: str) -> None:
+    def test_damaged_manifest(self, own_bundle: Path, content: str) -> None:
         (own_bundle / "detector.json").write_text(content)
         assert f"{own_bundle / 'detector.json'}: damaged or foreign" in self.refusal(own_bundle)
 
-    def test_the_settings_are_damaged(self, own_bundle: Path) -> None:
+    def test_damaged_settings(self, own_bundle: Path) -> None:
         (own_bundle / "config.json").write_text('{"model": {"nme": "bigru"}}')
         assert "it is not the file that was saved (sha256 differs)" in self.refusal(own_bundle)
         describe(own_bundle)
         assert "damaged or foreign bundle" in self.refusal(own_bundle)
 
-    def test_it_was_saved_by_a_newer_zhenwei(self, own_bundle: Path) -> None:
+    def test_newer_format(self, own_bundle: Path) -> None:
         path = own_bundle / "detector.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 4, "zhenwei_version": "9.0"}))
         assert "found bundle format 4; expected 1: train it again" in self.refusal(own_bundle)
 
-    def test_the_weights_are_of_another_network(self, own_bundle: Path) -> None:
+    def test_weights_of_another_network(self, own_bundle: Path) -> None:
         weights = load_file(own_bundle / "model.safetensors")
         save_file({**weights, "stray": torch.ones(1)}, own_bundle / "model.safetensors")
         describe(own_bundle)
@@ -301,18 +295,18 @@ class TestDamage:
             in (self.refusal(own_bundle))
         )
 
-    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
+    def test_folder_without_a_bundle(self, tmp_path: Path) -> None:
         assert "neither a run folder nor a bundle" in self.refusal(tmp_path)
 
-    def test_no_folder(self, tmp_path: Path) -> None:
-        told = self.refusal(tmp_path / "none")
-        assert told == f"{tmp_path / 'none'}: no such folder; expected a run folder or a bundle"
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        error = self.refusal(tmp_path / "none")
+        assert error == f"{tmp_path / 'none'}: no such folder; expected a run folder or a bundle"
 
-    def test_a_run_that_has_not_saved_yet(self, own_run: Path) -> None:
+    def test_run_without_a_checkpoint(self, own_run: Path) -> None:
         shutil.rmtree(own_run / "checkpoints" / "best")
         assert "this run has no best checkpoint yet" in self.refusal(own_run)
 
-    def test_its_encoder_cannot_be_built(self, own_bundle: Path) -> None:
+    def test_encoder_cannot_be_built(self, own_bundle: Path) -> None:
         settings = json.loads((own_bundle / "config.json").read_text(encoding="utf-8"))
         settings["model"] |= {"use_pretrained_bert": True, "bert_model_name": "a-bert"}
         (own_bundle / "config.json").write_text(json.dumps(settings))

@@ -79,6 +79,8 @@ def run_jobs(runner: "subprocess.Popen[str]", tmp_path_factory: pytest.TempPathF
     def run(jobs: list[dict[str, Any]], *, together: bool = False) -> list[Outcome]:
         folder = tmp_path_factory.mktemp("jobs")
         logs = [folder / f"{number}.log" for number in range(len(jobs))]
+        for log in logs:
+            log.touch()
         numbered = [{"out": str(log), "err": str(log), **job} for log, job in zip(logs, jobs, strict=True)]
         assert runner.stdin is not None
         assert runner.stdout is not None

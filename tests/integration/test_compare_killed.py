@@ -32,8 +32,8 @@ def comparisons(
     (undisturbed,) = run_jobs([job("undisturbed")])
     outcomes: dict[str, Any] = {"folder": folder, "undisturbed": undisturbed}
     for name, (which, _) in ENDINGS.items():
-        ended, again = run_jobs([job(name, at=MOMENT, do={"signal": which}), job(name)])
-        outcomes |= {f"{name}: ended": ended, f"{name}: begun again": again}
+        stopped, restarted = run_jobs([job(name, at=MOMENT, do={"signal": which}), job(name)])
+        outcomes |= {f"{name}: stopped": stopped, f"{name}: restarted": restarted}
     return outcomes
 
 
@@ -50,22 +50,22 @@ def figures(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_restarted_it_ends_like_the_undisturbed_one(comparisons: dict[str, Any], ending: str) -> None:
-    ended, begun_again = comparisons[f"{ending}: ended"], comparisons[f"{ending}: begun again"]
-    assert ended[0] == ENDINGS[ending][1], ended[1]
-    assert "Traceback" not in ended[1]
-    assert begun_again[0] == 0, begun_again[1]
+    stopped, restarted = comparisons[f"{ending}: stopped"], comparisons[f"{ending}: restarted"]
+    assert stopped[0] == ENDINGS[ending][1], stopped[1]
+    assert "Traceback" not in stopped[1]
+    assert restarted[0] == 0, restarted[1]
     assert comparisons["undisturbed"][0] == 0, comparisons["undisturbed"][1]
     assert figures(comparisons["folder"] / ending) == figures(comparisons["folder"] / "undisturbed")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_finished_runs_are_not_repeated(comparisons: dict[str, Any], ending: str) -> None:
-    _, said = comparisons[f"{ending}: begun again"]
-    assert "1 of 3 runs have ended before" in said
+    _, output = comparisons[f"{ending}: restarted"]
+    assert "1 of 3 runs have finished before" in output
     log = comparisons["folder"] / ending / "runs" / "bigru-seed-2021" / "train.log"
     assert ("interrupted at step" in log.read_text(encoding="utf-8")) == (ending == "interrupted")
 
 
 def test_no_results_are_written_before_all_runs_have_ended(comparisons: dict[str, Any]) -> None:
     assert comparisons["undisturbed"][1].index("3 of 3") < comparisons["undisturbed"][1].index("comparing 2 detectors")
-    assert "comparing" not in comparisons["killed: ended"][1]
+    assert "comparing" not in comparisons["killed: stopped"][1]

@@ -55,6 +55,6 @@ def test_without_a_compiler_training_continues_with_one_warning(
     caplog.clear()
     with inductor.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}):  # monkeypatch would lose the setting for good
         _, fallen_back = train(tiny_settings(tmp_path / "run", training={**BRIEF, "compile": True}, **settings))
-    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert sum("torch.compile does not work here, training without it" in text for text in said) == 1
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert sum("torch.compile does not work here, training without it" in text for text in warnings) == 1
     assert plain.keys() == fallen_back.keys()

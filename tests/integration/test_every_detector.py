@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from zhenwei import Config, Detector, Trainer
 from zhenwei.bundle import load_bundle
 from zhenwei.config import detector_names
-from zhenwei.evaluation import evaluate_file
+from zhenwei.evaluation import evaluate
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,8 @@ def test_from_articles_to_verdicts_on_bare_texts(
     assert (fake.verdict, real.verdict) == ("fake", "real")
     assert not [warning for found in (fake, real) for warning in found.warnings]
     full, bare = (
-        evaluate_file(load_bundle(model_path), news_folder / f"{part}.json", "cpu") for part in ("test", "bare")
+        evaluate(load_bundle(model_path), news_folder / f"{part}.json", device="cpu", scores_only=True).scores
+        for part in ("test", "bare")
     )
     assert full["loss"] == pytest.approx(results["loss"], abs=1e-5)
     if model == {"name": "mdfend"}:  # the one that looks at an article's own domain where it is known
@@ -148,9 +149,9 @@ def test_killed_and_resumed_it_ends_like_the_undisturbed_run(
     train_job: Callable[..., dict[str, Any]],
     tmp_path: Path,
 ) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     brief = {"epochs": 3, "early_stop": 0, "monitor": "loss"}
-    settings = [make_settings(run, RESUMED[name], **brief) for run in (whole, killed)]
+    settings = [make_settings(run, RESUMED[name], **brief) for run in (undisturbed, killed)]
     moment = {"event": "log", "text": "epoch 2 step 10:"}  # saved after step 8
     outcomes = run_jobs(
         [
@@ -162,15 +163,15 @@ def test_killed_and_resumed_it_ends_like_the_undisturbed_run(
     assert [status for status, _ in outcomes] == [0, KILLED, 0], outcomes
     assert "resumed after epoch 1, step 8" in outcomes[2][1]
     for file in ("best/model", "last/network", "last/optimizer", "last/random"):
-        expected, found = (load_file(run / "checkpoints" / f"{file}.safetensors") for run in (whole, killed))
-        assert found.keys() == expected.keys()
-        assert all(torch.equal(found[key], value) for key, value in expected.items()), file
-    kept, shipped = (
-        load_file(whole / "checkpoints" / f"{file}.safetensors") for file in ("last/network", "best/model")
+        expected, resumed = (load_file(run / "checkpoints" / f"{file}.safetensors") for run in (undisturbed, killed))
+        assert resumed.keys() == expected.keys()
+        assert all(torch.equal(resumed[key], value) for key, value in expected.items()), file
+    checkpoint, shipped = (
+        load_file(undisturbed / "checkpoints" / f"{file}.safetensors") for file in ("last/network", "best/model")
     )
-    assert any("entity_" in key for key in kept) == ("debias" in RESUMED[name])
+    assert any("entity_" in key for key in checkpoint) == ("debias" in RESUMED[name])
     assert not any("entity_" in key for key in shipped)
-    assert steps_without_clock(killed) == steps_without_clock(whole)
+    assert steps_without_clock(killed) == steps_without_clock(undisturbed)
 
 
 class TestCompiled:

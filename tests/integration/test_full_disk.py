@@ -38,11 +38,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-def assert_one_line(said: str) -> str:
+def assert_one_line(output: str) -> str:
     """Check that the run ended with one error line and no traceback; return that line."""
-    assert "Traceback" not in said
-    assert "Logging error" not in said
-    [line] = [line for line in said.splitlines() if line.startswith("error:")]
+    assert "Traceback" not in output
+    assert "Logging error" not in output
+    [line] = [line for line in output.splitlines() if line.startswith("error:")]
     return line
 
 
@@ -58,12 +58,12 @@ def test_a_run_resumes_from_the_checkpoint_before_the_disk_was_full(
     run, filler = small_disk / "run", small_disk / "filler"
     settings = run_settings(run, training={"epochs": 1}, output={"trackers": trackers})
     job = train_job(settings, at=AT_STEP_6, fill=str(filler), leave=left)
-    [(status, said)] = run_jobs([job])
-    line = assert_one_line(said)
-    assert status == 2, said
+    [(status, output)] = run_jobs([job])
+    line = assert_one_line(output)
+    assert status == 2, output
     assert "no space left on the device" in line
     assert "--resume" in line
-    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last"]  # of step 4, whole
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last"]  # of step 4, complete
 
     filler.unlink()
     undisturbed = tmp_path / "undisturbed"
@@ -79,10 +79,10 @@ def test_a_file_that_cannot_be_written_ends_the_run_with_one_line(
     tmp_path: Path, run_settings: Settings, run_jobs: Jobs, train_job: MakeJob
 ) -> None:
     run = tmp_path / "run"
-    [(status, said)] = run_jobs([train_job(run_settings(run), at=AT_STEP_6, file_limit=4096)])
-    assert status == 2, said
+    [(status, output)] = run_jobs([train_job(run_settings(run), at=AT_STEP_6, file_limit=4096)])
+    assert status == 2, output
     assert re.search(
-        "checkpoints/last' cannot be saved: File too large; the previous .* is intact", assert_one_line(said)
+        "checkpoints/last' cannot be saved: File too large; the previous .* is intact", assert_one_line(output)
     )
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["last"]
 
@@ -93,6 +93,6 @@ def test_a_log_that_cannot_be_written_ends_the_run_with_one_line(
     run = tmp_path / "run"
     run.mkdir()
     (run / "train.log").symlink_to("/dev/full")
-    [(status, said)] = run_jobs([train_job(run_settings(run), "--resume")])
-    assert status == 2, said
-    assert "no space left on the device" in assert_one_line(said)
+    [(status, output)] = run_jobs([train_job(run_settings(run), "--resume")])
+    assert status == 2, output
+    assert "no space left on the device" in assert_one_line(output)

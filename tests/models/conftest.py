@@ -1,4 +1,4 @@
-"""The published formulas, each written as slowly and plainly as can be: numpy, float64, one article at a time."""
+"""Numpy references of the published formulas, in float64, one article at a time."""
 
 import os
 import shutil
@@ -12,17 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zhenwei.models.gru.build import COMPILERS
+from zhenwei.models.gru import attention_pooling, cpu_kernels, int8, segment_sum
+from zhenwei.models.gru.build import COMPILERS, load_library
 from zhenwei.tokens import Batch
 
 Floats = NDArray[np.float64]
 
 
-class Slow:
-    """What a layer should give for one article, given its weights."""
+class Reference:
+    """The output of each layer for one article, given its weights."""
 
     @staticmethod
-    def array(tensor: Tensor) -> Floats:
+    def to_numpy(tensor: Tensor) -> Floats:
         return np.asarray(tensor.detach().double().numpy())
 
     @staticmethod
@@ -31,7 +32,7 @@ class Slow:
 
     @classmethod
     def cross_entropy(cls, logit: float, label: float) -> float:
-        """Of one article: -ln of the probability that its label has."""
+        """Return the cross-entropy of one article: -ln of the probability of its label."""
         fake = cls.sigmoid(logit)
         return float(-np.log(fake if label == 1 else 1 - fake))
 
@@ -42,12 +43,12 @@ class Slow:
 
     @classmethod
     def linear(cls, layer: nn.Linear, features: Floats) -> Floats:
-        weight, bias = cls.array(layer.weight), cls.array(layer.bias)
-        return np.array([sum(row * features) + bias[place] for place, row in enumerate(weight)])
+        weight, bias = cls.to_numpy(layer.weight), cls.to_numpy(layer.bias)
+        return np.array([sum(row * features) + bias[unit] for unit, row in enumerate(weight)])
 
     @classmethod
     def mlp(cls, mlp: nn.Module, features: Floats) -> Floats:
-        """Linear layers with a ReLU between each two: [D] -> [outputs]."""
+        """Compute linear layers with ReLU in between: [D] -> [outputs]."""
         linears = [layer for layer in mlp.modules() if isinstance(layer, nn.Linear)]
         for layer in linears[:-1]:
             features = np.maximum(cls.linear(layer, features), 0.0)
@@ -55,15 +56,15 @@ class Slow:
 
     @classmethod
     def attention(cls, attention: nn.Module, states: Floats) -> Floats:
-        """MaskAttention over the T tokens of an article: [T, D] -> [D]."""
+        """Pool the T tokens of an article by MaskAttention: [T, D] -> [D]."""
         shares = cls.softmax(np.array([cls.linear(attention.score, state)[0] for state in states]))
         return np.sum([share * state for share, state in zip(shares, states, strict=True)], axis=0)
 
     @classmethod
     def convolution(cls, weight: Floats, bias: Floats, states: Floats) -> Floats:
-        """One width: each filter's largest value over all windows of an article [T, D] -> [filters].
+        """Compute each filter's maximum over all windows of an article [T, D] -> [filters].
 
-        An article shorter than the window is read once, with zeros behind its end.
+        An article shorter than the window is padded with zeros.
         """
         width = weight.shape[2]
         if len(states) < width:
@@ -81,45 +82,48 @@ class Slow:
 
     @classmethod
     def extractor(cls, extractor: nn.Module, states: Floats) -> Floats:
-        """All widths of a CNN extractor, one after the other; an article of no token gives zeros."""
+        """Compute a CNN extractor, kernel by kernel; an article without tokens gives zeros."""
         if len(states) == 0:
             return np.zeros(sum(conv.out_channels for conv in extractor.convolutions))
         return np.concatenate(
-            [cls.convolution(cls.array(conv.weight), cls.array(conv.bias), states) for conv in extractor.convolutions]
+            [
+                cls.convolution(cls.to_numpy(conv.weight), cls.to_numpy(conv.bias), states)
+                for conv in extractor.convolutions
+            ]
         )
 
     @classmethod
     def gru(cls, gru: nn.Module, inputs: Floats) -> Floats:
-        """A one-directional GRU over one article [T, D], state by state (Cho et al., EMNLP 2014)."""
-        w_in, w_state = cls.array(gru.weight_ih_l0), cls.array(gru.weight_hh_l0)
-        b_in, b_state = cls.array(gru.bias_ih_l0), cls.array(gru.bias_hh_l0)
-        hidden = w_state.shape[1]
-        state, states = np.zeros(hidden), []
-        for token in inputs:
-            of_input, of_state = w_in @ token + b_in, w_state @ state + b_state
-            reset = cls.sigmoid(of_input[:hidden] + of_state[:hidden])
-            update = cls.sigmoid(of_input[hidden : 2 * hidden] + of_state[hidden : 2 * hidden])
-            candidate = np.tanh(of_input[2 * hidden :] + reset * of_state[2 * hidden :])
-            state = (1 - update) * candidate + update * state
-            states.append(state)
+        """Compute a one-directional GRU over one article [T, D] (Cho et al., EMNLP 2014)."""
+        w_ih, w_hh = cls.to_numpy(gru.weight_ih_l0), cls.to_numpy(gru.weight_hh_l0)
+        b_ih, b_hh = cls.to_numpy(gru.bias_ih_l0), cls.to_numpy(gru.bias_hh_l0)
+        h, states = np.zeros(w_hh.shape[1]), []
+        for x in inputs:
+            (input_r, input_z, input_n), (hidden_r, hidden_z, hidden_n) = (
+                np.split(proj, 3) for proj in (w_ih @ x + b_ih, w_hh @ h + b_hh)
+            )
+            r, z = cls.sigmoid(input_r + hidden_r), cls.sigmoid(input_z + hidden_z)
+            n = np.tanh(input_n + r * hidden_n)
+            h = (1 - z) * n + z * h
+            states.append(h)
         return np.array(states)
 
     @classmethod
     def bigru(cls, bigru: nn.Module, states: Floats) -> Floats:
-        """Stacked layers, each of both directions: [T, D] -> [T, 2H]."""
-        for ahead, back in zip(bigru.forward_layers, bigru.backward_layers, strict=True):
-            states = np.concatenate([cls.gru(ahead, states), cls.gru(back, states[::-1])[::-1]], axis=1)
+        """Compute stacked layers of both directions: [T, D] -> [T, 2H]."""
+        for forward, backward in zip(bigru.forward_layers, bigru.backward_layers, strict=True):
+            states = np.concatenate([cls.gru(forward, states), cls.gru(backward, states[::-1])[::-1]], axis=1)
         return states
 
     @classmethod
-    def embedded(cls, network: nn.Module, tokens: Sequence[int]) -> Floats:
-        """Rows of a table of embeddings: [T, E]."""
-        return cls.array(network.embedding.table.weight)[list(tokens)]
+    def embeddings(cls, network: nn.Module, tokens: Sequence[int]) -> Floats:
+        """Look up embeddings in a table: [T, E]."""
+        return cls.to_numpy(network.embedding.table.weight)[list(tokens)]
 
 
 @pytest.fixture(scope="session")
-def slow() -> type[Slow]:
-    return Slow
+def ref() -> type[Reference]:
+    return Reference
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -131,7 +135,7 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(scope="session")
 def make_batch() -> Callable[..., Batch]:
-    """A function of the articles' tokens, and of what else is known of them, that gives their batch."""
+    """Return a function that builds a batch from tokens and optional fields."""
 
     def batch(
         rows: Sequence[Sequence[int]],
@@ -143,16 +147,16 @@ def make_batch() -> Callable[..., Batch]:
         weights: Sequence[float] | None = None,
     ) -> Batch:
         tokens, mask = padded(rows)
-        made = Batch(tokens, mask, mask.sum(dim=1), np.arange(len(rows)), torch.ones(len(rows)))
+        built = Batch(tokens, mask, mask.sum(dim=1), np.arange(len(rows)), torch.ones(len(rows)))
         if entities is not None:
             entity_tokens, entity_mask = padded(entities)
-            made = replace(made, entity_tokens=entity_tokens, entity_mask=entity_mask)
+            built = replace(built, entity_tokens=entity_tokens, entity_mask=entity_mask)
         return replace(
-            made,
+            built,
             labels=None if labels is None else torch.tensor(labels, dtype=torch.float32),
             domains=None if domains is None else torch.tensor(domains),
             emotion=None if emotion is None else torch.tensor(emotion, dtype=torch.float32),
-            weights=made.weights if weights is None else torch.tensor(weights, dtype=torch.float32),
+            weights=built.weights if weights is None else torch.tensor(weights, dtype=torch.float32),
         )
 
     return batch
@@ -160,17 +164,24 @@ def make_batch() -> Callable[..., Batch]:
 
 @pytest.fixture(scope="session")
 def compiler() -> None:
-    """What needs a C++ compiler is skipped without one, except where one is asked for."""
+    """Skip tests that need a C++ compiler, unless ZHENWEI_REQUIRE_SERVICES is set."""
     if not any(map(shutil.which, COMPILERS)):
         if os.environ.get("ZHENWEI_REQUIRE_SERVICES"):
             pytest.fail("no C++ compiler is installed, and ZHENWEI_REQUIRE_SERVICES asks for it")
         pytest.skip("no C++ compiler is installed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """Compile the kernels once, before the first test, so that no test is charged for it."""
+    for module in (attention_pooling, cpu_kernels, int8, segment_sum):
+        load_library(module.SOURCE)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing by threads."""
-    before = torch.get_num_threads()
+    """Use one thread: tiny tensors gain nothing from more."""
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)

@@ -1,4 +1,4 @@
-"""The BiGRU detector: its forward pass, its switches, and the registry that builds it."""
+"""The BiGRU detector: its forward pass and its settings."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 from tests.models.gru.test_input_projection import MASK, tokens
 
-from zhenwei.config import BiGRUConfig, ModelConfig
+from zhenwei.config import BiGRUConfig
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.models import Vocabulary, bigru, build_network, register_network
+from zhenwei.models import Vocabulary, bigru, build_network
 from zhenwei.models.bigru import BiGRU
 from zhenwei.models.endef import ENDEF
 from zhenwei.models.gru.bigru_layer import MaskedBiGRU
@@ -41,37 +41,39 @@ def batch_of(*rows: list[int]) -> Batch:
 BATCH = batch_of([3, 4, 5, 6], [7, 8], [9])
 
 
-def ngrams_slowly(slow: Any, ngrams: NgramEmbedding, tokens: list[int]) -> Any:
-    """Embed the n-grams that end at each token, by numbers of any size."""
+def reference_ngrams(ref: Any, ngrams: NgramEmbedding, tokens: list[int]) -> Any:
+    """Embed the n-grams that end at each token, with Python integers."""
     rows = []
-    for place in range(len(tokens)):
+    for position in range(len(tokens)):
         total = np.zeros(ngrams.tables[0].weight.shape[1])
         for size, table in zip(ngrams.sizes, ngrams.tables, strict=True):
-            back = [tokens[place - step] + 1 if step <= place else 0 for step in range(size)]
-            bucket = sum(token * factor for token, factor in zip(back, FACTORS, strict=False)) % PRIME % ngrams.buckets
-            total += slow.array(table.weight)[bucket]
-        rows.append(slow.array(ngrams.projection.weight) @ total)
+            previous = [tokens[position - step] + 1 if step <= position else 0 for step in range(size)]
+            bucket = (
+                sum(token * factor for token, factor in zip(previous, FACTORS, strict=False)) % PRIME % ngrams.buckets
+            )
+            total += ref.to_numpy(table.weight)[bucket]
+        rows.append(ref.to_numpy(ngrams.projection.weight) @ total)
     return np.array(rows)
 
 
-def judge_slowly(slow: Any, network: BiGRU, tokens: list[int]) -> float:
-    """Judge one article alone, as the published description reads."""
-    embedded = slow.embedded(network, tokens)  # [T, E]
+def reference_logit(ref: Any, network: BiGRU, tokens: list[int]) -> float:
+    """Compute the logit of one article."""
+    embedded = ref.embeddings(network, tokens)  # [T, E]
     if network.ngrams is not None:
-        embedded = embedded + ngrams_slowly(slow, network.ngrams, tokens)
-    states = slow.bigru(network.gru, embedded)  # [T, 2H]
+        embedded = embedded + reference_ngrams(ref, network.ngrams, tokens)
+    states = ref.bigru(network.gru, embedded)  # [T, 2H]
     mean, variance = states.mean(axis=1, keepdims=True), states.var(axis=1, keepdims=True)
-    states = (states - mean) / np.sqrt(variance + 1e-5) * slow.array(network.norm.weight)
-    states = states + slow.array(network.norm.bias)
+    states = (states - mean) / np.sqrt(variance + 1e-5) * ref.to_numpy(network.norm.weight)
+    states = states + ref.to_numpy(network.norm.bias)
     pools = {
-        "attention": lambda: slow.attention(network.attention, states),
+        "attention": lambda: ref.attention(network.attention, states),
         "max": lambda: states.max(axis=0),
         "mean": lambda: states.mean(axis=0),
     }
     features = np.concatenate([pools[kind]() for kind in network.pooling])
     if network.residual is not None:
-        features = features + slow.linear(network.residual, embedded.mean(axis=0))
-    return float(slow.mlp(network.mlp, features)[0])
+        features = features + ref.linear(network.residual, embedded.mean(axis=0))
+    return float(ref.mlp(network.mlp, features)[0])
 
 
 @pytest.mark.parametrize(
@@ -90,10 +92,12 @@ def judge_slowly(slow: Any, network: BiGRU, tokens: list[int]) -> float:
     ],
     ids=str,
 )
-def test_it_computes_what_is_published(settings: dict[str, Any], slow: Any) -> None:
+def test_logits_equal_a_numpy_reference(settings: dict[str, Any], ref: Any) -> None:
     network = build(**settings).eval()
-    expected = [judge_slowly(slow, network, BATCH.tokens[row, :length].tolist()) for row, length in enumerate(LENGTHS)]
-    np.testing.assert_allclose(slow.array(network(BATCH).logits), expected, atol=1e-5)
+    expected = [
+        reference_logit(ref, network, BATCH.tokens[row, :length].tolist()) for row, length in enumerate(LENGTHS)
+    ]
+    np.testing.assert_allclose(ref.to_numpy(network(BATCH).logits), expected, atol=1e-5)
 
 
 class TestOutput:
@@ -112,17 +116,17 @@ class TestOutput:
         torch.testing.assert_close(attention.sum(dim=1), torch.ones(3))
         assert (attention[~BATCH.mask] == 0).all()
 
-    def test_a_row_of_padding_alone_gives_a_number(self) -> None:
+    def test_a_row_of_padding_gives_a_finite_logit(self) -> None:
         batch = Batch(BATCH.tokens * 0, BATCH.mask & False, BATCH.lengths * 0, BATCH.rows, BATCH.weights)
         assert torch.isfinite(build(use_residual=True).eval()(batch).logits).all()
 
 
 class TestSwitches:
-    def test_the_state_is_as_large_as_an_embedding_unless_set(self) -> None:
+    def test_hidden_dim_defaults_to_emb_dim(self) -> None:
         assert build().norm.normalized_shape == (12,)
         assert build(hidden_dim=3).norm.normalized_shape == (6,)
 
-    def test_each_layer_reads_both_directions_of_the_one_below(self) -> None:
+    def test_each_layer_reads_both_directions_of_the_previous_one(self) -> None:
         layers = build(num_layers=3, hidden_dim=4).gru.forward_layers
         assert [layer.input_size for layer in layers] == [6, 8, 8]
 
@@ -131,27 +135,27 @@ class TestSwitches:
         assert build(use_residual=True).residual is not None
 
     @pytest.mark.parametrize("name", ["dropout", "emb_dropout"])
-    def test_dropouts_act_in_training_alone(self, name: str) -> None:
+    def test_dropout_is_active_in_training_only(self, name: str) -> None:
         network = build(**{"dropout": 0.0, "emb_dropout": 0.0, name: 0.5})
         assert not torch.equal(network(BATCH).logits, network(BATCH).logits)
         network.eval()
         assert torch.equal(network(BATCH).logits, network(BATCH).logits)
 
-    def test_a_table_learns_by_distinct_tokens_as_by_each(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_factored_embeddings_give_the_gradients_of_dense_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
         network = build(dropout=0.0).train()
         batch = batch_of([3, 4, 3, 3], [4, 8], [3])
         network(batch).logits.square().sum().backward()
         table = network.get_submodule("embedding.table").weight
-        found, table.grad = table.grad, None
-        monkeypatch.setattr(type(network.embedding), "shared", lambda _self, _tokens: None)
+        factored, table.grad = table.grad, None
+        monkeypatch.setattr(type(network.embedding), "factorize", lambda _self, _tokens: None)
         network(batch).logits.square().sum().backward()
-        assert found.any()
-        torch.testing.assert_close(found, table.grad, atol=1e-7, rtol=1e-4)
+        assert factored.any()
+        torch.testing.assert_close(factored, table.grad, atol=1e-7, rtol=1e-4)
 
     def test_padding_is_embedded_as_zeros(self) -> None:
         assert (build().embedding.table.weight[0] == 0).all()
 
-    def test_from_scratch_nothing_is_pretrained(self) -> None:
+    def test_a_network_from_scratch_has_no_pretrained_modules(self) -> None:
         network = build()
         assert list(network.pretrained_modules()) == []
         assert network.encoder_config() is None
@@ -168,7 +172,7 @@ def articles_of(rows: list[list[int]], labels: list[int]) -> EncodedArticles:
 
 
 class TestWidePath:
-    """A linear model of n-grams that has its share in the logit when predicting."""
+    """A linear model of n-grams whose logit is mixed in at prediction."""
 
     TRAIN = articles_of([[3, 4, 5], [3, 4, 7], [9, 8, 5], [9, 8, 7]] * 3, [1, 1, 0, 0] * 3)
 
@@ -177,15 +181,15 @@ class TestWidePath:
         network.fit_linear(self.TRAIN, seed=1)
         return network
 
-    def test_the_logit_is_shared(self) -> None:
+    def test_its_logit_is_mixed_in_at_prediction(self) -> None:
         network = self.fitted().eval()
         assert network.wide is not None
         wide, joined = network.wide.logits(BATCH), network(BATCH).logits
         network.wide = None
         torch.testing.assert_close(joined, 0.75 * wide + 0.25 * network(BATCH).logits)
-        assert wide[0] > 0 > wide[2]  # it knows 3 and 4 from fakes, 9 from real ones
+        assert wide[0] > 0 > wide[2]  # 3 and 4 are in fakes, 9 in real ones
 
-    def test_it_is_silent_while_training_and_gets_no_gradients(self) -> None:
+    def test_training_ignores_it(self) -> None:
         network = self.fitted().train()
         logits = network(BATCH).logits
         logits.sum().backward()
@@ -195,105 +199,69 @@ class TestWidePath:
         network.wide = None
         assert torch.equal(logits, network(BATCH).logits)
 
-    def test_its_weights_are_put_back_whatever_their_number(self) -> None:
+    def test_its_weights_are_loaded_whatever_their_size(self) -> None:
         network, other = self.fitted().eval(), build(wide_share=0.75)
         other.load_state_dict(network.state_dict())
         assert other.wide is not None
         assert not other.wide.weight.requires_grad
         assert torch.equal(other.eval()(BATCH).logits, network(BATCH).logits)
 
-    def test_too_few_n_grams_are_said_without_a_setting_that_it_does_not_have(self) -> None:
+    def test_the_error_of_too_few_n_grams_names_no_setting(self) -> None:
         network = build(wide_share=0.5, wide_ngram_range=[3, 3])
         with pytest.raises(DataError, match=r"n-grams of the training articles is in 2 of them: there is nothing"):
             network.fit_linear(articles_of([[3, 4, 5], [6, 7, 8]], [1, 0]), seed=1)
 
     @pytest.mark.parametrize("debias", ["none", "endef"])
-    def test_what_is_left_open_is_tuned(self, debias: str) -> None:
+    def test_open_hyperparameters_are_tuned(self, debias: str) -> None:
         network = build(wide_share=0.5)
-        whole = network if debias == "none" else ENDEF(network, BiGRUConfig(emb_dim=6, debias="endef"))
+        combined = network if debias == "none" else ENDEF(network, BiGRUConfig(emb_dim=6, debias="endef"))
         rows = np.arange(len(self.TRAIN))
-        assert whole.tunes
-        whole.tune(self.TRAIN, [(rows[:8], rows[8:])], 1)
+        assert combined.needs_tuning
+        combined.tune(self.TRAIN, [(rows[:8], rows[8:])], 1)
         assert network.wide is not None
-        assert network.wide.chosen is not None
-        assert not build(wide_share=0.5, wide_naive_bayes=0.5, wide_c=30).tunes
-        assert not build().tunes
+        assert network.wide.tuned is not None
+        assert not build(wide_share=0.5, wide_naive_bayes=0.5, wide_c=30).needs_tuning
+        assert not build().needs_tuning
 
-    def test_n_grams_too_long_for_the_vocabulary_are_said_by_the_name_of_their_setting(self) -> None:
+    def test_too_long_n_grams_are_an_error_that_names_the_setting(self) -> None:
         with pytest.raises(ConfigError, match=r"model\.wide_ngram_range: found \[1, 30\] and a vocabulary of 20"):
             build(wide_share=0.5, wide_ngram_range=[1, 30])
 
 
-class TestNgramEmbedding:
-    def test_an_n_gram_has_one_bucket_wherever_it_stands(self) -> None:
-        ngrams = NgramEmbedding([2, 3], 1000, 4, 6, 0.0)
-        pairs, triples = ngrams.bucket_numbers(torch.tensor([[5, 6, 7, 5, 6, 7], [1, 1, 1, 5, 6, 7]]))
-        assert pairs[0, 1] == pairs[0, 4] == pairs[1, 4]
-        assert triples[0, 5] == triples[1, 5] == triples[0, 2]
-        assert pairs[0, 2] != pairs[0, 3]
-
-    def test_n_grams_rarely_meet(self) -> None:
-        chance = np.random.default_rng(0)
-        tokens = torch.from_numpy(chance.integers(0, 21_128, (500, 40)))
-        for buckets, size in zip(
-            NgramEmbedding([2, 3], 200_000, 1, 1, 0.0).bucket_numbers(tokens), (2, 3), strict=True
-        ):
-            seen = buckets[:, size - 1 :].flatten()
-            expected = 200_000 * (1 - np.exp(-len(seen) / 200_000))  # of numbers drawn by chance
-            assert len(torch.unique(seen)) == pytest.approx(expected, rel=0.01)
-
-
-class TestRegistry:
-    def test_a_name_is_given_once(self) -> None:
-        with pytest.raises(ConfigError, match="a network named 'bigru' is registered already"):
-            register_network("bigru", lambda config, vocabulary: build())
-
-    def test_settings_without_a_network_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match=r"model\.name: found 'lstm'; expected one of: .*bigru"):
-            build_network(ModelConfig(name="lstm"), VOCABULARY)
-
-    def test_a_network_can_be_added(self) -> None:
-        def factory(config: ModelConfig, vocabulary: Vocabulary) -> BiGRU:
-            return build()
-
-        register_network("test-only", factory)
-        assert isinstance(build_network(ModelConfig(name="test-only"), VOCABULARY), BiGRU)
-
-
-class TestScoringInParts:
+class TestPredictionInChunks:
     @pytest.mark.parametrize(
         "settings", [{}, {"pooling": ["max", "mean"]}, {"use_residual": True, "ngram_sizes": [2]}, {"num_layers": 2}]
     )
-    def test_many_articles_are_judged_as_each_is_alone(
+    def test_chunks_give_the_output_of_single_articles(
         self, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         chance = np.random.default_rng(0)
         rows = [chance.integers(1, 20, size).tolist() for size in chance.integers(1, 11, 40)]
         network, batch = build(**settings).eval(), batch_of(*rows)
         with torch.inference_mode():
-            whole = network(batch)
-            monkeypatch.setattr(bigru, "PART", 16)
+            combined = network(batch)
+            monkeypatch.setattr(bigru, "CHUNK", 16)
             parts = network(batch)
             alone = torch.cat([network(batch_of(row)).logits for row in rows])
         torch.testing.assert_close(parts.logits, alone, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(parts.features, whole.features, atol=1e-5, rtol=1e-5)
-        if whole.attention is None:
+        torch.testing.assert_close(parts.features, combined.features, atol=1e-5, rtol=1e-5)
+        if combined.attention is None:
             assert parts.attention is None
         else:
-            torch.testing.assert_close(parts.attention, whole.attention, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(parts.attention, combined.attention, atol=1e-6, rtol=1e-5)
 
-    def test_with_gradients_they_are_judged_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bigru, "PART", 16)
+    def test_batches_with_gradients_are_not_chunked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bigru, "CHUNK", 16)
         network = build().eval()
         network(batch_of(*([3, 4, 5] for _ in range(40)))).logits.sum().backward()
         assert all(weight.grad is not None for weight in network.gru.parameters())
 
-    def test_places_are_shared_too(self) -> None:
+    def test_chunks_share_input_projections(self) -> None:
         parts = tokens(placed=True, scaled=True, shifted=True)
         gru = MaskedBiGRU(16, 8, 1, dropout=0.0)
         with torch.inference_mode():
-            expected, heard = gru(parts, MASK), gru.hear(parts)
-            for part in (torch.tensor([0, 3, 7]), torch.tensor([2, 4, 5, 1])):
-                width = int(MASK[part].sum(dim=1).max())
-                found = gru(parts.of(part, width), MASK[part, :width], heard)
-                torch.testing.assert_close(found, expected[part, :width], atol=1e-6, rtol=1e-5)
+            expected, projected = gru(parts, MASK), gru.project_inputs(parts)
+            for rows in (torch.tensor([0, 3, 7]), torch.tensor([2, 4, 5, 1])):
+                width = int(MASK[rows].sum(dim=1).max())
+                states = gru(parts.select(rows, width), MASK[rows, :width], projected)
+                torch.testing.assert_close(states, expected[rows, :width], atol=1e-6, rtol=1e-5)

@@ -1,9 +1,9 @@
-"""Dropout that costs a CPU little."""
+"""Dropout with cheap random numbers."""
 
 import pytest
 import torch
 
-from zhenwei.models.dropout import Dropout, is_traced
+from zhenwei.models.dropout import Dropout, is_tracing
 
 RATE = 0.3
 
@@ -14,14 +14,14 @@ def dropped_out(shape: tuple[int, ...] = (400, 250), seed: int = 0) -> torch.Ten
     return Dropout(RATE)(torch.ones(shape))
 
 
-def test_the_rate_is_met_and_the_mean_stays() -> None:
+def test_rate_and_mean() -> None:
     outputs = dropped_out()
-    assert outputs.eq(0).float().mean() == pytest.approx(RATE, abs=0.006)  # four deviations
+    assert outputs.eq(0).float().mean() == pytest.approx(RATE, abs=0.006)  # four standard deviations
     assert outputs.mean() == pytest.approx(1.0, abs=0.01)
     assert outputs[outputs != 0].unique().tolist() == [pytest.approx(1 / (1 - RATE), rel=1e-4)]
 
 
-def test_values_are_dropped_independently_of_their_neighbours() -> None:
+def test_neighboring_values_are_dropped_independently() -> None:
     kept = dropped_out() != 0
     for distance in range(1, 9):  # four values share a random number
         both = (kept[:, distance:] & kept[:, :-distance]).float().mean()
@@ -29,11 +29,11 @@ def test_values_are_dropped_independently_of_their_neighbours() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (5, 7), (2, 3, 5), (0,)])
-def test_any_shape_will_do(shape: tuple[int, ...]) -> None:
+def test_any_shape(shape: tuple[int, ...]) -> None:
     assert dropped_out(shape).shape == shape
 
 
-def test_a_transposed_input_is_dropped_like_any_other() -> None:
+def test_a_transposed_input() -> None:
     torch.manual_seed(0)
     inputs = torch.rand(50, 60) + 1
     outputs = Dropout(RATE)(inputs.t())
@@ -41,7 +41,7 @@ def test_a_transposed_input_is_dropped_like_any_other() -> None:
     torch.testing.assert_close(outputs[kept], inputs.t()[kept] / (1 - RATE), rtol=1e-4, atol=0)
 
 
-def test_gradients_flow_where_values_did() -> None:
+def test_gradients_are_masked_like_values() -> None:
     torch.manual_seed(0)
     inputs = torch.ones(20, 30, requires_grad=True)
     outputs = Dropout(RATE)(inputs)
@@ -49,20 +49,20 @@ def test_gradients_flow_where_values_did() -> None:
     assert torch.equal(inputs.grad, outputs)
 
 
-def test_the_seed_decides() -> None:
+def test_results_depend_on_the_seed_only() -> None:
     assert torch.equal(dropped_out(seed=1), dropped_out(seed=1))
     assert not torch.equal(dropped_out(seed=1), dropped_out(seed=2))
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, 1e-9])
-def test_rates_at_the_ends_are_those_of_torch(rate: float) -> None:
+def test_extreme_rates_equal_torch(rate: float) -> None:
     inputs = torch.ones(10, 10)
     torch.manual_seed(0)
     expected = torch.nn.Dropout(rate)(inputs)
     assert torch.equal(Dropout(rate)(inputs), expected)
 
 
-def test_nothing_is_dropped_in_evaluation() -> None:
+def test_evaluation_drops_nothing() -> None:
     inputs = torch.randn(4, 4)
     assert torch.equal(Dropout(RATE).eval()(inputs), inputs)
 
@@ -71,6 +71,6 @@ def test_bf16_stays_bf16() -> None:
     assert Dropout(RATE)(torch.ones(8, 8, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_an_older_torch_that_does_not_tell_of_exports_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_without_is_exporting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.compiler, "is_exporting")
-    assert not is_traced()
+    assert not is_tracing()

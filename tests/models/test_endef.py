@@ -1,4 +1,4 @@
-"""ENDEF: what it trains on, what it adds to the loss, and that prediction is the network's alone."""
+"""ENDEF: its training logits and losses, and prediction by the base alone."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,23 +37,26 @@ def batch(make_batch: MakeBatch) -> Batch:
     return make_batch(ROWS, labels=LABELS, entities=ENTITIES, domains=DOMAINS)
 
 
-def entity_logits(slow: Any, network: ENDEF, entities: list[list[int]]) -> list[float]:
-    """The entity branch, article by article: the network's own embeddings, a CNN extractor, an MLP."""
-    found = []
+def entity_logits(ref: Any, network: ENDEF, entities: list[list[int]]) -> list[float]:
+    """Compute the entity branch, article by article: the base's embeddings, a CNN extractor, an MLP."""
+    result = []
     for tokens in entities:
-        features = slow.extractor(network.entity_extractor, slow.embedded(network.base, tokens))
-        found.append(float(slow.mlp(network.entity_mlp, features)[0]))
-    return found
+        features = ref.extractor(network.entity_extractor, ref.embeddings(network.base, tokens))
+        result.append(float(ref.mlp(network.entity_mlp, features)[0]))
+    return result
 
 
 class TestTraining:
-    def test_it_trains_on_nine_tenths_of_the_network_and_one_of_the_entities(self, slow: Any, batch: Batch) -> None:
+    def test_train_logits_are_nine_tenths_base_and_one_tenth_entities(self, ref: Any, batch: Batch) -> None:
         network = build().train()
         output = network(batch)
-        base, entity = slow.array(network.base(batch).logits), np.array(entity_logits(slow, network, ENTITIES))
+        base, entity = (
+            ref.to_numpy(network.base(batch).logits),
+            np.array(entity_logits(ref, network, ENTITIES)),
+        )
         assert output.train_logits is not None
-        np.testing.assert_allclose(slow.array(output.train_logits), 0.9 * base + 0.1 * entity, atol=1e-6)
-        np.testing.assert_allclose(slow.array(output.logits), base, atol=1e-6)
+        np.testing.assert_allclose(ref.to_numpy(output.train_logits), 0.9 * base + 0.1 * entity, atol=1e-6)
+        np.testing.assert_allclose(ref.to_numpy(output.logits), base, atol=1e-6)
 
     @pytest.mark.parametrize(
         "settings",
@@ -67,43 +70,43 @@ class TestTraining:
         ids=str,
     )
     @pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0]])
-    def test_the_loss_is_that_of_the_mix_and_a_fifth_of_the_entities_own(
-        self, settings: dict[str, float], weights: list[float], slow: Any, batch: Batch
+    def test_the_loss_is_that_of_the_mix_plus_a_fifth_of_the_entity_loss(
+        self, settings: dict[str, float], weights: list[float], ref: Any, batch: Batch
     ) -> None:
         network = build(**settings).train()
         batch = replace(batch, weights=torch.tensor(weights))
         n_texts = int(sum(weights))
-        base, entity = slow.array(network.base(batch).logits), entity_logits(slow, network, ENTITIES)
-        of_base, of_entity, of_loss = (
+        base, entity = ref.to_numpy(network.base(batch).logits), entity_logits(ref, network, ENTITIES)
+        base_weight, entity_weight, loss_weight = (
             settings.get(f"endef_{name}_weight", default)
             for name, default in (("base", 0.9), ("entity", 0.1), ("loss", 0.2))
         )
         expected = 0.0
         for row, label in enumerate(LABELS):
             if weights[row] == 1.0:
-                mixed = of_base * base[row] + of_entity * entity[row]
-                expected += slow.cross_entropy(mixed, label) + of_loss * slow.cross_entropy(entity[row], label)
+                mixed = base_weight * base[row] + entity_weight * entity[row]
+                expected += ref.cross_entropy(mixed, label) + loss_weight * ref.cross_entropy(entity[row], label)
         loss = training_loss(network(batch), batch, n_texts)
         assert loss.item() == pytest.approx(expected / n_texts, abs=1e-6)
 
-    def test_the_networks_own_losses_count_too(self, slow: Any, batch: Batch) -> None:
+    def test_losses_of_the_base_are_added(self, ref: Any, batch: Batch) -> None:
         network = build("eann").train()
         output = network(batch, 0.5)
         assert output.losses.keys() == {"domain", "entity"}
-        of_domain = network.base(batch, 0.5).losses["domain"].item()
-        expected = of_domain
+        domain_loss = network.base(batch, 0.5).losses["domain"].item()
+        expected = domain_loss
         for row, label in enumerate(LABELS):
             assert output.train_logits is not None
-            expected += slow.cross_entropy(output.train_logits[row].item(), label) / 4
-            expected += 0.2 * slow.cross_entropy(entity_logits(slow, network, ENTITIES)[row], label) / 4
-        assert of_domain > 0
+            expected += ref.cross_entropy(output.train_logits[row].item(), label) / 4
+            expected += 0.2 * ref.cross_entropy(entity_logits(ref, network, ENTITIES)[row], label) / 4
+        assert domain_loss > 0
         assert training_loss(output, batch, 4).item() == pytest.approx(expected, abs=1e-5)
 
-    def test_it_mixes_what_the_network_trains_on_where_that_is_not_its_logit(self, batch: Batch) -> None:
+    def test_it_mixes_the_train_logits_of_the_base(self, batch: Batch) -> None:
         network = build().train()
 
         class Doubled(DetectorNetwork):
-            """Trains on twice its logit."""
+            """A network that trains on twice its logit."""
 
             def forward(self, batch: Batch, progress: float = 1.0) -> Output:
                 logits = network.base(batch).logits
@@ -118,11 +121,11 @@ class TestTraining:
         assert plain.train_logits is not None
         torch.testing.assert_close(twice.train_logits, plain.train_logits + 0.9 * plain.logits)
 
-    def test_no_entity_in_the_whole_batch(self, slow: Any, make_batch: MakeBatch) -> None:
+    def test_a_batch_without_entities(self, ref: Any, make_batch: MakeBatch) -> None:
         network, none = build().train(), make_batch(ROWS, labels=LABELS, entities=[[]] * 4)
         output = network(none)
-        bias_alone = float(slow.mlp(network.entity_mlp, np.zeros(320))[0])
-        expected = 0.2 * np.mean([slow.cross_entropy(bias_alone, label) for label in LABELS])
+        bias_alone = float(ref.mlp(network.entity_mlp, np.zeros(320))[0])
+        expected = 0.2 * np.mean([ref.cross_entropy(bias_alone, label) for label in LABELS])
         assert output.losses["entity"].item() == pytest.approx(expected, abs=1e-6)
         training_loss(output, none, 4).backward()
         trained = [weight.grad for weight in network.parameters() if weight.grad is not None]
@@ -132,7 +135,7 @@ class TestTraining:
         alone = make_batch([[3]], labels=[1.0], entities=[[]])
         assert torch.isfinite(training_loss(build().train()(alone), alone, 1))
 
-    def test_an_article_of_an_entity_alone_moves_the_branch_and_the_shared_embeddings(self, batch: Batch) -> None:
+    def test_the_entity_loss_trains_the_branch_and_the_shared_embeddings(self, batch: Batch) -> None:
         network = build().train()
         network(batch).losses["entity"].backward()
         assert network.entity_mlp.layers[0].weight.grad is not None
@@ -140,29 +143,29 @@ class TestTraining:
         assert touched.nonzero().flatten().tolist() == sorted({token for row in ENTITIES for token in row})
 
     @pytest.mark.parametrize("name", ["bigru", "textcnn"])
-    def test_as_many_tokens_are_trained_at_once_as_of_the_network_alone(self, name: str) -> None:
+    def test_max_tokens_per_step_is_that_of_the_base(self, name: str) -> None:
         network = build(name)
-        assert network.trained_at_once == network.base.trained_at_once
-        assert (network.trained_at_once is None) == (name == "textcnn")
+        assert network.max_tokens_per_step == network.base.max_tokens_per_step
+        assert (network.max_tokens_per_step is None) == (name == "textcnn")
 
-    def test_the_entity_branch_is_the_published_one_whatever_the_network(self) -> None:
+    def test_the_entity_branch_is_the_published_one_for_every_base(self) -> None:
         for network in (build("textcnn", kernels=[2], filters=3), build("bigru"), build("eann", filters=3)):
             assert network.entity_extractor.features == 320
 
 
 class TestPrediction:
-    def test_it_is_the_networks_logit_alone(self, batch: Batch) -> None:
+    def test_the_logit_is_that_of_the_base(self, batch: Batch) -> None:
         network = build().eval()
         output = network(batch)
         assert torch.equal(output.logits, network.base(batch).logits)
         assert (output.train_logits, output.losses) == (None, {})
 
-    def test_entities_are_not_asked_for(self, batch: Batch) -> None:
+    def test_prediction_does_not_read_entities(self, batch: Batch) -> None:
         network = build().eval()
         bare = replace(batch, entity_tokens=None, entity_mask=None, labels=None)
         assert torch.equal(network(bare).logits, network(batch).logits)
 
-    def test_what_is_kept_is_the_network(self) -> None:
+    def test_for_prediction_returns_the_base(self) -> None:
         network = build("eann")
         assert network.for_prediction() is network.base
         assert network.needs == {"domain", "entities"}
@@ -174,22 +177,22 @@ class TestNeeds:
         ("name", "own"), [("bigru", set()), ("textcnn", set()), ("eann", {"domain"}), ("mdfend", {"domain"}),
                           ("bert", set()), ("bert_emo", {"emotion"})]
     )  # fmt: skip
-    def test_entities_are_needed_to_train_alone(self, name: str, own: set[str]) -> None:
+    def test_entities_are_needed_in_training_only(self, name: str, own: set[str]) -> None:
         plain = Config.load({"model": {"name": name}}).model
         debiased = Config.load({"model": {"name": name, "debias": "endef"}}).model
         assert network_needs(plain) == network_needs(plain, training=True) == network_needs(debiased) == own
         assert network_needs(debiased, training=True) == own | {"entities"}
 
-    def test_what_is_built_to_predict_has_no_entity_branch(self) -> None:
+    def test_a_network_for_prediction_has_no_entity_branch(self) -> None:
         config = Config.load({"model": {"name": "textcnn", "emb_dim": 4, "debias": "endef"}})
         assert not isinstance(build_network(config.model, VOCABULARY, training=False), ENDEF)
 
-    def test_the_baseline_asks_for_nothing(self) -> None:
+    def test_tfidf_needs_nothing(self) -> None:
         assert network_needs(TfidfConfig(), training=True) == frozenset()
 
 
 class Pooled(DetectorNetwork):
-    """A network that tells nobody how its tokens get their vectors."""
+    """A network without a token encoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,7 +202,7 @@ class Pooled(DetectorNetwork):
         return Output(self.mlp(masked_mean(self.table(batch.tokens), batch.mask)))
 
 
-def test_a_network_without_a_token_encoder_is_refused() -> None:
+def test_a_network_without_a_token_encoder_is_an_error() -> None:
     with pytest.raises(ConfigError) as caught:
         ENDEF(Pooled(), NetworkConfig(name="pooled", debias="endef"))
     assert str(caught.value) == (

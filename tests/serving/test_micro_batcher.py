@@ -20,17 +20,6 @@ from .conftest import FAKE, REAL
 LONG = 60.0  # seconds; no test waits for it
 
 
-class Batches:
-    """Records the size of each batch."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-
-    def batch(self, texts: int, seconds: float) -> None:
-        assert seconds >= 0
-        self.sizes.append(texts)
-
-
 @pytest.fixture(scope="module")
 def loaded(tiny_run: Path) -> LoadedBundle:
     return LoadedBundle.load(tiny_run, "cpu")
@@ -39,13 +28,21 @@ def loaded(tiny_run: Path) -> LoadedBundle:
 @contextmanager
 def batching(loaded: LoadedBundle, **limits: Any) -> Iterator[tuple[MicroBatcher, list[int]]]:
     """A started batcher, and the sizes of its batches."""
-    batches = Batches()
+    sizes: list[int] = []
     batcher = MicroBatcher(
-        loaded, **{"max_batch": 8, "max_wait": 0.0, "max_queue": 16, "threads": 1, "metrics": batches, **limits}
+        loaded,
+        **{
+            "max_batch": 8,
+            "max_wait": 0.0,
+            "max_queue": 16,
+            "threads": 1,
+            "on_batch": lambda texts, _: sizes.append(texts),
+            **limits,
+        },
     )
     batcher.start()
     try:
-        yield batcher, batches.sizes
+        yield batcher, sizes
     finally:
         batcher.close()
 

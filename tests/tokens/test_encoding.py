@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news import Article
 from zhenwei.tokens import encoding
-from zhenwei.tokens.encoding import EncodedArticles, encode_articles
-from zhenwei.tokens.ragged import places
+from zhenwei.tokens.encoding import EncodedArticles, domain_of, encode_articles
+from zhenwei.tokens.ragged import positions
 from zhenwei.tokens.tokenizer import TextTokenizer
 from zhenwei.tokens.vocabulary import train_tokenizer
 
@@ -228,5 +229,21 @@ def test_an_unknown_field_is_refused(tokenizer: TextTokenizer) -> None:
         encode_articles(ARTICLES, tokenizer, 6, fields=frozenset({"mood"}))
 
 
-def test_places_count_from_zero_in_each_row() -> None:
-    assert places(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
+def test_positions_count_from_zero_in_each_row() -> None:
+    assert positions(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
+
+
+DATED = Article(content="大蒜", domain="健康", time="2013-12-31 23:59:59")
+PLAIN = Article(content="大蒜")
+
+
+@pytest.mark.parametrize(
+    ("article", "kind", "domain"),
+    [(DATED, "field", "健康"), (DATED, "year", "2013"), (PLAIN, "field", None), (PLAIN, "year", None)],
+)
+def test_the_domain_is_the_field_or_the_year(article: Article, kind: DomainKind, domain: str | None) -> None:
+    assert domain_of(article, kind) == domain
+
+
+def test_the_domain_is_the_field_by_default() -> None:
+    assert domain_of(DATED) == "健康"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from zhenwei.errors import ConfigError
-from zhenwei.tokens.segments import ALONE, Segments, cuts_around_characters
-from zhenwei.tokens.splicing import FEW_CHARACTERS, SplicingEncoder, StreamEncoder
+from zhenwei.tokens.segments import SINGLE, Segments, is_segmentable
+from zhenwei.tokens.splicing import MIN_CHARACTERS, SplicingEncoder, StreamEncoder
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, TokenizedTexts
 from zhenwei.tokens.vocabulary import text_normalizer, train_tokenizer
 
@@ -66,12 +66,12 @@ def test_the_tokens_are_those_of_the_tokenizer(kind: str, texts: list[str], max_
 def test_a_stream_of_few_texts_and_of_many(kind: str) -> None:
     encoder = StreamEncoder(tokenizer(kind))
     many = POSTS * 300
-    assert sum(map(len, many)) > FEW_CHARACTERS > sum(map(len, POSTS))
+    assert sum(map(len, many)) > MIN_CHARACTERS > sum(map(len, POSTS))
     for texts in (POSTS, many, [], [""], ["", *POSTS, ""]):
         assert_equal(encoder.encode_batch(texts, 20), tokenizer(kind).encode_batch(texts, 20))
 
 
-@pytest.mark.parametrize("limit", ["_MOST_SEGMENTS", "_MOST_CHARACTERS"])
+@pytest.mark.parametrize("limit", ["_MAX_SEGMENTS", "_MAX_CHARACTERS"])
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(f"zhenwei.tokens.segments.{limit}", 20)
     encoder = SplicingEncoder(tokenizer("piece"))
@@ -97,7 +97,7 @@ def test_no_character_that_stands_alone_ever_joins_its_neighbour() -> None:
     pairs = [unicodedata.decomposition(chr(code)).split() for code in range(sys.maxunicode + 1)]
     firsts = {chr(int(pair[0], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
     seconds = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
-    for character in ALONE:
+    for character in SINGLE:
         normal = unicodedata.normalize("NFKC", character)
         assert normal[-1] not in firsts
         assert normal[0] not in seconds
@@ -125,18 +125,18 @@ def with_part(**parts: object) -> Tokenizer:
     ids=["white space", "characters", "Chinese as it is", "no spaces", "pieces across characters"],
 )
 def test_tokenizers_of_other_kinds_are_left_alone(backend: Tokenizer) -> None:
-    assert not cuts_around_characters(backend, text_normalizer())
+    assert not is_segmentable(backend, text_normalizer())
 
 
 def test_a_tokenizer_that_knows_further_tokens_is_left_alone() -> None:
     backend = with_part()
     backend.add_tokens([AddedToken("大蒜")])
-    assert not cuts_around_characters(backend, text_normalizer())
+    assert not is_segmentable(backend, text_normalizer())
 
 
 @pytest.mark.parametrize("kind", ["piece", "word", "bert"])
 def test_those_of_our_own_and_of_bert_are_cut(kind: str) -> None:
-    assert cuts_around_characters(tokenizer(kind).backend, text_normalizer())
+    assert is_segmentable(tokenizer(kind).backend, text_normalizer())
 
 
 @given(posts=st.lists(harsh_texts, min_size=1, max_size=8))
@@ -153,6 +153,6 @@ def test_the_words_of_posts_are_counted_as_the_tokenizer_splits_them(posts: list
 def test_counting_goes_on_where_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     posts = [f"第{number}号{name}" for number in range(50) for name in ("甲", "乙")]
     expected = train_tokenizer(posts, 300, min_frequency=1).backend.to_str()
-    monkeypatch.setattr("zhenwei.tokens.segments._MOST_SEGMENTS", 5)
-    monkeypatch.setattr("zhenwei.tokens.vocabulary._POSTS_AT_ONCE", 7)
+    monkeypatch.setattr("zhenwei.tokens.segments._MAX_SEGMENTS", 5)
+    monkeypatch.setattr("zhenwei.tokens.vocabulary._CHUNK_POSTS", 7)
     assert train_tokenizer(iter(posts), 300, min_frequency=1).backend.to_str() == expected

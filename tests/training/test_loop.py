@@ -52,12 +52,12 @@ class TestAccumulation:
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         config = plain_config(batch_size=32, schedule="constant", warmup_steps=0)
-        plan, whole, parted = make_plan(config, 64), make_train_state(config), make_train_state(config)
+        plan, at_once, parted = make_plan(config, 64), make_train_state(config), make_train_state(config)
         most = 12 * int(plan.articles.lengths.max())
-        parted.network.trained_at_once = most
+        parted.network.max_tokens_per_step = most
         shapes: list[torch.Size] = []
         parted.network.register_forward_pre_hook(lambda _network, given: shapes.append(given[0].tokens.shape))
-        expected, found = train(whole, plan), train(parted, plan)
+        expected, found = train(at_once, plan), train(parted, plan)
         assert [step.loss for step in found] == pytest.approx([step.loss for step in expected], rel=1e-5)
         assert [step.width for step in found] == [step.width for step in expected]
         assert len(shapes) > len(expected) == 2
@@ -65,13 +65,13 @@ class TestAccumulation:
         assert sum(rows for rows, _ in shapes) == 64
         for name, weight in parted.network.named_parameters():
             if name != "attention.score.bias":  # softmax does not feel it
-                torch.testing.assert_close(weight, whole.network.get_parameter(name), rtol=1e-3, atol=2e-5)
+                torch.testing.assert_close(weight, at_once.network.get_parameter(name), rtol=1e-3, atol=2e-5)
 
     def test_a_long_article_is_never_split(
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         state = make_train_state(plain_config(batch_size=4))
-        state.network.trained_at_once = 1
+        state.network.max_tokens_per_step = 1
         assert len(train(state, make_plan(plain_config(batch_size=4), 8))) == 2
 
     @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ class TestAccumulation:
         self, plain_config: MakeConfig, make_plan: MakePlan, make_train_state: MakeTrainState
     ) -> None:
         plan, state = make_plan(plain_config(lr=1e-9)), make_train_state(plain_config(lr=1e-9))
-        whole = train(state, plan)
+        every_step = train(state, plan)
         rest = list(train_steps(state.network, state, plan, 0, first=7))
-        assert [step.loss for step in rest] == pytest.approx([step.loss for step in whole[7:]], rel=1e-4)
+        assert [step.loss for step in rest] == pytest.approx([step.loss for step in every_step[7:]], rel=1e-4)
 
     @pytest.mark.parametrize("precision", ["no", "bf16"])
     def test_settings_of_accelerate_launch_do_not_divide_gradients(
@@ -121,9 +121,9 @@ class TestLoss:
     ) -> None:
         plan = make_plan(plain_config())
         batch = collate(plan.articles, np.arange(4), pad_id=0)
-        said = Output(logits=torch.full((4,), 9.0), train_logits=torch.zeros(4), losses={"domain": torch.tensor(2.0)})
-        assert float(training_loss(said, batch, n_texts=4)) == pytest.approx(math.log(2) + 2.0)
-        assert float(training_loss(said, batch, n_texts=8)) == pytest.approx(math.log(2) / 2 + 1.0)
+        output = Output(logits=torch.full((4,), 9.0), train_logits=torch.zeros(4), losses={"domain": torch.tensor(2.0)})
+        assert float(training_loss(output, batch, n_texts=4)) == pytest.approx(math.log(2) + 2.0)
+        assert float(training_loss(output, batch, n_texts=8)) == pytest.approx(math.log(2) / 2 + 1.0)
 
     def test_over_several_processes_further_losses_count_once(
         self, make_plan: MakePlan, plain_config: MakeConfig
@@ -131,8 +131,8 @@ class TestLoss:
         plan, losses = make_plan(plain_config()), []
         for rows, weights, loss in (([0, 2], [1, 1], 2.0), ([1, 0], [1, 0], 5.0)):  # the shares of a batch of three
             batch = collate(plan.articles, np.array(rows), pad_id=0, weights=np.array(weights, np.float32))
-            said = Output(logits=torch.zeros(2), losses={"domain": torch.tensor(loss)})
-            losses.append(float(training_loss(said, batch, n_texts=3)))
+            output = Output(logits=torch.zeros(2), losses={"domain": torch.tensor(loss)})
+            losses.append(float(training_loss(output, batch, n_texts=3)))
         assert sum(losses) == pytest.approx(math.log(2) + (2 * 2.0 + 5.0) / 3)
 
     def test_padding_rows_do_not_count(self, make_plan: MakePlan, plain_config: MakeConfig) -> None:

@@ -3,9 +3,7 @@
 import pytest
 
 from zhenwei.training import memory
-from zhenwei.training.memory import TRIM_SECONDS, MemoryTrimmer, limit_onednn_cache
-
-VARIABLE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+from zhenwei.training.memory import TRIM_SECONDS, MemoryTrimmer
 
 
 def test_memory_is_trimmed_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,12 +27,3 @@ def test_without_malloc_trim_nothing_is_done(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _name: object())
     assert memory._malloc_trim() is None
     memory._malloc_trim.cache_clear()
-
-
-def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "7")
-    limit_onednn_cache(64)
-    assert memory.os.environ[VARIABLE] == "7"
-    monkeypatch.delenv(VARIABLE)
-    limit_onednn_cache(64)
-    assert memory.os.environ[VARIABLE] == "36"  # those of 64, 56, ... 8 rows, forward and back, and 20 more

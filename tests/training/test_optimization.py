@@ -99,8 +99,8 @@ class TestSchedule:
         self, plain_config: Callable[..., Config], caplog: pytest.LogCaptureFixture, setting: float, warned: bool
     ) -> None:
         self.rates(plain_config(warmup_steps=setting), 40)
-        said = f"training.warmup_steps is {setting}, and the whole training takes 40 steps"
-        assert [said in record.getMessage() for record in caplog.records] == [True] * warned
+        message = f"training.warmup_steps is {setting}, and the whole training takes 40 steps"
+        assert [message in record.getMessage() for record in caplog.records] == [True] * warned
 
     def test_every_group_keeps_its_own_peak(self, plain_config: Callable[..., Config]) -> None:
         config = plain_config(warmup_steps=2)

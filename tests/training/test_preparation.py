@@ -218,7 +218,7 @@ class TestEmotion:
     def test_other_vectors_cannot_and_a_warning_says_so(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         fields = prepare_data(self.enriched(folder, lambda text: [len(text), 0.5])).field_metadata
         assert (fields.emotion_size, fields.emotion) == (2, None)
-        assert "the detector will judge only articles that bring their own" in caplog.text
+        assert "the detector can only predict articles that have their own" in caplog.text
 
     def test_another_length_in_another_part_is_refused(self, folder: Path, make_posts: Callable[..., Rows]) -> None:
         config = self.enriched(folder, lambda text: [1.0, 0.5])

@@ -66,11 +66,11 @@ def test_overwrite_removes_the_files_of_a_run_only(run: Path) -> None:
 def test_overwrite_does_not_follow_links(run: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "kept").touch()
+    (elsewhere / "file").touch()
     (run / "tensorboard").rmdir()
     (run / "tensorboard").symlink_to(elsewhere)
     open_run_folder(run, resume=False, overwrite=True)
-    assert (elsewhere / "kept").exists()
+    assert (elsewhere / "file").exists()
 
 
 @pytest.mark.parametrize("files", [["letter.txt"], ["config.json", "vocab.txt"], ["results.json", "train.json"]])
@@ -87,7 +87,7 @@ def test_a_folder_of_other_files_is_refused_and_not_changed(
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(CheckpointError, match="is a file; expected the name of a folder"):
+    with pytest.raises(CheckpointError, match="is a file; expected a folder for the run"):
         open_run_folder(tmp_path / "run", resume=False, overwrite=False)
 
 

@@ -131,9 +131,9 @@ class TestMetrics:
     def test_a_resumed_run_averages_losses_from_before_the_kill(
         self, make_log: Callable[..., RunLog], tmp_path: Path
     ) -> None:
-        kept: list[float] = []
-        make_log(losses=kept).step(step(1.0), 1, epoch=1)
-        make_log(done=1, losses=kept).step(step(2.0), 2, epoch=1)
+        losses: list[float] = []
+        make_log(losses=losses).step(step(1.0), 1, epoch=1)
+        make_log(done=1, losses=losses).step(step(2.0), 2, epoch=1)
         assert [line["loss"] for line in lines(tmp_path)] == [1.5]
 
     def test_lines_after_the_checkpoint_and_incomplete_lines_are_dropped(

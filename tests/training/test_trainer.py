@@ -131,7 +131,7 @@ class TestBest:
         assert all(torch.equal(best[name], last[name]) for name in best)
 
     def test_keep_last_contradicts_early_stopping(self, tmp_path: Path, tiny_settings: Settings) -> None:
-        with pytest.raises(ConfigError, match=r"keep is 'last' and early_stop is 3.*; set early_stop to 0, or keep"):
+        with pytest.raises(ConfigError, match=r"keep is 'last' but early_stop is 3.*; set early_stop to 0, or keep"):
             Trainer(tiny_settings(tmp_path / "run", training={"keep": "last", "early_stop": 3}))
 
     def test_the_bundle_has_the_weights_of_an_early_best_epoch(
@@ -223,18 +223,18 @@ class TestNotFinite:
         run = tmp_path / "run"
         training = {"lr": 1e38, "schedule": "constant", "warmup_steps": 6, "grad_clip": 0.0}
         settings = tiny_settings(run, training=training, output={"save_steps": save_steps})
-        with pytest.raises(TrainingError) as found:
+        with pytest.raises(TrainingError) as error:
             Trainer(settings).train()
-        said = str(found.value)
-        assert "training stopped after step" in said
-        assert "learning rate" in said
-        assert "\n" not in said
+        message = str(error.value)
+        assert "training stopped after step" in message
+        assert "learning rate" in message
+        assert "\n" not in message
         if save_steps:
-            assert f"the last good checkpoint is '{run / 'checkpoints' / 'last'}'" in said
+            assert f"the last good checkpoint is '{run / 'checkpoints' / 'last'}'" in message
             weights = load_file(run / "checkpoints" / "last" / "network.safetensors")
             assert all(bool(torch.isfinite(weight).all()) for weight in weights.values())
         else:
-            assert "no checkpoint is saved" in said
+            assert "no checkpoint is saved" in message
 
 
 class TestPrecision:

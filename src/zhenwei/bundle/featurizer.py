@@ -93,14 +93,18 @@ class Featurizer:
                 f"{self.field_metadata.emotion_problem}"
             ) from None
 
-    def encode_file(self, path: Path) -> EncodedArticles:
+    def encode_file(self, path: Path, articles: Iterable[Article] | None = None) -> EncodedArticles:
         """Encode a file of labelled articles, and log how many were truncated.
 
+        Args:
+            path: The file.
+            articles: The articles of the file, if they have been read already.
+
         Raises:
-            DataError: As `encode`, and if the file is missing or has bad rows.
+            DataError: As `encode`, and if the file is missing or has invalid rows.
         """
         try:
-            encoded = self.encode(iter_articles(path, require_label=True))
+            encoded = self.encode(iter_articles(path, require_label=True) if articles is None else articles)
         except MissingFieldError as error:
             file = shlex.quote(str(path))
             command = f"zhenwei data enrich {file} -o {file} {_OPTIONS[error.field]} --overwrite"

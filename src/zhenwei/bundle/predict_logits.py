@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle.device import check_prediction_precision, resolve_precision
-from zhenwei.models import DetectorNetwork, int8_states
+from zhenwei.models import DetectorNetwork, int8_inference
 from zhenwei.tokens import Batch, EncodedArticles, batch_order, collate
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class PrecomputedStates(Protocol):
 
 def prediction_batch_size(network: DetectorNetwork, device: torch.device | str) -> int:
     """Return the fastest batch size of a network on a device, in articles."""
-    return network.scored_at_once if torch.device(device).type == "cpu" else GPU_BATCH_SIZE
+    return network.prediction_batch_size if torch.device(device).type == "cpu" else GPU_BATCH_SIZE
 
 
 def predict_logits(
@@ -118,7 +118,7 @@ def prediction_precision(name: str, device: torch.device | str) -> Iterator[None
             if dtype is not None:
                 stack.enter_context(torch.autocast(kind, dtype))
             if kind == "cpu":
-                stack.enter_context(int8_states())
+                stack.enter_context(int8_inference())
         yield
 
 

@@ -1,4 +1,4 @@
-"""`zhenwei compare`: which detector is better, and whether the difference is real."""
+"""`zhenwei compare`: compare detectors on the same articles, with significance tests."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,33 +10,32 @@ from zhenwei.cli.figures import JsonTarget, write_json
 if TYPE_CHECKING:
     from zhenwei.evaluation.comparison.records import Comparison
 
-WIDE = 110  # columns of a terminal that has room for the whole table
-LEFT_OUT_OF_NARROW = ("runs", "test AUC", "val AUC", "minutes", "peak memory")
+MIN_WIDTH = 110  # terminal columns that the whole table needs
+NARROW_OMITS = ("runs", "test AUC", "val AUC", "minutes", "peak memory")
 
 
 def compare(
     configs: list[str] = typer.Argument(
         metavar="CONFIG...",
-        help="JSON files of settings, each with +endef behind it for the same detector debiased; finished runs; "
-        "bundles.",
+        help="Settings files or presets, optionally with +endef for the detector with ENDEF; finished runs; bundles.",
     ),
-    seeds: str = typer.Option("5", help="How many trainings of each, from the first CONFIG's seed on; or 1,2,3."),
+    seeds: str = typer.Option("5", help="Number of seeds, from the first CONFIG's seed on; or a list: 1,2,3."),
     out: Path = typer.Option(Path("runs/comparison"), help="Folder of the runs and the results."),
     overrides: list[str] = typer.Option(
         [], "--set", metavar="SECTION.KEY=VALUE", help="Change one setting of every CONFIG; repeatable."
     ),
     baseline: str | None = typer.Option(
-        None, help="What the others must beat: a CONFIG, or none; TF-IDF with logistic regression unless given."
+        None, help="Baseline: a CONFIG, or none; by default TF-IDF with logistic regression."
     ),
-    jobs: int = typer.Option(1, help="Trainings at a time; they share the cores."),
+    jobs: int = typer.Option(1, help="Parallel training runs; they share the cores."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the comparison in OUT."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Train each CONFIG over several seeds, judge all on the same articles, and say which differences are real.
+    """Train each CONFIG over several seeds, evaluate all on the same articles, and test the differences.
 
-    Run it again to go on where it was stopped.
+    Run it again to resume after an interruption.
     """
-    from zhenwei.evaluation.comparison.compare import compare
+    from zhenwei.evaluation.compare import compare
 
     comparison = compare(
         configs, out, seeds=seeds, overrides=overrides, baseline=baseline, jobs=jobs, overwrite=overwrite
@@ -50,20 +49,21 @@ def _print(comparison: "Comparison", out: Path, stderr: bool) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text  # plain: names may hold what rich would take for markup
+    from rich.text import Text  # plain: names may contain rich's markup
 
-    from zhenwei.evaluation.comparison.table import notes, table
+    from zhenwei.evaluation.comparison.table import main_table, notes
 
-    header, rows = table(comparison)
+    header, rows = main_table(comparison)
     console = Console(stderr=stderr)
-    shown = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    wide = console.width >= WIDE
-    kept = [place for place, name in enumerate(header) if wide or name not in LEFT_OUT_OF_NARROW]
-    for place in kept:
-        shown.add_column(Text(header[place]), justify="right" if place else "left")
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    columns = [
+        index for index, name in enumerate(header) if console.width >= MIN_WIDTH or name not in NARROW_OMITS
+    ]  # fmt: skip
+    for index in columns:
+        table.add_column(Text(header[index]), justify="right" if index else "left")
     for row in rows:
-        shown.add_row(*(Text(row[place].replace(" [", "\n[")) for place in kept))
-    console.print(shown)
+        table.add_row(*(Text(row[index].replace(" [", "\n[")) for index in columns))
+    console.print(table)
     for note in notes(comparison):
         console.print(Text(note))
     for warning in comparison.warnings:

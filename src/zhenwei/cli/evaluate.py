@@ -1,4 +1,4 @@
-"""`zhenwei evaluate`: a trained detector judged on a labelled file, and how far the scores can be trusted."""
+"""`zhenwei evaluate`: evaluate a trained detector on a labelled file."""
 
 import csv as csv_format
 import itertools
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, write_json
+from zhenwei.cli.figures import JsonTarget, format_value, write_json
 from zhenwei.cli.run import Precision, Run, folder_of
 from zhenwei.errors import ConfigError
 
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from zhenwei.evaluation.evaluate import JudgedFile
+    from zhenwei.evaluation.predictions import FilePredictions
     from zhenwei.evaluation.records import Evaluation, Interval, Mistake, Slice
 
-SLICES_SHOWN = 12  # of each kind on the terminal; JSON has all of them
-TEXT_SHOWN = 400  # characters of a mistake
+MAX_SLICES = 12  # of each kind in the terminal; JSON has all of them
+MAX_CHARACTERS = 400  # of a mistake in the terminal
+TOP_WORDS = 5  # listed below a mistake
+SLICE_METRICS = ("macro_f1", "auc", "acc")
 
 
-def _checked_file(file: Path | None) -> Path | None:
-    """Refuse a place that cannot be written to before the work is done, not after."""
+def _check_target(file: Path | None) -> Path | None:
+    """Refuse a file that cannot be written before the work instead of after it."""
     if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        raise ConfigError(f"{file}: found no place to write to; expected the name of a file in a folder that is there")
+        raise ConfigError(f"{file}: cannot be written; expected the name of a file in an existing folder")
     return file
 
 
@@ -34,166 +36,163 @@ def evaluate(
     run: str = Run,
     file: Path = typer.Argument(help="Labelled articles: .json, .jsonl, .csv or .parquet."),
     train: Path | None = typer.Option(
-        None, help="What the detector was trained on, to find overlaps; unless given, as its bundle remembers it."
+        None, help="Training articles, to find overlaps; by default the file that the bundle records."
     ),
     mistakes: int = typer.Option(3, min=0, metavar="N", help="Show the N worst mistakes, half of each kind."),
-    words: bool = typer.Option(True, help="Show in them the words that swayed the detector."),
-    slices: bool = typer.Option(True, help="Show the scores by time, domain, length and entities."),
-    rounds: int = typer.Option(1000, min=100, max=100_000, help="Resamples for the 95% intervals."),
-    seed: int = typer.Option(0, min=0, help="Of the resamples."),
+    words: bool = typer.Option(True, help="Show the attributions of their words."),
+    slices: bool = typer.Option(True, help="Show scores by time, domain, length and entities."),
+    rounds: int = typer.Option(1000, min=100, max=100_000, help="Bootstrap resamples for the 95% intervals."),
+    seed: int = typer.Option(0, min=0, help="Bootstrap seed."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
     precision: str = Precision,
     html: Path | None = typer.Option(
-        None, metavar="FILE", callback=_checked_file, help="Write all that was found as one page that opens offline."
+        None, metavar="FILE", callback=_check_target, help="Output HTML report, readable offline."
     ),
     csv: Path | None = typer.Option(
-        None, metavar="FILE", callback=_checked_file, help="Write each article's probability and verdict."
+        None, metavar="FILE", callback=_check_target, help="Output CSV file of each article's probability and verdict."
     ),
     json: str | None = JsonTarget,
 ) -> None:
-    """Judge FILE with the detector in RUN: scores with 95% intervals, by slices, and without what training knew."""
+    """Evaluate the detector in RUN on FILE: scores with 95% intervals, slices, and overlap with training."""
     from zhenwei.bundle.device import check_prediction_precision
-    from zhenwei.evaluation import assess, judge_file
-    from zhenwei.evaluation.evaluate import MISTAKES
-    from zhenwei.inference.loading import load_detector
+    from zhenwei.evaluation.evaluate import MISTAKES, evaluate
+    from zhenwei.inference.detector import load_detector
 
     check_prediction_precision(precision)
-    bundle = load_detector(folder_of(run))
-    judged = judge_file(bundle, file, device, precision)
-    kept = max(mistakes, MISTAKES if html or json else 0)
-    found = assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=kept, words=words)
-    if csv is not None:
-        write_verdicts(judged, csv)
+    evaluation = evaluate(
+        load_detector(folder_of(run)), file, train=train, device=device, precision=precision, rounds=rounds, seed=seed,
+        slices=slices or bool(html or json), mistakes=max(mistakes, MISTAKES if html or json else 0), words=words,
+    )  # fmt: skip
+    if csv is not None and evaluation.predictions is not None:
+        write_verdicts(evaluation.predictions, csv)
     if html is not None:
         from zhenwei.evaluation.report import write_evaluation_page
 
-        write_evaluation_page(found, html)
+        write_evaluation_page(evaluation, html)
     if json is not None:
-        write_json(found.to_dict(), json)
-    print_evaluation(found, f"{run} on {file}", mistakes, slices, stderr=json == "-")
+        write_json(evaluation.to_dict(), json)
+    print_evaluation(evaluation, f"{run} on {file}", mistakes, slices, stderr=json == "-")
 
 
-def write_verdicts(judged: "JudgedFile", path: Path) -> None:
-    """Write a row for each article: its place in the file, id, label, verdict and probability of fake.
+def write_verdicts(predictions: "FilePredictions", path: Path) -> None:
+    """Write one row per article: its row in the file, id, label, verdict and probability of fake.
 
     Raises:
-        DataError: If the file cannot be written; an older one is left as it was.
+        DataError: If the file cannot be written; an older file does not change.
     """
     from zhenwei.atomic import atomic_file
+    from zhenwei.bundle.metrics import CLASSES
 
-    with atomic_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    columns = zip(predictions.articles, predictions.verdicts, predictions.probabilities, strict=True)
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_format.writer(file)
         writer.writerow(("row", "id", "label", "verdict", "probability"))
-        for row, (article, chance) in enumerate(zip(judged.articles, judged.probabilities, strict=True), start=1):
-            verdict = "fake" if chance >= judged.threshold else "real"
-            writer.writerow((row, article.id, article.label, verdict, f"{chance:.6f}"))
+        for row, (article, verdict, probability) in enumerate(columns, start=1):
+            writer.writerow((row, article.id, article.label, CLASSES[verdict], f"{probability:.6f}"))
 
 
-def print_evaluation(found: "Evaluation", title: str, mistakes: int, slices: bool, stderr: bool) -> None:
-    """Print an assessment, its warnings first."""
+def print_evaluation(evaluation: "Evaluation", title: str, mistakes: int, slices: bool, stderr: bool) -> None:
+    """Print an evaluation, its warnings first."""
     from rich.console import Console
     from rich.text import Text
 
-    from zhenwei.evaluation.mistakes import half_of_each
+    from zhenwei.evaluation.mistakes import balance_kinds
 
     console = Console(stderr=stderr, highlight=False)
-    for warning in found.warnings:
+    for warning in evaluation.warnings:
         console.print(Text(f"WARNING: {warning}", style="bold yellow"))
     console.print(Text(title))
-    console.print(_scores(found))
-    for line in _remarks(found):
+    console.print(_score_table(evaluation))
+    for line in _notes(evaluation):
         console.print(Text(line))
-    if slices and found.slices:
-        console.print(_slices(found.slices))
-    places = half_of_each([mistake.label for mistake in found.mistakes], mistakes)
-    if shown := [found.mistakes[place] for place in places]:
-        console.print(Text(f"The {len(shown)} worst mistakes, by how sure the detector was:"))
-        for mistake in shown:
-            console.print(_mistake(mistake))
+    if slices and evaluation.slices:
+        console.print(_slice_table(evaluation.slices))
+    chosen = balance_kinds([mistake.label for mistake in evaluation.mistakes], mistakes)
+    if chosen:
+        console.print(Text(f"The {len(chosen)} worst mistakes, most confident first:"))
+    for index in chosen:
+        console.print(_format_mistake(evaluation.mistakes[index]))
 
 
-def _scores(found: "Evaluation") -> "RenderableType":
-    """Return the table of scores, with those without near-duplicates of training articles beside them."""
+def _score_table(evaluation: "Evaluation") -> "RenderableType":
+    """Return the table of scores; a second column has those without near-duplicates of training articles."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table("score", caption=None)
-    clean = found.clean if found.overlap is not None and found.overlap.near else None
-    columns = {Path(found.file).name: (found.scores, found.intervals)}
-    if clean is not None:
-        columns["unlike training"] = (clean["scores"], clean["intervals"])
+    columns = {Path(evaluation.file).name: (evaluation.scores, evaluation.intervals)}
+    if evaluation.clean is not None and evaluation.overlap is not None and evaluation.overlap.near:
+        columns["unlike training"] = (evaluation.clean["scores"], evaluation.clean["intervals"])
     for name in columns:
         table.add_column(Text(name), justify="right")
         table.add_column("95% interval", justify="right")
-    for key in found.scores:
+    for key in evaluation.scores:
         cells = [
-            cell for scores, intervals in columns.values() for cell in (_number(scores.get(key)), _span(intervals, key))
+            cell
+            for scores, intervals in columns.values()
+            for cell in (format_value(scores.get(key)), _format_interval(intervals.get(key)))
         ]
         table.add_row(key, *cells)
-    table.add_row("threshold", _number(found.threshold))
+    table.add_row("threshold", format_value(evaluation.threshold))
     return table
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-
-
-def _span(intervals: dict[str, "Interval | None"], key: str, digits: int = 3) -> str:
-    interval = intervals.get(key)
+def _format_interval(interval: "Interval | None", digits: int = 3) -> str:
     return "" if interval is None else f"{interval[0]:.{digits}f}-{interval[1]:.{digits}f}"
 
 
-def _remarks(found: "Evaluation") -> Iterator[str]:
-    """Say what the intervals rest on, and how probabilities and verdicts agree with the truth."""
-    alike = "" if found.groups in (None, found.n) else f", near-duplicates drawn together ({found.groups:,} groups)"
-    yield f"intervals: {found.rounds:,} resamples of the articles{alike}"
-    yield f"calibration: {found.calibration or 'none'}"
-    if found.ece_by_chance is not None:
-        low, high = found.ece_by_chance
-        yield f"ece: {low:.3f} to {high:.3f} would be chance, if every probability were exactly right"
-    alarms, missed = found.confusion["real"]["fake"], found.confusion["fake"]["real"]
-    n_real = found.n - found.n_fake
-    yield f"wrong: {alarms:,} of {n_real:,} real articles called fake, {missed:,} of {found.n_fake:,} fakes missed"
+def _notes(evaluation: "Evaluation") -> Iterator[str]:
+    """Yield lines on the intervals, the calibration and the verdicts."""
+    grouped = evaluation.groups not in (None, evaluation.n)
+    units = f", near-duplicates drawn together ({evaluation.groups:,} groups)" if grouped else ""
+    yield f"intervals: {evaluation.rounds:,} resamples of the articles{units}"
+    yield f"calibration: {evaluation.calibration or 'none'}"
+    if evaluation.ece_by_chance is not None:
+        low, high = evaluation.ece_by_chance
+        yield f"ece: {low:.3f} to {high:.3f} is expected by chance if all probabilities are exactly right"
+    n_real = evaluation.n - evaluation.n_fake
+    yield (
+        f"wrong: {evaluation.confusion['real']['fake']:,} of {n_real:,} real articles called fake, "
+        f"{evaluation.confusion['fake']['real']:,} of {evaluation.n_fake:,} fakes missed"
+    )
 
 
-def _slices(slices: Sequence["Slice"]) -> "RenderableType":
-    """Return one table of all kinds of slices; of a kind with many, the largest."""
+def _slice_table(slices: Sequence["Slice"]) -> "RenderableType":
+    """Return one table of the slices of all kinds, limited to the largest slices of each kind."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table("slice", "", title_justify="left")
     for name in ("n", "fake", "macro_f1", "95%", "auc", "acc"):
         table.add_column(name, justify="right")
-    for kind, members in itertools.groupby(slices, key=lambda part: part.kind):
-        parts = list(members)
-        largest = sorted(parts, key=lambda part: -part.n)[:SLICES_SHOWN]
-        for number, part in enumerate(part for part in parts if part in largest):
-            shown = [_number(part.scores[name])[:6] if part.scores[name] is not None else "-" for name in _SHOWN]
-            row = [f"{part.n:,}", f"{part.n_fake / part.n:.0%}", shown[0], _span(part.intervals, "macro_f1", 2)]
-            table.add_row("" if number else kind, Text(part.name), *row, *shown[1:])
-        if len(parts) > len(largest):
-            table.add_row("", f"({len(parts) - len(largest)} smaller ones: see --json)")
+    for kind, members in itertools.groupby(slices, key=lambda member: member.kind):
+        of_kind = list(members)
+        largest = sorted(of_kind, key=lambda member: -member.n)[:MAX_SLICES]
+        for index, member in enumerate(member for member in of_kind if member in largest):
+            macro_f1, *others = (
+                "-" if member.scores[name] is None else f"{member.scores[name]:.4f}"[:6] for name in SLICE_METRICS
+            )
+            interval = _format_interval(member.intervals.get("macro_f1"), 2)
+            row = [f"{member.n:,}", f"{member.n_fake / member.n:.0%}", macro_f1, interval, *others]
+            table.add_row("" if index else kind, Text(member.name), *row)
+        if len(of_kind) > len(largest):
+            table.add_row("", f"({len(of_kind) - len(largest)} smaller ones: see --json)")
         table.add_section()
     return table
 
 
-_SHOWN = ("macro_f1", "auc", "acc")
-
-
-def _mistake(mistake: "Mistake") -> "Text":
-    """Return a mistake as a paragraph: red words spoke for fake, green ones for real, as far as they mattered."""
+def _format_mistake(mistake: "Mistake") -> "Text":
+    """Return a mistake as a paragraph: words that are strong evidence for fake are red, those for real green."""
     from rich.text import Text
 
-    where = ", ".join(str(part) for part in (mistake.id, mistake.time, mistake.domain) if part is not None)
-    head = f"row {mistake.row}{f' ({where})' if where else ''}: {mistake.label}, "
-    text = Text(f"{head}probability of fake {mistake.probability:.3f}\n  ", style="bold")
+    details = ", ".join(str(part) for part in (mistake.id, mistake.time, mistake.domain) if part is not None)
+    heading = f"row {mistake.row}{f' ({details})' if details else ''}: {mistake.label}, "
+    text = Text(f"{heading}probability of fake {mistake.probability:.3f}\n  ", style="bold")
     words: Any = mistake.words or ((mistake.content, 0.0),)
-    most = max(abs(attribution) for _, attribution in words) or 1.0
-    left = TEXT_SHOWN
+    largest = max(abs(attribution) for _, attribution in words) or 1.0
+    left = MAX_CHARACTERS
     for word, attribution in words:
-        strong = abs(attribution) >= most / 3
+        strong = abs(attribution) >= largest / 3
         style = ("bold red" if attribution > 0 else "bold green") if strong else "not bold"
         text.append(" ".join(word.split("\n"))[:left], style)
         left -= len(word)
@@ -203,7 +202,7 @@ def _mistake(mistake: "Mistake") -> "Text":
     top = sorted(
         ((word.strip(), attribution) for word, attribution in mistake.words if attribution),
         key=lambda pair: -abs(pair[1]),
-    )[:5]
+    )[:TOP_WORDS]
     if top:
-        text.append("\n  swayed by: " + ", ".join(f"{word} {value:+.2f}" for word, value in top), "not bold dim")
+        text.append("\n  top words: " + ", ".join(f"{word} {value:+.2f}" for word, value in top), "not bold dim")
     return text

@@ -1,4 +1,4 @@
-"""`zhenwei explain`: the words that swayed a verdict."""
+"""`zhenwei explain`: attribute a prediction to the words of the text."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from zhenwei.inference import Explanation
 
-STRONGEST = 8  # words that are listed beside the coloured text
+MAX_LISTED = 8  # words that are listed below the coloured text
 
 
 def explain(
     run: str = Run,
-    text: str = typer.Argument(help="The text to judge and explain."),
-    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Write a page with the coloured text, too."),
+    text: str = typer.Argument(help="Text to predict on and explain."),
+    html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Output HTML page with the coloured text."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Judge TEXT with the detector in RUN, and show the words that spoke for fake and for real."""
+    """Predict on TEXT with the detector in RUN, and show which words are evidence of fake and of real."""
     from rich.console import Console
 
     from zhenwei.inference import Detector
@@ -41,16 +41,16 @@ def explain(
     console.print(
         f"{prediction.verdict}: probability of fake {prediction.probability:.3f}, threshold {prediction.threshold:.3f}"
     )
-    console.print(_coloured(explanation))
-    console.print(_strongest(explanation))
+    console.print(_highlight(explanation))
+    console.print(_top_words(explanation))
     for warning in prediction.warnings:
         console.print(f"warning: {warning}", markup=False)
     if html is not None:
         console.print(f"wrote {html}", markup=False)
 
 
-def _coloured(explanation: "Explanation") -> "Text":
-    """Return the text with its words coloured: towards fake red and underlined, towards real blue."""
+def _highlight(explanation: "Explanation") -> "Text":
+    """Colour the words of the text: evidence of fake is red and underlined, evidence of real is blue."""
     from rich.text import Text
 
     strongest = max((abs(attribution) for _, attribution in explanation.words), default=0.0) or 1.0
@@ -66,21 +66,21 @@ def _coloured(explanation: "Explanation") -> "Text":
     return text
 
 
-def _strongest(explanation: "Explanation") -> "Text":
-    """Return the words that swayed the verdict most, with their attributions."""
+def _top_words(explanation: "Explanation") -> "Text":
+    """Return the words with the largest attributions."""
     from rich.text import Text
 
-    spoke = [
+    words = [
         (_printable(word).strip(), attribution)
         for word, attribution in explanation.words
         if _printable(word).strip() and attribution != 0.0
     ]
-    ranked = sorted(spoke, key=lambda each: abs(each[1]), reverse=True)[:STRONGEST]
-    text = Text("by how much the logit of fake falls without a word: ")
+    ranked = sorted(words, key=lambda each: abs(each[1]), reverse=True)[:MAX_LISTED]
+    text = Text("decrease of the logit of fake without a word: ")
     text.append(", ".join(f"{word} {attribution:+.2f}" for word, attribution in ranked) or "no word makes a difference")
     return text
 
 
 def _printable(word: str) -> str:
-    """Return a word without control codes, which a terminal would obey."""
+    """Replace control codes, which a terminal would execute."""
     return "".join(c if c.isprintable() or c == "\n" else " " for c in word)

@@ -1,4 +1,4 @@
-"""Figures for people (tables) and for programs (JSON)."""
+"""Output of results: tables for the terminal, JSON for programs."""
 
 import json
 import os
@@ -14,12 +14,11 @@ from zhenwei.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-# The scores that a table shows; JSON has all of them.
-HEADLINES = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")
+HEADLINES = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")  # JSON has all metrics
 
 
-def _checked_target(target: str | None) -> str | None:
-    """Refuse a file that cannot be written before hours of work, not after."""
+def _check_target(target: str | None) -> str | None:
+    """Refuse a file that cannot be written before hours of work instead of after them."""
     if target is None or target == "-":
         return target
     path = Path(target)
@@ -36,13 +35,13 @@ JsonTarget = typer.Option(
     None,
     "--json",
     metavar="FILE",
-    callback=_checked_target,
-    help="Write the figures as JSON; `-`: to standard output, and nothing else there.",
+    callback=_check_target,
+    help="Output JSON file; `-` for standard output, where nothing else is printed then.",
 )
 
 
 def write_json(value: Any, target: str) -> None:
-    """Write figures as JSON, in UTF-8, to a file, or to standard output for `-`."""
+    """Write a value as JSON, in UTF-8, to a file, or to standard output for `-`."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.flush()
@@ -51,14 +50,14 @@ def write_json(value: Any, target: str) -> None:
     else:
         from zhenwei.atomic import atomic_file
 
-        with atomic_file(Path(target)) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with atomic_file(Path(target)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_target: str | None) -> None:
-    """Print scores side by side, one column per set of articles; to standard error where JSON has the other."""
+    """Print scores side by side, one column per set of articles; to standard error if JSON takes standard output."""
     from rich.table import Table
-    from rich.text import Text  # plain: posts and paths may hold what rich would take for markup
+    from rich.text import Text  # plain: posts and paths may contain rich's markup
 
     table = Table()
     table.add_column("score")
@@ -67,12 +66,12 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_targ
     for key in next(iter(columns.values())):
         values = [column.get(key) for column in columns.values()]
         if all(value is None or isinstance(value, int | float) for value in values):
-            table.add_row(key, *[_shown(value) for value in values])
+            table.add_row(key, *[format_value(value) for value in values])
     _print(title, table, stderr=json_target == "-")
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    """Print a plain table of text."""
+    """Print a table of text."""
     from rich.table import Table
     from rich.text import Text
 
@@ -82,15 +81,16 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str)
     _print(title, table, stderr=False)
 
 
+def format_value(value: float | None) -> str:
+    """Format a metric: a count in full, a score with four digits."""
+    if value is None:
+        return "undefined"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+
+
 def _print(title: str, table: "Table", stderr: bool) -> None:
-    """Print a table under its title; above it, for in it the title would be folded to the table's width."""
+    """Print a title and a table; a title inside the table would be wrapped to the table's width."""
     from rich.console import Console
 
     print(title, file=sys.stderr if stderr else sys.stdout, flush=True)
     Console(stderr=stderr).print(table)
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""`zhenwei predict`: verdicts on texts, and on files of any size."""
+"""`zhenwei predict`: predict on texts, and on files of any size."""
 
 import sys
 from contextlib import redirect_stdout
@@ -16,27 +16,27 @@ from zhenwei.cli.run import Precision, Run, folder_of
 if TYPE_CHECKING:
     from zhenwei.inference import Detector
 
-EXIT_INTERRUPTED = 130  # as the shell has it for a command that Ctrl-C ended
-AT_SCALE = "Files of any size, with --out"
-NEED_OUT = ("engine", "workers", "address", "on_error", "format", "with_text", "overwrite")
+EXIT_INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
+BATCH_PANEL = "Files of any size, with --out"
+BATCH_OPTIONS = ("engine", "workers", "address", "on_error", "format", "with_text", "overwrite")
 
 
 class Engine(StrEnum):
-    """What scores files."""
+    """Engine of a batch prediction."""
 
     LOCAL = "local"
     RAY = "ray"
 
 
 class OnError(StrEnum):
-    """What a bad row does."""
+    """Treatment of bad rows."""
 
     SKIP = "skip"
     FAIL = "fail"
 
 
 class Format(StrEnum):
-    """What shards are written in."""
+    """Format of the shards."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -44,10 +44,10 @@ class Format(StrEnum):
 
 
 class TextsCommand(TyperCommand):
-    """A command whose texts may begin with a dash, as in "-5度"; with two dashes only behind a `--` of their own."""
+    """A command whose texts may begin with a dash, as in "-5度"; with two dashes only after a separate `--`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Sort the options from the texts, and hand the texts over behind `--`."""
+        """Separate options from texts, and put `--` before the texts."""
         known = [option for option in self.get_params(ctx) if isinstance(option, TyperOption)]
         names = {name for option in known for name in option.opts} | set(ctx.help_option_names)
         with_value = {name for option in known if not option.is_flag for name in option.opts}
@@ -67,121 +67,122 @@ class TextsCommand(TyperCommand):
 def predict(
     ctx: typer.Context,
     run: str = Run,
-    texts: list[str] = typer.Argument(None, help="Texts to judge."),
+    texts: list[str] = typer.Argument(None, help="Texts to predict on."),
     file: list[str] = typer.Option(
         None,
         "--file",
-        help="Articles to judge: .json, .jsonl, .csv or .parquet; with --out, any number of files, and patterns in "
-        "quotes.",
+        help="File of articles: .json, .jsonl, .csv or .parquet. With --out: repeatable, and quoted patterns.",
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
     precision: str = Precision,
     json: str | None = JsonTarget,
-    out: Path | None = typer.Option(None, help="Score files into this folder, each into a shard of its own."),
-    engine: Engine = typer.Option(Engine.LOCAL, help="This machine alone, or Ray Data.", rich_help_panel=AT_SCALE),
+    out: Path | None = typer.Option(None, help="Folder for one output file (shard) per input file."),
+    engine: Engine = typer.Option(
+        Engine.LOCAL, help="local: this machine; ray: Ray Data.", rich_help_panel=BATCH_PANEL
+    ),
     workers: int | None = typer.Option(
         None,
-        help="Processes, each with a detector of its own: 1, and with Ray as many as it has GPUs or CPUs.",
-        rich_help_panel=AT_SCALE,
+        help="Number of processes with a detector each. Default: 1; with Ray, its number of GPUs or CPUs.",
+        rich_help_panel=BATCH_PANEL,
     ),
     address: str | None = typer.Option(
-        None, help="Of the Ray cluster, or auto; else Ray runs on this machine alone.", rich_help_panel=AT_SCALE
+        None, help="Address of a Ray cluster, or auto. Default: start Ray on this machine.", rich_help_panel=BATCH_PANEL
     ),
     on_error: OnError = typer.Option(
         OnError.SKIP,
-        help="skip: bad rows are left out and listed; fail: the first file with one ends it.",
-        rich_help_panel=AT_SCALE,
+        help="skip: list and skip bad rows; fail: stop at the first file with one.",
+        rich_help_panel=BATCH_PANEL,
     ),
     format: Format | None = typer.Option(
-        None, help="Of the shards; else each like its input.", rich_help_panel=AT_SCALE
+        None, help="Format of the shards. Default: that of each input.", rich_help_panel=BATCH_PANEL
     ),
-    with_text: bool = typer.Option(False, "--with-text", help="Write the texts, too.", rich_help_panel=AT_SCALE),
+    with_text: bool = typer.Option(
+        False, "--with-text", help="Write the texts to the shards.", rich_help_panel=BATCH_PANEL
+    ),
     overwrite: bool = typer.Option(
         False,
         "--overwrite",
         help="Replace shards of another bundle, input, precision or format.",
-        rich_help_panel=AT_SCALE,
+        rich_help_panel=BATCH_PANEL,
     ),
 ) -> None:
-    """Judge TEXTS, or the articles of a file, with the detector in RUN; with --out, score files of any size."""
+    """Predict on TEXTS or the articles of a file with the detector in RUN; with --out, on files of any size."""
     from zhenwei.errors import DataError
 
     if bool(texts) == bool(file):
-        raise DataError(
-            'nothing or too much to judge; expected texts ("...") or --file FILE, one of the two' + _hint(texts, file)
-        )
+        raise DataError('expected texts ("...") or --file FILE, one of the two' + _hint(texts, file))
     if out is not None:
         if not file:
-            raise DataError("--out: is for files; expected --file FILE with it")
+            raise DataError("--out: needs --file FILE")
         settings: dict[str, Any] = {
             "engine": engine.value, "workers": workers, "address": address, "device": device,
             "precision": precision, "on_error": on_error.value, "format": format and format.value,
             "with_text": with_text, "overwrite": overwrite,
         }  # fmt: skip
-        _score_files(run, file, out, settings, json)
+        _predict_files(run, file, out, settings, json)
         return
-    for name in NEED_OUT:
+    for name in BATCH_OPTIONS:
         source = ctx.get_parameter_source(name)
         if source is not None and source.name != "DEFAULT":
-            raise DataError(f"--{name.replace('_', '-')} is for files that are scored into a folder; add --out FOLDER")
+            raise DataError(f"--{name.replace('_', '-')} needs --out FOLDER")
     if file and len(file) > 1:
-        raise DataError(f"--file: found {len(file)} files; expected one, or a folder to score them into: --out FOLDER")
+        raise DataError(f"--file: found {len(file)} files; expected one, or --out FOLDER")
     from zhenwei.inference import Detector
 
-    _judge(Detector.load(folder_of(run), device, precision), run, texts, Path(file[0]) if file else None, json)
+    _predict(Detector.load(folder_of(run), device, precision), run, texts, Path(file[0]) if file else None, json)
 
 
-def _judge(detector: "Detector", run: str, texts: list[str], file: Path | None, json: str | None) -> None:
+def _predict(detector: "Detector", run: str, texts: list[str], file: Path | None, json: str | None) -> None:
     from zhenwei.news import iter_articles
 
-    found = detector.predict(texts) if file is None else list(detector.predict_articles(iter_articles(file)))
+    predictions = detector.predict(texts) if file is None else list(detector.predict_articles(iter_articles(file)))
     if json is not None:
-        write_json([prediction.to_dict() for prediction in found], json)
+        write_json([prediction.to_dict() for prediction in predictions], json)
     if json == "-":
         return
     rows = [
         (
             prediction.verdict,
             f"{prediction.probability:.3f}",
-            _beginning(prediction.text),
+            _shorten(prediction.text),
             "; ".join(prediction.warnings),
         )
-        for prediction in found
+        for prediction in predictions
     ]
-    print_rows(("verdict", "chance of fake", "text", "warnings"), rows, f"{run}, threshold {detector.threshold:g}")
+    print_rows(("verdict", "probability of fake", "text", "warnings"), rows, f"{run}, threshold {detector.threshold:g}")
 
 
-def _score_files(run: str, files: list[str], out: Path, settings: dict[str, Any], json: str | None) -> None:
-    from zhenwei.inference.batch.predict_files import InterruptedScoringError, UnfinishedScoringError, score_files
+def _predict_files(run: str, files: list[str], out: Path, settings: dict[str, Any], json: str | None) -> None:
+    from zhenwei.inference.batch.predict_files import IncompleteBatchError, InterruptedBatchError, predict_files
 
     try:
-        with redirect_stdout(sys.stderr):  # Ray tells of workers that died on standard output, which is for the figures
-            summary = score_files(folder_of(run), files, out, **settings)
-    except UnfinishedScoringError as error:
+        with redirect_stdout(sys.stderr):  # Ray reports dead workers on standard output
+            summary = predict_files(folder_of(run), files, out, **settings)
+    except IncompleteBatchError as error:
         if json is not None:
             write_json(error.summary.to_dict(), json)
         raise
-    except InterruptedScoringError as told:
-        print(told, file=sys.stderr)
+    except InterruptedBatchError as error:
+        print(error, file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if json is not None:
         write_json(summary.to_dict(), json)
     if json != "-":
         figures = summary.to_dict()
-        header = ("posts", "fake", "bad rows", "files scored", "kept", "seconds", "posts/s")
+        header = ("posts", "fake", "bad rows", "files predicted", "reused", "seconds", "posts/s")
         speed = figures["rows_per_second"]
-        counts = [f"{figures[name]:,}" for name in ("rows", "fake", "bad_rows", "scored", "kept")]
+        counts = [f"{figures[name]:,}" for name in ("rows", "fake", "bad_rows", "predicted", "reused")]
         row = [*counts, f"{figures['seconds']:.1f}", "" if speed is None else f"{speed:,.0f}"]
         print_rows(header, [row], str(out))
 
 
 def _hint(texts: list[str] | None, files: list[str] | None) -> str:
-    """A pattern without quotes leaves the shell as one file behind --file, and the others as texts."""
+    """The shell expands an unquoted pattern to one file after --file, and the others as texts."""
     if texts and files and all(Path(text).is_file() for text in texts):
-        return "; a pattern of files goes in quotes, as in --file 'posts/*.parquet'"
+        return "; quote a pattern of files, as in --file 'posts/*.parquet'"
     return ""
 
 
-def _beginning(text: str, length: int = 60) -> str:
+def _shorten(text: str, length: int = 60) -> str:
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())  # no control codes to the terminal
     return flat if len(flat) <= length else flat[: length - 1] + "…"

@@ -44,11 +44,11 @@ def train(
 def _write_report(run: Path, results: dict[str, Any], to_stderr: bool) -> None:
     """Write the report of a finished run. Failure is printed, not raised."""
     from zhenwei.errors import ZhenweiError
-    from zhenwei.evaluation.model_card import MOST_AUDITED
+    from zhenwei.evaluation.model_card import MAX_AUDITED
     from zhenwei.evaluation.report.report_run import report_run
 
     try:
-        if results["n_train"] + results["n"] > MOST_AUDITED:
+        if results["n_train"] + results["n"] > MAX_AUDITED:
             typer.echo(f"report: skipped, many articles; write it with: zhenwei report {run} --audit", err=to_stderr)
             return
         typer.echo(f"report: {report_run(run, audit=True)}", err=to_stderr)

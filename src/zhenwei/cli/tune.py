@@ -1,4 +1,4 @@
-"""`zhenwei tune`: a search for better settings, judged on val alone."""
+"""`zhenwei tune`: search for better settings by their scores on val."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,35 +10,39 @@ from zhenwei.cli.figures import JsonTarget, write_json
 if TYPE_CHECKING:
     from zhenwei.evaluation.tuning.tune import Tuning
 
-SHOWN = 5  # trials in the table
+MAX_TRIALS = 5  # in the table
 
 
 def tune(
-    config: Path = typer.Argument(help="JSON file of settings to search from."),
-    trials: int = typer.Option(..., min=1, help="Finished trials that the study shall have, earlier ones included."),
+    config: Path = typer.Argument(help="A JSON file of settings, or a preset, to start from."),
+    trials: int = typer.Option(..., min=1, help="Finished trials that the study should have, earlier ones included."),
     space: Path | None = typer.Option(
         None,
         metavar="FILE",
-        help='What is searched, in JSON: {"training.lr": {"low": 1e-4, "high": 1e-2}}.',
+        help='Search space in JSON: {"training.lr": {"low": 1e-4, "high": 1e-2}}.',
     ),
     overrides: list[str] = typer.Option(
         [], "--set", metavar="SECTION.KEY=VALUE", help="Change one setting, as in training.epochs=10; repeatable."
     ),
-    metric: str = typer.Option("macro_f1", help="What is searched for: the best epoch's score on val."),
+    metric: str = typer.Option("macro_f1", help="Metric to optimize: the best epoch's score on val."),
     out: Path = typer.Option(Path("runs/tune"), help="Folder for best.json, trials.csv and the best trial's run."),
     storage: str | None = typer.Option(
-        None, metavar="URL", help="A database that several machines share; SQLite in OUT unless given."
+        None, metavar="URL", help="A database shared by several machines; by default SQLite in OUT."
     ),
-    study: str | None = typer.Option(None, metavar="NAME", help="The study's name in it; the detector's unless given."),
-    timeout: float | None = typer.Option(None, metavar="MINUTES", min=0, help="Begin no trial after so long."),
-    jobs: int = typer.Option(1, min=1, help="Processes that work on the study."),
+    study: str | None = typer.Option(
+        None, metavar="NAME", help="Name of the study in the database; by default the detector's name."
+    ),
+    timeout: float | None = typer.Option(
+        None, metavar="MINUTES", min=0, help="Start no further trial after this time."
+    ),
+    jobs: int = typer.Option(1, min=1, help="Number of processes."),
     seed: int = typer.Option(2021, min=0, help="Seed of the search."),
-    keep: bool = typer.Option(False, "--keep", help="Keep every trial's run folder, not the best one's alone."),
+    keep: bool = typer.Option(False, "--keep", help="Keep every trial's run folder, not only the best one."),
     json: str | None = JsonTarget,
 ) -> None:
-    """Search for better settings of CONFIG's detector. Trials are judged on val; test is not read.
+    """Search for better settings of CONFIG's detector. Trials are scored on val; test is not read.
 
-    Run it again to go on where it was stopped, and on other machines with the same --storage to share the work.
+    Run it again to resume after an interruption, and on other machines with the same --storage to share the work.
     """
     from zhenwei.evaluation.tuning.tune import tune
 
@@ -56,21 +60,23 @@ def _print(tuning: "Tuning", stderr: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console, shown = Console(stderr=stderr), Table()
+    console, table = Console(stderr=stderr), Table()
     names = list(tuning.trials[0].values)
-    for place, name in enumerate(["trial", f"val {tuning.metric}", "epoch", *names]):
-        shown.add_column(Text(name), justify="right" if place else "left")
-    judged = [trial for trial in tuning.trials if trial.score is not None]
-    for trial in judged[:SHOWN]:
-        values = [_shown(trial.values[name]) for name in names]
-        shown.add_row(*map(Text, [str(trial.number), f"{trial.score:.4f}", str(trial.best_epoch), *values]))
-    console.print(shown)
-    console.print(Text(f"{len(judged)} trials trained to their end, {len(tuning.trials) - len(judged)} pruned"))
+    for index, name in enumerate(["trial", f"val {tuning.metric}", "epoch", *names]):
+        table.add_column(Text(name), justify="right" if index else "left")
+    completed = [trial for trial in tuning.trials if trial.score is not None]
+    for trial in completed[:MAX_TRIALS]:
+        values = [_format_setting(trial.values[name]) for name in names]
+        table.add_row(*map(Text, [str(trial.number), f"{trial.score:.4f}", str(trial.best_epoch), *values]))
+    console.print(table)
+    console.print(Text(f"{len(completed)} trials completed, {len(tuning.trials) - len(completed)} pruned"))
     if tuning.importance:
         parts = ", ".join(f"{name} {value:.0%}" for name, value in tuning.importance.items())
-        console.print(Text(f"what mattered (fANOVA): {parts}"))
-    console.print(Text(f"the best score of many on val flatters: judge it on test with: zhenwei train {tuning.best}"))
+        console.print(Text(f"importance of the settings (fANOVA): {parts}"))
+    console.print(
+        Text(f"the best of many scores on val is optimistic; get the score on test with: zhenwei train {tuning.best}")
+    )
 
 
-def _shown(value: object) -> str:
+def _format_setting(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,6 @@
-"""How good a detector is: scores of labelled files, and how far they can be trusted."""
+"""Evaluation of trained detectors on labelled files."""
 
-from zhenwei.evaluation.evaluate import assess, assess_file, judge_file
-from zhenwei.evaluation.quick_metrics import evaluate_file
+from zhenwei.evaluation.evaluate import evaluate
 from zhenwei.evaluation.records import Evaluation
 
-__all__ = ["Evaluation", "assess", "assess_file", "evaluate_file", "judge_file"]
+__all__ = ["Evaluation", "evaluate"]

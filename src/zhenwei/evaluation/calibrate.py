@@ -1,4 +1,4 @@
-"""A trained detector calibrated anew: on other judgements, for another objective, or for another share of fakes."""
+"""Calibrate a trained detector again: on other articles, for another objective, or for another share of fakes."""
 
 import logging
 import os
@@ -6,18 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zhenwei.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from zhenwei.bundle.card.update import updated_card
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.config import CalibrationMethod, CalibrationSource, ThresholdObjective
 from zhenwei.errors import ConfigError, DataError
+from zhenwei.evaluation.predictions import predict_file
 from zhenwei.hashing import file_sha256
 from zhenwei.news import iter_articles
-from zhenwei.tokens import EncodedArticles
 from zhenwei.training.calibration.cross_fitting import cross_fitted
-from zhenwei.training.calibration.fit import Floats, HeldOutPredictions, calibrate, fit_calibration
+from zhenwei.training.calibration.fit import HeldOutPredictions, calibrate, fit_calibration
 from zhenwei.training.calibration.prior_shift import estimate_share
 from zhenwei.training.preparation import find_parts
 from zhenwei.training.run_folder import RunFolder, lock_bundle
@@ -28,18 +26,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recalibration:
-    """What was done to a detector.
+    """The result of calibrating a detector.
 
     Attributes:
-        described: The calibration, in words.
+        description: The calibration in words.
         threshold: The new threshold.
-        fake_share: The share of fakes in the judgements.
-        target_share: The share of fakes that probabilities were corrected to; None: they were not.
-        before: Scores of the judgements by the network's own probabilities, at a threshold of 0.5.
-        after: Scores of the same judgements, which the calibration was fitted to.
+        fake_share: Share of fakes in the calibration articles.
+        target_share: Share of fakes that the probabilities are corrected to; None without a correction.
+        before: Scores on the calibration articles, uncalibrated, at a threshold of 0.5.
+        after: Scores on the same articles after calibration.
     """
 
-    described: str
+    description: str
     threshold: float
     fake_share: float
     target_share: float | None
@@ -47,7 +45,7 @@ class Recalibration:
     after: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return the JSON form."""
         return asdict(self)
 
 
@@ -62,26 +60,27 @@ def recalibrate(
     recent: Path | None = None,
     device: str = "auto",
 ) -> Recalibration:
-    """Calibrate a trained detector, choose its threshold, and store both in its bundle.
+    """Calibrate a trained detector, choose its threshold, and save both in its bundle.
 
     Args:
-        path: A run's folder, or a bundle.
-        on: `val`, `train` or `train+val`, as in the settings; a file of labelled articles that it was not trained on;
-            or `none`, to take its calibration away.
-        method: How.
-        objective: What the threshold is chosen for; macro-F1 unless given.
-        folds: Detectors that are trained for `train`; as in the detector's settings unless given.
-        fake_share: The share of fakes that is to be expected where the detector is used.
-        recent: Unlabelled articles from where it is used, to estimate that share from.
+        path: A run folder, or a bundle.
+        on: `val`, `train` or `train+val`, as in the settings; a file of labelled articles that the detector was not
+            trained on; or `none`, which removes the calibration.
+        method: Calibration method.
+        objective: Objective of the threshold; macro-F1 by default.
+        folds: Number of detectors to train for `train`; by default as in the detector's settings.
+        fake_share: Expected share of fakes where the detector is used.
+        recent: Unlabelled articles from there, to estimate that share from.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
         CheckpointError: If there is no detector, or it is damaged, foreign or cannot be written.
-        ConfigError: If the arguments contradict each other, or no device is so called.
-        DataError: If the articles are missing, have bad rows, or allow no such calibration; nothing is changed then.
+        ConfigError: If the arguments contradict each other, or the device is unknown.
+        DataError: If the articles are missing, have invalid rows, or do not allow the calibration. The detector does
+            not change then.
     """
     if fake_share is not None and recent is not None:
-        raise ConfigError("a share of fakes that is known, and one to be estimated, contradict each other; give one")
+        raise ConfigError("a known share of fakes and an estimated one contradict each other; pass one of them")
     if fake_share is not None and not 0 < fake_share < 1:
         raise ConfigError(f"the share of fakes: found {fake_share:g}; expected above 0 and below 1")
     folder = find_bundle(Path(path)).resolve()
@@ -91,100 +90,82 @@ def recalibrate(
             bundle.calibration, bundle.threshold = None, 0.5
             save_bundle(bundle, folder, card=updated_card(bundle, folder))
             return Recalibration("not calibrated", 0.5, 0.0, None, {}, {})
-        objective = objective or ThresholdObjective("macro_f1")
-        return _recalibrated(bundle, folder, Path(path), on, method, objective, folds, fake_share, recent, device)
-
-
-def _recalibrated(
-    bundle: Bundle,
-    folder: Path,
-    path: Path,
-    on: CalibrationSource | Path,
-    method: CalibrationMethod,
-    objective: ThresholdObjective,
-    folds: int | None,
-    fake_share: float | None,
-    recent: Path | None,
-    device: str,
-) -> Recalibration:
-    """Calibrate a detector that nobody else changes, and store it; see `recalibrate`."""
-    bundle.to(device)
-    judgements = _judgements(bundle, path, on, folds, device)
-    source = "as given"
-    if recent is not None:
-        fitted = fit_calibration(judgements, method, objective)
-        logits = _logits(bundle, bundle.featurizer().encode(iter_articles(recent)), device)
-        fake_share = estimate_share(fitted.logits(logits), fitted.fake_share)
-        source = f"estimated from {len(logits)} articles of {recent.name}"
-    calibration = calibrate(bundle, judgements, method, objective, fake_share, "" if fake_share is None else source)
-    save_bundle(bundle, folder, card=updated_card(bundle, folder))
-    labels, logits = judgements.labels, judgements.logits
+        held_out = _predict_held_out(bundle, Path(path), on, folds, device)
+        source, objective = "as given", objective or ThresholdObjective("macro_f1")
+        if recent is not None:
+            fake_share, source = _estimate_fake_share(bundle, held_out, method, objective, recent, device)
+        calibration = calibrate(bundle, held_out, method, objective, fake_share, "" if fake_share is None else source)
+        save_bundle(bundle, folder, card=updated_card(bundle, folder))
     return Recalibration(
         calibration.describe(),
         bundle.threshold,
         calibration.fake_share,
         fake_share,
-        metrics_from_logits(labels, logits),
-        metrics_from_logits(labels, bundle.calibrated(logits), bundle.threshold),
+        metrics_from_logits(held_out.labels, held_out.logits),
+        metrics_from_logits(held_out.labels, bundle.calibrated(held_out.logits), bundle.threshold),
     )
 
 
-def _judgements(bundle: Bundle, path: Path, on: str | Path, folds: int | None, device: str) -> HeldOutPredictions:
-    """Judge the articles that the detector is to be calibrated on."""
+def _estimate_fake_share(
+    bundle: Bundle,
+    held_out: HeldOutPredictions,
+    method: CalibrationMethod,
+    objective: ThresholdObjective,
+    recent: Path,
+    device: str,
+) -> tuple[float, str]:
+    """Estimate the share of fakes among unlabelled articles; return it and its source in words."""
+    fitted = fit_calibration(held_out, method, objective)
+    logits = bundle.predict_logits(bundle.featurizer().encode(iter_articles(recent)), bundle.to(device))
+    share = estimate_share(fitted.logits(logits), fitted.fake_share)
+    return share, f"estimated from {len(logits)} articles of {recent.name}"
+
+
+def _predict_held_out(bundle: Bundle, path: Path, on: str | Path, folds: int | None, device: str) -> HeldOutPredictions:
+    """Predict the articles that the detector is calibrated on."""
     if isinstance(on, Path):
-        _check_file(bundle, on)
-        part = _part_of(bundle, on) if on.is_file() else None  # reading says what is wrong with others
-        return _judged(bundle, on, part or on.name, device)
+        return _predict(bundle, on, _name_in_training(bundle, on) or on.name, device)
     config = bundle.config
     if folds is not None:
         config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})
     parts = find_parts(config)
+    digests = _training_digests(bundle)
     for part in ("train", "val"):
-        if _is_part(bundle, parts[part], part) is False:
-            logger.warning("%s: this is no longer the %s that the detector was trained with", parts[part], part)
-    val = _judged(bundle, parts["val"], "val", device) if on != "train" else None
+        if part in digests and digests[part] != file_sha256(parts[part]):
+            logger.warning("%s: differs from the %s file that the detector was trained with", parts[part], part)
+    val = _predict(bundle, parts["val"], "val", device) if on != "train" else None
     if on == "val" and val is not None:
         return val
     if (path / "detector.json").is_file():
-        raise ConfigError(
-            f"{path}: a bundle alone cannot be cross-fitted; give the run's folder, or calibrate on a file"
-        )
-    crossed = cross_fitted(config, RunFolder(path).calibration, train_bundle)
-    return crossed if val is None else crossed.joined(val)
+        raise ConfigError(f"{path}: a bundle alone cannot be cross-fitted; pass the run folder, or calibrate on a file")
+    held_out = cross_fitted(config, RunFolder(path).calibration, train_bundle)
+    return held_out if val is None else held_out.joined(val)
 
 
-def _check_file(bundle: Bundle, file: Path) -> None:
-    """Refuse the articles that the detector learned from; warn of those that are to judge it.
+def _training_digests(bundle: Bundle) -> dict[str, str]:
+    """Return the SHA-256 of each part that the detector was trained with."""
+    return {part: file["sha256"] for part, file in bundle.facts.get("files", {}).items()}
+
+
+def _name_in_training(bundle: Bundle, file: Path) -> str | None:
+    """Return `val` or `test` if a file is that part of the detector's training, by its content; else None.
 
     Raises:
-        DataError: If they are the training articles.
+        DataError: If it is the training file.
     """
     if not file.is_file():
-        return  # reading it says so
-    if _is_part(bundle, file, "train"):
+        return None  # reading it raises the error
+    digest = file_sha256(file)
+    parts = {part for part, known in _training_digests(bundle).items() if known == digest}
+    if "train" in parts:
         raise DataError(
-            f"{file}: these are the articles that the detector was trained on; calibrate on others, or cross-fit "
-            "them with --on train"
+            f"{file}: the detector was trained on these articles; calibrate on others, or cross-fit with --on train"
         )
-    if _is_part(bundle, file, "test"):
-        logger.warning("%s: this is the test of the run: scores on it will flatter from now on", file)
+    if "test" in parts:
+        logger.warning("%s: this is the test file of the run: scores on it are optimistic from now on", file)
+    return next((part for part in ("val", "test") if part in parts), None)
 
 
-def _part_of(bundle: Bundle, file: Path) -> str | None:
-    """Return which part of the training a file is, whatever its name; None: of none."""
-    return next((part for part in ("val", "test") if _is_part(bundle, file, part)), None)
-
-
-def _is_part(bundle: Bundle, file: Path, part: str) -> bool | None:
-    """Tell whether a file is a part that the detector was trained with; None where that is not known."""
-    remembered = bundle.facts.get("files", {}).get(part)
-    return None if remembered is None else file_sha256(file) == remembered["sha256"]
-
-
-def _judged(bundle: Bundle, file: Path, described: str, device: str) -> HeldOutPredictions:
-    encoded = bundle.featurizer().encode_file(file)
-    return HeldOutPredictions(encoded.labels.astype(np.int64), _logits(bundle, encoded, device), described)
-
-
-def _logits(bundle: Bundle, encoded: EncodedArticles, device: str) -> Floats:
-    return bundle.predict_logits(encoded, bundle.to(device))
+def _predict(bundle: Bundle, file: Path, described: str, device: str) -> HeldOutPredictions:
+    predictions = predict_file(bundle, file, bundle.to(device))
+    return HeldOutPredictions(predictions.labels, predictions.network_logits, described)

@@ -1,238 +1,168 @@
-"""All that is to be known of a detector from a labelled file: scores, how sure they are, and where they come from."""
+"""Evaluate a detector on a labelled file: scores, their uncertainty, and where they come from."""
 
-import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
 from zhenwei.bundle.device import check_prediction_precision
-from zhenwei.bundle.metrics import Scores, metrics_from_logits
+from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.bundle.predict_logits import sigmoid
-from zhenwei.errors import CheckpointError
-from zhenwei.evaluation.intervals import FEWEST_GROUPS, ROUNDS, bootstrap_intervals
-from zhenwei.evaluation.mistakes import with_words, worst_mistakes
-from zhenwei.evaluation.overlap import TrainingArticles, resemblance, training_articles
-from zhenwei.evaluation.records import Evaluation, Interval, Overlap
+from zhenwei.evaluation.intervals import MIN_GROUPS, ROUNDS, bootstrap_intervals
+from zhenwei.evaluation.mistakes import add_word_attributions, worst_mistakes
+from zhenwei.evaluation.overlap import TrainingArticles, find_overlap, training_articles
+from zhenwei.evaluation.predictions import FilePredictions, Integers, predict_file
+from zhenwei.evaluation.records import Evaluation, Overlap
 from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability_bins
-from zhenwei.evaluation.slices import slices_of
+from zhenwei.evaluation.slices import score_slices
 from zhenwei.hashing import file_sha256
-from zhenwei.news import Article, iter_articles
-
-logger = logging.getLogger(__name__)
 
 MISTAKES = 20
-FEW = 30  # articles: below, a score says next to nothing
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+FEW_ARTICLES = 30  # scores of fewer articles are hardly informative
 
 
-@dataclass(frozen=True)
-class JudgedFile:
-    """The articles of a labelled file, and what a detector says of them.
-
-    Attributes:
-        path: The file.
-        articles: N articles.
-        labels: [N] of 0 (real) or 1 (fake).
-        logits: [N] log odds of the detector's probabilities of fake.
-        threshold: The detector's.
-        device: Where its network is.
-        precision: In which it judged.
-    """
-
-    path: Path
-    articles: Sequence[Article]
-    labels: Integers
-    logits: Floats
-    threshold: float
-    device: torch.device
-    precision: str = "float32"
-
-    @property
-    def probabilities(self) -> Floats:
-        """[N] of fake."""
-        return sigmoid(self.logits)
-
-
-def assess_file(
+def evaluate(
     bundle: Bundle,
     path: str | os.PathLike[str],
     *,
     train: str | os.PathLike[str] | None = None,
     device: str = "auto",
     precision: str = "float32",
+    scores_only: bool = False,
     rounds: int = ROUNDS,
     seed: int = 0,
+    slices: bool = True,
     mistakes: int = MISTAKES,
     words: bool = True,
 ) -> Evaluation:
-    """Judge a labelled file and find out how far the scores can be trusted.
+    """Evaluate a detector on a labelled file.
 
     Args:
         bundle: The detector; its network is moved to the device.
-        path: The file of articles; each needs a label. All of them are held in memory.
-        train: The file that the detector was trained on; None: as its bundle remembers it, if it is still there.
+        path: The file; every article needs a label. All articles are held in memory.
+        train: The file of training articles; by default the one that the bundle records, if it still exists.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        precision: `float32`, or `auto`: the fastest that the device has, of which a warning tells.
-        rounds: Resamples for the intervals.
-        seed: Of the resamples.
-        mistakes: The most mistakes to show.
-        words: Whether to look for the words that swayed the detector in these mistakes.
+        precision: `float32`, or `auto` for the fastest precision of the device, which adds a warning.
+        scores_only: Skip intervals, near-duplicates, slices and mistakes.
+        rounds: Number of bootstrap resamples; 0 skips the intervals.
+        seed: Seed of the bootstrap.
+        slices: Compute scores by time, domain, length and entities.
+        mistakes: Maximum number of mistakes to return.
+        words: Compute the attributions of the words in these mistakes.
 
     Raises:
-        CheckpointError: If the detector gives logits that are no numbers.
-        ConfigError: If no device or precision is so called.
-        DataError: If the file, or the training file that was named, is missing or has bad rows, a missing label
-            included.
-    """
-    judged = judge_file(bundle, path, device, precision)
-    return assess(bundle, judged, train=train, rounds=rounds, seed=seed, mistakes=mistakes, words=words)
-
-
-def judge_file(
-    bundle: Bundle, path: str | os.PathLike[str], device: str = "auto", precision: str = "float32"
-) -> JudgedFile:
-    """Judge a labelled file and keep its articles; see `assess_file`.
-
-    The precision is `float32`, or `auto`, the fastest that the device has.
+        CheckpointError: If a logit is not finite.
+        ConfigError: If the device or the precision is unknown.
+        DataError: If the file, or the file named by `train`, is missing or has invalid rows, such as rows without a
+            label.
     """
     check_prediction_precision(precision)
-    place = bundle.to(device)
-    file = Path(path)
-    encoded = bundle.featurizer().encode_file(file)
-    logits = bundle.calibrated(bundle.predict_logits(encoded, place, precision))
-    lost = int((~np.isfinite(logits)).sum())
-    if lost:
-        raise CheckpointError(
-            f"{lost} of the {len(logits)} articles of {file} have no finite logit: the weights are bad"
-        )
-    articles = list(iter_articles(file, require_label=True, report_repeats=False))
-    return JudgedFile(file, articles, encoded.labels.astype(np.int64), logits, bundle.threshold, place, precision)
-
-
-def assess(
-    bundle: Bundle,
-    judged: JudgedFile,
-    *,
-    train: str | os.PathLike[str] | None = None,
-    rounds: int = ROUNDS,
-    seed: int = 0,
-    mistakes: int = MISTAKES,
-    words: bool = True,
-) -> Evaluation:
-    """Find out how far the scores of a judged file can be trusted; see `assess_file`."""
-    known, doubts = training_articles(bundle, None if train is None else Path(train))
-    alike = resemblance(judged.articles, known)
-    groups = alike.groups
-    count = int(groups.max()) + 1
-    everything = np.arange(len(judged.labels))
-    scores, intervals = _scored(judged, everything, groups, rounds, seed)
-    clean = None if alike.overlap is None else _clean(judged, np.flatnonzero(~alike.known), groups, rounds, seed)
-    worst = worst_mistakes(judged.articles, judged.labels, judged.logits, judged.threshold, groups, mistakes)
-    verdicts = (judged.probabilities >= judged.threshold).astype(np.int64)
-    return Evaluation(
-        file=str(judged.path),
-        n=int(scores["n"] or 0),
-        n_fake=int(scores["n_fake"] or 0),
-        threshold=judged.threshold,
+    torch_device = bundle.to(device)
+    predictions = predict_file(bundle, Path(path), torch_device, precision)
+    labels, logits, threshold = predictions.labels, predictions.logits, predictions.threshold
+    evaluation = Evaluation(
+        file=str(predictions.path),
+        n=len(labels),
+        n_fake=int(labels.sum()),
+        threshold=threshold,
         calibration=None if bundle.calibration is None else bundle.calibration.describe(),
-        scores=scores,
-        intervals=intervals,
-        groups=count,
+        scores=metrics_from_logits(labels, logits, threshold),
+        confusion=confusion(labels, predictions.verdicts),
+        reliability=reliability_bins(labels, predictions.probabilities),
+        predictions=predictions,
+    )
+    if scores_only:
+        return replace(evaluation, warnings=tuple(_warnings(evaluation, bundle, None)))
+    training, problems = training_articles(bundle, None if train is None else Path(train))
+    matches = find_overlap(predictions.articles, training)
+    groups = matches.groups
+    clean_rows = None if matches.counts is None else np.flatnonzero(~matches.in_training)
+    worst = worst_mistakes(predictions.articles, labels, logits, threshold, groups, mistakes)
+    evaluation = replace(
+        evaluation,
+        intervals=_intervals(predictions, np.arange(len(labels)), groups, rounds, seed),
+        groups=int(groups.max()) + 1,
         rounds=rounds,
-        confusion=confusion(judged.labels, verdicts),
-        ece_by_chance=ece_by_chance(judged.probabilities, groups, seed),
-        reliability=reliability_bins(judged.labels, judged.probabilities),
-        slices=slices_of(
-            judged.articles, judged.labels, judged.logits, judged.threshold,
-            groups=groups, seen=None if known is None else known.entities, rounds=rounds, seed=seed,
-        ),
-        mistakes=with_words(worst, judged.articles, bundle, judged.device) if words else worst,
-        overlap=alike.overlap,
-        clean=clean,
-        warnings=(*_warnings(judged, count, scores, alike.overlap, clean, _role(bundle, judged.path, known)), *doubts),
+        ece_by_chance=ece_by_chance(predictions.probabilities, groups, seed) if rounds else None,
+        slices=score_slices(
+            predictions.articles, labels, logits, threshold,
+            groups=groups, training_entities=None if training is None else training.entities, rounds=rounds, seed=seed,
+        ) if slices else (),
+        mistakes=add_word_attributions(worst, predictions.articles, bundle, torch_device) if words else worst,
+        overlap=matches.counts,
+        clean=None if clean_rows is None else _clean_scores(predictions, clean_rows, groups, rounds, seed),
+    )  # fmt: skip
+    return replace(evaluation, warnings=(*_warnings(evaluation, bundle, training), *problems))
+
+
+def _intervals(
+    predictions: FilePredictions, rows: Integers, groups: Integers, rounds: int, seed: int
+) -> dict[str, tuple[float, float] | None]:
+    """Return the intervals of the scores of some articles."""
+    logits = predictions.logits[rows]
+    return bootstrap_intervals(
+        predictions.labels[rows], sigmoid(logits), predictions.threshold,
+        groups=groups[rows], logits=logits, rounds=rounds, seed=seed,
     )  # fmt: skip
 
 
-def _scored(
-    judged: JudgedFile, rows: Integers, groups: Integers, rounds: int, seed: int
-) -> tuple[Scores, dict[str, Interval | None]]:
-    """Return the scores of some articles, and their intervals."""
-    labels, logits = judged.labels[rows], judged.logits[rows]
-    scores = metrics_from_logits(labels, logits, judged.threshold)
-    intervals = bootstrap_intervals(
-        labels, sigmoid(logits), judged.threshold, groups=groups[rows], logits=logits, rounds=rounds, seed=seed
-    )
-    return scores, intervals
-
-
-def _clean(judged: JudgedFile, rows: Integers, groups: Integers, rounds: int, seed: int) -> dict[str, Any]:
-    """Return the scores of the articles that have no near-duplicate in training, as `Assessment.clean`."""
+def _clean_scores(
+    predictions: FilePredictions, rows: Integers, groups: Integers, rounds: int, seed: int
+) -> dict[str, Any]:
+    """Return the scores of the articles without a near-duplicate in training, as `Evaluation.clean`."""
     if not rows.size:
         return {"n": 0, "n_fake": 0, "scores": {}, "intervals": {}}
-    scores, intervals = _scored(judged, rows, groups, rounds, seed)
+    scores = metrics_from_logits(predictions.labels[rows], predictions.logits[rows], predictions.threshold)
+    intervals = _intervals(predictions, rows, groups, rounds, seed)
     return {"n": scores["n"], "n_fake": scores["n_fake"], "scores": scores, "intervals": intervals}
 
 
-def _warnings(
-    judged: JudgedFile,
-    groups: int,
-    scores: Scores,
-    overlap: Overlap | None,
-    clean: dict[str, Any] | None,
-    role: str | None,
-) -> list[str]:
-    """Say what makes the scores less trustworthy, the gravest first."""
-    n, n_fake = len(judged.labels), int(judged.labels.sum())
-    found = [] if role is None else [role]
-    if overlap is not None and clean is not None and overlap.near:
-        found.append(_overlap_warning(overlap, n, scores, clean))
+def _warnings(evaluation: Evaluation, bundle: Bundle, training: TrainingArticles | None) -> Iterator[str]:
+    """Yield what makes the scores less trustworthy, the most serious first."""
+    n, n_fake = evaluation.n, evaluation.n_fake
+    yield from _used_in_training(bundle, Path(evaluation.file), training)
+    if evaluation.overlap is not None and evaluation.overlap.near:
+        yield _overlap_warning(evaluation, evaluation.overlap)
     if n_fake in (0, n):
-        found.append(f"All {n} articles are {'fake' if n_fake else 'real'}: what needs both classes is undefined.")
-    if n < FEW:
-        found.append(
-            f"The file has very few articles ({n}): their scores say next to nothing; expected {FEW} at least."
+        yield f"All {n} articles are {'fake' if n_fake else 'real'}: metrics that need both classes are undefined."
+    if n < FEW_ARTICLES:
+        yield f"The file has very few articles ({n}): the scores say little; expected at least {FEW_ARTICLES}."
+    if evaluation.groups is not None and evaluation.groups < min(n, MIN_GROUPS):
+        yield (
+            f"The {n} articles are near-duplicates of each other, in {evaluation.groups} groups: too few for intervals."
         )
-    if groups < min(n, FEWEST_GROUPS):
-        found.append(
-            f"The {n} articles are near-duplicates of each other, {groups} groups of them: too few to tell more."
+    if evaluation.predictions is not None and evaluation.predictions.precision != "float32":
+        yield (
+            f"Evaluated in precision '{evaluation.predictions.precision}', the fastest of this device: probabilities "
+            "differ slightly from those in float32, the default of all commands."
         )
-    if judged.precision != "float32":
-        found.append(
-            f"Judged in precision '{judged.precision}', the fastest that this device has: in float32, which is what "
-            "verdicts are made in unless told otherwise, probabilities are a little different."
-        )
-    return found
 
 
-def _role(bundle: Bundle, path: Path, known: TrainingArticles | None) -> str | None:
-    """Say if the judged file had a part in the training."""
-    files = bundle.facts.get("files", {})
-    digest = file_sha256(path) if files else None
-    is_train = known is not None and known.path.exists() and known.path.samefile(path)
-    if is_train or digest == files.get("train", {}).get("sha256", ""):
-        return "These are the articles that the detector was trained on: the scores say nothing of others."
-    if digest == files.get("val", {}).get("sha256", ""):
-        return (
-            "These are the articles that the detector was validated on: where they chose its epoch, its threshold or "
-            "its calibration, the scores flatter it."
+def _used_in_training(bundle: Bundle, path: Path, training: TrainingArticles | None) -> Iterator[str]:
+    """Yield a warning if the evaluated file was used in training."""
+    digests = {part: file["sha256"] for part, file in bundle.facts.get("files", {}).items()}
+    digest = file_sha256(path) if digests else ""
+    is_train = training is not None and training.path.exists() and training.path.samefile(path)
+    if is_train or digest == digests.get("train"):
+        yield "The detector was trained on these articles: the scores do not carry over to other articles."
+    elif digest == digests.get("val"):
+        yield (
+            "The detector was validated on these articles: if they selected its epoch, its threshold or its "
+            "calibration, the scores are optimistic."
         )
-    return None
 
 
-def _overlap_warning(overlap: Overlap, n: int, scores: Scores, clean: dict[str, Any]) -> str:
-    """Say how many articles the detector knew from training, and what it scores on the others."""
+def _overlap_warning(evaluation: Evaluation, overlap: Overlap) -> str:
+    """Return how many articles occur in training, and the score without them."""
+    n, scores, clean = evaluation.n, evaluation.scores, evaluation.clean
+    assert clean is not None
     text = (
         f"{overlap.near:,} of {n:,} articles ({overlap.near / n:.1%}) have a near-duplicate among the training "
-        f"articles, {overlap.exact:,} of them an exact copy; {overlap.same_label:,} with the same label."
+        f"articles; {overlap.exact:,} of them are exact copies, and {overlap.same_label:,} have the same label."
     )
     if not clean["n"]:
         return f"{text} No article is left without one."

@@ -1,6 +1,6 @@
-"""The whole model card of a detector: what its bundle's own card cannot know before it is judged and audited.
+"""The complete model card of a detector, with the evaluation and the audit of the files it was made with.
 
-What is judged here must be what the detector was made with, by its digest: else the card says nothing of it.
+A file that changed after the training, by its digest, is left out of the card.
 """
 
 import logging
@@ -15,18 +15,18 @@ from zhenwei.bundle import Bundle
 from zhenwei.bundle.bundle import CARD, DESCRIPTION
 from zhenwei.bundle.card.card import model_card
 from zhenwei.bundle.card.data import (
-    CALIBRATED,
-    CHOSE_EPOCH,
+    CALIBRATION,
+    EPOCH_SELECTION,
     CardFacts,
-    CardPart,
-    Scored,
+    DataFile,
+    PartScores,
     WorstSlice,
-    facts_of_training,
+    facts_from_training,
     file_name,
 )
-from zhenwei.bundle.card.signature import CardState, card_state, marked
+from zhenwei.bundle.card.signature import is_edited
 from zhenwei.errors import CheckpointError
-from zhenwei.evaluation.evaluate import assess_file
+from zhenwei.evaluation.evaluate import evaluate
 from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.records import Evaluation
 from zhenwei.hashing import file_sha256
@@ -35,178 +35,177 @@ from zhenwei.training.run_folder import lock_bundle
 
 logger = logging.getLogger(__name__)
 
-MOST_AUDITED = 50_000  # articles that are audited unasked: near-duplicates of more take memory and minutes
-FEWEST = 30  # articles of a slice that is worth naming
-GONE = "its files are no longer at hand as they were when the detector was trained"
+MAX_AUDITED = 50_000  # articles audited without being asked; more take minutes and memory for near-duplicates
+MIN_SLICE = 30  # articles of a slice that the card may name
 
 
 def complete_card(bundle: Bundle, *, device: str = "auto", rounds: int = ROUNDS) -> str:
-    """Judge and audit what a detector was made with, as far as it is at hand, and return its whole card.
+    """Evaluate and audit a detector on the files it was made with, and return its complete card.
+
+    Files that are missing or changed are left out.
 
     Args:
         bundle: The detector; its network is moved to the device.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        rounds: Resamples for the intervals.
+        rounds: Bootstrap resamples of the intervals.
 
     Raises:
-        CheckpointError: If the detector gives logits that are no numbers.
-        DataError: If an article lacks what this detector needs.
+        CheckpointError: If the detector returns logits that are not finite.
+        DataError: If an article lacks a field that this detector needs.
     """
-    files = unchanged_files(bundle)
-    judged = [
-        assess_file(bundle, files[part], device=device, rounds=rounds, mistakes=0, words=False)
+    paths = unchanged_files(bundle)
+    evaluations = [
+        evaluate(bundle, paths[part], device=device, rounds=rounds, mistakes=0)
         for part in ("val", "test")
-        if part in files
+        if part in paths
     ]
-    audit = None
-    parts = _described(bundle, files)
-    if _all_there(bundle, files) and sum(part.n or 0 for part in parts) <= MOST_AUDITED:
-        audit = audit_files(files)
-    return model_card(bundle, _facts(bundle, parts, judged, audit, files))
+    files = _data_files(bundle, paths)
+    audited = _all_unchanged(bundle, paths) and _count(files) <= MAX_AUDITED
+    return model_card(bundle, _facts(bundle, files, evaluations, audit_files(paths) if audited else None, paths))
 
 
-def card_of(bundle: Bundle, assessments: Iterable[Evaluation], audit: AuditReport | None) -> str:
-    """Return the whole card of a detector that has been judged, and whose articles may have been audited.
+def card_from_evaluations(bundle: Bundle, evaluations: Iterable[Evaluation], audit: AuditReport | None) -> str:
+    """Return the complete card of a detector that was already evaluated.
 
     Args:
         bundle: The detector.
-        assessments: Of its val and test; others say nothing here.
-        audit: Of all its files; another one says nothing here.
+        evaluations: Those of other files than its val and test are ignored.
+        audit: Ignored unless it is of exactly the detector's files.
     """
-    files = unchanged_files(bundle)
-    return model_card(bundle, _facts(bundle, _described(bundle, files), assessments, audit, files))
+    paths = unchanged_files(bundle)
+    return model_card(bundle, _facts(bundle, _data_files(bundle, paths), evaluations, audit, paths))
 
 
 def write_card(
-    bundle: Bundle, folder: Path, assessments: Iterable[Evaluation], audit: AuditReport | None, judged: str
+    bundle: Bundle, folder: Path, evaluations: Iterable[Evaluation], audit: AuditReport | None, digest: str
 ) -> bool:
-    """Replace a bundle's card by the whole one; one that somebody has edited stays.
+    """Replace a bundle's card by the complete one, unless a person edited it.
 
     Args:
         bundle: The detector.
         folder: The bundle's.
-        assessments: Of its val and test.
+        evaluations: Of its val and test.
         audit: Of its files.
-        judged: The digest of the folder's `detector.json`, as it was before the detector was loaded from there.
+        digest: SHA-256 of the folder's `detector.json` before the detector was loaded.
 
     Returns:
-        Whether it was written.
+        Whether the card was written.
 
     Raises:
-        CheckpointError: If another process writes the run that the bundle belongs to, or the folder holds another
-            detector by now.
-        OSError: If it cannot be written; the older card is left as it was.
+        CheckpointError: If another process is writing the bundle's run, or the folder now holds another detector.
+        OSError: If the card cannot be written; the older card remains.
     """
     with lock_bundle(folder):
-        if file_sha256(folder / DESCRIPTION) != judged:
-            raise CheckpointError(f"{folder}: holds another detector by now than the one that was judged")
-        if card_state(folder / CARD) is CardState.EDITED:
+        if file_sha256(folder / DESCRIPTION) != digest:
+            raise CheckpointError(f"{folder}: now holds another detector than the one that was evaluated")
+        path = folder / CARD
+        if path.exists() and is_edited(path.read_text(encoding="utf-8", errors="replace")):
             return False
-        write_atomic(marked(card_of(bundle, assessments, audit), whole=True), folder / CARD)
+        write_atomic(card_from_evaluations(bundle, evaluations, audit), path)
     return True
 
 
 def unchanged_files(bundle: Bundle) -> dict[str, Path]:
-    """Return the files of a detector's training that are at hand, by part, and still hold what they held then."""
-    found = {}
-    for part, each in (bundle.facts.get("files") or {}).items():
-        path = Path(each["path"])
-        if path.is_file() and file_sha256(path) == each["sha256"]:
-            found[part] = path
-    return found
+    """Return the files that a detector was made with, by part, as far as they exist and are unchanged."""
+    recorded = ((part, Path(file["path"]), file["sha256"]) for part, file in _recorded_files(bundle).items())
+    return {part: path for part, path, digest in recorded if path.is_file() and file_sha256(path) == digest}
 
 
-def _all_there(bundle: Bundle, files: dict[str, Path]) -> bool:
-    return bool(files) and files.keys() == bundle.facts["files"].keys()
+def _recorded_files(bundle: Bundle) -> dict[str, dict[str, str]]:
+    return bundle.facts.get("files") or {}
+
+
+def _all_unchanged(bundle: Bundle, paths: dict[str, Path]) -> bool:
+    return bool(paths) and paths.keys() == _recorded_files(bundle).keys()
+
+
+def _count(files: Iterable[DataFile]) -> int:
+    return sum(file.n or 0 for file in files)
 
 
 def _facts(
     bundle: Bundle,
-    parts: tuple[CardPart, ...],
-    assessments: Iterable[Evaluation],
+    files: tuple[DataFile, ...],
+    evaluations: Iterable[Evaluation],
     audit: AuditReport | None,
-    files: dict[str, Path],
+    paths: dict[str, Path],
 ) -> CardFacts:
-    short = facts_of_training(bundle)
-    part_of = {str(path): part for part, path in files.items()}
-    by_part = {part_of[each.file]: each for each in assessments if each.file in part_of}
-    scored = tuple(
-        _scored(bundle, part, by_part[part], "train" in files) for part in ("val", "test") if part in by_part
+    parts = {str(path): part for part, path in paths.items()}
+    by_part = {parts[evaluation.file]: evaluation for evaluation in evaluations if evaluation.file in parts}
+    scores = (
+        tuple(
+            _part_scores(bundle, part, by_part[part], "train" in paths) for part in ("val", "test") if part in by_part
+        )
+        or facts_from_training(bundle).scores
     )
-    audited = None if audit is None else {part.name: part.sha256 for part in audit.parts}
-    remembered = {part: each["sha256"] for part, each in (bundle.facts.get("files") or {}).items()}
-    if audit is not None and audited == remembered:
-        return CardFacts(parts, scored or short.scored, audit)
-    if not _all_there(bundle, files):
-        why = GONE
-    elif sum(part.n or 0 for part in parts) > MOST_AUDITED:
-        why = f"these are more than {MOST_AUDITED:,} articles"
+    digests = {part: file["sha256"] for part, file in _recorded_files(bundle).items()}
+    if audit is not None and {part.name: part.sha256 for part in audit.parts} == digests:
+        return CardFacts(files, scores, audit)
+    if not _all_unchanged(bundle, paths):
+        reason = "its files are missing, or have changed since the training"
+    elif _count(files) > MAX_AUDITED:
+        reason = f"there are more than {MAX_AUDITED:,} articles"
     else:
-        why = "nobody has asked for it"
-    return CardFacts(parts, scored or short.scored, None, why)
+        reason = "no audit was requested"
+    return CardFacts(files, scores, None, reason)
 
 
-def _described(bundle: Bundle, files: dict[str, Path]) -> tuple[CardPart, ...]:
-    """Return what is known of each part, read from its file where that is at hand."""
-    known = facts_of_training(bundle).parts
-    return tuple(_read(part, files[part.part]) if part.part in files else part for part in known)
+def _data_files(bundle: Bundle, paths: dict[str, Path]) -> tuple[DataFile, ...]:
+    """Describe the file of each part, from its articles if it is unchanged."""
+    recorded = facts_from_training(bundle).files
+    return tuple(_describe(file, paths[file.part]) if file.part in paths else file for file in recorded)
 
 
-def _read(part: CardPart, path: Path) -> CardPart:
-    n = n_fake = timeless = 0
+def _describe(file: DataFile, path: Path) -> DataFile:
+    n = n_fake = n_undated = 0
     days: list[str] = []
     domains: Counter[str] = Counter()
     for article in iter_articles(path, require_label=True, report_repeats=False):
         n, n_fake = n + 1, n_fake + (article.target or 0)
         if article.time is None:
-            timeless += 1
+            n_undated += 1
         else:
             day = article.time.date().isoformat()
             days = [min(days[0], day), max(days[1], day)] if days else [day, day]
         if article.domain:
             domains[article.domain] += 1
     times = (days[0], days[1]) if days else None
-    return CardPart(
-        part.part, file_name(str(path)), part.sha256, n, n_fake, times, timeless, tuple(domains.most_common())
-    )
+    name = file_name(str(path))
+    return DataFile(file.part, name, file.sha256, n, n_fake, times, n_undated, tuple(domains.most_common()))
 
 
-def _scored(bundle: Bundle, part: str, found: Evaluation, train_unchanged: bool) -> Scored:
-    """Return what a card says of an assessment; of near-duplicates, only if they are of what the detector learned."""
-    clean = None
-    if (
-        train_unchanged
-        and found.clean is not None
-        and found.clean["n"]
-        and found.clean["scores"]["macro_f1"] is not None
-    ):
-        clean = (found.clean["n"], found.clean["scores"]["macro_f1"], found.clean["intervals"].get("macro_f1"))
-    return Scored(
-        part, found.n, found.n_fake, found.scores, found.intervals,
-        as_used=True,
-        flattered=_flattered(bundle, part),
-        near=found.overlap.near if train_unchanged and found.overlap is not None else None,
-        clean=clean,
-        worst=_worst(found),
+def _part_scores(bundle: Bundle, part: str, evaluation: Evaluation, train_unchanged: bool) -> PartScores:
+    """Return the scores of an evaluation; near-duplicates count only if the training articles are unchanged."""
+    clean = evaluation.clean if train_unchanged else None
+    without_duplicates = None
+    if clean is not None and clean["n"] and clean["scores"]["macro_f1"] is not None:
+        without_duplicates = (clean["n"], clean["scores"]["macro_f1"], clean["intervals"].get("macro_f1"))
+    return PartScores(
+        part, evaluation.n, evaluation.n_fake, evaluation.scores, evaluation.intervals,
+        as_deployed=True,
+        used_for=_used_for(bundle, part),
+        near_duplicates=evaluation.overlap.near if train_unchanged and evaluation.overlap is not None else None,
+        without_duplicates=without_duplicates,
+        worst=_worst_slices(evaluation),
     )  # fmt: skip
 
 
-def _flattered(bundle: Bundle, part: str) -> tuple[str, ...]:
-    """Say what a part chose of the detector that it judges."""
-    files = bundle.facts.get("files") or {}
+def _used_for(bundle: Bundle, part: str) -> tuple[str, ...]:
+    """Return what else an evaluated part was used for while the detector was made."""
+    files = _recorded_files(bundle)
     digest = files[part]["sha256"]
-    same = {name for name, each in files.items() if each["sha256"] == digest}  # a test may be a copy of val
-    chose = [CHOSE_EPOCH] if "val" in same and not bundle.facts.get("fitted") else []
+    same = {name for name, file in files.items() if file["sha256"] == digest}  # a test may be a copy of val
+    uses = [EPOCH_SELECTION] if "val" in same and not bundle.facts.get("fitted") else []
     if bundle.calibration is not None and not same.isdisjoint(bundle.calibration.fitted_on.split("; ")):
-        chose.append(CALIBRATED)
-    return tuple(chose)
+        uses.append(CALIBRATION)
+    return tuple(uses)
 
 
-def _worst(found: Evaluation) -> tuple[WorstSlice, ...]:
-    """Return the slice of each kind that has the lowest macro-F1, among those with enough articles of both labels."""
+def _worst_slices(evaluation: Evaluation) -> tuple[WorstSlice, ...]:
+    """Return the slice of each kind with the lowest macro-F1, among those with enough articles of both labels."""
     worst = []
-    for kind in dict.fromkeys(each.kind for each in found.slices):
-        slices = [each for each in found.slices if each.kind == kind and each.n >= FEWEST]
+    for kind in dict.fromkeys(each.kind for each in evaluation.slices):
+        slices = [each for each in evaluation.slices if each.kind == kind and each.n >= MIN_SLICE]
         scores = [(score, each) for each in slices if (score := each.scores["macro_f1"]) is not None]
         if len(scores) > 1:
             score, lowest = min(scores, key=lambda pair: pair[0])

@@ -1,4 +1,4 @@
-"""What a detector has seen of the judged articles in training: its training file, copies and near-duplicates."""
+"""Overlap of evaluated articles with the training articles: copies and near-duplicates."""
 
 import logging
 from collections.abc import Sequence
@@ -17,23 +17,25 @@ from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 logger = logging.getLogger(__name__)
 
-REMEDY = "name it with --train to learn whether these articles overlap with it"
+REMEDY = "pass it as --train to check these articles for overlap"
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class TrainingArticles:
-    """What is kept of the articles that a detector was trained on.
+    """The texts, labels and entities of a detector's training articles.
 
     Attributes:
         path: Their file.
-        contents: Their texts.
-        targets: [T] their labels as numbers.
-        entities: All their entities; None where nobody looked for any.
+        contents: T texts.
+        labels: [T], 0 (real) or 1 (fake).
+        entities: The entities of all articles; None if no article has the field `entity_list`.
     """
 
     path: Path
     contents: list[str]
-    targets: NDArray[np.int64]
+    labels: Integers
     entities: frozenset[str] | None
 
     @classmethod
@@ -41,80 +43,91 @@ class TrainingArticles:
         """Read a file of labelled articles.
 
         Raises:
-            DataError: If it is missing or has bad rows, a missing label included.
+            DataError: If the file is missing or has invalid rows, such as rows without a label.
         """
-        contents, targets = [], []
+        contents, labels = [], []
         entities: set[str] = set()
-        looked_for = False
+        has_entities = False
         for article in iter_articles(path, require_label=True, report_repeats=False):
             contents.append(article.content)
-            targets.append(article.target)
+            labels.append(article.target)
             if article.entity_list is not None:
-                looked_for = True
+                has_entities = True
                 entities.update(article.entity_list)
-        return cls(path, contents, np.array(targets, np.int64), frozenset(entities) if looked_for else None)
+        return cls(path, contents, np.array(labels, np.int64), frozenset(entities) if has_entities else None)
 
 
 @dataclass(frozen=True)
-class Resemblance:
-    """Which articles are like which.
+class OverlapMatches:
+    """Near-duplicates among the evaluated articles, and between them and the training articles.
 
     Attributes:
-        groups: [N] number of each judged article's group of near-duplicates.
-        known: [N] whether a judged article has a near-duplicate among the training articles.
-        overlap: How many do; None where the training articles are not at hand.
+        groups: [N] index of each article's group of near-duplicates.
+        in_training: [N] whether the article has a near-duplicate in training.
+        counts: How many articles do; None if the training articles are not available.
     """
 
-    groups: NDArray[np.int64]
-    known: NDArray[np.bool_]
-    overlap: Overlap | None
+    groups: Integers
+    in_training: NDArray[np.bool_]
+    counts: Overlap | None
 
 
-def training_articles(bundle: Bundle, named: Path | None) -> tuple[TrainingArticles | None, list[str]]:
-    """Return the articles that a detector was trained on, and what is doubtful about them, in sentences.
+def training_articles(bundle: Bundle, path: Path | None) -> tuple[TrainingArticles | None, list[str]]:
+    """Return the training articles of a detector, and sentences on what is wrong with them.
 
     Args:
         bundle: The detector.
-        named: Their file; None: that which the detector's settings name, if it is still there.
+        path: Their file; by default the one that the bundle records, if it still exists.
 
     Raises:
-        DataError: If the named file is missing or has bad rows.
+        DataError: If the file named by `path` is missing or has invalid rows.
     """
-    if named is not None:
-        return TrainingArticles.read(named), _changes(bundle, named)
-    path = _remembered(bundle)
-    if path is None or not path.is_file():
-        what = "The training file is not known" if path is None else f"The training file {path} is not there"
-        return None, [f"{what}: {REMEDY}."]
-    try:
+    if path is not None:
         return TrainingArticles.read(path), _changes(bundle, path)
+    recorded = _recorded_path(bundle)
+    if recorded is None or not recorded.is_file():
+        problem = "The training file is unknown" if recorded is None else f"The training file {recorded} does not exist"
+        return None, [f"{problem}: {REMEDY}."]
+    try:
+        return TrainingArticles.read(recorded), _changes(bundle, recorded)
     except DataError as error:
         logger.debug("%s", error)
-        return None, [f"The training file {path} cannot be read any more: {REMEDY}."]
+        return None, [f"The training file {recorded} can no longer be read: {REMEDY}."]
 
 
-def resemblance(articles: Sequence[Article], train: TrainingArticles | None) -> Resemblance:
-    """Find the near-duplicates among judged articles, and those that they have among the training articles."""
-    contents = [article.content for article in articles]
+def match_training(contents: Sequence[str], training: Sequence[str]) -> tuple[Integers, Integers]:
+    """Find the near-duplicates of N texts among themselves and among T training texts.
+
+    Returns:
+        [N] index of each text's group of near-duplicates, and [N] index of its nearest training text; -1 if it has no
+        near-duplicate in training.
+    """
     n = len(contents)
-    if train is None:
-        return Resemblance(find_near_duplicates(contents).groups, np.zeros(n, np.bool_), None)
-    near = find_near_duplicates([*contents, *train.contents])
-    nearest, _ = near.nearest(np.arange(n), n + np.arange(len(train.contents)))
-    known = nearest >= 0
-    targets = np.array([article.target for article in articles], np.int64)
-    copies = {*train.contents}
-    overlap = Overlap(
-        train=str(train.path),
+    near = find_near_duplicates([*contents, *training])
+    nearest, _ = near.nearest(np.arange(n), n + np.arange(len(training)))
+    return near.groups[:n], np.where(nearest >= 0, nearest - n, -1)
+
+
+def find_overlap(articles: Sequence[Article], training: TrainingArticles | None) -> OverlapMatches:
+    """Find the near-duplicates among labelled articles, and those that they have in training."""
+    contents = [article.content for article in articles]
+    if training is None:
+        return OverlapMatches(find_near_duplicates(contents).groups, np.zeros(len(contents), np.bool_), None)
+    groups, nearest = match_training(contents, training.contents)
+    in_training = nearest >= 0
+    labels = np.array([article.target for article in articles], np.int64)
+    copies = {*training.contents}
+    counts = Overlap(
+        train=str(training.path),
         exact=sum(content in copies for content in contents),
-        near=int(known.sum()),
-        same_label=int((targets[known] == train.targets[nearest[known] - n]).sum()),
+        near=int(in_training.sum()),
+        same_label=int((labels[in_training] == training.labels[nearest[in_training]]).sum()),
     )
-    return Resemblance(near.groups[:n], known, overlap)
+    return OverlapMatches(groups, in_training, counts)
 
 
-def _remembered(bundle: Bundle) -> Path | None:
-    """Return the training file as the bundle, or else its settings, name it; a relative path is one from here."""
+def _recorded_path(bundle: Bundle) -> Path | None:
+    """Return the training file that the bundle, or else its settings, name; relative to the working directory."""
     recorded = bundle.facts.get("files", {}).get("train", {}).get("path")
     if recorded is not None:
         return Path(recorded)
@@ -123,13 +136,13 @@ def _remembered(bundle: Bundle) -> Path | None:
         return Path(data.train)
     try:
         return find_part(data.root_path, "train")
-    except DataError:  # two of them: nobody knows which
+    except DataError:  # two candidates: it is unknown which one was used
         return None
 
 
 def _changes(bundle: Bundle, path: Path) -> list[str]:
-    """Say if a file is no longer what the detector was trained on."""
+    """Return a sentence if the file differs from the one that the detector was trained on."""
     digest = bundle.facts.get("files", {}).get("train", {}).get("sha256")
     if digest is None or digest == file_sha256(path):
         return []
-    return [f"{path} is not the file that the detector was trained on (sha256 differs): the overlap may be another."]
+    return [f"{path} is not the file that the detector was trained on (sha256 differs): the overlap may be wrong."]

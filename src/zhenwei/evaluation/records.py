@@ -1,22 +1,24 @@
-"""What is known of a detector after it was judged on a labelled file: the records that JSON and reports show."""
+"""The record of an evaluation: what `zhenwei evaluate` writes as JSON and reports show."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-Interval = tuple[float, float]  # low, high; 95%
+from zhenwei.evaluation.predictions import FilePredictions
+
+Interval = tuple[float, float]  # low and high end of a 95% interval
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The scores of a part of the articles.
+    """Scores of a subset of the articles.
 
     Attributes:
         kind: `month`, `year`, `domain`, `length` or `entities`.
-        name: Which: "2013-05", "健康", "51-100", "unseen in training".
-        n: Articles.
-        n_fake: Of these, fakes.
-        scores: The field's metrics; None for what one class alone leaves undefined.
-        intervals: 95% intervals of some of them; None where too few articles allow none.
+        name: The slice: "2013-05", "健康", "51-100", "unseen in training".
+        n: Number of articles.
+        n_fake: Number of fakes among them.
+        scores: The field's metrics; None if a metric is undefined for one class alone.
+        intervals: 95% intervals of some metrics; None if there are too few articles.
     """
 
     kind: str
@@ -29,14 +31,14 @@ class Slice:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Articles of like probability, and how many of them are fakes.
+    """A bin of predicted probabilities, and the share of fakes in it.
 
     Attributes:
-        low: Least probability that belongs here.
-        high: Where the next bin begins.
-        n: Articles.
-        probability: Their mean probability of fake.
-        share: The share of fakes among them.
+        low: Lower edge, inclusive.
+        high: Upper edge, exclusive.
+        n: Number of articles.
+        probability: Mean predicted probability of fake.
+        share: Share of fakes.
         interval: 95% interval of that share (Wilson).
     """
 
@@ -50,18 +52,18 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An article on whose wrong side the detector was, and how sure it was.
+    """A misclassified article.
 
     Attributes:
-        row: Its row in the file, from 1.
-        id: Its id, where it has one.
-        content: Its text.
-        label: The truth, `real` or `fake`.
-        probability: The detector's, of fake.
-        time: As ISO 8601, where it has one.
-        domain: Where it has one.
-        words: The text cut into words, each with its attribution: how much the logit of fake falls when the word is
-            taken out; positive: it spoke for fake. Empty where it was not looked for.
+        row: Row in the file, from 1.
+        id: Id of the article, if it has one.
+        content: Text of the article.
+        label: The true label, `real` or `fake`.
+        probability: Predicted probability of fake.
+        time: ISO 8601, if the article has a time.
+        domain: Domain, if the article has one.
+        words: The words of the text, each with its attribution: how much the logit of fake falls without the word.
+            Positive words are evidence for fake. Empty if attributions were not computed.
     """
 
     row: int
@@ -76,13 +78,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many of the judged articles the detector has, more or less, seen in training.
+    """How many of the evaluated articles occur in the training articles.
 
     Attributes:
         train: The file of training articles.
-        exact: Judged articles whose text is also a training article's.
-        near: Judged articles with a near-duplicate in training, the exact copies among them.
-        same_label: Of these, how many have the label of their nearest training article.
+        exact: Number of articles with the same text as a training article.
+        near: Number of articles with a near-duplicate in training, including the exact copies.
+        same_label: How many of these have the label of their nearest training article.
     """
 
     train: str
@@ -93,27 +95,29 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A detector judged on a labelled file.
+    """The evaluation of a detector on a labelled file.
 
     Attributes:
         file: The file.
-        n: Articles.
-        n_fake: Of these, fakes.
-        threshold: The detector's.
-        calibration: How its probabilities were calibrated, in words; None: not at all.
+        n: Number of articles.
+        n_fake: Number of fakes among them.
+        threshold: The detector's threshold.
+        calibration: Description of the detector's calibration; None if it is not calibrated.
         scores: The field's metrics, and `loss`.
-        intervals: 95% bootstrap intervals of the metrics; None for what is undefined, or too few articles to tell.
-        groups: Groups of near-duplicates that were resampled whole; None where articles were resampled one by one.
-        rounds: Resamples.
-        confusion: Articles by truth, then by verdict: `confusion["real"]["fake"]` are false alarms.
-        ece_by_chance: The range in which the ECE of 95% of test sets would be if the probabilities were exactly right.
-        reliability: Bins of like probability.
-        slices: By month (or year), domain, length and entities, as far as the articles tell.
-        mistakes: The worst ones, the surest first.
-        overlap: With the training articles; None where those are not at hand.
+        confusion: Articles by label, then by verdict: `confusion["real"]["fake"]` counts the false alarms.
+        reliability: Bins of predicted probability.
+        intervals: 95% bootstrap intervals of the metrics; None if a metric is undefined or there are too few articles.
+        groups: Number of near-duplicate groups, which are resampled as units; None if articles are resampled
+            individually.
+        rounds: Number of bootstrap resamples.
+        ece_by_chance: 95% range of the ECE of test sets of this size if all probabilities are exactly right.
+        slices: Scores by month (or year), domain, length and entities, where the articles have these fields.
+        mistakes: The most confident mistakes, most confident first.
+        overlap: Overlap with the training articles; None if they are not available.
         clean: Scores without the articles that have a near-duplicate in training: `n`, `n_fake`, `scores` and
-            `intervals`; None where nothing is known of an overlap.
-        warnings: What makes the scores less trustworthy, in sentences.
+            `intervals`; None if the overlap is unknown.
+        warnings: Sentences on what makes the scores less trustworthy.
+        predictions: The predictions that the scores rest on; not part of the JSON.
     """
 
     file: str
@@ -122,20 +126,21 @@ class Evaluation:
     threshold: float
     calibration: str | None
     scores: dict[str, float | int | None]
-    intervals: dict[str, Interval | None]
-    groups: int | None
-    rounds: int
     confusion: dict[str, dict[str, int]]
-    ece_by_chance: Interval | None = None
     reliability: tuple[ReliabilityBin, ...] = ()
+    intervals: dict[str, Interval | None] = field(default_factory=dict)
+    groups: int | None = None
+    rounds: int = 0
+    ece_by_chance: Interval | None = None
     slices: tuple[Slice, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     overlap: Overlap | None = None
     clean: dict[str, Any] | None = None
-    warnings: tuple[str, ...] = field(default_factory=tuple)
+    warnings: tuple[str, ...] = ()
+    predictions: FilePredictions | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON: the metrics at the top level, the rest under its own names."""
-        fields = asdict(self)
-        scores = fields.pop("scores")
-        return {**scores, **fields}
+        """Return the JSON form: the metrics at the top level, all other fields under their own names."""
+        fields = asdict(replace(self, predictions=None))  # asdict copies: the articles would take long
+        del fields["predictions"]
+        return {**fields.pop("scores"), **fields}

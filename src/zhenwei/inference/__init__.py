@@ -1,4 +1,4 @@
-"""Use of a trained detector."""
+"""Predict with a trained detector."""
 
 from zhenwei.inference.detector import Detector
 from zhenwei.inference.explanation import Explanation

@@ -1,18 +1,22 @@
-"""The detector as its users meet it: load it, give it texts, get verdicts."""
+"""The detector as its users meet it: load it, and predict on texts."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zhenwei.bundle import Bundle, find_bundle, save_bundle
-from zhenwei.bundle.card.update import updated_card
+import torch
+
+from zhenwei.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from zhenwei.bundle.device import check_prediction_precision
-from zhenwei.errors import CheckpointError
-from zhenwei.inference.explanation import Explanation, explained
+from zhenwei.config import check_device
+from zhenwei.errors import CheckpointError, ConfigError
+from zhenwei.inference.explanation import Explanation, explain
 from zhenwei.inference.hub.hub import Pushed, fetch, push
-from zhenwei.inference.loading import load_detector, place
+from zhenwei.inference.onnx.runtime import OnnxNetwork, is_exported, load_exported
 from zhenwei.inference.prediction import Prediction
 from zhenwei.inference.validate_texts import article_of, articles_of, check_count
 from zhenwei.news import Article
@@ -20,43 +24,45 @@ from zhenwei.news.similarity.index import Similar
 from zhenwei.news.writing_system import chinese_share
 from zhenwei.tokens import EncodedArticles
 
-CHUNK = 1024  # texts that are held at once
-UNKNOWN_SHARE = 0.5  # a text of which more than this is unknown gets a warning
+logger = logging.getLogger(__name__)
+
+CHUNK = 1024  # texts in memory at once
+MAX_UNKNOWN_SHARE = 0.5  # of a text's tokens; above it, a prediction has a warning
 MOSTLY, HARDLY = 0.6, 0.1  # shares of Chinese letters
 
 
 class Detector:
-    """A trained detector. Predicting changes nothing in it, so threads may share one."""
+    """A trained detector. Prediction does not change it, so that threads may share one."""
 
     def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "float32") -> None:
-        """Take a bundle into use.
+        """Put a bundle on a device.
 
         Args:
             bundle: The trained detector.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-            precision: `float32`; or `auto`: the fastest that the device has, with probabilities that are some
-                thousandths off. An exported detector computes as it was exported.
+            precision: `float32`; or `auto`, the fastest of the device, whose probabilities differ by some thousandths.
+                An exported detector has the precision of its export.
 
         Raises:
-            ConfigError: If no device or precision is so called.
+            ConfigError: If the device or the precision is unknown.
         """
         self.precision = check_prediction_precision(precision)
         self.bundle = bundle
-        self.folder: Path | None = None  # that it was loaded from
-        self.device = place(bundle, device)
-        bundle.network.eval()  # PyTorch's switch: verdicts are made without dropout
+        self.folder: Path | None = None  # where it was loaded from
+        self.device = _move(bundle, device)
+        bundle.network.eval()  # PyTorch's switch: prediction without dropout
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "float32") -> "Detector":
-        """Load a detector from a run's folder, from a bundle, or from what `zhenwei export` wrote.
+        """Load a detector from the folder of a run, a bundle or an exported detector.
 
         Device and precision are as for a `Detector`.
 
         Raises:
-            CheckpointError: If there is none, or it is damaged or foreign.
-            ConfigError: If no device or precision is so called, or an exported detector's onnxruntime is not installed.
+            CheckpointError: If there is no detector, or it is damaged or foreign.
+            ConfigError: If the device or the precision is unknown, or onnxruntime is missing for an exported detector.
         """
-        check_prediction_precision(precision)  # before anything is read
+        check_prediction_precision(precision)  # before any file is read
         detector = cls(load_detector(Path(path)), device, precision)
         detector.folder = find_bundle(Path(path))
         return detector
@@ -66,19 +72,19 @@ class Detector:
         cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None, device: str = "auto",
         precision: str = "float32",
     ) -> "Detector":  # fmt: skip
-        """Load a detector from the Hugging Face hub, downloading what is not in the hub's cache yet.
+        """Load a detector from the Hugging Face hub; files that are not in the hub's cache are downloaded.
 
         Args:
             repo_id: The repository, `USER/NAME`.
             revision: Branch, tag or commit; None: the main branch.
-            token: Of the hub, for private repositories; None: the one that the user is logged in with.
+            token: Of the hub, for private repositories; None: that of the logged-in user.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
             precision: `float32` or `auto`, as for a `Detector`.
 
         Raises:
-            CheckpointError: If there is no such detector, it is damaged or foreign, its owners do not let this user in,
-                or the hub cannot be reached and it was not downloaded before.
-            ConfigError: If the name can be no repository's, or no device or precision is so called.
+            CheckpointError: If there is no such detector, it is damaged or foreign, access is denied, or the hub cannot
+                be reached and the detector is not in the cache.
+            ConfigError: If the name is not valid, or the device or the precision is unknown.
         """
         check_prediction_precision(precision)
         return cls.load(fetch(repo_id, revision=revision, token=token), device, precision)
@@ -93,108 +99,106 @@ class Detector:
         commit_message: str | None = None,
         include_known_articles: bool = False,
         license: str | None = None,
+        overwrite_card: bool = False,
     ) -> Pushed:
-        """Share the detector on the Hugging Face hub: its bundle's files and a model card, in one commit.
+        """Push the detector to the Hugging Face hub: the files of its bundle and a model card, in one commit.
 
-        A card that nobody has completed yet is completed: the articles of the training are judged and audited, as far
-        as they are still at hand. Absolute paths in settings and facts are cut to their last names.
+        A card without an evaluation is completed first: the detector is evaluated and audited on the articles it was
+        made with, as far as they are available. Absolute paths in settings and facts are cut to their last component.
 
         Args:
-            repo_id: The repository, `USER/NAME`; made if it is not there.
-            private: Whether only its owners shall see it; a public one that is there already is refused then.
-            token: Of the hub; None: the one that the user is logged in with.
-            revision: The branch to push to, made if it is not there; None: the main one.
-            commit_message: What the hub shows beside the files.
-            include_known_articles: Whether to share the articles that `zhenwei index` stored in the bundle, too: texts
-                that people wrote. Unless asked for, they are left out, and the log says so.
-            license: The detector's, as the hub names it, such as `cc-by-nc-4.0`; None: as the card has it.
+            repo_id: The repository, `USER/NAME`; created if it does not exist.
+            private: Whether the repository must be private; an existing public one is refused.
+            token: Of the hub; None: that of the logged-in user.
+            revision: The branch to push to, created if it does not exist; None: the main branch.
+            commit_message: Of the commit.
+            include_known_articles: Whether to upload the articles that `zhenwei index` stored in the bundle, which are
+                texts of other people. Without it, they are omitted with a warning.
+            license: Of the detector, as the hub names it, such as `cc-by-nc-4.0`; None keeps the present one.
+            overwrite_card: Whether to replace a model card that a person wrote or edited on the hub.
 
         Raises:
-            CheckpointError: If the hub cannot be reached or refuses, the repository holds something else, or the folder
-                no longer holds what was loaded.
-            ConfigError: If the name can be no repository's, the repository is public and shall be private, or the head
-                of the model card is none that the hub takes.
+            CheckpointError: If the hub cannot be reached or refuses, the repository contains something else, or the
+                folder no longer holds the detector that was loaded.
+            ConfigError: If the name is not valid, the repository is public but must be private, or the hub does not
+                accept the card's metadata.
         """
-        if self.folder is None:
-            with TemporaryDirectory() as place:
-                folder = Path(place) / "bundle"
-                save_bundle(self.bundle, folder, card=updated_card(self.bundle, folder))
-                saved = Detector.load(folder, str(self.device))
-                return saved.push_to_hub(
-                    repo_id, private=private, token=token, revision=revision, commit_message=commit_message,
-                    include_known_articles=include_known_articles, license=license,
-                )  # fmt: skip
-        return push(
-            self.bundle, self.folder, repo_id, private=private, token=token, revision=revision,
-            commit_message=commit_message, include_known_articles=include_known_articles, license=license,
-            device=str(self.device),
-        )  # fmt: skip
+        with ExitStack() as stack:
+            folder = self.folder
+            if folder is None:
+                folder = Path(stack.enter_context(TemporaryDirectory())) / "bundle"
+                save_bundle(self.bundle, folder)
+            return push(
+                self.bundle, folder, repo_id, private=private, token=token, revision=revision,
+                commit_message=commit_message, include_known_articles=include_known_articles, license=license,
+                overwrite_card=overwrite_card, device=str(self.device),
+            )  # fmt: skip
 
     @property
     def threshold(self) -> float:
-        """The probability from which a text is called fake."""
+        """The probability from which a text is classified as fake."""
         return self.bundle.threshold
 
     @property
     def has_neighbours(self) -> bool:
-        """Whether the bundle has known articles, to find those that are most like a text (`zhenwei index`)."""
+        """Whether the bundle has known articles, to find those most similar to a text (`zhenwei index`)."""
         return self.bundle.similar is not None
 
     def predict(self, texts: str | Iterable[str]) -> list[Prediction]:
-        """Judge texts.
+        """Predict on texts.
 
         Args:
             texts: One text, or any number of them.
 
         Returns:
-            One prediction per text, in the order of the texts.
+            One prediction for each text, in the order of the texts.
 
         Raises:
-            DataError: If a text is blank or is no text, or this is no collection of texts; the message says which.
+            DataError: If a text is blank or not a text, or this is not a collection of texts; the message names it.
         """
         return list(self.predict_stream(texts))
 
     def predict_stream(self, texts: str | Iterable[str]) -> Iterator[Prediction]:
-        """Judge any number of texts, holding only a part of them at once; see `predict`."""
+        """Predict on any number of texts, with a limited number of them in memory; see `predict`."""
         return self.predict_articles(articles_of(texts))
 
     def predict_articles(self, articles: Iterable[Article]) -> Iterator[Prediction]:
-        """Judge any number of articles, holding only a part of them at once.
+        """Predict on any number of articles, with a limited number of them in memory.
 
         Raises:
-            DataError: If the detector needs a field that an article lacks, and that cannot be made from its text.
+            DataError: If an article lacks a field that the detector needs and that cannot be extracted from its text.
         """
         stream, first_row = iter(articles), 1
         while chunk := list(islice(stream, CHUNK)):
-            yield from self._judge(chunk, first_row, self.precision)
+            yield from self._predict(chunk, first_row, self.precision)
             first_row += len(chunk)
 
     def explain(self, text: str | Article) -> Explanation:
-        """Judge a text, and find the words that swayed the verdict; in float32, whatever the precision of the others.
+        """Predict on a text, and attribute the prediction to its words; always in float32.
 
         Raises:
-            DataError: If the text is blank or is no text.
+            DataError: If the text is blank or not a text.
         """
         article = text if isinstance(text, Article) else article_of(text)
-        [prediction] = self._judge([article], 1, "float32")
-        return explained(self.bundle, article, prediction, self.device)
+        [prediction] = self._predict([article], 1, "float32")
+        return explain(self.bundle, article, prediction, self.device)
 
     def neighbours(self, text: str, k: int = 5) -> list[Similar]:
-        """Return the known articles that are most like a text, the most similar first; at most `k`.
+        """Return at most `k` known articles that are most similar to a text, the most similar first.
 
         Raises:
-            CheckpointError: If the bundle has none.
-            ConfigError: If `k` is no whole number from 1 on.
-            DataError: If the text is blank or is no text.
+            CheckpointError: If the bundle has no known articles.
+            ConfigError: If `k` is not a positive integer.
+            DataError: If the text is blank or not a text.
         """
         article = article_of(text)
         check_count(k)
         if self.bundle.similar is None:
-            raise CheckpointError("this detector was not shipped with known articles; add them with: zhenwei index RUN")
+            raise CheckpointError("this detector has no known articles; add them with: zhenwei index RUN")
         return self.bundle.similar.nearest(article.content, k)
 
-    def _judge(self, articles: list[Article], first_row: int, precision: str) -> Iterator[Prediction]:
-        """Judge a chunk of articles, those of like length together."""
+    def _predict(self, articles: list[Article], first_row: int, precision: str) -> Iterator[Prediction]:
+        """Predict on a chunk of articles, in batches of similar length."""
         bundle = self.bundle
         encoded = bundle.featurizer().encode(articles, first_row)
         logits = bundle.predict_logits(encoded, self.device, precision)
@@ -209,33 +213,56 @@ class Detector:
             )
 
     def _warnings(self, text: str, encoded: EncodedArticles, row: int) -> tuple[str, ...]:
-        """Say what the network could not see of a text."""
-        found = []
+        """Return why the prediction on a text may be unreliable."""
+        warnings = []
         tokenizer, max_len = self.bundle.tokenizer, self.bundle.config.data.max_len
         if encoded.truncated[row]:
-            found.append(f"only the first {max_len} tokens were read: the text is longer")
+            warnings.append(f"only the first {max_len} tokens were read: the text is longer")
         content = encoded.content(row)
-        if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > UNKNOWN_SHARE:
-            found.append("most of the text is unknown to this detector: it was trained on other writing")
-        found += self._foreign(text) + self._known(text)
-        return tuple(found)
+        if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > MAX_UNKNOWN_SHARE:
+            warnings.append("most of the text is unknown to this detector: it was trained on other writing")
+        warnings += self._language_warnings(text) + self._duplicate_warnings(text)
+        return tuple(warnings)
 
-    def _foreign(self, text: str) -> list[str]:
-        """Say where a text is in another script than the articles that the detector was trained on."""
-        usual, own = self.bundle.facts.get("chinese_share"), chinese_share(text)
-        if usual is None or own is None:
+    def _language_warnings(self, text: str) -> list[str]:
+        """Warn if a text is in another writing system than the training articles."""
+        trained, share = self.bundle.facts.get("chinese_share"), chinese_share(text)
+        if trained is None or share is None:
             return []
-        if usual >= MOSTLY and own <= HARDLY:
+        if trained >= MOSTLY and share <= HARDLY:
             return ["the text is hardly in Chinese, in which nearly all training articles were"]
-        if usual <= HARDLY and own >= MOSTLY:
+        if trained <= HARDLY and share >= MOSTLY:
             return ["the text is in Chinese, in which hardly any training article was"]
         return []
 
-    def _known(self, text: str) -> list[str]:
-        """Say where a text is a near-duplicate of a known article, with that article's label."""
+    def _duplicate_warnings(self, text: str) -> list[str]:
+        """Warn if a text is a near-duplicate of a known article."""
         known = None if self.bundle.similar is None else self.bundle.similar.near_duplicate(text)
         if known is None:
             return []
         name = "" if known.id is None else f" '{known.id}'"
         label = "which has no label" if known.label is None else f"labelled {known.label}"
         return [f"nearly the same text as the known article{name}, {label} (similarity {known.similarity:.2f})"]
+
+
+def load_detector(path: Path) -> Bundle:
+    """Load the bundle of a detector for prediction, from the folder of a run, a bundle or an exported detector.
+
+    Raises:
+        CheckpointError: If there is no detector, or it is damaged or foreign.
+        ConfigError: If it is an exported detector and onnxruntime is not installed.
+    """
+    return load_exported(path) if is_exported(path) else load_bundle(path)
+
+
+def _move(bundle: Bundle, device: str) -> torch.device:
+    """Move a bundle to a device, and return its device; an exported detector stays on the CPU."""
+    if not isinstance(bundle.network, OnnxNetwork):
+        return bundle.to(device)
+    try:
+        checked = check_device(device)
+    except ValueError as error:
+        raise ConfigError(f"device: {error}") from None
+    if checked not in ("auto", "cpu"):
+        logger.warning("device is '%s', but an exported detector runs on the CPU", device)
+    return torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Why a detector says what it says of one text: the words that swayed it, and where it looked."""
+"""Explain a prediction: word attributions, and the attention of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
-from zhenwei.evaluation.attribution import word_attributions, word_places
+from zhenwei.bundle.attribution import word_attributions, word_token_masks
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.tokens import collate
@@ -19,17 +19,17 @@ Words = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a detector says what it says of a text.
+    """A prediction on a text, attributed to its words.
 
     Attributes:
-        prediction: What it says.
-        words: The text cut into words, which joined give it back, each with its attribution: by how much the network's
-            logit of fake falls when the word is taken out; positive: it spoke for fake; 0: it was not read, or made no
-            difference.
-        method: How the attributions were found: `occlusion`.
-        attention: The same words, each with the share of the network's attention that it got; they sum to 1 over what
-            was read. None where the network pools without attention. It says where the network looked, **not** what
-            its verdict rests on (Jain & Wallace, NAACL 2019).
+        prediction: The prediction.
+        words: The words of the text, which concatenate to it, each with its attribution: how much the network's logit
+            of fake falls if the word is removed. Positive: the word is evidence of fake; 0: it was not read, or makes
+            no difference.
+        method: How the attributions were computed: `occlusion`.
+        attention: The same words, each with its share of the network's attention; the shares of the words that were
+            read sum to 1. None if the network pools without attention. Attention shows where the network looked,
+            **not** why it predicts what it does (Jain & Wallace, NAACL 2019).
     """
 
     prediction: Prediction
@@ -49,14 +49,14 @@ class Explanation:
         }
 
 
-def explained(bundle: Bundle, article: Article, prediction: Prediction, device: torch.device) -> Explanation:
-    """Explain what a detector says of an article.
+def explain(bundle: Bundle, article: Article, prediction: Prediction, device: torch.device) -> Explanation:
+    """Explain the prediction of a detector on an article.
 
     Args:
-        bundle: The detector; its network is on the device.
+        bundle: The detector.
         article: The article.
-        prediction: What the detector says of it.
-        device: Where the network is.
+        prediction: The detector's prediction on it.
+        device: The device of the network.
     """
     [attributions] = word_attributions(bundle, [article], device)
     attention = _attention(bundle, article, [word for word, _ in attributions], device)
@@ -64,15 +64,15 @@ def explained(bundle: Bundle, article: Article, prediction: Prediction, device: 
 
 
 def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: torch.device) -> Words | None:
-    """Return the share of the network's attention that each word got; None where it has no attention."""
+    """Return each word's share of the network's attention; None if the network has no attention."""
     encoded = bundle.featurizer().encode([article])
     batch = collate(encoded, np.zeros(1, np.int64), pad_id=bundle.tokenizer.pad_id).to(device)
-    bundle.network.eval()  # PyTorch's switch: attention as at prediction, without dropout
+    bundle.network.eval()  # PyTorch's switch: attention as in prediction, without dropout
     with torch.inference_mode():
         attention = bundle.network(batch).attention
     if attention is None:
         return None
     weights: NDArray[np.float64] = attention[0].float().cpu().numpy().astype(np.float64)  # [T]
-    shares = [float(weights[: len(place)][place].sum()) for place in word_places(bundle, article.content, words)]
-    whole = sum(shares) or 1.0  # what the special tokens got is left out
-    return tuple((word, share / whole) for word, share in zip(words, shares, strict=True))
+    shares = [float(weights[: len(mask)][mask].sum()) for mask in word_token_masks(bundle, article.content, words)]
+    total = sum(shares) or 1.0  # without the attention of special tokens
+    return tuple((word, share / total) for word, share in zip(words, shares, strict=True))

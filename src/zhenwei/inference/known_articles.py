@@ -1,4 +1,4 @@
-"""Known articles in a bundle: put there on request, and taken out again."""
+"""Store known articles in a bundle, and remove them."""
 
 import logging
 import os
@@ -17,31 +17,31 @@ logger = logging.getLogger(__name__)
 def add_known_articles(
     path: str | os.PathLike[str], file: str | os.PathLike[str] | None = None, *, with_texts: bool = True
 ) -> int:
-    """Store an index of known articles in a bundle; one that is there is replaced.
+    """Store an index of known articles in a bundle, in place of the present one.
 
     Args:
-        path: A run's folder, or a bundle.
-        file: The articles, labelled or not; None: those that the detector was trained on, if they are at hand.
-        with_texts: Whether their texts are stored, too, to be shown. Without, nobody can read them there.
+        path: The folder of a run or a bundle.
+        file: The articles, labelled or not; None: the training articles, if they are available.
+        with_texts: Whether to store their texts, which can then be read from the bundle.
 
     Returns:
-        How many articles are stored.
+        The number of stored articles.
 
     Raises:
         CheckpointError: If there is no bundle, or it is damaged or cannot be written.
-        DataError: If the file is missing or has bad rows.
+        DataError: If the file is missing or has invalid rows.
     """
     folder = find_bundle(Path(path)).resolve()
     with lock_bundle(folder):
         bundle = load_bundle(folder)
-        articles = read_articles(file if file is not None else _trained_on(bundle))
+        articles = read_articles(file if file is not None else _training_file(bundle))
         bundle.similar = SimilarArticles.from_articles(articles, with_texts=with_texts)
         save_bundle(bundle, folder)
     return len(articles)
 
 
 def remove_known_articles(path: str | os.PathLike[str]) -> None:
-    """Take the known articles out of a bundle.
+    """Remove the known articles from a bundle.
 
     Raises:
         CheckpointError: If there is no bundle, or it is damaged or cannot be written.
@@ -53,14 +53,14 @@ def remove_known_articles(path: str | os.PathLike[str]) -> None:
         save_bundle(bundle, folder)
 
 
-def _trained_on(bundle: Bundle) -> Path:
-    """Return the file of the training articles, and say where it is not what it was."""
+def _training_file(bundle: Bundle) -> Path:
+    """Return the file of the training articles; log a warning if it has changed."""
     data = bundle.config.data
-    remembered = bundle.facts.get("files", {}).get("train", {})
-    named = remembered.get("path") or data.train
-    file = Path(named) if named else find_part(data.root_path, "train")
+    recorded = bundle.facts.get("files", {}).get("train", {})
+    name = recorded.get("path") or data.train
+    file = Path(name) if name else find_part(data.root_path, "train")
     if file is None or not file.is_file():
-        raise DataError(f"the training articles are not at hand: no {file or data.root_path}; name a file with --file")
-    if "sha256" in remembered and file_sha256(file) != remembered["sha256"]:
-        logger.warning("%s: these are no longer the articles that the detector was trained on", file)
+        raise DataError(f"the training articles are missing: no {file or data.root_path}; name a file with --file")
+    if "sha256" in recorded and file_sha256(file) != recorded["sha256"]:
+        logger.warning("%s: has changed since the detector was trained on it", file)
     return file

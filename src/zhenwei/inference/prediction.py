@@ -1,4 +1,4 @@
-"""What a detector says of one text."""
+"""The prediction of a detector on one text."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a detector says of one text; fields can be read as attributes or by name, as in `prediction["verdict"]`.
+    """A prediction on one text; fields are attributes, and items by name, as in `prediction["verdict"]`.
 
     Attributes:
-        text: The text as it was given.
+        text: The text.
         verdict: "fake" from the threshold on, else "real".
         probability: Of fake, from 0 to 1.
         threshold: The bundle's.
-        warnings: What makes this verdict less trustworthy, in words.
-        id: The article's, where it has one.
+        warnings: Reasons why the prediction may be unreliable.
+        id: The article's, if it has one.
     """
 
     text: str
@@ -31,6 +31,6 @@ class Prediction:
         return getattr(self, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON; `id` only where there is one."""
+        """Return all fields, ready for JSON; without `id` if the article has none."""
         fields = {**asdict(self), "warnings": list(self.warnings)}
         return fields if self.id is not None else {name: value for name, value in fields.items() if name != "id"}

@@ -1,6 +1,6 @@
 """The detectors' networks: one per file, their shared layers, and the registry."""
 
-from zhenwei.models.gru.coarse import int8_states
+from zhenwei.models.gru.int8 import int8_inference
 from zhenwei.models.interface import DetectorNetwork, FittedNetwork, Output, TokenEncoder
 from zhenwei.models.registry import (
     Vocabulary,
@@ -18,7 +18,7 @@ __all__ = [
     "TokenEncoder",
     "Vocabulary",
     "build_network",
-    "int8_states",
+    "int8_inference",
     "network_is_fitted",
     "network_needs",
     "register_detector",

@@ -9,9 +9,9 @@ from zhenwei.tokens import Batch
 
 
 class Bert(EncodedNetwork):
-    """A pretrained encoder, of which the last layers train -> masked attention -> MLP.
+    """A pretrained encoder whose last layers train -> masked attention -> MLP.
 
-    BERT (Devlin et al., NAACL 2019) as ENDEF (Zhu et al., SIGIR 2022) uses it; any encoder of transformers will do.
+    BERT (Devlin et al., NAACL 2019) as in ENDEF (Zhu et al., SIGIR 2022); any encoder of transformers works.
     """
 
     def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
@@ -20,7 +20,7 @@ class Bert(EncodedNetwork):
         self.mlp = MLP(self.embedding.features, config.mlp_hidden_dims, config.dropout)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to this network."""
+        """Compute the logits of a batch; `progress` is ignored."""
         encoded = self.encode(batch)  # [B, T, D]
         features, attention = self.attention(encoded, batch.mask)  # [B, D], [B, T]
         return Output(logits=self.mlp(features), attention=attention, features=features)

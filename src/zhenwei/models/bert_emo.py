@@ -15,7 +15,7 @@ class BertEmo(EncodedNetwork):
     """A pretrained encoder -> bidirectional GRU -> masked attention -> [features, emotion] -> MLP.
 
     The publisher's emotion of Mining Dual Emotion (Zhang et al., WWW 2021) beside BERT, as in ENDEF (Zhu et al.,
-    SIGIR 2022). It reads the emotion vector of each article.
+    SIGIR 2022). Each article needs its emotion vector.
     """
 
     needs = frozenset({"emotion"})
@@ -24,12 +24,12 @@ class BertEmo(EncodedNetwork):
         super().__init__(config, vocabulary)
         size = self.embedding.features
         hidden = config.hidden_dim or size
-        self.gru = MaskedBiGRU(size, hidden, config.num_layers, config.dropout, states_stay=False)
+        self.gru = MaskedBiGRU(size, hidden, config.num_layers, config.dropout, reuse_output=True)
         self.attention = MaskAttention(2 * hidden)
         self.mlp = MLP(2 * hidden + vocabulary.emotion_size, config.mlp_hidden_dims, config.dropout)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to this network."""
+        """Compute the logits of a batch; `progress` is ignored."""
         assert batch.emotion is not None
         encoded = self.encode(batch)  # [B, T, D]
         pooled, attention = self.attention(self.gru(encoded, batch.mask), batch.mask)  # [B, 2H], [B, T]

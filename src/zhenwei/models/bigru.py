@@ -7,43 +7,43 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from zhenwei.config import BiGRUConfig
-from zhenwei.models.dropout import Dropout, is_traced
+from zhenwei.models.dropout import Dropout, is_tracing
 from zhenwei.models.encoders.encoder import EncodedNetwork
-from zhenwei.models.gru.attention_pooling import has_kernel, normed_attention
+from zhenwei.models.gru.attention_pooling import fused_attention_pooling, prefers_kernel
 from zhenwei.models.gru.bigru_layer import MaskedBiGRU
-from zhenwei.models.gru.buffers import Workspace
+from zhenwei.models.gru.buffers import BufferPool
 from zhenwei.models.gru.checkpointing import LARGE, pool_in_chunks
-from zhenwei.models.gru.factored_embeddings import TokenRows
+from zhenwei.models.gru.input_projection import FactoredEmbeddings
 from zhenwei.models.interface import Output, Rows
 from zhenwei.models.layers import MLP, MaskAttention, masked_max, masked_mean
-from zhenwei.models.linear.logistic import NgramRegression
+from zhenwei.models.linear.logistic import NgramLogisticRegression
 from zhenwei.models.linear.ngram_embedding import NgramEmbedding
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch, EncodedArticles
 
-TRAINED = 12 * 2**20  # states of one direction that are trained at once: what the way back needs takes much memory
-PART = 128  # articles that are read at once when many are scored on a CPU: the states of all would take much memory
+MAX_TRAINED_VALUES = 12 * 2**20  # state values of one direction per training step: the backward pass needs much memory
+CHUNK = 128  # articles read at a time in inference on a CPU: the states of all of them would need much memory
 
 
 class BiGRU(EncodedNetwork):
     """Embeddings -> bidirectional GRU -> LayerNorm -> Dropout -> masked attention -> MLP.
 
-    After the BiGRU of ENDEF (Zhu et al., SIGIR 2022), with LayerNorm, and with what the settings ask for: a residual
-    (the mean of the embeddings, through a linear layer, added to the pooled output of the GRU), several poolings side
-    by side, embeddings of n-grams added to those of tokens, and a wide path: a linear model of n-grams that has its
-    share in the logit when predicting. The wide path is fitted by itself, and the network trains by itself: joined from
-    the start, it would learn nothing of what the n-grams know already.
+    After the BiGRU of ENDEF (Zhu et al., SIGIR 2022), with LayerNorm, and with optional parts: a residual (the mean of
+    the embeddings, through a linear layer, added to the pooled states), several poolings side by side, embeddings of
+    n-grams added to those of tokens, and a wide path: a linear model of n-grams whose logit is mixed in at prediction.
+    The wide path is fitted by itself, and the network trains without it: trained jointly, the network would learn
+    nothing that the n-grams know already.
     """
 
-    repeatable = True
-    scored_at_once = 4 * PART
+    cuda_graphable = True
+    prediction_batch_size = 4 * CHUNK
 
     def __init__(self, config: BiGRUConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
         hidden = config.hidden_dim or config.emb_dim
-        self.trained_at_once = TRAINED // hidden
+        self.max_tokens_per_step = MAX_TRAINED_VALUES // hidden
         self.ngrams = _ngram_embedding(config) if config.ngram_sizes else None
-        self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout, states_stay=False)
+        self.gru = MaskedBiGRU(config.emb_dim, hidden, config.num_layers, config.dropout, reuse_output=True)
         self.norm = nn.LayerNorm(2 * hidden)
         self.dropout = Dropout(config.dropout)
         self.pooling = tuple(config.pooling)
@@ -53,26 +53,26 @@ class BiGRU(EncodedNetwork):
         self.mlp = MLP(self.pooled, config.mlp_hidden_dims, config.dropout)
         self.wide_share = config.wide_share
         wide = config.wide
-        self.wide = None if wide is None else NgramRegression(wide, vocabulary, "wide_")
+        self.wide = None if wide is None else NgramLogisticRegression(wide, vocabulary, "wide_")
         if self.wide is not None:
             self.wide.requires_grad_(False)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to this network. While training, the wide path is silent."""
-        read = self._read_in_parts if self._has_parts(batch.tokens) else self._read
-        features, attention = read(batch.tokens, batch.mask)  # [B, D], [B, T]
+        """Compute the logits of a batch; `progress` is ignored. In training, the wide path is left out."""
+        encode = self._encode_in_chunks if self._needs_chunks(batch.tokens) else self._encode
+        features, attention = encode(batch.tokens, batch.mask)  # [B, D], [B, T]
         logits = self.mlp(features)
         if self.wide is not None and not self.training:
             logits = (1 - self.wide_share) * logits + self.wide_share * self.wide.logits(batch)
         return Output(logits=logits, attention=attention, features=features)
 
     @property
-    def tunes(self) -> bool:
-        """Whether the wide path leaves something to the training articles."""
-        return self.wide is not None and self.wide.tunes
+    def needs_tuning(self) -> bool:
+        """Whether the wide path has hyperparameters to be tuned."""
+        return self.wide is not None and self.wide.needs_tuning
 
     def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
-        """Choose the wide path's strengths."""
+        """Tune the wide path's hyperparameters."""
         if self.wide is not None:
             self.wide.tune(articles, folds, seed)
 
@@ -82,80 +82,77 @@ class BiGRU(EncodedNetwork):
             self.wide.fit(articles, seed)
             self.wide.requires_grad_(False)
 
-    def _read(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Make one vector of each article of tokens [B, T]: [B, D]; with the attention [B, T], or None."""
-        shared = self._shared_embeddings(tokens)
-        if shared is not None:
-            return self._pool(self.gru(shared, mask), mask)
+    def _encode(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return a feature vector per article of tokens [B, T]: [B, D]; and the attention [B, T], or None."""
+        factored = self._factored_embeddings(tokens)
+        if factored is not None:
+            return self._pool(self.gru(factored, mask), mask)
         embedded = self.embedding(tokens, mask)  # [B, T, E]
         if self.ngrams is not None:
             embedded = embedded + self.ngrams(tokens)
-        past = None if self.residual is None else self.residual(masked_mean(embedded, mask))  # [B, D]
+        residual = None if self.residual is None else self.residual(masked_mean(embedded, mask))  # [B, D]
         states = self.gru(embedded, mask)  # [B, T, 2H]
-        del embedded  # these are the largest tensors of all: what has been read makes room
+        del embedded  # free the largest tensor before pooling
         features, attention = self._pool(states, mask)
-        return features if past is None else features + past, attention
+        return features if residual is None else features + residual, attention
 
-    def _has_parts(self, tokens: Tensor) -> bool:
-        """Whether articles are to be read some at a time."""
-        if self.training or torch.is_grad_enabled() or is_traced():
+    def _needs_chunks(self, tokens: Tensor) -> bool:
+        """Return whether a batch [B, T] is to be encoded in chunks."""
+        if self.training or torch.is_grad_enabled() or is_tracing():
             return False
-        return tokens.device.type == "cpu" and len(tokens) > PART
+        return tokens.device.type == "cpu" and len(tokens) > CHUNK
 
-    def _read_in_parts(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Do as `_read` does, articles of like length together, while what their tokens share is computed once."""
-        shared = self._shared_embeddings(tokens)
-        heard = None if shared is None else self.gru.hear(shared)
+    def _encode_in_chunks(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Do the same as `_encode` in chunks of articles of similar length, which share the input projections."""
+        factored = self._factored_embeddings(tokens)
+        projected = None if factored is None else self.gru.project_inputs(factored)
         lengths = mask.sum(dim=1)
         order = lengths.argsort(descending=True)
-        workspace, found = Workspace(), []
-        for part in torch.split(order, PART):
-            width = max(1, int(lengths[part[0]]))
-            real = mask[part, :width]
-            if shared is None:
-                found.append(self._read(tokens[part, :width], real))
+        pool, encoded = BufferPool(), []
+        for rows in torch.split(order, CHUNK):
+            width = max(1, int(lengths[rows[0]]))
+            chunk_mask = mask[rows, :width]
+            if factored is None:
+                encoded.append(self._encode(tokens[rows, :width], chunk_mask))
             else:
-                found.append(self._pool(self.gru(shared.of(part, width), real, heard, workspace), real))
-        back = order.argsort()
-        features = torch.cat([features for features, _ in found])[back]
-        weights = [pad(weights, (0, mask.shape[1] - weights.shape[1])) for _, weights in found if weights is not None]
-        return features, torch.cat(weights)[back] if weights else None
+                states = self.gru(factored.select(rows, width), chunk_mask, projected, pool)
+                encoded.append(self._pool(states, chunk_mask))
+        inverse = order.argsort()
+        features = torch.cat([features for features, _ in encoded])[inverse]
+        weights = [pad(weights, (0, mask.shape[1] - weights.shape[1])) for _, weights in encoded if weights is not None]
+        return features, torch.cat(weights)[inverse] if weights else None
 
-    def _shared_embeddings(self, tokens: Tensor) -> TokenRows | None:
-        """Return what the embeddings of [B, T] have in common, where the GRU alone reads them, and rather that."""
-        if self.ngrams is not None or self.residual is not None or not self.gru.shares_tokens(tokens):
+    def _factored_embeddings(self, tokens: Tensor) -> FactoredEmbeddings | None:
+        """Return the embeddings of [B, T] in factored form, where they have one and only the GRU reads them."""
+        if self.ngrams is not None or self.residual is not None or not self.gru.prefers_factored(tokens):
             return None
-        return self.embedding.shared(tokens)
+        return self.embedding.factorize(tokens)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Make one vector of an article's states [B, T, 2H]: [B, D]; with the attention [B, T], or None."""
-        if self.pooling == ("attention",) and self.attention is not None and has_kernel(states, self.norm):
-            return normed_attention(states, mask, self.norm, self.dropout, self.attention)
+        """Pool an article's states [B, T, 2H] to [B, D]; also return the attention [B, T], or None."""
+        if self.pooling == ("attention",) and self.attention is not None and prefers_kernel(states, self.norm):
+            return fused_attention_pooling(states, mask, self.norm, self.dropout, self.attention)
         if self.training and _is_large(states):
-            return pool_in_chunks(self._pool_by_operations, states, mask, self._pooling_weights())
-        return self._pool_by_operations(states, mask)
+            return pool_in_chunks(self._pool_unfused, states, mask)
+        return self._pool_unfused(states, mask)
 
-    def _pool_by_operations(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Pool, one operation after the other."""
+    def _pool_unfused(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Pool, one PyTorch operation after the other."""
         states = self.dropout(self.norm(states))
         pooled, attention = [], None
         for kind in self.pooling:
             if kind == "attention":
                 assert self.attention is not None
-                found, attention = self.attention(states, mask)
+                features, attention = self.attention(states, mask)
             else:
-                found = masked_max(states, mask) if kind == "max" else masked_mean(states, mask)
-            pooled.append(found)
+                features = masked_max(states, mask) if kind == "max" else masked_mean(states, mask)
+            pooled.append(features)
         return torch.cat(pooled, dim=1), attention
-
-    def _pooling_weights(self) -> list[Tensor]:
-        """Return what pooling trains."""
-        return [*self.norm.parameters(), *(() if self.attention is None else self.attention.parameters())]
 
 
 def _is_large(states: Tensor) -> bool:
-    """Whether what becomes of the states [B, T, 2H] would take much of a computer's memory while training."""
-    return states.device.type == "cpu" and states.requires_grad and states.numel() >= LARGE and not is_traced()
+    """Return whether pooling states [B, T, 2H] would need much CPU memory in training."""
+    return states.device.type == "cpu" and states.requires_grad and states.numel() >= LARGE and not is_tracing()
 
 
 def _ngram_embedding(config: BiGRUConfig) -> NgramEmbedding:

@@ -14,12 +14,12 @@ from zhenwei.tokens import Batch, EncodedArticles
 
 
 class ENDEF(DetectorNetwork):
-    """A network, and beside it while training a branch that reads the entities alone.
+    """A network, with an entity branch beside it in training.
 
-    After "Generalizing to the Future: Mitigating Entity Bias in Fake News Detection" (Zhu et al., SIGIR 2022): what
-    the entities alone give away is learned by their own branch, so that the network need not learn it. Trained on
-    sigmoid(0.9 base + 0.1 entity) and on 0.2 x the cross-entropy of the entity branch, beside the base's own losses;
-    predicted with the base alone. The branch shares the base's token encoder.
+    After "Generalizing to the Future: Mitigating Entity Bias in Fake News Detection" (Zhu et al., SIGIR 2022): the
+    branch learns what the entities alone reveal, so that the network does not. The loss is the cross-entropy of
+    sigmoid(0.9 base + 0.1 entity), plus 0.2 times that of the entity branch, plus the base's own losses. Prediction
+    uses the base alone. The branch shares the base's token encoder.
     """
 
     def __init__(self, base: DetectorNetwork, config: NetworkConfig) -> None:
@@ -36,7 +36,7 @@ class ENDEF(DetectorNetwork):
                 "share; leave it out, or return one from the network's token_encoder()"
             )
         self.needs = base.needs | {"entities"}
-        self.trained_at_once = base.trained_at_once
+        self.max_tokens_per_step = base.max_tokens_per_step
         self.base = base
         self.base_weight, self.entity_weight = config.endef_base_weight, config.endef_entity_weight
         self.loss_weight = config.endef_loss_weight
@@ -44,7 +44,7 @@ class ENDEF(DetectorNetwork):
         self.entity_mlp = MLP(self.entity_extractor.features, config.mlp_hidden_dims, config.dropout)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch by the base; while training, add the mix to train on and the entity branch's loss."""
+        """Compute the base's logits; in training, also the mixed logits and the loss of the entity branch."""
         output: Output = self.base(batch, progress)
         if not self.training:
             return output
@@ -54,39 +54,39 @@ class ENDEF(DetectorNetwork):
         assert batch.entity_mask is not None
         assert batch.labels is not None
         encoded = encoder(batch.entity_tokens, batch.entity_mask)  # [B, E, D]
-        entity = self.entity_mlp(self.entity_extractor(encoded, batch.entity_mask)).float()  # [B]
-        base = (output.logits if output.train_logits is None else output.train_logits).float()  # [B]
-        each = binary_cross_entropy_with_logits(entity, batch.labels, reduction="none")  # [B]
-        mean = (each * batch.weights).sum() / batch.weights.sum().clamp(min=1.0)
-        output.train_logits = self.base_weight * base + self.entity_weight * entity
+        entity_logits = self.entity_mlp(self.entity_extractor(encoded, batch.entity_mask)).float()  # [B]
+        base_logits = (output.logits if output.train_logits is None else output.train_logits).float()  # [B]
+        losses = binary_cross_entropy_with_logits(entity_logits, batch.labels, reduction="none")  # [B]
+        mean = (losses * batch.weights).sum() / batch.weights.sum().clamp(min=1.0)
+        output.train_logits = self.base_weight * base_logits + self.entity_weight * entity_logits
         output.losses = {**output.losses, "entity": self.loss_weight * mean}
         return output
 
     def for_prediction(self) -> DetectorNetwork:
-        """Return the base: the entity branch is for training alone."""
+        """Return the base: the entity branch is only used in training."""
         return self.base.for_prediction()
 
     @property
-    def tunes(self) -> bool:
-        """Return the base's."""
-        return self.base.tunes
+    def needs_tuning(self) -> bool:
+        """Whether the base has hyperparameters to be tuned."""
+        return self.base.needs_tuning
 
     def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
         """Tune the base."""
         self.base.tune(articles, folds, seed)
 
     def fit_linear(self, articles: EncodedArticles, seed: int) -> None:
-        """Fit the base's."""
+        """Fit the linear part of the base."""
         self.base.fit_linear(articles, seed)
 
     def token_encoder(self) -> TokenEncoder | None:
-        """Return the base's."""
+        """Return the base's token encoder."""
         return self.base.token_encoder()
 
     def pretrained_modules(self) -> Iterator[nn.Module]:
-        """Yield the base's."""
+        """Yield the pretrained modules of the base."""
         yield from self.base.pretrained_modules()
 
     def encoder_config(self) -> dict[str, Any] | None:
-        """Return the base's."""
+        """Return the base's encoder configuration."""
         return self.base.encoder_config()

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zhenwei.models.dropout import Dropout, is_traced
+from zhenwei.models.dropout import Dropout, is_tracing
 
 PUBLISHED_KERNELS, PUBLISHED_FILTERS = (1, 2, 3, 5, 10), 64
 
@@ -14,7 +14,7 @@ PUBLISHED_KERNELS, PUBLISHED_FILTERS = (1, 2, 3, 5, 10), 64
 class MaskAttention(nn.Module):
     """Attention pooling: score every token, softmax over the real ones, sum (ENDEF's and MDFEND's MaskAttention).
 
-    A row without any real token pools to zeros, with zero weights, never to NaN.
+    A row without real tokens pools to zeros, with zero weights, never to NaN.
     """
 
     def __init__(self, features: int) -> None:
@@ -53,10 +53,10 @@ class MLP(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Turn features [B, D] into logits [B], or [B, outputs] where there are several.
 
-        When judging, that is done in the type of the weights, mixed precision or not: it costs next to nothing, and
-        logits in bf16 would have but 8 bits.
+        Outside training, the head computes in the type of its weights even in mixed precision: it costs almost nothing,
+        and logits in bf16 would have only 8 bits.
         """
-        if self.training or is_traced() or not torch.is_autocast_enabled(features.device.type):
+        if self.training or is_tracing() or not torch.is_autocast_enabled(features.device.type):
             logits: Tensor = self.layers(features)
         else:
             with torch.autocast(features.device.type, enabled=False):
@@ -65,10 +65,10 @@ class MLP(nn.Module):
 
 
 class CNNExtractor(nn.Module):
-    """Convolutions of several widths, each with its maximum over time (Kim, EMNLP 2014; as in ENDEF and MDFEND).
+    """Convolutions of several widths with max-over-time pooling (Kim, EMNLP 2014; as in ENDEF and MDFEND).
 
-    A window counts where it lies within the article, so that padding never wins the maximum; an article shorter than
-    a window is read once, with zeros behind its end. A row without any token gives zeros.
+    Only windows within the article count, so that padding never wins the maximum; an article shorter than a window is
+    padded with zeros to one window. A row without tokens gives zeros.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CNNExtractor(nn.Module):
 
         Args:
             inputs: [B, T, D].
-            mask: [B, T] bool, True at real tokens, which stand at the start of each row.
+            mask: [B, T] bool, True at real tokens, which come first in each row.
 
         Returns:
             [B, len(kernels) * filters], the filters of the first kernel first.
@@ -91,18 +91,18 @@ class CNNExtractor(nn.Module):
         lengths = mask.sum(dim=1, keepdim=True)  # [B, 1]
         steps = torch.arange(inputs.shape[1], device=inputs.device)  # [T]
         columns = (inputs * mask.unsqueeze(-1)).transpose(1, 2)  # [B, D, T]
-        found = []
+        pooled = []
         for convolution in self.convolutions:
             kernel = int(convolution.kernel_size[0])  # type: ignore[index]
-            values = convolution(nn.functional.pad(columns, (0, kernel - 1)))  # [B, F, T]: a window from each token on
+            values = convolution(nn.functional.pad(columns, (0, kernel - 1)))  # [B, F, T], by first token
             within = steps < (lengths - kernel + 1).clamp(min=1)  # [B, T]
             values = values.masked_fill(~within.unsqueeze(1), torch.finfo(values.dtype).min)
-            found.append(values.amax(dim=2))  # [B, F]
-        return torch.cat(found, dim=1) * (lengths > 0)
+            pooled.append(values.amax(dim=2))  # [B, F]
+        return torch.cat(pooled, dim=1) * (lengths > 0)
 
 
 class GradientReversal(torch.autograd.Function):
-    """Lets values pass as they are, and turns their gradients round (Ganin & Lempitsky, ICML 2015)."""
+    """Identity whose gradient is multiplied by -strength (Ganin & Lempitsky, ICML 2015)."""
 
     @staticmethod
     def forward(context: Any, values: Tensor, strength: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class GradientReversal(torch.autograd.Function):
 
 
 def reverse_gradients(values: Tensor, strength: Tensor) -> Tensor:
-    """Pass values on; going back, their gradient is multiplied by -strength, a scalar."""
+    """Return the values; the backward pass multiplies their gradient by -strength, a scalar."""
     reversed_values: Tensor = GradientReversal.apply(values, strength)  # type: ignore[no-untyped-call]
     return reversed_values
 

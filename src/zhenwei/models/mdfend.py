@@ -12,11 +12,11 @@ from zhenwei.tokens import Batch
 
 
 class MDFEND(EncodedNetwork):
-    """A frozen encoder -> CNN experts, weighed by a gate that sees domain and text -> MLP.
+    """A frozen encoder -> CNN experts, weighted by a gate that reads domain and text -> MLP.
 
-    After MDFEND (Nan et al., CIKM 2021): gate = softmax(MLP([domain embedding, attention-pooled text])). An article of
-    an unknown domain has the mean of all domain embeddings for its own; ENDEF (Zhu et al., SIGIR 2022) takes the mean
-    for every article at prediction.
+    After MDFEND (Nan et al., CIKM 2021): gate = softmax(MLP([domain embedding, attention-pooled text])). The domain
+    embedding of an unknown domain is the mean of all; ENDEF (Zhu et al., SIGIR 2022) uses the mean for every article at
+    prediction.
     """
 
     needs = frozenset({"domain"})
@@ -29,20 +29,20 @@ class MDFEND(EncodedNetwork):
         self.attention = MaskAttention(size)
         gate_hidden = config.mlp_hidden_dims[-1:] or [size]
         self.gate = MLP(2 * size, gate_hidden, dropout=0.0, outputs=config.n_experts)
-        # One extractor with every expert's filters side by side: few large products instead of many small ones.
+        # One extractor holds the filters of all experts: few large products instead of many small ones.
         self.experts = CNNExtractor(size, config.kernels, config.n_experts * config.filters)
         self.n_experts, self.n_kernels = config.n_experts, len(config.kernels)
         self.mlp = MLP(self.n_kernels * config.filters, config.mlp_hidden_dims, config.dropout)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to this network."""
+        """Compute the logits of a batch; `progress` is ignored."""
         encoded = self.encode(batch)  # [B, T, D]
         pooled, attention = self.attention(encoded, batch.mask)  # [B, D], [B, T]
         gate_inputs = torch.cat([self._domains(batch).to(pooled.dtype), pooled], dim=1)  # [B, 2D]
-        size = pooled.shape[0]  # not len(batch), which a graph for ONNX would hold for a constant
-        shares = torch.softmax(self.gate(gate_inputs).view(size, -1).float(), dim=1)  # [B, experts]
-        found = self.experts(encoded, batch.mask).view(size, self.n_kernels, self.n_experts, -1)
-        features = torch.einsum("bkef,be->bkf", found, shares.to(found.dtype)).flatten(1)  # [B, kernels * filters]
+        size = pooled.shape[0]  # not len(batch), which an ONNX graph would record as a constant
+        gate = torch.softmax(self.gate(gate_inputs).view(size, -1).float(), dim=1)  # [B, experts]
+        filtered = self.experts(encoded, batch.mask).view(size, self.n_kernels, self.n_experts, -1)
+        features = torch.einsum("bkef,be->bkf", filtered, gate.to(filtered.dtype)).flatten(1)  # [B, kernels * filters]
         return Output(logits=self.mlp(features), attention=attention, features=features)
 
     def _domains(self, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""The one list of detectors."""
+"""The registry of detectors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from zhenwei.models.interface import DetectorNetwork, FittedNetwork
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a network must know of the tokens it will read.
+    """The properties of a tokenizer and of a data set that a network is built for.
 
     Attributes:
         size: Entries of the tokenizer's vocabulary.
         pad_id: Id of the padding token.
         max_len: Longest text in tokens.
-        encoder: From a bundle: the configuration of the pretrained encoder, to be built empty; None: load it.
-        domains: The domains that articles may have, in the order of their numbers; empty where nobody asks.
-        emotion_size: Length of an article's emotion vector; 0 where nobody asks.
+        encoder: Configuration of the pretrained encoder, to be built without weights, from a bundle; None: load it.
+        domains: The domains of articles, in the order of their ids; empty if unused.
+        emotion_size: Length of an article's emotion vector; 0 if unused.
     """
 
     size: int
@@ -34,7 +34,7 @@ class Vocabulary:
 
 NetworkFactory = Callable[[Any, Vocabulary], DetectorNetwork]
 
-# One line per detector: its name, and where its network is; imported when it is first built.
+# Name and import path of each detector; a network is imported when it is first built.
 _NETWORKS: dict[str, str | NetworkFactory] = {
     "bert": "zhenwei.models.bert:Bert",
     "bert_emo": "zhenwei.models.bert_emo:BertEmo",
@@ -47,20 +47,20 @@ _NETWORKS: dict[str, str | NetworkFactory] = {
 
 
 def register_detector(config: type[ModelConfig], network: NetworkFactory) -> None:
-    """Make a detector known: its settings, and the network that they build.
+    """Register a detector: its settings, and the network that they build.
 
-    A file that ends with this line is a detector as soon as it is imported. Named in a package's entry points, group
-    `zhenwei.detectors`, it is imported wherever a configuration or a bundle asks for it.
+    A module that ends with this call adds a detector when it is imported. A module that a package names in its entry
+    points, group `zhenwei.detectors`, is imported when a configuration or a bundle names the detector.
 
     Raises:
-        ConfigError: If the settings declare no name, or one that is taken.
+        ConfigError: If the settings declare no name, or a name that is taken.
     """
     register_model_config(config)
     register_network(config.model_fields["name"].default, network)
 
 
 def register_network(name: str, factory: NetworkFactory) -> None:
-    """Make a network known under its detector's name; its settings go to `config.register_model_config`.
+    """Register a network under its detector's name; `config.register_model_config` registers its settings.
 
     Raises:
         ConfigError: If the name is taken.
@@ -74,7 +74,7 @@ def network_needs(config: ModelConfig, *, training: bool = False) -> frozenset[s
 
     Args:
         config: The detector's settings.
-        training: Whether to train it: debiasing reads the entities then.
+        training: Whether to train it: debiasing reads entities in training.
 
     Raises:
         ConfigError: If no network of this name is registered.
@@ -84,7 +84,7 @@ def network_needs(config: ModelConfig, *, training: bool = False) -> frozenset[s
 
 
 def network_is_fitted(config: ModelConfig) -> bool:
-    """Tell whether the detector's network is a `FittedNetwork`, also where an exported graph stands in its place.
+    """Return whether the detector's network is a `FittedNetwork`; works for exported detectors, too.
 
     Raises:
         ConfigError: If no network of this name is registered.
@@ -94,16 +94,16 @@ def network_is_fitted(config: ModelConfig) -> bool:
 
 
 def build_network(config: ModelConfig, vocabulary: Vocabulary, *, training: bool = True) -> DetectorNetwork:
-    """Build the network that the settings name, its weights random where they are not pretrained.
+    """Build the network of a detector; weights that are not pretrained are random.
 
     Args:
         config: The detector's settings.
-        vocabulary: What it will read.
-        training: Whether to train it; False: without what a bundle does not keep.
+        vocabulary: The tokenizer and data set.
+        training: Whether to train it; False: without the parts that a bundle does not save.
 
     Raises:
         ConfigError: If no network of this name is registered, or it cannot be debiased.
-        PretrainedModelError: If the pretrained model it starts from cannot be had, or does not fit.
+        PretrainedModelError: If its pretrained model cannot be loaded, or does not fit the settings.
     """
     network = _factory(config.name)(config, vocabulary)
     return ENDEF(network, cast("NetworkConfig", config)) if training and _debiased(config) else network
@@ -114,11 +114,11 @@ def _debiased(config: ModelConfig) -> bool:
 
 
 def _factory(name: str) -> NetworkFactory:
-    """Return what builds a detector's network, importing it on first use."""
-    found = _NETWORKS.get(name)
-    if found is None:
+    """Return the factory of a detector's network, importing it on first use."""
+    factory = _NETWORKS.get(name)
+    if factory is None:
         raise ConfigError(f"model.name: found '{name}'; expected one of: {', '.join(sorted(_NETWORKS))}")
-    if isinstance(found, str):
-        module, _, attribute = found.partition(":")
-        found = _NETWORKS[name] = getattr(import_module(module), attribute)
-    return found
+    if isinstance(factory, str):
+        module, _, attribute = factory.partition(":")
+        factory = _NETWORKS[name] = getattr(import_module(module), attribute)
+    return factory

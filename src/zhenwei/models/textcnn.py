@@ -14,7 +14,7 @@ class TextCNN(EncodedNetwork):
     After Kim (EMNLP 2014), with the kernels and the head of MDFEND's and ENDEF's CNN extractor.
     """
 
-    repeatable = True
+    cuda_graphable = True
 
     def __init__(self, config: TextCNNConfig, vocabulary: Vocabulary) -> None:
         super().__init__(config, vocabulary)
@@ -22,6 +22,6 @@ class TextCNN(EncodedNetwork):
         self.mlp = MLP(self.extractor.features, config.mlp_hidden_dims, config.dropout)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to this network."""
+        """Compute the logits of a batch; `progress` is ignored."""
         features = self.extractor(self.embedding(batch.tokens, batch.mask), batch.mask)  # [B, T, E] -> [B, D]
         return Output(logits=self.mlp(features), features=features)

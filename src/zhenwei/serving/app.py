@@ -45,7 +45,7 @@ def build_app(service: Service, page: Path = PAGE) -> FastAPI:
         RequestMiddleware, keys=service.keys, metrics=service.metrics, is_draining=lambda: service.draining
     )  # the outermost: keys are checked before the body is read
     add_exception_handlers(app)
-    for router in (admin_routes(service), predict_routes(service), feedback_routes(service)):
+    for router in (predict_routes(service), feedback_routes(service), admin_routes(service)):
         app.include_router(router)
     app.openapi = partial(openapi_with_limits, app, service.settings)  # type: ignore[method-assign]
     if (page / "index.html").is_file():

@@ -6,13 +6,13 @@ that does not fit fails at once, so that the waiting time of the others stays sh
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from zhenwei.inference import Detector, Prediction
 from zhenwei.serving.http.errors import ApiError, unavailable
@@ -23,13 +23,6 @@ Disconnected = Callable[[], Awaitable[None]]
 INITIAL_PACE = 0.01  # seconds per text, until it has been measured
 
 
-class BatchMetrics(Protocol):
-    """Receives the size and the duration of each batch, in the detector's thread."""
-
-    def batch(self, texts: int, seconds: float) -> None:
-        """Count a batch."""
-
-
 @dataclass(eq=False, slots=True)
 class Job:
     """Work for the detector.
@@ -37,12 +30,14 @@ class Job:
     Attributes:
         texts: The texts to predict.
         function: A function of the detector to call instead; it is not batched.
-        future: Gets the bundle and the result; it runs once the detector's thread has taken the job.
+        future: Gets the bundle and the result, in the event loop of the request.
+        started: Whether the detector's thread has taken the job.
     """
 
     texts: Sequence[str]
     function: Callable[[Detector], Any] | None = None
-    future: Future[tuple[LoadedBundle, Any]] = field(default_factory=Future)
+    future: asyncio.Future[tuple[LoadedBundle, Any]] = field(default_factory=asyncio.Future)
+    started: bool = False
 
 
 class MicroBatcher:
@@ -54,16 +49,16 @@ class MicroBatcher:
         max_wait: Seconds to wait for more requests under load.
         max_queue: Maximum texts that wait; a request of any size is accepted if none wait.
         threads: Threads of PyTorch.
-        metrics: Receives each batch.
+        on_batch: Called after each batch with its texts and seconds, in the detector's thread.
     """
 
     def __init__(
         self, loaded: LoadedBundle, *, max_batch: int, max_wait: float, max_queue: int, threads: int,
-        metrics: BatchMetrics,
+        on_batch: Callable[[int, float], None],
     ) -> None:  # fmt: skip
         self.loaded = loaded
         self.max_batch, self.max_wait, self.max_queue = max_batch, max_wait, max_queue
-        self.threads, self.metrics = threads, metrics
+        self.threads, self.on_batch = threads, on_batch
         self.waiting_texts = 0
         self._queue: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -121,22 +116,22 @@ class MicroBatcher:
 
     async def _result(self, job: Job, timeout: float, disconnected: Disconnected) -> tuple[LoadedBundle, Any]:
         self._enqueue(job)
-        result, watcher = asyncio.wrap_future(job.future), asyncio.ensure_future(disconnected())
+        watcher = asyncio.ensure_future(disconnected())
         try:
-            done, _ = await asyncio.wait((result, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if result in done:
-                return result.result()
+            done, _ = await asyncio.wait((job.future, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if job.future in done:
+                return job.future.result()
             if watcher in done:
                 raise ApiError(499, "the client has disconnected")
-            if job.future.running():
+            if job.started:
                 raise ApiError(504, f"not done within {timeout:g} seconds; send fewer or shorter texts")
             wait = self._pace * self.waiting_texts
             raise unavailable(f"still waiting after {timeout:g} seconds; try again later", wait)
         finally:
             watcher.cancel()
-            if job.future.cancel():
+            job.future.cancel()
+            if not job.started:
                 self._withdraw(job)
-            result.cancel()
 
     def _enqueue(self, job: Job) -> None:
         with self._changed:
@@ -152,9 +147,9 @@ class MicroBatcher:
             self._changed.notify()
 
     def _withdraw(self, job: Job) -> None:
-        """Remove a canceled job from the queue, unless the thread has just skipped it."""
+        """Remove a canceled job from the queue, unless the thread has just taken it."""
         with self._changed:
-            if job in self._queue:
+            if not job.started:
                 self._queue.remove(job)
                 self.waiting_texts -= len(job.texts)
 
@@ -168,36 +163,28 @@ class MicroBatcher:
             _complete(jobs, loaded)
             seconds, texts = time.perf_counter() - start, sum(len(job.texts) for job in jobs)
             self._pace += 0.1 * (seconds / texts - self._pace)
-            self.metrics.batch(texts, seconds)
+            self.on_batch(texts, seconds)
 
     def _next_batch(self) -> list[Job]:
         """Wait for work and take up to a batch of it; return nothing at the end."""
         with self._changed:
             while True:
-                while not self._queue and not self._closing:
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._queue or self._closing)
                 if self._under_load and self.max_batch > 1:
-                    self._wait_for_more()
+                    self._changed.wait_for(lambda: self.waiting_texts >= self.max_batch or self._closing, self.max_wait)
                 jobs = self._take()
                 if jobs or self._closing:  # no jobs: those that waited were canceled
                     return jobs
-
-    def _wait_for_more(self) -> None:
-        deadline = time.monotonic() + self.max_wait
-        while self.waiting_texts < self.max_batch and not self._closing:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not self._changed.wait(remaining):
-                return
 
     def _take(self) -> list[Job]:
         jobs: list[Job] = []
         texts = 0
         while self._queue and (not jobs or self._fits(jobs[-1], self._queue[0], texts)):
             job = self._queue.popleft()
-            self.waiting_texts -= len(job.texts)
-            if job.future.set_running_or_notify_cancel():
-                jobs.append(job)
-                texts += len(job.texts)
+            job.started = True
+            jobs.append(job)
+            texts += len(job.texts)
+        self.waiting_texts -= texts
         self._under_load = len(jobs) > 1 or bool(self._queue)
         return jobs
 
@@ -210,13 +197,23 @@ def _complete(jobs: list[Job], loaded: LoadedBundle) -> None:
     try:
         results = _results(jobs, loaded.detector)
     except Exception as error:
-        if len(jobs) == 1:
-            jobs[0].future.set_exception(error)
+        if len(jobs) > 1:
+            for job in jobs:
+                _complete([job], loaded)
             return
-        for job in jobs:
-            _complete([job], loaded)
-    else:
-        for job, result in zip(jobs, results, strict=True):
+        results = [error]
+    for loop in {job.future.get_loop() for job in jobs}:  # one call per batch: each call wakes up the loop
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(_set_results, loop, jobs, results, loaded)
+
+
+def _set_results(loop: asyncio.AbstractEventLoop, jobs: list[Job], results: list[Any], loaded: LoadedBundle) -> None:
+    for job, result in zip(jobs, results, strict=True):
+        if job.future.get_loop() is not loop or job.future.done():
+            continue
+        if isinstance(result, Exception):
+            job.future.set_exception(result)
+        else:
             job.future.set_result((loaded, result))
 
 

@@ -53,7 +53,7 @@ class Service:
             max_wait=settings.max_wait_ms / 1000,
             max_queue=settings.max_queue,
             threads=settings.threads or max(1, (os.cpu_count() or 2) - 1),
-            metrics=self.metrics,
+            on_batch=self.metrics.batch,
         )
         self.metrics.watch_queue(lambda: self.batcher.waiting_texts)
         self.metrics.bundle(self.loaded.name, self.loaded.version, self.loaded.loaded_at.timestamp())

@@ -1,9 +1,8 @@
-"""Text to numbers: tokenizer, augmentation, encoding once into flat arrays, length-bucketed batches."""
+"""Tokenization, encoding into flat arrays, augmentation, and length-bucketed batches."""
 
 from zhenwei.tokens.augmentation import Augmentation
 from zhenwei.tokens.batches import Batch, batch_order, collate
-from zhenwei.tokens.domains import domain_of
-from zhenwei.tokens.encoding import EncodedArticles, encode_articles
+from zhenwei.tokens.encoding import EncodedArticles, domain_of, encode_articles
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, load_pretrained_tokenizer
 from zhenwei.tokens.vocabulary import train_tokenizer
 

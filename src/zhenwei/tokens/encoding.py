@@ -1,4 +1,4 @@
-"""Encoding once: articles become flat arrays, so that memory grows with tokens and not with Python objects."""
+"""Encoding of articles into flat arrays, so that memory grows with tokens instead of Python objects."""
 
 import hashlib
 from array import array
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news.article import Article
-from zhenwei.tokens.domains import domain_of
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, NO_ENTITY, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
 from zhenwei.tokens.splicing import StreamEncoder
@@ -20,10 +19,10 @@ from zhenwei.tokens.tokenizer import TextTokenizer
 
 ENCODED_FIELDS = frozenset({"entities", "domain", "emotion"})
 UNKNOWN_DOMAIN = -1
-_CHUNK_CHARACTERS = 2**19  # long articles: a chunk also ends here, some 100 MB of the tokenizer's own objects
-_LARGEST = float(np.finfo(np.float32).max)
+_CHUNK_CHARACTERS = 2**19  # end of a chunk of long articles: some 100 MB of objects of the tokenizer
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _FORMS = {
-    "entity_list": """a list of {"entity": "..."} or of strings, empty where the text names nobody and nothing""",
+    "entity_list": """a list of {"entity": "..."} or of strings, empty if the text has no entities""",
     "emotion": "a list of finite numbers, of one length in all articles",
 }
 
@@ -32,20 +31,19 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class EncodedArticles:
-    """N articles as flat arrays; what a model does not need is None.
+    """N articles as flat arrays; fields that a model does not need are None.
 
     Attributes:
-        tokens: the contents' token ids, special tokens included.
-        words: each token's word within its article, -1 for special tokens, int32 [S].
-        labels: 0 real, 1 fake, nan where the article has none, float32 [N].
-        entity_tokens: the entities' token ids, joined by the separator token; no entities give an empty row.
-        entity_of_token: the number, within its article, of the entity that each of ``tokens`` belongs to, -1 for
-            none, int32 [S].
-        entity_of_entity_token: the same number for each of ``entity_tokens``: an entity's closing separator belongs
-            to it, the leading [CLS] to none (-1), int32 [E].
-        domains: index into the domain names, -1 for none and for an unknown one, int64 [N].
+        tokens: token ids of the contents, including special tokens.
+        words: word of each token within its article, -1 for special tokens, int32 [S].
+        labels: 0 real, 1 fake, nan for an article without a label, float32 [N].
+        entity_tokens: token ids of the entities, joined by the separator token; an empty row without entities.
+        entity_of_token: number of the entity, within its article, of each of ``tokens``, -1 for none, int32 [S].
+        entity_of_entity_token: the same for each of ``entity_tokens``; the separator after an entity belongs to it,
+            the leading [CLS] to none (-1), int32 [E].
+        domains: index into the domain names, -1 for a missing or unknown domain, int64 [N].
         emotion: emotion features, float32 [N, F].
-        truncated: whether the content was cut to the longest length allowed, bool [N].
+        truncated: whether the content was truncated, bool [N].
     """
 
     tokens: RaggedInts
@@ -67,12 +65,12 @@ class EncodedArticles:
         return self.tokens.lengths
 
     def content(self, row: int) -> NDArray[np.int32]:
-        """Token ids of one article without the special tokens, int32."""
+        """Return the token ids of one article without special tokens, int32."""
         start, end = self.tokens.offsets[row], self.tokens.offsets[row + 1]
         return self.tokens.ids[start:end][self.words[start:end] >= 0]
 
     def fingerprint(self) -> str:
-        """Give the SHA-256 of all arrays, in hex: the same for the same data, on every machine."""
+        """Return the SHA-256 of all arrays in hex, which is the same on every machine."""
         entities = self.entity_tokens
         arrays: dict[str, NDArray[Any] | None] = {
             "ids": self.tokens.ids,
@@ -94,6 +92,19 @@ class EncodedArticles:
         return digest.hexdigest()
 
 
+def domain_of(article: Article, domain: DomainKind = "field") -> str | None:
+    """Return an article's domain, or None.
+
+    Args:
+        article: the article.
+        domain: ``field``: the field ``domain``, a topic as in MDFEND; ``year``: the year of ``time``, "2013", as in
+            ENDEF.
+    """
+    if domain == "field":
+        return article.domain
+    return None if article.time is None else str(article.time.year)
+
+
 def encode_articles(
     articles: Iterable[Article],
     tokenizer: TextTokenizer,
@@ -108,46 +119,44 @@ def encode_articles(
     chunk_size: int = 4096,
     first_row: int = 1,
 ) -> EncodedArticles:
-    """Encode a stream of articles; it is walked through once and only a chunk of it is held.
+    """Encode a stream of articles in one pass, chunk by chunk.
 
     Args:
-        articles: the articles, N of them.
-        tokenizer: turns contents and entities into tokens.
-        max_len: the most tokens of a content, special tokens included.
-        fields: what to encode besides contents and labels: any of ``entities``, ``domain``, ``emotion``.
-        domain: what an article's domain is, see ``domain_of``.
-        domain_names: the domains that the model knows; an article's domain becomes its index here.
-        emotion_size: the length of an emotion vector that the model knows; None takes the first article's.
-        max_entity_len: the most tokens of an article's entities, special tokens included.
-        mask_entities: whether each token of an entity becomes a mask token in the content.
-        chunk_size: the most articles that go to the tokenizer at once.
-        first_row: the number of the first article, for messages.
+        articles: N articles.
+        tokenizer: tokenizer of contents and entities.
+        max_len: maximum tokens of a content, including special tokens.
+        fields: fields to encode besides contents and labels: any of ``entities``, ``domain``, ``emotion``.
+        domain: kind of an article's domain, see ``domain_of``.
+        domain_names: domains of the model; an article's domain is encoded as its index in this list.
+        emotion_size: length of the model's emotion vectors; None: that of the first article.
+        max_entity_len: maximum tokens of an article's entities, including special tokens.
+        mask_entities: whether to replace each token of an entity in the content by a mask token.
+        chunk_size: maximum articles per call of the tokenizer.
+        first_row: number of the first article, for messages.
 
     Raises:
-        ConfigError: ``fields`` names something else, or ``max_len`` leaves no room for content.
-        MissingFieldError: an article lacks a field that is asked for (a domain may be lacking); the row is named.
-        DataError: an emotion vector is of another length than ``emotion_size`` or the first one; the row is named.
+        ConfigError: ``fields`` has an unknown name, or ``max_len`` leaves no space for content.
+        MissingFieldError: an article lacks a requested field other than the domain.
+        DataError: the length of an emotion vector differs from ``emotion_size`` or from the first one.
     """
     if unknown := fields - ENCODED_FIELDS:
         raise ConfigError(f"Unknown fields {sorted(unknown)}: the optional ones are {sorted(ENCODED_FIELDS)}.")
     tokens, words, labels, truncated = GrowingRows(), GrowingInts(), array("f"), bytearray()
     entity_tokens, entity_of_token, entity_of_entity_token = GrowingRows(), GrowingInts(), GrowingInts()
     domains, emotion = array("q"), _GrowingVectors(emotion_size)
-    numbers = {name: number for number, name in enumerate(domain_names)}
+    domain_ids = {name: number for number, name in enumerate(domain_names)}
     encoder = StreamEncoder(tokenizer)
     for chunk in _chunks(articles, chunk_size):
-        row_of_chunk = first_row + len(labels)
+        chunk_row = first_row + len(labels)
         texts = encoder.encode_batch([article.content for article in chunk], max_len)
         ids = texts.ids
         words.extend(texts.words)
         truncated += texts.truncated.tobytes()
         labels.extend(float("nan") if article.target is None else article.target for article in chunk)
         if mask_entities or "entities" in fields:
-            lists = [
-                _present(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, row_of_chunk)
-            ]
+            lists = [_require(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, chunk_row)]
             entities = encode_entities(
-                lists, texts, tokenizer, max_len, max_entity_len, encoder, unknown_too=mask_entities
+                lists, texts, tokenizer, max_len, max_entity_len, encoder, match_unknown=mask_entities
             )
             if mask_entities:
                 ids = np.where(entities.of_token == NO_ENTITY, ids, np.int32(tokenizer.mask_id))
@@ -157,10 +166,10 @@ def encode_articles(
                 entity_of_entity_token.extend(entities.numbers)
         tokens.extend(ids, texts.lengths)
         if "domain" in fields:
-            domains.extend(numbers.get(domain_of(article, domain) or "", UNKNOWN_DOMAIN) for article in chunk)
+            domains.extend(domain_ids.get(domain_of(article, domain) or "", UNKNOWN_DOMAIN) for article in chunk)
         if "emotion" in fields:
-            for row, article in enumerate(chunk, row_of_chunk):
-                emotion.append(_present(article.emotion, "emotion", row), row)
+            for row, article in enumerate(chunk, chunk_row):
+                emotion.append(_require(article.emotion, "emotion", row), row)
     return EncodedArticles(
         tokens=tokens.finish(),
         words=words.finish(),
@@ -175,11 +184,11 @@ def encode_articles(
 
 
 class _GrowingVectors:
-    """Vectors of one length: the given one, or that of the first vector."""
+    """A builder of vectors of one length, which is given or that of the first vector."""
 
     def __init__(self, size: int | None) -> None:
         self.values = array("f")
-        self.wanted = size
+        self.expected = size
         self.size = size
         self.rows = 0
 
@@ -187,11 +196,11 @@ class _GrowingVectors:
         if self.size is None:
             self.size = len(vector)
         if len(vector) != self.size:
-            whose = "those of the articles before it" if self.wanted is None else "what this detector reads"
-            raise DataError(f"row {row}: found {len(vector)} values in 'emotion'; expected {self.size}, {whose}")
-        if max(map(abs, vector)) > _LARGEST:
+            origin = "as in the articles before it" if self.expected is None else "as this detector requires"
+            raise DataError(f"row {row}: found {len(vector)} values in 'emotion'; expected {self.size}, {origin}")
+        if max(map(abs, vector)) > _MAX_FLOAT32:
             raise DataError(
-                f"row {row}: found {max(vector, key=abs)} in 'emotion'; expected no more than {_LARGEST:.1e}"
+                f"row {row}: found {max(vector, key=abs)} in 'emotion'; expected at most {_MAX_FLOAT32:.1e}"
             )
         self.values.extend(vector)
         self.rows += 1
@@ -213,7 +222,7 @@ def _chunks(articles: Iterable[Article], chunk_size: int) -> Iterator[list[Artic
         yield chunk
 
 
-def _present(value: tuple[_T, ...] | None, field: str, row: int) -> tuple[_T, ...]:
+def _require(value: tuple[_T, ...] | None, field: str, row: int) -> tuple[_T, ...]:
     if value is None:
         raise MissingFieldError(field, row, _FORMS[field])
     return value

@@ -1,8 +1,8 @@
-"""Texts cut where their tokens cannot hang together, so that each different piece is tokenized once and not each text.
+"""Segmentation of texts at boundaries that no token crosses, so that each distinct segment is tokenized only once.
 
-A tokenizer of BERT's kind reads a Chinese character as a word of its own whatever stands around it, and so it does the
-marks of Chinese writing. Between them stand runs of other characters: a number, a name in Latin letters, a link. The
-tokens of a text are those of its pieces, one after the other, and a million posts have few different pieces.
+BERT's tokenizer splits at every Chinese character and every Chinese punctuation mark. Between them are runs of other
+characters: a number, a name in Latin letters, a link. The tokens of a text are those of its segments, and a million
+posts have few distinct segments.
 """
 
 import json
@@ -12,30 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
-# None of these composes with a neighbour when it is normalised (as "＝" does with a stroke through it), and none is
-# part of a link or a word. The space is one of them: it is no token, and ends whatever stands before it.
+# None of these composes with a neighbor under normalization (as "＝" does with a combining stroke), and none is part of
+# a link or a word. The space is not a token, and ends the run before it.
 _MARKS = " 、。《》「」『』【】〔〕！（），：；？“”‘’"
 _FIRST_CHINESE, _LAST_CHINESE = 0x4E00, 0x9FFF
-_N_CODES = 0x10000  # of the characters that may stand alone; all beyond share the last place, which is none of them
+_N_CODES = 0x10000  # code points of single-character segments; all others share the last code
 
-_ALONE = np.zeros(_N_CODES, np.bool_)
-_ALONE[_FIRST_CHINESE : _LAST_CHINESE + 1] = True
-_ALONE[[ord(mark) for mark in _MARKS]] = True
-ALONE = tuple(map(chr, np.flatnonzero(_ALONE).tolist()))
+_SINGLE = np.zeros(_N_CODES, np.bool_)
+_SINGLE[_FIRST_CHINESE : _LAST_CHINESE + 1] = True
+_SINGLE[[ord(mark) for mark in _MARKS]] = True
+SINGLE = tuple(map(chr, np.flatnonzero(_SINGLE).tolist()))
 
-_UNSEEN = -1
-_MOST_SEGMENTS, _MOST_CHARACTERS = 2**18, 2**22  # to remember at once, in some 100 MB with their tokens
+_UNKNOWN = -1
+_MAX_SEGMENTS, _MAX_CHARACTERS = 2**18, 2**22  # to cache, in some 100 MB with their tokens
 
 
-def cuts_around_characters(backend: Tokenizer, *normalizations: normalizers.Normalizer) -> bool:
-    """Tell whether a tokenizer gives a text the tokens of its segments, one after the other.
+def is_segmentable(backend: Tokenizer, *normalizations: normalizers.Normalizer) -> bool:
+    """Return whether the tokens of a text are those of its segments.
 
-    It does where it splits as BERT's does, looks each word up by itself, puts spaces around Chinese characters, and
-    looks for no further tokens across them. Special tokens are read as ordinary text, see `TextTokenizer`.
+    They are if the tokenizer pre-tokenizes as BERT, looks up each word separately, puts spaces around Chinese
+    characters, and has no added tokens but special ones, which are read as ordinary text (see `TextTokenizer`).
 
     Args:
         backend: The tokenizer.
-        normalizations: Such as are known to treat each of the characters by itself; BERT's own is.
+        normalizations: Normalizers that treat each character separately, in addition to BERT's.
     """
     parts = json.loads(backend.to_str())
     known = [json.loads(each.__getstate__()) for each in normalizations]
@@ -50,10 +50,10 @@ def cuts_around_characters(backend: Tokenizer, *normalizations: normalizers.Norm
 
 @dataclass(frozen=True, slots=True)
 class SegmentedTexts:
-    """N texts as the numbers of their segments, one text after the other.
+    """N texts as numbers of their segments.
 
     Attributes:
-        numbers: The segments, as `Segments.names` counts them, int64 [P].
+        numbers: Numbers of the segments, which index `Segments.names`, int64 [P].
         counts: Segments per text, int64 [N].
     """
 
@@ -62,58 +62,58 @@ class SegmentedTexts:
 
 
 class Segments:
-    """The different segments that texts were cut into so far, numbered in the order in which they were met.
+    """The distinct segments of all texts so far, numbered in the order of first occurrence.
 
     Attributes:
-        names: Each of them, by its number.
+        names: The segments by their numbers.
     """
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._characters = 0
-        self._of_code = np.full(_N_CODES, _UNSEEN, np.int64)
+        self._of_code = np.full(_N_CODES, _UNKNOWN, np.int64)
 
     def cut(self, texts: list[str]) -> SegmentedTexts:
-        """Cut N texts: an unbroken run of characters that cannot stand alone is a segment, and so is each that can."""
+        """Segment N texts: a segment is a character of `SINGLE`, or an unbroken run of other characters."""
         joined = "".join(texts)
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)  # [C]
         np.minimum(codes, _N_CODES - 1, out=codes)
         ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))  # [N]
-        alone = _ALONE[codes]
-        breaks = np.zeros(len(codes) + 1, np.bool_)  # whether a run that reaches a character cannot go on with it
-        breaks[:-1] = alone
+        single = _SINGLE[codes]
+        breaks = np.zeros(len(codes) + 1, np.bool_)  # whether a run ends before a character
+        breaks[:-1] = single
         breaks[ends] = True
-        in_run = ~alone
+        in_run = ~single
         begins_run = in_run.copy()
-        begins_run[1:] &= alone[:-1] | breaks[1:-1]
+        begins_run[1:] &= single[:-1] | breaks[1:-1]
         ends_run = in_run & breaks[1:]
 
         numbers = np.empty(len(codes), np.int64)
-        numbers[alone] = self._of_characters(codes[alone])
+        numbers[single] = self._of_characters(codes[single])
         spans = zip(np.flatnonzero(begins_run).tolist(), (np.flatnonzero(ends_run) + 1).tolist(), strict=True)
         numbers[begins_run] = [self._number(joined[start:end]) for start, end in spans]
-        begins = alone | begins_run
+        begins = single | begins_run
         before = np.concatenate([[0], np.cumsum(begins)])  # segments that begin before each character, [C + 1]
         return SegmentedTexts(numbers[begins], np.diff(before[ends], prepend=0))
 
     @property
-    def are_many(self) -> bool:
-        """Whether it is time to forget them: texts full of links have no end of different segments."""
-        return len(self.names) > _MOST_SEGMENTS or self._characters > _MOST_CHARACTERS
+    def is_full(self) -> bool:
+        """Whether to clear the segments: texts with many links have an unlimited number of distinct segments."""
+        return len(self.names) > _MAX_SEGMENTS or self._characters > _MAX_CHARACTERS
 
-    def forget(self) -> None:
-        """Begin anew."""
+    def clear(self) -> None:
+        """Remove all segments."""
         self.names.clear()
         self._characters = 0
         self._numbers.clear()
-        self._of_code.fill(_UNSEEN)
+        self._of_code.fill(_UNKNOWN)
 
     def _of_characters(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the numbers of characters that stand alone, [C]."""
+        """Return the numbers of single-character segments, [C]."""
         numbers = self._of_code[codes]
-        if (numbers == _UNSEEN).any():
-            for code in np.flatnonzero(np.bincount(codes[numbers == _UNSEEN])).tolist():
+        if (numbers == _UNKNOWN).any():
+            for code in np.flatnonzero(np.bincount(codes[numbers == _UNKNOWN])).tolist():
                 self._of_code[code] = self._number(chr(code))
             numbers = self._of_code[codes]
         return numbers

@@ -1,4 +1,4 @@
-"""The tokenizer: text to tokens, and the fast one that comes with a pretrained model."""
+"""The tokenizer, trained here or loaded with a pretrained model."""
 
 import os
 from array import array
@@ -17,7 +17,7 @@ from zhenwei.tokens.pretrained import load_fast_tokenizer, load_pretrained
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """The tokens that play a role; the defaults are BERT's names."""
+    """Names of the special tokens, BERT's by default."""
 
     pad: str = "[PAD]"
     unk: str = "[UNK]"
@@ -27,7 +27,7 @@ class SpecialTokens:
 
 
 class Token(NamedTuple):
-    """One token of a text, for explanations: ``text[start:end]`` is what it stands for."""
+    """One token of a text, for explanations: it covers ``text[start:end]``."""
 
     token: str
     id: int
@@ -38,13 +38,13 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenizedTexts:
-    """The tokens of N texts, one after the other in flat arrays.
+    """The tokens of N texts in flat arrays.
 
     Attributes:
         ids: token ids, int32 [S].
-        words: the token's word within its text, -1 for special tokens, int32 [S].
+        words: word of each token within its text, -1 for special tokens, int32 [S].
         lengths: tokens per text, int64 [N].
-        truncated: whether the text was cut, bool [N].
+        truncated: whether each text was truncated, bool [N].
     """
 
     ids: NDArray[np.int32]
@@ -55,14 +55,14 @@ class TokenizedTexts:
 
 @dataclass(frozen=True)
 class TextTokenizer:
-    """A fast tokenizer with the roles of its special tokens.
+    """A fast tokenizer with its special tokens.
 
-    It holds no state that a call changes (texts are cut here, not in the backend), so threads may share it.
-    Text that spells a special token, such as ``[SEP]`` in a post, is read as ordinary characters.
+    It is thread-safe: calls change no state, since texts are truncated here and not in the backend. Text that spells a
+    special token, such as ``[SEP]`` in a post, is tokenized as ordinary characters.
 
     Args:
-        backend: the tokenizer; its padding and truncation are switched off.
-        special: the names of its special tokens.
+        backend: the tokenizer; its padding and truncation are disabled.
+        special: names of its special tokens.
 
     Raises:
         PretrainedModelError: a special token is not in the vocabulary.
@@ -81,63 +81,63 @@ class TextTokenizer:
 
     @cached_property
     def vocab_size(self) -> int:
-        """Rows that an embedding needs: the largest id + 1."""
+        """Number of rows of an embedding: the largest id + 1."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
     @property
     def pad_id(self) -> int:
-        """Id of the token that fills a batch's short rows."""
+        """Id of the padding token."""
         return self._id(self.special.pad)
 
     @property
     def unk_id(self) -> int:
-        """Id of the token for what the vocabulary lacks."""
+        """Id of the unknown token."""
         return self._id(self.special.unk)
 
     @property
     def cls_id(self) -> int:
-        """Id of the token that begins a text."""
+        """Id of the first token of a text."""
         return self._id(self.special.cls)
 
     @property
     def sep_id(self) -> int:
-        """Id of the token that ends a text and stands between entities."""
+        """Id of the token at the end of a text and after each entity."""
         return self._id(self.special.sep)
 
     @property
     def mask_id(self) -> int:
-        """Id of the token that hides a word."""
+        """Id of the mask token."""
         return self._id(self.special.mask)
 
     def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
-        """Turn texts into token ids, special tokens added, in parallel inside the backend.
+        """Tokenize texts with special tokens, in parallel inside the backend.
 
         Args:
-            texts: N texts; an empty one gives its special tokens alone.
-            max_len: the most tokens of a text, special tokens included; what is beyond is cut off its end.
+            texts: N texts.
+            max_len: maximum tokens of a text, including special tokens; longer texts are truncated at the end.
 
         Raises:
-            ConfigError: ``max_len`` leaves no room for content.
+            ConfigError: ``max_len`` leaves no space for content.
         """
         self.check_max_len(max_len)
         return self._flat(self.backend.encode_batch(texts), max_len)
 
-    def encode_bare(self, texts: list[str]) -> TokenizedTexts:
-        """Turn N texts into token ids, uncut and without special tokens."""
+    def encode_content(self, texts: list[str]) -> TokenizedTexts:
+        """Tokenize N texts without truncation and special tokens."""
         return self._flat(self.backend.encode_batch(texts, add_special_tokens=False))
 
-    def surroundings(self) -> tuple[list[int], list[int]]:
-        """Give the ids of the special tokens before every text, and of those after it."""
-        ids, closing = self.backend.encode("a").ids, self._closing
-        return ids[: self.backend.num_special_tokens_to_add(False) - closing], ids[len(ids) - closing :]
+    def special_ids_around(self) -> tuple[list[int], list[int]]:
+        """Return the ids of the special tokens before and after every text."""
+        ids, n_after = self.backend.encode("a").ids, self._n_special_after
+        return ids[: self.backend.num_special_tokens_to_add(False) - n_after], ids[len(ids) - n_after :]
 
     def _flat(self, encodings: list[Encoding], max_len: int | None = None) -> TokenizedTexts:
-        """Put the tokens of N texts behind one another, each cut to `max_len`."""
+        """Join the tokens of N texts, each truncated to `max_len`."""
         ids, words = array("i"), array("i")
         full = np.fromiter(map(len, encodings), np.int64, len(encodings))
         for encoding in encodings:
             row_ids, row_words = encoding.ids, encoding.word_ids
-            for part in self._kept(len(row_ids), max_len or len(row_ids)):
+            for part in self._slices(len(row_ids), max_len or len(row_ids)):
                 ids.extend(row_ids[part])
                 words.extend([-1 if word is None else word for word in row_words[part]])
         lengths = full if max_len is None else np.minimum(full, max_len)
@@ -149,37 +149,37 @@ class TextTokenizer:
         )
 
     def tokenize(self, text: str, max_len: int | None = None) -> list[Token]:
-        """Give the tokens of a text with their places in it, position by position as ``encode_batch``.
+        """Return the tokens of a text with their character spans, the same tokens as ``encode_batch``.
 
-        Special tokens stand for the empty stretch 0:0. Characters that the normaliser dropped (all of a link
-        but its last one, where links become one token) belong to the token that follows them.
+        Special tokens have the empty span 0:0. Characters that the normalizer dropped (all of a link but its last
+        character, if links become one token) belong to the next token.
 
         Args:
             text: the text.
-            max_len: cut as ``encode_batch`` cuts; None cuts nothing.
+            max_len: maximum tokens, as in ``encode_batch``; None: no truncation.
 
         Raises:
-            ConfigError: ``max_len`` leaves no room for content.
+            ConfigError: ``max_len`` leaves no space for content.
         """
         encoding = self.backend.encode(text)
         rows = zip(encoding.tokens, encoding.ids, encoding.word_ids, encoding.offsets, strict=True)
         tokens: list[Token] = []
-        reached = 0
+        previous_end = 0
         for name, token_id, word, (start, end) in rows:
             if word is None:
                 tokens.append(Token(name, token_id, -1, 0, 0))
                 continue
-            while start > reached and not text[start - 1].isspace():
-                start -= 1  # noqa: PLW2901 (the stretch grows to the left)
+            while start > previous_end and not text[start - 1].isspace():
+                start -= 1  # noqa: PLW2901 (the span grows to the left)
             tokens.append(Token(name, token_id, word, start, end))
-            reached = max(reached, end)
+            previous_end = max(previous_end, end)
         if max_len is None:
             return tokens
         self.check_max_len(max_len)
-        return [token for part in self._kept(len(tokens), max_len) for token in tokens[part]]
+        return [token for part in self._slices(len(tokens), max_len) for token in tokens[part]]
 
     def check_max_len(self, max_len: int) -> None:
-        """Refuse a length that leaves no room for content.
+        """Refuse a length that leaves no space for content.
 
         Raises:
             ConfigError: It does.
@@ -189,57 +189,58 @@ class TextTokenizer:
             raise ConfigError(f"max_len is {max_len}: it must be over {added}, the special tokens of each text.")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write ``tokenizer.json``; the roles of the special tokens are for the caller to keep.
+        """Write ``tokenizer.json``; the caller saves the names of the special tokens.
 
         Raises:
-            OSError: it cannot be written, as on a full disk (the backend's own ``save`` raises bare Exception).
+            OSError: the file cannot be written (the backend's own ``save`` raises bare Exception).
         """
         Path(path).write_text(self.backend.to_str(pretty=True), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], special: SpecialTokens | None = None) -> "TextTokenizer":
-        """Read what ``save`` wrote.
+        """Read a file of ``save``.
 
         Args:
             path: the ``tokenizer.json``.
-            special: the roles of its special tokens; BERT's names unless given.
+            special: names of its special tokens, BERT's by default.
 
         Raises:
             CheckpointError: the file is missing, damaged, or lacks a special token.
         """
         if not Path(path).is_file():
-            raise CheckpointError(f"{os.fspath(path)}: there is no such tokenizer file.")
+            raise CheckpointError(f"{os.fspath(path)}: no such tokenizer file.")
         try:
             return cls(Tokenizer.from_file(os.fspath(path)), special or SpecialTokens())
         except Exception as error:  # `tokenizers` raises bare Exception for damaged files
-            raise CheckpointError(f"{os.fspath(path)} is not a tokenizer that can be read: {error}") from error
+            raise CheckpointError(f"{os.fspath(path)} is not a readable tokenizer: {error}") from error
 
     def _id(self, token: str) -> int:
         token_id = self.backend.token_to_id(token)
-        assert token_id is not None  # seen to by __post_init__
+        assert token_id is not None  # checked by __post_init__
         return token_id
 
     @cached_property
-    def _closing(self) -> int:
-        """Special tokens that end every text ([SEP]); they outlive a cut."""
+    def _n_special_after(self) -> int:
+        """Number of special tokens at the end of every text ([SEP]), which truncation preserves."""
         words = self.backend.encode("a").word_ids
         return next((n for n, word in enumerate(reversed(words)) if word is not None), 0)
 
-    def _kept(self, length: int, max_len: int) -> tuple[slice, ...]:
+    def _slices(self, length: int, max_len: int) -> tuple[slice, ...]:
+        """Return the tokens of a text that remain after truncation."""
         if length <= max_len:
             return (slice(None),)
-        return slice(0, max_len - self._closing), slice(length - self._closing, length)
+        return slice(0, max_len - self._n_special_after), slice(length - self._n_special_after, length)
 
 
 def load_pretrained_tokenizer(name_or_path: str) -> TextTokenizer:
-    """Give the tokenizer of a pretrained model.
+    """Load the tokenizer of a pretrained model.
 
     Args:
-        name_or_path: a local folder, or a name on the hub (the local cache is asked first).
+        name_or_path: a local folder, or a name on the hub (the local cache is tried first).
 
     Raises:
-        PretrainedModelError: it is not there, has no fast version, or lacks one of the special tokens that a
-            detector needs; the message says what to do.
+        PretrainedModelError: it does not exist, has no fast version, or lacks a special token; the message says what
+            to do.
     """
     tokenizer = load_pretrained(
         name_or_path,
@@ -251,7 +252,7 @@ def load_pretrained_tokenizer(name_or_path: str) -> TextTokenizer:
     absent = [role for role, token in roles.items() if token is None]
     if absent:
         raise PretrainedModelError(
-            f"The tokenizer of '{name_or_path}' has no {' and no '.join(absent)} token: a detector needs an "
-            "encoder of BERT's kind."
+            f"The tokenizer of '{name_or_path}' has no {' and no '.join(absent)} token: expected the tokenizer "
+            "of a BERT-like encoder."
         )
     return TextTokenizer(tokenizer.backend_tokenizer, SpecialTokens(**roles))

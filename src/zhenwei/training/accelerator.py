@@ -13,7 +13,6 @@ from accelerate.utils import ProjectConfiguration, gather_object
 from zhenwei.bundle.device import resolve_device, resolve_precision
 from zhenwei.config import Config
 from zhenwei.errors import ConfigError, ZhenweiError
-from zhenwei.training.memory import limit_onednn_cache
 
 T = TypeVar("T")
 
@@ -31,7 +30,6 @@ def build_accelerator(config: Config, tensorboard: Path) -> Accelerator:
     precision = resolve_precision(config.training.precision, device)
     if torch.device(device).index is not None:
         torch.cuda.set_device(device)
-    limit_onednn_cache(config.training.batch_size)
     _reset_accelerate()
     return Accelerator(
         cpu=device == "cpu",

@@ -187,7 +187,7 @@ def _cut_batch(plan: TrainingPlan, rows: Rows, epoch: int, state: TrainState) ->
 
 def _split_large_batches(group: list[Rows], state: TrainState, plan: TrainingPlan) -> list[Rows]:
     """Split batches that have more tokens than the network trains at once on a CPU."""
-    limit = state.network.trained_at_once
+    limit = state.network.max_tokens_per_step
     if state.accelerator.device.type != "cpu" or limit is None:
         return group
     limit *= state.accelerator.num_processes

@@ -1,27 +1,14 @@
-"""Limits on the memory that a long training on a CPU holds without using it.
+"""Return of free memory to the system during a long training on a CPU.
 
-Batches have many different sizes. glibc keeps freed memory in pieces that larger batches do not fit into, and oneDNN,
-which multiplies in bf16, compiles a product for each of its sizes and caches up to 1,024 of them.
+Batches have ever new sizes, and glibc keeps the memory that they free, in pieces that larger batches do not fit into.
 """
 
 import ctypes
-import math
-import os
 import time
 from collections.abc import Callable
 from functools import cache
 
-CACHED_PRODUCTS = 20  # compiled products that oneDNN caches, beside those of the steps of a GRU
 TRIM_SECONDS = 2.0  # between two trims, which take some milliseconds each
-
-
-def limit_onednn_cache(batch_size: int) -> None:
-    """Let oneDNN cache fewer compiled products; has no effect if the environment sets a number or oneDNN has started.
-
-    The steps of a GRU multiply fewer and fewer rows of a batch, in multiples of eight, forward and backward.
-    """
-    products = CACHED_PRODUCTS + 2 * math.ceil(max(batch_size, 64) / 8)
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(products))
 
 
 class MemoryTrimmer:

@@ -187,7 +187,7 @@ class Run:
 
     def _tune(self, data: PreparedData, network: DetectorNetwork) -> None:
         """Let a network choose open settings by cross-validation on training articles."""
-        if not network.tunes:
+        if not network.needs_tuning:
             return
         rows = np.linspace(0, len(data.train) - 1, min(len(data.train), MAX_TUNING_ARTICLES)).astype(np.int64)
         selected = np.zeros(len(data.train), np.bool_)

@@ -35,7 +35,7 @@ def build_step_graphs(state: TrainState, plan: TrainingPlan) -> "StepGraphs | No
         and training.accumulation_steps == 1
         and not training.compile
         and plan.frozen is None
-        and state.network.repeatable
+        and state.network.cuda_graphable
     )
     return StepGraphs(state, plan) if recordable else None
 

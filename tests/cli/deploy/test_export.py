@@ -1,4 +1,4 @@
-"""`zhenwei export`: what it says, what it writes, and that the other commands take what it wrote."""
+"""`zhenwei export`: its output, and other commands on an exported detector."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ TEXTS = ["听说云溪的大蒜出大事了，内部消息，赶紧转给家人�
 
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory: pytest.TempPathFactory, tiny_settings: Callable[..., dict[str, Any]]) -> Path:
-    """A run of the linear baseline, which is exported in no time."""
+    """A run of the linear baseline, which exports fast."""
     run = tmp_path_factory.mktemp("runs") / "tfidf"
     settings = tiny_settings(run)
     settings["model"] = {"name": "tfidf"}
@@ -23,15 +23,15 @@ def baseline(tmp_path_factory: pytest.TempPathFactory, tiny_settings: Callable[.
     return run
 
 
-def test_it_says_what_it_wrote_and_how_it_was_checked(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
+def test_reports_the_export_and_its_parity(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     outcome = zhenwei("export", baseline, "--onnx", tmp_path / "out")
     assert outcome.status == 0, outcome.stderr
     size = (tmp_path / "out" / "model.onnx").stat().st_size
     assert f"{tmp_path / 'out'}: ONNX in float32, {size / 1e6:.1f} MB" in outcome.stdout
-    assert "from the network's, on 240 texts in 58 batches (random tokens, and posts of " in outcome.stdout
+    assert "from the network's, on 240 texts in 58 batches (random tokens, and articles of " in outcome.stdout
 
 
-def test_json_alone_goes_to_standard_output(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
+def test_json_output(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     found = json.loads(zhenwei("export", baseline, "--onnx", tmp_path / "out", "--json", "-").stdout)
     assert found["folder"] == str(tmp_path / "out")
     assert found["precision"] == "float32"
@@ -39,7 +39,7 @@ def test_json_alone_goes_to_standard_output(zhenwei: Command, baseline: Path, tm
     assert (found["int8_parity"], found["val"]) == (None, None)
 
 
-def test_predict_takes_the_folder_as_it_takes_a_run(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
+def test_predict_accepts_the_folder(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     assert zhenwei("export", baseline, "--onnx", tmp_path / "out").status == 0
     before, after = (
         json.loads(zhenwei("predict", folder, *TEXTS, "--json", "-").stdout) for folder in (baseline, tmp_path / "out")
@@ -51,27 +51,30 @@ def test_predict_takes_the_folder_as_it_takes_a_run(zhenwei: Command, baseline: 
 
 
 @pytest.mark.slow
-def test_int8_says_what_it_costs(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
+def test_int8_reports_its_loss(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
     outcome = zhenwei("export", tiny_run, "--onnx", tmp_path / "out", "--int8")
     assert outcome.status == 0, outcome.stderr
     assert "ONNX in int8" in outcome.stdout
-    assert "int8: logits at most 0." in outcome.stdout
+    assert "int8: logits differ by at most 0." in outcome.stdout
     assert "-> " in outcome.stdout
-    assert "on the 24 of val" in outcome.stdout
+    assert "on 24 val articles" in outcome.stdout
 
 
-def test_mistakes(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
+def test_errors(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note.txt").write_text("mine")
     out = tmp_path / "out"
     assert "no such folder" in zhenwei("export", tmp_path / "nowhere", "--onnx", out).error
-    assert "taken: there is something else" in zhenwei("export", baseline, "--onnx", tmp_path / "taken").error
+    assert (
+        "taken: exists, and is not an exported detector"
+        in zhenwei("export", baseline, "--onnx", tmp_path / "taken").error
+    )
     assert "'tfidf' has no layers" in zhenwei("export", baseline, "--onnx", out, "--int8").error
     assert zhenwei("export", baseline).status == 2
     assert not out.exists()
 
 
-def test_what_needs_weights_refuses_an_exported_detector(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
+def test_calibrate_refuses_an_exported_detector(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     assert zhenwei("export", baseline, "--onnx", tmp_path / "out").status == 0
     told = zhenwei("calibrate", tmp_path / "out").error
     assert "an exported detector can predict but has no weights" in told

@@ -1,4 +1,4 @@
-"""A comparison as a record, with figures that are easy to check."""
+"""The record of a comparison."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def _detector(name: str, model: dict[str, Any], mean: float, seeds: tuple[int, .
 
 @pytest.fixture
 def comparison() -> Comparison:
-    """A BiGRU over two seeds, better than TF-IDF on the future."""
+    """A BiGRU over two seeds, better than TF-IDF on test."""
     return Comparison(
         (
             _detector("bigru", {"name": "bigru", "debias": None}, 0.75, (1, 2)),
@@ -40,5 +40,5 @@ def comparison() -> Comparison:
         "tfidf",
         "zhenwei compare bigru.json --seeds 2",
         {"zhenwei": "0.1.0"},
-        ("bigru | watch out",),
+        ("bigru | caution",),
     )

@@ -1,4 +1,4 @@
-"""Predictions kept beside a run."""
+"""Saved predictions of a run."""
 
 from pathlib import Path
 
@@ -7,33 +7,32 @@ import pytest
 
 from zhenwei.bundle import load_bundle
 from zhenwei.bundle.metrics import metrics_from_logits
-from zhenwei.evaluation import evaluate_file
-from zhenwei.evaluation.comparison.predictions import Predictions, bundle_digest, predict_files
+from zhenwei.evaluation import evaluate
+from zhenwei.evaluation.comparison.predictions import RunPredictions, bundle_digest, predict_files
 
 
 @pytest.fixture(scope="module")
-def predictions(tiny_run: Path, data_folder: Path) -> Predictions:
+def predictions(tiny_run: Path, data_folder: Path) -> RunPredictions:
     files = {part: (data_folder / f"{part}.json", part) for part in ("val", "test")}
     return predict_files(tiny_run / "checkpoints" / "best", files, "cpu")
 
 
-def test_they_are_what_the_detector_says(predictions: Predictions, tiny_run: Path, data_folder: Path) -> None:
-    expected = evaluate_file(load_bundle(tiny_run), data_folder / "test.json", "cpu")
+def test_scores_equal_those_of_evaluate(predictions: RunPredictions, tiny_run: Path, data_folder: Path) -> None:
+    expected = evaluate(load_bundle(tiny_run), data_folder / "test.json", device="cpu", scores_only=True).scores
     labels = np.array([number % 2 for number in range(24)])
-    scores = metrics_from_logits(labels, predictions.calibrated["test"], predictions.threshold)
-    assert scores == {name: expected[name] for name in scores}
+    assert metrics_from_logits(labels, predictions.logits["test"], predictions.threshold) == expected
     assert predictions.bundle == bundle_digest(tiny_run / "checkpoints" / "best")
     assert predictions.files == {"val": "val", "test": "test"}
 
 
-def test_they_are_kept_without_pickle(predictions: Predictions, tmp_path: Path) -> None:
+def test_they_are_saved_without_pickle(predictions: RunPredictions, tmp_path: Path) -> None:
     predictions.save(tmp_path / "run.npz")
     with np.load(tmp_path / "run.npz", allow_pickle=False) as stored:
-        assert {*stored.files} == {"facts", "logits.val", "logits.test", "calibrated.val", "calibrated.test"}
-    again = Predictions.load(tmp_path / "run.npz")
-    assert again is not None
-    assert (again.calibrated["val"] == predictions.calibrated["val"]).all()
-    assert (again.threshold, again.calibration, again.files) == (
+        assert {*stored.files} == {"facts", "logits.val", "logits.test"}
+    loaded = RunPredictions.load(tmp_path / "run.npz")
+    assert loaded is not None
+    assert (loaded.logits["val"] == predictions.logits["val"]).all()
+    assert (loaded.threshold, loaded.calibration, loaded.files) == (
         predictions.threshold,
         predictions.calibration,
         predictions.files,
@@ -41,9 +40,9 @@ def test_they_are_kept_without_pickle(predictions: Predictions, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("size", [0, 100, -1])
-def test_damaged_ones_are_none(predictions: Predictions, tmp_path: Path, size: int) -> None:
+def test_damaged_files_count_as_missing(predictions: RunPredictions, tmp_path: Path, size: int) -> None:
     path = tmp_path / "run.npz"
     predictions.save(path)
     path.write_bytes(path.read_bytes()[:size])
-    assert Predictions.load(path) is None
-    assert Predictions.load(tmp_path / "none.npz") is None
+    assert RunPredictions.load(path) is None
+    assert RunPredictions.load(tmp_path / "none.npz") is None

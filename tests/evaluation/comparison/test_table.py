@@ -1,4 +1,4 @@
-"""The table of a comparison, as people and spreadsheets read it."""
+"""The results of a comparison as text and as files."""
 
 import csv
 import json
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from zhenwei.evaluation.comparison.records import Comparison, Summary
 from zhenwei.evaluation.comparison.results import write_results
-from zhenwei.evaluation.comparison.scores import METRICS, chosen_pairs
-from zhenwei.evaluation.comparison.table import csv_rows, markdown, shown, table
+from zhenwei.evaluation.comparison.scores import METRICS, choose_pairs
+from zhenwei.evaluation.comparison.table import csv_rows, format_score, main_table, markdown
 
 
-def test_the_past_stands_beside_the_future_and_the_baseline_last(comparison: Comparison) -> None:
-    header, rows = table(comparison)
+def test_columns_of_past_and_future_with_the_baseline_last(comparison: Comparison) -> None:
+    header, rows = main_table(comparison)
     first, last = (dict(zip(header, row, strict=True)) for row in rows)
     assert first == {
         "detector": "bigru",
@@ -28,52 +28,51 @@ def test_the_past_stands_beside_the_future_and_the_baseline_last(comparison: Com
     assert (last["runs"], last["p (Holm)"]) == ("1 (any seed)", "-")
 
 
-def test_without_a_baseline_there_is_no_difference_to_show(comparison: Comparison) -> None:
-    header, _ = table(replace(comparison, baseline="", differences=()))
+def test_without_a_baseline_there_is_no_difference(comparison: Comparison) -> None:
+    header, _ = main_table(replace(comparison, baseline="", differences=()))
     assert "p (Holm)" not in header
 
 
-def test_what_is_undefined_is_said_to_be(comparison: Comparison) -> None:
-    assert shown(Summary(None, None, None)) == "undefined"
-    assert shown(Summary(0.5, None, None)) == "0.500"
+def test_scores_are_formatted(comparison: Comparison) -> None:
+    assert format_score(Summary(None, None, None)) == "undefined"
+    assert format_score(Summary(0.5, None, None)) == "0.500"
 
 
-def test_the_markdown_has_every_metric_and_how_to_do_it_again(comparison: Comparison) -> None:
+def test_markdown_has_every_metric_and_the_command(comparison: Comparison) -> None:
     page = markdown(comparison)
     assert "| bigru | 2 | 0.750 ± 0.010 [0.730, 0.770] |" in page
     assert "| detector | macro-F1 | AUC | SPAUC | accuracy | F1 of fakes | ECE | Brier score |" in page
     assert "| bigru - tfidf | +0.050 [-0.010, +0.110] | 0.090 |" in page
     assert "test (the future): 1,300 articles, 600 fake, in 1,250 groups of near-duplicates" in page
     assert "    zhenwei compare bigru.json --seeds 2" in page
-    assert "> **Warning:** bigru | watch out." in page
+    assert "> **Warning:** bigru | caution." in page
 
 
-def test_a_row_for_each_detector_part_and_metric(comparison: Comparison) -> None:
+def test_csv_has_a_row_per_detector_part_and_metric(comparison: Comparison) -> None:
     rows = list(csv_rows(comparison))
     assert len(rows) == 2 * 2 * len(METRICS)
-    found = next(row for row in rows if (row["detector"], row["part"], row["metric"]) == ("bigru", "test", "macro_f1"))
-    assert (found["mean"], found["low"], found["p_holm"], found["difference"]) == (0.75, 0.73, 0.0002, 0.05)
+    result = next(row for row in rows if (row["detector"], row["part"], row["metric"]) == ("bigru", "test", "macro_f1"))
+    assert (result["mean"], result["low"], result["p_holm"], result["difference"]) == (0.75, 0.73, 0.0002, 0.05)
     assert all(row["difference"] is None for row in rows if row["detector"] == "tfidf")
 
 
-def test_results_are_written_as_json_csv_markdown_and_a_page(comparison: Comparison, tmp_path: Path) -> None:
+def test_results_are_written_as_json_csv_and_markdown(comparison: Comparison, tmp_path: Path) -> None:
     write_results(comparison, tmp_path)
     assert json.loads((tmp_path / "comparison.json").read_text()) == json.loads(json.dumps(comparison.to_dict()))
     with (tmp_path / "comparison.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2 * 2 * len(METRICS)
     assert (tmp_path / "comparison.md").read_text(encoding="utf-8") == markdown(comparison)
-    names = {"comparison.json", "comparison.csv", "comparison.md", "comparison.html"}
-    assert {path.name for path in tmp_path.iterdir()} == names
+    assert {path.name for path in tmp_path.iterdir()} == {"comparison.json", "comparison.csv", "comparison.md"}
 
 
-def test_compared_are_each_with_the_baseline_each_with_itself_debiased_and_neighbours_in_rank(
+def test_pairs_are_baseline_debiasing_and_neighbors_in_rank(
     comparison: Comparison,
 ) -> None:
     bigru, tfidf = comparison.detectors
     endef = replace(bigru, name="bigru-endef", config={**bigru.config, "model": {"name": "bigru", "debias": "endef"}})
     best = replace(bigru, name="cnn", config={**bigru.config, "model": {"name": "textcnn", "debias": None}})
     best = replace(best, summaries={"test": {"macro_f1": Summary(0.9, None, None)}})
-    pairs = chosen_pairs([bigru, endef, best, tfidf], "tfidf", "test")
+    pairs = choose_pairs([bigru, endef, best, tfidf], "tfidf", "test")
     assert pairs == [
         ("bigru", "tfidf"),
         ("bigru-endef", "tfidf"),
@@ -81,4 +80,4 @@ def test_compared_are_each_with_the_baseline_each_with_itself_debiased_and_neigh
         ("bigru-endef", "bigru"),
         ("cnn", "bigru"),
     ]
-    assert chosen_pairs([bigru, tfidf], "", "test") == [("bigru", "tfidf")]
+    assert choose_pairs([bigru, tfidf], "", "test") == [("bigru", "tfidf")]

@@ -1,7 +1,9 @@
-"""What the tests of pages share: the records of `records.py`, and a reader of HTML."""
+"""Fixtures for the tests of report pages: synthetic records, written pages, and a strict HTML parser."""
 
 import importlib.util
+import warnings
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -9,11 +11,11 @@ from types import ModuleType
 import pytest
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-IN_SVG = {"path", "use", "rect", "clippath"}  # may close themselves
+IN_SVG = {"path", "use", "rect", "clippath"}  # may be self-closing
 
 
 class Page(HTMLParser):
-    """A page, read strictly: what it says, its tags in order, its ids; a tag that is not closed is an error."""
+    """A parsed page: its text, its tags in order and its attributes. An unclosed tag is an error."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -50,7 +52,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def records() -> ModuleType:
-    """The module `records.py`, which makes records to show."""
+    """The module `records.py`."""
     spec = importlib.util.spec_from_file_location("report_records", Path(__file__).with_name("records.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -59,7 +61,27 @@ def records() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def page_file(records: ModuleType, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A function that returns the file of a kind of page; each is written once per session, without any warning."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    @cache
+    def write(kind: str) -> Path:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as matplotlib's about a missing glyph
+            return Path(records.write_page(kind, tiny_run, folder / f"{kind}.html"))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def page(page_file: Callable[[str], Path]) -> Callable[[str], Page]:
+    """A function that returns the parsed page of a kind."""
+    return cache(lambda kind: Page(page_file(kind)))
+
+
 @pytest.fixture
 def read_page() -> Callable[[Path], Page]:
-    """A function that reads a page."""
+    """A function that parses a page."""
     return Page

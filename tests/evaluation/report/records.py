@@ -1,12 +1,13 @@
-"""Records as the commands make them, of a made-up detector: for pages to be tested on, and to be looked at.
+"""Synthetic records for testing report pages, of the same types that the commands produce.
 
-    assessment("val")  assessment("test")  comparison()  audit()
+    evaluation("val")  evaluation("test")  bare_evaluation()  comparison()  audit()
 
-Their figures are drawn by a seed and fit together. Their texts are Chinese, some long, some hostile.
+Their figures are seeded and consistent. Their texts are Chinese; some are long, some contain markup.
 """
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from zhenwei.audit.findings import AuditedPart, AuditReport, Finding, Plot, Table
@@ -27,7 +28,7 @@ METRICS = (
 )  # fmt: skip
 DOMAINS = (
     "社会生活", "医药健康", "文体娱乐", "财经商业", "灾难事故", "教育考试", "科技", "军事", "政治", HOSTILE,
-    "一个名字非常非常长、长得在任何一张图里都放不下的领域", "TheLongestDomainNameThatEverStoodInAnyCollectionOfNews",
+    "一个名字非常非常长、长得在任何一张图里都放不下的领域", "AVeryLongDomainNameThatDoesNotFitIntoTheMarginOfAnyChart",
 )  # fmt: skip
 MONTHS = [f"{year}-{month:02}" for year in (2012, 2013, 2014) for month in range(1, 13)]
 TEXTS = (
@@ -36,12 +37,12 @@ TEXTS = (
     "网传某品牌奶粉检出三聚氰胺，专家：勿信谣，抽检结果全部合格。转发微博",
     f"这条微博里有代码：{HOSTILE}，页面必须原样显示它，而不是执行它。",
     "据央视报道，昨夜12时许，G15高速发生多车追尾，救援人员已赶赴现场，伤亡情况仍在核实之中。" * 18,
-    "AWordOfTwoHundredLettersThatNoBrowserWouldEverBreakByItself" * 4,
+    "AWordOfTwoHundredLettersWithoutAnyPositionForALineBreak" * 4,
 )
 
 
-def _scores(chance: random.Random, level: float) -> dict[str, float | int | None]:
-    values: dict[str, float | int | None] = {name: level + chance.uniform(-0.04, 0.05) for name in METRICS}
+def _scores(rng: random.Random, level: float) -> dict[str, float | int | None]:
+    values: dict[str, float | int | None] = {name: level + rng.uniform(-0.04, 0.05) for name in METRICS}
     return values | {"macro_f1": level, "ece": 0.031, "brier": 0.62 - level / 2, "loss": 1.2 - level}
 
 
@@ -52,32 +53,32 @@ def _intervals(scores: dict[str, float | int | None], width: float) -> dict[str,
     }
 
 
-def _slice(chance: random.Random, kind: str, name: str, n: int, level: float) -> Slice:
-    scores = _scores(chance, min(max(level + chance.gauss(0, 0.6 / n**0.5), 0.05), 0.98))
-    return Slice(kind, name, n, round(n * chance.uniform(0.25, 0.75)), scores, _intervals(scores, 1 / n**0.5))
+def _slice(rng: random.Random, kind: str, name: str, n: int, level: float) -> Slice:
+    scores = _scores(rng, min(max(level + rng.gauss(0, 0.6 / n**0.5), 0.05), 0.98))
+    return Slice(kind, name, n, round(n * rng.uniform(0.25, 0.75)), scores, _intervals(scores, 1 / n**0.5))
 
 
-def _slices(chance: random.Random, months: Sequence[str], level: float, n: int) -> tuple[Slice, ...]:
-    found = [
-        _slice(chance, "month", month, chance.randint(12, 2 * n // len(months)), level - 0.002 * place)
-        for place, month in enumerate(months)
+def _slices(rng: random.Random, months: Sequence[str], level: float, n: int) -> tuple[Slice, ...]:
+    slices = [
+        _slice(rng, "month", month, rng.randint(12, 2 * n // len(months)), level - 0.002 * index)
+        for index, month in enumerate(months)
     ]
-    found += [_slice(chance, "domain", name, n // (2 + place), level) for place, name in enumerate(DOMAINS)]
+    slices += [_slice(rng, "domain", name, n // (2 + index), level) for index, name in enumerate(DOMAINS)]
     lengths = ("1-20", "21-50", "51-100", "101-200", "201-500", "501 and more")
-    found += [_slice(chance, "length", name, n // 6, level) for name in lengths]
+    slices += [_slice(rng, "length", name, n // 6, level) for name in lengths]
     names = ("seen in training", "unseen in training", "no entities")
-    found += [_slice(chance, "entities", name, n // 3, level - 0.03 * place) for place, name in enumerate(names)]
-    nothing: dict[str, float | int | None] = dict.fromkeys(METRICS)
-    return (*found, Slice("domain", "只有一条", 1, 1, nothing, dict.fromkeys(METRICS)))
+    slices += [_slice(rng, "entities", name, n // 3, level - 0.03 * index) for index, name in enumerate(names)]
+    undefined: dict[str, float | int | None] = dict.fromkeys(METRICS)
+    return (*slices, Slice("domain", "只有一条", 1, 1, undefined, dict.fromkeys(METRICS)))
 
 
-def _mistakes(chance: random.Random) -> tuple[Mistake, ...]:
-    found = []
+def _mistakes(rng: random.Random) -> tuple[Mistake, ...]:
+    mistakes = []
     for number in range(12):
         text, fake = TEXTS[number % len(TEXTS)], number % 2 == 0
-        words = tuple((text[at : at + 2], chance.gauss(0.1, 0.8) ** 3) for at in range(0, len(text), 2))
+        words = tuple((text[at : at + 2], rng.gauss(0.1, 0.8) ** 3) for at in range(0, len(text), 2))
         probability = (0.02 + 0.01 * number) if fake else (0.98 - 0.01 * number)
-        found.append(
+        mistakes.append(
             Mistake(
                 row=17 + 31 * number,
                 id=f"post-{number}" if number % 3 else None,
@@ -89,35 +90,35 @@ def _mistakes(chance: random.Random) -> tuple[Mistake, ...]:
                 words=words if number % 6 != 5 else (),
             )
         )
-    return tuple(found)
+    return tuple(mistakes)
 
 
-def _reliability(chance: random.Random, n: int) -> tuple[ReliabilityBin, ...]:
-    found = []
-    for place in range(10):
-        middle = 0.1 * place + 0.05
-        count = max(int(n * (0.02 + abs(middle - 0.5) ** 2)), 0) if place != 4 else 0
-        share = min(max(middle + chance.gauss(0, 0.05), 0.0), 1.0)
-        wide = 0.5 / max(count, 1) ** 0.5
-        bounds = (max(share - wide, 0.0), min(share + wide, 1.0))
-        found.append(ReliabilityBin(0.1 * place, 0.1 * (place + 1), count, middle, share, bounds))
-    return tuple(found)
+def _reliability(rng: random.Random, n: int) -> tuple[ReliabilityBin, ...]:
+    bins = []
+    for index in range(10):
+        middle = 0.1 * index + 0.05
+        count = max(int(n * (0.02 + abs(middle - 0.5) ** 2)), 0) if index != 4 else 0
+        share = min(max(middle + rng.gauss(0, 0.05), 0.0), 1.0)
+        width = 0.5 / max(count, 1) ** 0.5
+        bounds = (max(share - width, 0.0), min(share + width, 1.0))
+        bins.append(ReliabilityBin(0.1 * index, 0.1 * (index + 1), count, middle, share, bounds))
+    return tuple(bins)
 
 
-def assessment(part: str = "val", **changes: Any) -> Evaluation:
-    """An assessment of val, the past (2012 and early 2013), or of test, the future (up to the end of 2014)."""
+def evaluation(part: str = "val", **changes: Any) -> Evaluation:
+    """An evaluation on val, the past (2012 and early 2013), or on test, the future (up to the end of 2014)."""
     future = part == "test"
-    chance, level, n = random.Random(part), 0.752 if future else 0.871, 1284 if future else 1918
-    scores = _scores(chance, level)
-    clean = _scores(chance, level - 0.035)
+    rng, level, n = random.Random(part), 0.752 if future else 0.871, 1284 if future else 1918
+    scores = _scores(rng, level)
+    clean = _scores(rng, level - 0.035)
     fields: dict[str, Any] = {
         "file": f"data/{part}.json", "n": n, "n_fake": n // 2 - 31, "threshold": 0.437,
         "calibration": "platt, fitted on 1,918 articles (val); threshold for macro_f1",
         "scores": scores, "intervals": _intervals(scores, 0.021), "groups": n - 204, "rounds": 1000,
         "confusion": {"real": {"real": 3 * n // 8, "fake": n // 8}, "fake": {"real": n // 10, "fake": n * 2 // 5}},
-        "reliability": _reliability(chance, n),
-        "slices": _slices(chance, MONTHS[12:] if future else MONTHS[:13], level, n),
-        "mistakes": _mistakes(chance),
+        "reliability": _reliability(rng, n),
+        "slices": _slices(rng, MONTHS[12:] if future else MONTHS[:13], level, n),
+        "mistakes": _mistakes(rng),
         "overlap": Overlap("data/train.json", 109, 306, 291),
         "clean": {"n": n - 306, "n_fake": n // 2 - 190, "scores": clean, "intervals": _intervals(clean, 0.026)},
         "warnings": (
@@ -128,8 +129,8 @@ def assessment(part: str = "val", **changes: Any) -> Evaluation:
     return Evaluation(**{**fields, **changes})
 
 
-def bare_assessment() -> Evaluation:
-    """An assessment of which nothing is known but the scores, and of these not all: one class, no times, no words."""
+def bare_evaluation() -> Evaluation:
+    """An evaluation with as little as possible: one class, a single defined score, no times, no words."""
     scores: dict[str, float | int | None] = dict.fromkeys(METRICS) | {"acc": 0.75}
     return Evaluation(
         file="posts/mine.jsonl", n=4, n_fake=4, threshold=0.5, calibration=None, scores=scores,
@@ -146,20 +147,18 @@ def _summary(values: Sequence[float], width: float) -> Summary:
     return Summary(mean, deviation, (mean - width, mean + width))
 
 
-def _detector(chance: random.Random, name: str, past: float, future: float, seeds: Sequence[int]) -> ComparedDetector:
+def _detector(rng: random.Random, name: str, past: float, future: float, seeds: Sequence[int]) -> ComparedDetector:
     runs = []
     for seed in seeds:
-        scores = {
-            part: _scores(chance, level + chance.gauss(0, 0.012)) for part, level in (("val", past), ("test", future))
-        }
+        scores = {part: _scores(rng, level + rng.gauss(0, 0.012)) for part, level in (("val", past), ("test", future))}
         loaded = name == "bert"
         runs.append(
             ComparedRun(
                 seed,
                 f"runs/comparison/runs/{name}-seed-{seed}",
                 scores,
-                None if loaded else chance.uniform(40, 700),
-                None if loaded else chance.randint(600, 1900) * 2**20,
+                None if loaded else rng.uniform(40, 700),
+                None if loaded else rng.randint(600, 1900) * 2**20,
                 loaded,
             )
         )
@@ -175,13 +174,13 @@ def _detector(chance: random.Random, name: str, past: float, future: float, seed
 
 def comparison(seeds: Sequence[int] = (2021, 2022, 2023, 2024, 2025), test: bool = True) -> Comparison:
     """A comparison of six detectors, the baseline last, on val and (if wanted) test."""
-    chance = random.Random(7)
+    rng = random.Random(7)
     levels = {
         "bigru": (0.871, 0.752), "bigru-endef": (0.866, 0.793), "textcnn": (0.852, 0.741), "mdfend": (0.884, 0.781),
         "bert": (0.902, 0.836),
     }  # fmt: skip
-    detectors = [_detector(chance, name, *level, seeds) for name, level in levels.items()]
-    detectors.append(_detector(chance, "tfidf", 0.841, 0.752, seeds[:1]))
+    detectors = [_detector(rng, name, *level, seeds) for name, level in levels.items()]
+    detectors.append(_detector(rng, "tfidf", 0.841, 0.752, seeds[:1]))
     by_name = {each.name: each for each in detectors}
     parts = [
         ComparedPart("val", "data/val.json", 1918, 941, 1711), ComparedPart("test", "data/test.json", 1284, 622, 1149)
@@ -205,29 +204,29 @@ def comparison(seeds: Sequence[int] = (2021, 2022, 2023, 2024, 2025), test: bool
         tuple(detectors), tuple(differences), tuple(parts), tuple(seeds), "tfidf",
         "zhenwei compare configs/bigru.json configs/bigru.json+endef configs/textcnn.json --seeds 5",
         {"zhenwei": "0.1.0", "Python": "3.11.9", "torch": "2.13.0", "machine": "Linux x86_64, 2 cores"},
-        () if len(seeds) > 1 else ("a single seed: the intervals count the articles alone, not the training's chance",),
+        () if len(seeds) > 1 else ("a single seed: the intervals do not include the variance of training",),
     )  # fmt: skip
 
 
 def audit() -> AuditReport:
-    """An audit with findings of every status, with tables and pictures of both kinds."""
-    chance = random.Random(3)
+    """An audit with findings of every status, with tables and charts of both kinds."""
+    rng = random.Random(3)
     parts = (
         AuditedPart("train", "data/train.json", "9f" * 32, 5754, 2811, 5754),
         AuditedPart("val", "data/val.json", "0c" * 32, 1918, 941, 1918),
         AuditedPart("test", "data/测试 集.json", "77" * 32, 1284, 0, 0),
     )
-    copies = Table(
-        "Exact copies across parts", ("text", "first", "second", "labels agree", "share"),
-        tuple((text, f"train row {chance.randint(1, 5000)}", f"val row {number}", "yes" if number % 2 else "no", 0.125)
+    duplicates = Table(
+        "exact duplicates across parts", ("text", "first", "second", "labels agree", "share"),
+        tuple((text, f"train row {rng.randint(1, 5000)}", f"val row {number}", "yes" if number % 2 else "no", 0.125)
               for number, text in enumerate(TEXTS)),
     )  # fmt: skip
     months = Plot(
         "lines", "Share of fakes by month", tuple(MONTHS), "share of fakes",
         {
-            "train": tuple(0.4 + 0.1 * chance.random() if place < 14 else None for place in range(36)),
-            "val": tuple(0.6 + 0.15 * chance.random() if 13 < place < 22 else None for place in range(36)),
-            "test": tuple(0.7 + 0.2 * chance.random() if place > 21 else None for place in range(36)),
+            "train": tuple(0.4 + 0.1 * rng.random() if month < 14 else None for month in range(36)),
+            "val": tuple(0.6 + 0.15 * rng.random() if 13 < month < 22 else None for month in range(36)),
+            "test": tuple(0.7 + 0.2 * rng.random() if month > 21 else None for month in range(36)),
         },
         {"warn": 0.55, "fail": 0.7},
     )  # fmt: skip
@@ -236,30 +235,46 @@ def audit() -> AuditReport:
         "Share of fakes by domain",
         DOMAINS,
         "share of fakes",
-        {"train": tuple(chance.random() for _ in DOMAINS), "val": tuple(chance.random() for _ in DOMAINS)},
+        {"train": tuple(rng.random() for _ in DOMAINS), "val": tuple(rng.random() for _ in DOMAINS)},
     )
-    marks = Plot("bars", "What single marks score on val", ("【", "#", "！！", "http"), "macro-F1 alone",
+    marks = Plot("bars", "Scores of single features on val", ("【", "#", "！！", "http"), "macro-F1 alone",
                  {"val": (0.973, 0.61, 0.58, None)}, {"warn": 0.75, "fail": 0.85})  # fmt: skip
-    flipped = Table(
-        "Names that change sides",
+    drifted = Table(
+        "Entities whose label changes",
         ("name", "articles before", "fakes before", "articles after", "fakes after"),
         tuple((f"云溪{number}号水厂", 40 - number, 0.95, 21, 0.1) for number in range(14)),
     )
     findings = (
-        Finding("duplicates_across", "Exact copies across parts", "fail",
-                "val: 109 of 1,918 articles (5.7%) are exact copies of a train article", "warn above 0%, fail from 5%",
-                0.0568, "Split anew with `zhenwei data split`, which keeps copies together.", (copies,)),
+        Finding("duplicates_across", "Exact duplicates across parts", "fail",
+                "val: 109 of 1,918 articles (5.7%) are exact duplicates of a train article", "warn above 0%, fail from 5%",
+                0.0568, "split again with `zhenwei data split`, which keeps duplicates together", (duplicates,)),
         Finding("shortcuts", "Shortcuts", "fail", "【 alone decides the label: macro-F1 0.973 on val",
-                "warn from 0.75, fail from 0.85", 0.973, "Remove the mark from all texts.", (), (marks,)),
+                "warn from 0.75, fail from 0.85", 0.973, "remove the character from all texts", (), (marks,)),
         Finding("label_drift", "Share of fakes over time", "warn",
                 "the share of fakes rises from 44.1% in train to 67.0% in val", "warn from 10 points, fail from 40",
-                0.229, "Calibrate on recent articles.", (), (months, domains)),
-        Finding("entity_drift", "Names that change sides", "warn", "14 names change sides, 云溪水厂 first",
-                "warn from 1", 14.0, "Train with `model.debias=endef`.", (flipped,)),
-        Finding("temporal_leakage", "Training later than the future", "good",
-                "no train article is later than test begins", "warn above 0%, fail from 5%", 0.0),
-        Finding("duplicate_ids", "Ids that repeat", "good", f"not checked: no article has an id {HOSTILE}", "none"),
-        Finding("lengths", "Very short and over-long texts", "good", "0.4% of the texts are cut at 170 tokens",
-                "warn from 10%", 0.004, "", (Table("Nothing to show", ("text", "length"), ()),)),
+                0.229, "calibrate on recent articles", (), (months, domains)),
+        Finding("entity_drift", "Entities whose label changes", "warn", "the label of 14 entities changes, first of 云溪水厂",
+                "warn from 1", 14.0, "train with `model.debias=endef`", (drifted,)),
+        Finding("temporal_leakage", "Training articles later than test", "good", "no train article is later than the first test article",
+                "warn above 0%, fail from 5%", 0.0),
+        Finding("duplicate_ids", "Duplicate ids", "good", f"not checked: no article has an id {HOSTILE}", "none"),
+        Finding("lengths", "Text lengths", "good", "0.4% of the texts are truncated at 170 tokens",
+                "warn from 10%", 0.004, "", (Table("no rows", ("text", "length"), ()),)),
     )  # fmt: skip
     return AuditReport(parts, findings, "0.1.0", 12.4)
+
+
+def write_page(kind: str, run: Path, path: Path) -> Path:
+    """Write a page: a full one, or one with as little as possible (`run-alone`, `bare`, `single`)."""
+    from zhenwei.evaluation import report  # noqa: PLC0415  # loads matplotlib
+
+    if kind == "run":
+        return report.write_run_page(run, path, [evaluation("val"), evaluation("test")], audit())
+    if kind == "run-alone":
+        return report.write_run_page(run, path)
+    if kind in ("evaluation", "bare"):
+        return report.write_evaluation_page(evaluation("test") if kind == "evaluation" else bare_evaluation(), path)
+    if kind in ("comparison", "single"):
+        record = comparison() if kind == "comparison" else comparison((1,), test=False)
+        return report.write_comparison_page(record, path)
+    return report.write_audit_page(audit(), path)

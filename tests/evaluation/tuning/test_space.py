@@ -1,4 +1,4 @@
-"""The space of a search: how it is declared, and what is refused before the first trial."""
+"""The search space: its JSON forms, and errors before the first trial."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def read(tmp_path: Path, config: Config, space: Any) -> list[Dimension]:
     return read_space(tmp_path / "space.json", config)
 
 
-def test_every_form_is_read(tmp_path: Path, config: Config) -> None:
+def test_every_form_is_parsed(tmp_path: Path, config: Config) -> None:
     space = {
         "training.lr": {"low": 1e-4, "high": 1e-2, "log": True},
         "model.dropout": {"low": 0, "high": 0.6},
@@ -31,13 +31,13 @@ def test_every_form_is_read(tmp_path: Path, config: Config) -> None:
         "model.mlp_dims": {"choices": [[8], [16, 8]]},
         "training.epochs": {"low": 2, "high": 10, "step": 2},
     }
-    found = {dimension.name: dimension for dimension in read(tmp_path, config, space)}
-    assert found["training.lr"] == Dimension("training.lr", 1e-4, 1e-2, log=True)
-    assert found["model.dropout"].whole is False  # the setting is no whole number
-    assert found["model.hidden_dim"].choices == (64, 128)
-    assert found["model.mlp_dims"].choices == ([8], [16, 8])
-    assert (found["training.epochs"].whole, found["training.epochs"].step) == (True, 2)
-    assert {name: dimension.to_dict() for name, dimension in found.items()} == space
+    result = {dimension.name: dimension for dimension in read(tmp_path, config, space)}
+    assert result["training.lr"] == Dimension("training.lr", 1e-4, 1e-2, log=True)
+    assert result["model.dropout"].integer is False  # the setting is a float
+    assert result["model.hidden_dim"].choices == (64, 128)
+    assert result["model.mlp_dims"].choices == ([8], [16, 8])
+    assert (result["training.epochs"].integer, result["training.epochs"].step) == (True, 2)
+    assert {name: dimension.to_dict() for name, dimension in result.items()} == space
 
 
 @pytest.mark.parametrize("preset", sorted(CONFIGS.glob("*.json")), ids=lambda path: path.stem)
@@ -60,25 +60,25 @@ def test_the_default_space_fits_every_preset(preset: Path) -> None:
         ({"training.lr": {"low": 0.1, "high": 0.01}}, "training.lr: found {'low': 0.1, 'high': 0.01}; expected"),
         ({"training.lr": {"low": 0.1}}, "training.lr: found {'low': 0.1}; expected"),
         ({"training.lr": {"low": 0.1, "high": True}}, "expected"),
-        ({"training.lr": {"low": 0, "high": 1, "log": True}}, "log wants low above 0"),
+        ({"training.lr": {"low": 0, "high": 1, "log": True}}, "log needs low above 0"),
         ({"training.lr": [0.1, 0.2]}, "training.lr: found [0.1, 0.2]; expected"),
         ({"model.hidden_dim": {"choices": []}}, "model.hidden_dim: found {'choices': []}; expected"),
         ({"data.test": {"choices": ["a"]}}, "'data.test' cannot be searched"),
         ({"output.dir": {"choices": ["a"]}}, "'output.dir' cannot be searched"),
         ({"seed": {"choices": [1, 2]}}, "'seed' cannot be searched"),
-        ({}, "is empty; expected one setting at least"),
+        ({}, "is empty; expected at least one setting"),
         ([], "found a JSON list; expected an object of settings"),
         ("{", "is not JSON"),
     ],
     ids=str,
 )
-def test_what_is_wrong_is_named(tmp_path: Path, config: Config, space: Any, message: str) -> None:
+def test_errors_name_the_setting(tmp_path: Path, config: Config, space: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         read(tmp_path, config, space)
     assert message in str(error.value)
     assert str(tmp_path / "space.json") in str(error.value)
 
 
-def test_a_file_that_is_missing(tmp_path: Path, config: Config) -> None:
+def test_a_missing_file(tmp_path: Path, config: Config) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         read_space(tmp_path / "none.json", config)

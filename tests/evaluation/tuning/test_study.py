@@ -1,4 +1,4 @@
-"""A study in its database: who goes on with it, and which trials count."""
+"""A study in its database: when it resumes, and which trials count."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +10,13 @@ from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.tuning.space import Dimension
 from zhenwei.evaluation.tuning.study import (
+    completed_trials,
     default_storage,
     finished_trials,
-    judged_trials,
     load_optuna,
     open_study,
-    study_terms,
-    without_password,
+    redact_password,
+    study_definition,
 )
 from zhenwei.evaluation.tuning.trials import Search, trial_settings
 from zhenwei.training.preparation import find_parts
@@ -26,11 +26,11 @@ optuna = pytest.importorskip("optuna")
 
 @pytest.fixture
 def reopen(tmp_path: Path) -> Callable[..., Any]:
-    """A function that opens the study, again and again."""
-    return lambda metric="macro_f1", **terms: open_study(default_storage(tmp_path), "s", terms, 1, metric)
+    """Open the study, again if it exists."""
+    return lambda metric="macro_f1", **definition: open_study(default_storage(tmp_path), "s", definition, 1, metric)
 
 
-def test_a_killed_trial_counts_for_nothing(reopen: Callable[..., Any]) -> None:
+def test_killed_trials_do_not_count(reopen: Callable[..., Any]) -> None:
     study = reopen()
     study.add_trial(optuna.trial.create_trial(value=0.5))
     study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.PRUNED))
@@ -38,7 +38,7 @@ def test_a_killed_trial_counts_for_nothing(reopen: Callable[..., Any]) -> None:
     study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING))  # its process is gone
     study = reopen()
     assert [trial.number for trial in finished_trials(study)] == [0, 1]
-    assert [trial.number for trial in judged_trials(study)] == [0]
+    assert [trial.number for trial in completed_trials(study)] == [0]
 
 
 @pytest.mark.parametrize(("metric", "best"), [("macro_f1", 1), ("loss", 0)])
@@ -46,37 +46,41 @@ def test_the_best_comes_first(reopen: Callable[..., Any], metric: str, best: int
     study = reopen(metric)
     for value in (0.2, 0.9, 0.5):
         study.add_trial(optuna.trial.create_trial(value=value))
-    assert judged_trials(study)[0].number == best
+    assert completed_trials(study)[0].number == best
 
 
-def test_a_study_goes_on_by_the_same_terms_alone(reopen: Callable[..., Any]) -> None:
+def test_a_study_resumes_only_with_the_same_definition(reopen: Callable[..., Any]) -> None:
     reopen(space={"training.lr": {"low": 0.1, "high": 1.0}})
     reopen(space={"training.lr": {"high": 1.0, "low": 0.1}})
-    with pytest.raises(CheckpointError, match="was not begun with the space of this search; go on with the same, or"):
+    with pytest.raises(CheckpointError, match="was created with another space; resume it with the same, or"):
         reopen(space={"training.lr": {"low": 0.1, "high": 2.0}})
 
 
-def test_a_database_that_cannot_be_used_is_named_without_its_password() -> None:
+def test_an_unusable_database_is_named_without_its_password() -> None:
     with pytest.raises(CheckpointError, match=r"'nosql://me:\*\*\*@host/db' cannot be used"):
         open_study("nosql://me:secret@host/db", "s", {}, 1, "auc")
-    assert without_password("sqlite:////tmp/a.db") == "sqlite:////tmp/a.db"
+    assert redact_password("sqlite:////tmp/a.db") == "sqlite:////tmp/a.db"
 
 
-def test_without_optuna_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(ConfigError, match=r"install it: pip install 'zhenwei\[tune\]'"):
         load_optuna()
 
 
-def test_articles_and_space_are_terms_and_places_are_not(tmp_path: Path) -> None:
+def test_the_definition_has_articles_and_space_but_no_paths(tmp_path: Path) -> None:
     one = Config.load({"data": {"root_path": "a"}, "output": {"dir": "x"}})
     other = Config.load({"data": {"root_path": "b"}, "output": {"dir": "y"}})
     dimensions = [Dimension("training.lr", 0.1, 1.0)]
-    assert study_terms(one, dimensions, "auc", {"val": "1"}) == study_terms(other, dimensions, "auc", {"val": "1"})
-    assert study_terms(one, dimensions, "auc", {"val": "1"}) != study_terms(one, dimensions, "auc", {"val": "2"})
+    assert study_definition(one, dimensions, "auc", {"val": "1"}) == study_definition(
+        other, dimensions, "auc", {"val": "1"}
+    )
+    assert study_definition(one, dimensions, "auc", {"val": "1"}) != study_definition(
+        one, dimensions, "auc", {"val": "2"}
+    )
 
 
-def test_no_trial_can_reach_the_test_file(
+def test_a_trial_has_no_access_to_the_test_file(
     tmp_path: Path, data_folder: Path, tiny_settings: Callable[..., dict[str, Any]]
 ) -> None:
     config = Config.load(tiny_settings(tmp_path / "run", data={"test": str(data_folder / "test.json")}))

@@ -1,4 +1,4 @@
-"""An exported detector: what is in its folder, that it judges as before, and what is refused."""
+"""An exported detector: its folder, its predictions, and refusals."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def probabilities(folder: Path) -> list[float]:
 
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory: pytest.TempPathFactory, tiny_settings: Settings) -> Path:
-    """A run of the linear baseline, which is exported in no time."""
+    """A run of the linear baseline, which exports fast."""
     run = tmp_path_factory.mktemp("runs") / "tfidf"
     settings = tiny_settings(run)
     settings["model"] = {"name": "tfidf"}
@@ -60,7 +60,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory, tiny_settings: Settings) 
 
 @pytest.fixture(scope="module")
 def ready(baseline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The baseline, exported. Only to be read."""
+    """The exported baseline. Read only."""
     folder = tmp_path_factory.mktemp("exported") / "tfidf"
     export_onnx(baseline, folder)
     return folder
@@ -74,16 +74,16 @@ def exported(ready: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def in_int8(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """A trained BiGRU, exported with weights of 8 bits."""
+    """A trained BiGRU, exported to int8."""
     return export_onnx(tiny_run, tmp_path_factory.mktemp("exported") / "int8", int8=True)
 
 
 class TestFolder:
-    def test_it_has_the_graph_in_place_of_the_weights(self, ready: Path) -> None:
+    def test_graph_replaces_the_weights(self, ready: Path) -> None:
         assert sorted(path.name for path in ready.iterdir()) == FILES
         onnx.checker.check_model(onnx.load(str(ready / "model.onnx")), full_check=True)
 
-    def test_it_is_described_as_its_bundle_is(self, baseline: Path, ready: Path) -> None:
+    def test_manifest_is_that_of_the_bundle(self, baseline: Path, ready: Path) -> None:
         before, after = description(baseline / "checkpoints" / "best"), description(ready)
         export = after["facts"].pop("export")
         assert sorted(after.pop("sha256")) == ["config.json", "model.onnx", "tokenizer.json"]
@@ -92,7 +92,7 @@ class TestFolder:
         assert export["parity"]["largest"] <= export["limit"] == 1e-4
 
     @pytest.mark.slow
-    def test_its_graph_names_no_folder_of_this_machine(self, tiny_run: Path, in_int8: Export, tmp_path: Path) -> None:
+    def test_graph_contains_no_folder_of_this_machine(self, tiny_run: Path, in_int8: Export, tmp_path: Path) -> None:
         whole = export_onnx(tiny_run, tmp_path / "float32")
         for folder in (whole.folder, in_int8.folder):
             content = (folder / "model.onnx").read_bytes()
@@ -102,19 +102,19 @@ class TestFolder:
             onnx.checker.check_model(onnx.load(str(folder / "model.onnx")), full_check=True)
 
     @pytest.mark.slow
-    def test_its_card_says_how_it_was_checked(self, ready: Path, in_int8: Export) -> None:
-        assert "## Exported\n\n`model.onnx` (float32, " in (ready / "README.md").read_text(encoding="utf-8")
+    def test_card_reports_the_parity(self, ready: Path, in_int8: Export) -> None:
+        assert "## ONNX export\n\n`model.onnx` (float32, " in (ready / "README.md").read_text(encoding="utf-8")
         card = (in_int8.folder / "README.md").read_text(encoding="utf-8")
-        assert "With weights of 8 bits they are up to" in card
+        assert "With 8-bit weights, they differ by up to" in card
         assert "On the 24 validation articles, macro-F1 is" in card
 
 
 class TestUse:
-    def test_it_needs_nothing_but_its_folder(self, baseline: Path, exported: Path, tmp_path: Path) -> None:
+    def test_folder_is_self_contained(self, baseline: Path, exported: Path, tmp_path: Path) -> None:
         expected = probabilities(baseline)
         assert probabilities(Path(exported.rename(tmp_path / "elsewhere"))) == pytest.approx(expected, abs=1e-4)
 
-    def test_threshold_calibration_and_warnings_are_the_bundles(self, baseline: Path, tmp_path: Path) -> None:
+    def test_threshold_calibration_and_warnings(self, baseline: Path, tmp_path: Path) -> None:
         bundle = load_bundle(baseline)
         bundle.threshold = 0.999
         save_bundle(bundle, tmp_path / "strict")
@@ -125,7 +125,7 @@ class TestUse:
         ]
         assert [len(one.warnings) for one in found] == [0, 0, 1, 2, 1]
 
-    def test_threads_share_it(self, ready: Path) -> None:
+    def test_threads_share_a_detector(self, ready: Path) -> None:
         detector = Detector.load(ready)
         texts = TEXTS * 10
         expected = [detector.predict(text)[0].probability for text in texts]
@@ -133,7 +133,7 @@ class TestUse:
             found = list(pool.map(lambda text: detector.predict(text)[0].probability, texts))
         assert found == pytest.approx(expected, abs=1e-6)
 
-    def test_it_takes_as_many_threads_as_torch(self, ready: Path) -> None:
+    def test_number_of_threads_is_that_of_torch(self, ready: Path) -> None:
         before = torch.get_num_threads()
         try:
             torch.set_num_threads(2)
@@ -143,7 +143,7 @@ class TestUse:
         assert isinstance(network, OnnxNetwork)
         assert network.threads == 2
 
-    def test_it_runs_on_the_cpu_and_says_so(self, ready: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_other_devices_fall_back_to_the_cpu(self, ready: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert Detector.load(ready).device == Detector.load(ready, "cpu").device == torch.device("cpu")
         assert caplog.messages == []
         assert Detector.load(ready, "cuda:1").device == torch.device("cpu")
@@ -153,7 +153,7 @@ class TestUse:
 
 
 class TestParity:
-    def test_it_goes_over_real_posts_where_they_still_are(self, baseline: Path, ready: Path, tmp_path: Path) -> None:
+    def test_parity_uses_val_if_available(self, baseline: Path, ready: Path, tmp_path: Path) -> None:
         facts = description(ready)["facts"]
         assert facts["export"]["parity"]["posts"] == facts["files"]["val"]["path"]
         bundle = load_bundle(baseline)
@@ -161,54 +161,54 @@ class TestParity:
         save_bundle(bundle, tmp_path / "moved")
         assert export_onnx(tmp_path / "moved", tmp_path / "exported").parity.posts is None
 
-    def test_every_shape_is_tried(self, ready: Path) -> None:
+    def test_parity_covers_all_shapes(self, ready: Path) -> None:
         parity = description(ready)["facts"]["export"]["parity"]
         random, real = 3 * 4 * 2, 24 + 8 + 2
         assert parity["batches"] == random + real
         assert parity["articles"] == (1 + 3 + 17) * 4 * 2 + 3 * 24
 
     @pytest.mark.slow
-    def test_a_graph_that_judges_otherwise_is_not_written(
+    def test_graph_with_other_logits_is_not_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_textcnn: Callable[[], Path]
     ) -> None:
-        class Strange(TextCNN):
-            """Judges many articles at once otherwise than few: what follows an example takes one of two ways."""
+        class BatchDependent(TextCNN):
+            """Its logits depend on the batch size; a trace contains one branch."""
 
             def forward(self, batch: Any, progress: float = 1.0) -> Output:
                 output = super().forward(batch, progress)
                 return replace(output, logits=output.logits + (0.5 if batch.tokens.shape[0] > 5 else 0.0))
 
-        monkeypatch.setitem(registry._NETWORKS, "textcnn", Strange)
+        monkeypatch.setitem(registry._NETWORKS, "textcnn", BatchDependent)
         bundle = make_textcnn()
-        with pytest.raises(CheckpointError, match=r"not exported: the graph's logits are up to 0\.5 from those of"):
+        with pytest.raises(CheckpointError, match=r"not exported: the graph's logits differ by up to 0\.5 from"):
             export_onnx(bundle, tmp_path / "new" / "exported")
         assert list((tmp_path / "new").iterdir()) == []
 
     @pytest.mark.slow
-    def test_a_network_that_onnx_does_not_know_is_refused(
+    def test_network_that_cannot_be_traced_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_textcnn: Callable[[], Path]
     ) -> None:
-        class Talkative(TextCNN):
-            """Decides by a value, which no graph can."""
+        class ValueDependent(TextCNN):
+            """Branches on a value, which a graph cannot."""
 
             def forward(self, batch: Any, progress: float = 1.0) -> Output:
                 output = super().forward(batch, progress)
                 return output if float(output.logits.sum()) > 0 else replace(output, logits=-output.logits)
 
-        monkeypatch.setitem(registry._NETWORKS, "textcnn", Talkative)
+        monkeypatch.setitem(registry._NETWORKS, "textcnn", ValueDependent)
         bundle = make_textcnn()
-        with pytest.raises(CheckpointError, match=r"a Talkative network cannot be exported: torch\.onnx says"):
+        with pytest.raises(CheckpointError, match=r"a ValueDependent network cannot be exported: torch\.onnx raised"):
             export_onnx(bundle, tmp_path / "new" / "exported")
         assert list((tmp_path / "new").iterdir()) == []
 
-    def test_a_network_that_reads_entities_is_refused(
+    def test_network_that_reads_entities_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_textcnn: Callable[[], Path]
     ) -> None:
-        class Nosy(TextCNN):
+        class EntityReader(TextCNN):
             needs = frozenset({"entities"})
 
-        monkeypatch.setitem(registry._NETWORKS, "textcnn", Nosy)
-        with pytest.raises(CheckpointError, match="a Nosy network reads entities at prediction"):
+        monkeypatch.setitem(registry._NETWORKS, "textcnn", EntityReader)
+        with pytest.raises(CheckpointError, match="a EntityReader network reads entities at prediction"):
             export_onnx(make_textcnn(), tmp_path / "exported")
         assert not (tmp_path / "exported").exists()
 
@@ -236,15 +236,15 @@ def make_textcnn(tiny_run: Path, tmp_path: Path, tiny_settings: Settings) -> Cal
 
 class TestInt8:
     @pytest.mark.slow
-    def test_weights_are_of_8_bits_and_nothing_else_is_left(self, in_int8: Export) -> None:
+    def test_weights_are_8_bit(self, in_int8: Export) -> None:
         assert sorted(path.name for path in in_int8.folder.iterdir()) == FILES
         graph = onnx.load(str(in_int8.folder / "model.onnx")).graph
-        quantised = [value.name for value in graph.initializer if value.data_type == TensorProto.UINT8 and value.dims]
-        assert [name for name in quantised if "embedding" in name]
-        assert [name for name in quantised if "MatMul" in name or "mlp" in name]
+        quantized = [value.name for value in graph.initializer if value.data_type == TensorProto.UINT8 and value.dims]
+        assert [name for name in quantized if "embedding" in name]
+        assert [name for name in quantized if "MatMul" in name or "mlp" in name]
 
     @pytest.mark.slow
-    def test_it_judges_nearly_as_before(self, in_int8: Export, tiny_run: Path) -> None:
+    def test_predictions_are_close(self, in_int8: Export, tiny_run: Path) -> None:
         assert in_int8.parity.largest <= 1e-4
         assert in_int8.int8_parity is not None
         assert 1e-4 < in_int8.int8_parity.largest < 0.5
@@ -254,14 +254,14 @@ class TestInt8:
         assert in_int8.val["macro_f1_int8"] == pytest.approx(in_int8.val["macro_f1"], abs=0.1)
         assert in_int8.size == (in_int8.folder / "model.onnx").stat().st_size
 
-    def test_the_baseline_has_nothing_to_quantise(self, baseline: Path, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="--int8: 'tfidf' has no layers whose weights could be of 8 bits"):
+    def test_baseline_has_nothing_to_quantize(self, baseline: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="--int8: 'tfidf' has no layers to quantize"):
             export_onnx(baseline, tmp_path / "exported", int8=True)
         assert list(tmp_path.iterdir()) == []
 
 
-class TestPlace:
-    def test_an_exported_detector_is_kept_unless_asked(self, baseline: Path, exported: Path) -> None:
+class TestTarget:
+    def test_exported_detector_needs_overwrite(self, baseline: Path, exported: Path) -> None:
         (exported / "README.md").write_text("mine")
         with pytest.raises(CheckpointError, match="there is an exported detector already; --overwrite replaces it"):
             export_onnx(baseline, exported)
@@ -269,34 +269,34 @@ class TestPlace:
         export_onnx(baseline, exported, overwrite=True)
         assert (exported / "README.md").read_text() != "mine"
 
-    def test_whatever_else_is_there_is_never_replaced(self, baseline: Path, tmp_path: Path) -> None:
+    def test_other_content_is_never_replaced(self, baseline: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "1.jpg").write_text("a photo")
         (tmp_path / "file").write_text("a file")
         run = tmp_path / "run"
         shutil.copytree(baseline / "checkpoints" / "best", run)
         for taken in (tmp_path / "photos", tmp_path / "file", run):
-            with pytest.raises(CheckpointError, match="there is something else; expected a folder of a new name"):
+            with pytest.raises(CheckpointError, match="exists, and is not an exported detector; expected a new folder"):
                 export_onnx(baseline, taken, overwrite=True)
         assert (tmp_path / "photos" / "1.jpg").exists()
 
-    def test_an_empty_folder_will_do(self, baseline: Path, tmp_path: Path) -> None:
+    def test_empty_folder(self, baseline: Path, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         export_onnx(baseline, tmp_path / "empty")
         assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == FILES
 
-    def test_a_place_that_cannot_be_written_is_told(self, baseline: Path, tmp_path: Path) -> None:
+    def test_unwritable_folder(self, baseline: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("a file")
         with pytest.raises(CheckpointError, match=r"out' cannot be saved: .*Fix this, then export again"):
             export_onnx(baseline, tmp_path / "file" / "out")
 
-    def test_an_exported_detector_cannot_be_exported(self, ready: Path, tmp_path: Path) -> None:
+    def test_exported_detector_cannot_be_exported(self, ready: Path, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="an exported detector can predict but has no weights"):
             export_onnx(ready, tmp_path / "again")
 
 
 class TestWithoutTheExtra:
-    def test_exporting_names_what_to_install(
+    def test_export_names_the_missing_package(
         self, baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "onnxscript", None)
@@ -306,7 +306,7 @@ class TestWithoutTheExtra:
             'exporting needs onnxscript, which is not installed: pip install "zhenwei[export]"'
         )
 
-    def test_loading_names_what_to_install(self, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_loading_names_the_missing_package(self, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(ConfigError) as caught:
             Detector.load(ready)
@@ -322,11 +322,11 @@ class TestDamage:
         return str(caught.value)
 
     @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.onnx"])
-    def test_a_file_is_missing(self, exported: Path, name: str) -> None:
+    def test_missing_file(self, exported: Path, name: str) -> None:
         (exported / name).unlink()
         assert self.refusal(exported) == f"{exported}: damaged bundle: {name} is missing"
 
-    def test_a_byte_is_changed(self, exported: Path) -> None:
+    def test_changed_byte(self, exported: Path) -> None:
         content = bytearray((exported / "model.onnx").read_bytes())
         content[len(content) // 2] ^= 1
         (exported / "model.onnx").write_bytes(content)
@@ -335,25 +335,25 @@ class TestDamage:
         )
 
     @pytest.mark.parametrize("content", [b"", b"no graph at all"])
-    def test_the_graph_is_none(self, exported: Path, content: bytes) -> None:
+    def test_invalid_graph(self, exported: Path, content: bytes) -> None:
         (exported / "model.onnx").write_bytes(content)
         describe(exported)
         assert "model.onnx: damaged or foreign: onnxruntime cannot read it" in self.refusal(exported)
 
-    def test_the_graph_is_of_something_else(self, exported: Path) -> None:
+    def test_graph_of_another_model(self, exported: Path) -> None:
         image, label = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("image", "label"))
         graph = helper.make_graph([helper.make_node("Neg", ["image"], ["label"])], "other", [image], [label])
         opset = helper.make_opsetid("", 18)
         onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), str(exported / "model.onnx"))
         describe(exported)
-        assert "not the graph of a detector: it turns image into label" in self.refusal(exported)
+        assert "not the graph of a detector: its inputs are image, its outputs label" in self.refusal(exported)
 
-    def test_the_graph_stands_for_a_bundles_weights(self, exported: Path) -> None:
+    def test_graph_excludes_weights(self, exported: Path) -> None:
         digests = description(exported)["sha256"]
         changed = description(exported) | {"sha256": {**digests, "model.safetensors": "0"}}
         (exported / "detector.json").write_text(json.dumps(changed), encoding="utf-8")
         assert "expected the digests of model.onnx, tokenizer.json, config.json" in self.refusal(exported)
 
-    def test_it_was_exported_by_a_newer_zhenwei(self, exported: Path) -> None:
+    def test_newer_format(self, exported: Path) -> None:
         describe(exported, format_version=9, zhenwei_version="9.0")
         assert "found bundle format 9; expected 1: train it again" in self.refusal(exported)

@@ -1,4 +1,4 @@
-"""BERT's embedding layer by itself, against that of transformers."""
+"""BERT's embedding layer, against transformers."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import BertModel, RobertaConfig, RobertaModel
 
-from zhenwei.models.encoders import loading as pretrained
+from zhenwei.models.encoders import loading
 from zhenwei.models.encoders.bert_embeddings import BertWithoutLayers, load_bert_embeddings
 from zhenwei.models.encoders.loading import empty_encoder, load_encoder
 
@@ -21,7 +21,7 @@ TOKENS = torch.tensor([[2, 5, 6, 3, 0], [2, 9, 3, 0, 0]])
 
 @pytest.fixture
 def own_bert(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny BERT, for this test alone."""
+    """Return a copy of the tiny BERT, for one test."""
     return Path(shutil.copytree(tiny_bert, tmp_path / "bert"))
 
 
@@ -30,30 +30,32 @@ def rewrite(folder: Path, weights: dict[str, Tensor]) -> None:
 
 
 def embedded(folder: Path) -> Tensor:
-    found = load_bert_embeddings(str(folder), local_only=True)
-    assert found is not None
+    model = load_bert_embeddings(str(folder), local_only=True)
+    assert model is not None
     with torch.no_grad():
-        result: Tensor = found.eval().embeddings(TOKENS)
+        result: Tensor = model.eval().embeddings(TOKENS)
     return result
 
 
 class TestLoaded:
-    def test_it_gives_to_the_bit_what_transformers_gives(self, tiny_bert: Path) -> None:
+    def test_output_equals_transformers_bit_for_bit(self, tiny_bert: Path) -> None:
         with torch.no_grad():
             expected = BertModel.from_pretrained(tiny_bert).eval().embeddings(TOKENS)
         assert torch.equal(embedded(tiny_bert), expected)
 
-    def test_a_bundle_is_told_the_same_of_it(self, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_encoder_config_equals_that_of_transformers(
+        self, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         model, settings = load_encoder(str(tiny_bert), layers=False)
         assert isinstance(model, BertWithoutLayers)
-        monkeypatch.setattr(pretrained, "load_bert_embeddings", lambda *_args, **_options: None)
+        monkeypatch.setattr(loading, "load_bert_embeddings", lambda *_args, **_options: None)
         model, expected = load_encoder(str(tiny_bert), layers=False)
         assert isinstance(model, BertModel)
         assert settings == expected
 
     @pytest.mark.parametrize("prefix", ["", "bert."])
     @pytest.mark.parametrize("old", [True, False])
-    def test_weights_may_have_the_names_of_other_files(self, own_bert: Path, prefix: str, old: bool) -> None:
+    def test_alternative_weight_names(self, own_bert: Path, prefix: str, old: bool) -> None:
         expected = embedded(own_bert)
         names = {"weight": "gamma", "bias": "beta"}
         renamed = {}
@@ -63,14 +65,15 @@ class TestLoaded:
         rewrite(own_bert, renamed)
         assert torch.equal(embedded(own_bert), expected)
 
-    def test_weights_of_16_bits_become_float32(self, own_bert: Path) -> None:
+    def test_half_precision_weights_become_float32(self, own_bert: Path) -> None:
         expected = embedded(own_bert)
         rewrite(own_bert, {name: value.half() for name, value in load_file(own_bert / "model.safetensors").items()})
-        found = embedded(own_bert)
-        assert found.dtype == torch.float32
-        torch.testing.assert_close(found, expected, atol=0.01, rtol=0.01)
+        result = embedded(own_bert)
+        assert result.dtype == torch.float32
+        torch.testing.assert_close(result, expected, atol=0.01, rtol=0.01)
 
-    def test_neither_transformers_berts_nor_the_compiler_is_imported(self, tiny_bert: Path) -> None:
+    @pytest.mark.slow  # imports PyTorch in a process of its own
+    def test_transformers_bert_and_the_compiler_are_not_imported(self, tiny_bert: Path) -> None:
         program = (
             "import sys, torch; from zhenwei.models.encoders.loading import empty_encoder, load_encoder; "
             f"model, settings = load_encoder({str(tiny_bert)!r}, layers=False); "
@@ -81,8 +84,8 @@ class TestLoaded:
         assert done.stdout.strip() == "set()"
 
 
-class TestLeftToTransformers:
-    def test_another_kind(self, tmp_path: Path) -> None:
+class TestUnsupported:
+    def test_another_model_type(self, tmp_path: Path) -> None:
         config = RobertaConfig(
             vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
         )  # fmt: skip
@@ -90,7 +93,7 @@ class TestLeftToTransformers:
         assert load_bert_embeddings(str(tmp_path), local_only=True) is None
 
     @pytest.mark.parametrize("damage", ["missing", "shape", "integers", "cut", "gone", "no config"])
-    def test_what_is_not_as_it_should_be(self, own_bert: Path, damage: str) -> None:
+    def test_damaged_files(self, own_bert: Path, damage: str) -> None:
         file, name = own_bert / "model.safetensors", "embeddings.LayerNorm.bias"
         weights = load_file(file)
         if damage == "missing":
@@ -116,18 +119,18 @@ class TestLeftToTransformers:
             {"transformers_weights": "other.safetensors"},
         ],
     )
-    def test_settings_that_ask_for_more(self, own_bert: Path, setting: dict[str, object]) -> None:
+    def test_unsupported_settings(self, own_bert: Path, setting: dict[str, object]) -> None:
         config = json.loads((own_bert / "config.json").read_text())
         (own_bert / "config.json").write_text(json.dumps(config | setting))
         assert load_bert_embeddings(str(own_bert), local_only=True) is None
 
-    def test_weights_that_are_there_twice(self, own_bert: Path) -> None:
+    def test_duplicate_weights(self, own_bert: Path) -> None:
         weights = load_file(own_bert / "model.safetensors")
         rewrite(own_bert, weights | {f"bert.{name}": 2 * tensor for name, tensor in weights.items()})
         assert load_bert_embeddings(str(own_bert), local_only=True) is None
 
 
-def test_an_empty_one_has_the_weights_of_a_loaded_one(tiny_bert: Path) -> None:
+def test_empty_embeddings_have_the_same_weights_as_loaded_ones(tiny_bert: Path) -> None:
     model, settings = load_encoder(str(tiny_bert), layers=False)
     empty, _ = empty_encoder(settings, layers=False)
     assert isinstance(empty, BertWithoutLayers)

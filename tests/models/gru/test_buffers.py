@@ -1,4 +1,4 @@
-"""Memory that one batch after another computes in."""
+"""Buffers that consecutive batches reuse."""
 
 import copy
 import pickle
@@ -7,78 +7,78 @@ import pytest
 import torch
 from tests.models.gru.test_input_projection import MASK, gradients, gru, tokens
 
-from zhenwei.models.gru import buffers as workspace
+from zhenwei.models.gru import buffers
 from zhenwei.models.gru.bigru_layer import MaskedBiGRU
-from zhenwei.models.gru.buffers import SMALL, Workspace
+from zhenwei.models.gru.buffers import SMALL, BufferPool
 
 LIKE = torch.zeros(1)
 
 
-class TestWorkspace:
-    def test_what_was_put_back_is_taken_again(self) -> None:
-        own = Workspace()
-        memory = own.take("states", 10, LIKE)
+class TestBufferPool:
+    def test_a_released_buffer_is_acquired_again(self) -> None:
+        pool = BufferPool()
+        memory = pool.acquire("states", 10, LIKE)
         assert len(memory) >= 10
-        own.put("states", memory)
-        assert own.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
+        pool.release("states", memory)
+        assert pool.acquire("states", 10, LIKE).data_ptr() == memory.data_ptr()
 
-    def test_while_it_is_away_there_is_other_memory(self) -> None:
-        own = Workspace()
-        one, other = (own.take("states", 10, LIKE) for _ in range(2))
+    def test_acquiring_twice_gives_two_buffers(self) -> None:
+        pool = BufferPool()
+        one, other = (pool.acquire("states", 10, LIKE) for _ in range(2))
         assert one.data_ptr() != other.data_ptr()
 
-    def test_memory_of_another_name_type_or_size_is_other_memory(self) -> None:
-        own = Workspace()
-        with own.lent("states", (2, 5), LIKE) as memory:
+    def test_buffers_differ_by_name_dtype_and_size(self) -> None:
+        pool = BufferPool()
+        with pool.borrow("states", (2, 5), LIKE) as memory:
             assert memory.shape == (2, 5)
-        more = own.take("states", 10**8, LIKE)
+        more = pool.acquire("states", 10**8, LIKE)
         assert len(more) >= 10**8
-        with own.lent("states", (2, 5), LIKE):
+        with pool.borrow("states", (2, 5), LIKE):
             pass
-        assert own.take("states", 10, LIKE.half()).dtype == torch.float16
-        assert own.take("room", 10, LIKE).dtype == torch.float32
+        assert pool.acquire("states", 10, LIKE.half()).dtype == torch.float16
+        assert pool.acquire("other", 10, LIKE).dtype == torch.float32
 
-    def test_inference_lends_autograd_nothing(self) -> None:
-        own = Workspace()
-        with torch.inference_mode(), own.lent("states", (10,), LIKE):
+    def test_autograd_gets_no_inference_tensors(self) -> None:
+        pool = BufferPool()
+        with torch.inference_mode(), pool.borrow("states", (10,), LIKE):
             pass
-        assert not own.take("states", 10, LIKE).is_inference()
+        assert not pool.acquire("states", 10, LIKE).is_inference()
 
-    def test_where_all_memory_is_filled_there_is_no_more_of_it_than_needed(
+    def test_deterministic_mode_allocates_exact_sizes(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:  # fmt: skip
-        assert len(Workspace().take("states", SMALL + 1, LIKE)) > SMALL + 1
-        monkeypatch.setattr(workspace, "are_deterministic_algorithms_enabled", lambda: True)
-        assert len(Workspace().take("states", SMALL + 1, LIKE)) == SMALL + 1
+        assert len(BufferPool().acquire("states", SMALL + 1, LIKE)) > SMALL + 1
+        monkeypatch.setattr(buffers, "are_deterministic_algorithms_enabled", lambda: True)
+        assert len(BufferPool().acquire("states", SMALL + 1, LIKE)) == SMALL + 1
 
-    def test_memory_comes_back_after_an_error(self) -> None:
-        own = Workspace()
-        with pytest.raises(ValueError, match="no"), own.lent("states", (10,), LIKE) as memory:
+    def test_a_buffer_is_released_after_an_error(self) -> None:
+        pool = BufferPool()
+        with pytest.raises(ValueError, match="no"), pool.borrow("states", (10,), LIKE) as memory:
             raise ValueError("no")
-        assert own.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
+        assert pool.acquire("states", 10, LIKE).data_ptr() == memory.data_ptr()
 
     @pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
     def test_a_copy_is_empty(self, copied: object) -> None:
-        own = Workspace()
-        with own.lent("states", (10,), LIKE) as memory:
+        pool = BufferPool()
+        with pool.borrow("states", (10,), LIKE) as memory:
             pass
-        other = copied(own)  # type: ignore[operator]
-        assert other.take("states", 10, LIKE).data_ptr() != memory.data_ptr()
-        assert own.take("states", 10, LIKE).data_ptr() == memory.data_ptr()
+        other = copied(pool)  # type: ignore[operator]
+        assert other.acquire("states", 10, LIKE).data_ptr() != memory.data_ptr()
+        assert pool.acquire("states", 10, LIKE).data_ptr() == memory.data_ptr()
 
 
-def passing_gru(layers: int = 1) -> MaskedBiGRU:
-    """The GRU of these tests, whose states may go when they have been walked back."""
+def reusing_gru(layers: int = 1) -> MaskedBiGRU:
+    """Return a GRU whose states may be overwritten after the backward pass."""
     network = gru(layers)
-    network.states_stay = False
+    network.reuse_output = True
     return network
 
 
 class TestInAGRU:
     @pytest.mark.parametrize("mixed", [False, True])
     @pytest.mark.parametrize("layers", [1, 2])
-    def test_gradients_are_not_in_memory_that_the_next_batch_takes(self, mixed: bool, layers: int) -> None:
-        parts, network = tokens(placed=True, scaled=True, shifted=True), passing_gru(layers)
+    def test_the_next_batch_does_not_overwrite_gradients(self, mixed: bool, layers: int) -> None:
+        parts, network = tokens(placed=True, scaled=True, shifted=True), reusing_gru(layers)
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
             network(parts, MASK).float().square().sum().backward()
             before = {name: weight.grad.clone() for name, weight in network.named_parameters()}
@@ -86,8 +86,8 @@ class TestInAGRU:
         for name, weight in network.named_parameters():
             assert torch.equal(weight.grad, before[name]), name
 
-    def test_two_batches_may_be_walked_back_together(self) -> None:
-        parts, network = tokens(placed=True, scaled=True, shifted=True), passing_gru()
+    def test_gradients_of_two_batches_at_once(self) -> None:
+        parts, network = tokens(placed=True, scaled=True, shifted=True), reusing_gru()
         _, once = gradients(network, parts)
         network.zero_grad()
         both = [network(parts, MASK)[MASK] for _ in range(2)]
@@ -95,19 +95,19 @@ class TestInAGRU:
         for name, weight in network.named_parameters():
             torch.testing.assert_close(weight.grad, 2 * once[name], msg=name)
 
-    def test_one_batch_after_another_gives_the_same(self) -> None:
-        parts, network = tokens(placed=True, scaled=True, shifted=True), passing_gru()
+    def test_consecutive_batches_give_equal_results(self) -> None:
+        parts, network = tokens(placed=True, scaled=True, shifted=True), reusing_gru()
         first, again = (gradients(network, parts) for _ in range(2))
         assert torch.equal(first[0], again[0])
         assert all(torch.equal(grad, again[1][name]) for name, grad in first[1].items())
 
-    def test_who_keeps_the_graph_keeps_no_memory(self) -> None:
-        parts, network = tokens(placed=True, scaled=True, shifted=True), passing_gru()
+    def test_a_retained_graph_holds_no_buffers(self) -> None:
+        parts, network = tokens(placed=True, scaled=True, shifted=True), reusing_gru()
         states = network(parts, MASK)
         states.sum().backward()
-        assert not states.grad_fn.taken
+        assert not states.grad_fn.acquired
 
-    def test_states_stay_unless_they_were_promised(self) -> None:
+    def test_states_are_not_overwritten_by_default(self) -> None:
         parts, network = tokens(placed=True, scaled=True, shifted=True), gru()
         states = network(parts, MASK)
         states[MASK].sum().backward()
@@ -115,9 +115,9 @@ class TestInAGRU:
         network(tokens(placed=False, scaled=False, shifted=False), MASK)
         assert torch.equal(states[MASK], before[MASK])
 
-    def test_a_switch_of_mode_lets_the_memory_go(self) -> None:
-        parts, network = tokens(placed=True, scaled=True, shifted=True), passing_gru()
+    def test_switching_the_mode_frees_the_buffers(self) -> None:
+        parts, network = tokens(placed=True, scaled=True, shifted=True), reusing_gru()
         network(parts, MASK)[MASK].sum().backward()
-        assert network.workspaces[0]._kept
+        assert network.pools[0]._free
         network.eval()
-        assert not network.workspaces[0]._kept
+        assert not network.pools[0]._free

@@ -37,20 +37,20 @@ class TestLoadLibrary:
         library = load_library(source)
         assert library is not None
         assert library.answer() == 42
-        made = list((tmp_path / "cache" / "kernels").iterdir())
-        assert [file.suffix for file in made] == [".so"]
-        before = made[0].stat().st_mtime_ns
+        compiled = list((tmp_path / "cache" / "kernels").iterdir())
+        assert [file.suffix for file in compiled] == [".so"]
+        before = compiled[0].stat().st_mtime_ns
         load_library.cache_clear()
         assert load_library(source) is not None
-        assert made[0].stat().st_mtime_ns == before
+        assert compiled[0].stat().st_mtime_ns == before
 
-    def test_a_header_that_changes_is_noticed(self, tmp_path: Path) -> None:
+    def test_a_changed_header_is_compiled(self, tmp_path: Path) -> None:
         for folder, answer in (("one", 1), ("two", 2)):
             library = load_library(written(tmp_path / folder, answer))
             assert library is not None
             assert library.answer() == answer
 
-    def test_what_is_kept_belongs_to_the_processor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_cache_is_specific_to_the_processor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source = written(tmp_path, 42)
         load_library(source)
         load_library.cache_clear()
@@ -58,31 +58,29 @@ class TestLoadLibrary:
         load_library(source)
         assert len(list((tmp_path / "cache" / "kernels").iterdir())) == 2
 
-    def test_a_cache_that_cannot_be_written_is_done_without(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_unwritable_cache_is_not_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("ZHENWEI_CACHE", str(tmp_path / "file"))
         library = load_library(written(tmp_path, 42))
         assert library is not None
         assert library.answer() == 42
 
-    def test_a_damaged_file_is_made_anew(self, tmp_path: Path) -> None:
+    def test_a_damaged_library_is_compiled_again(self, tmp_path: Path) -> None:
         source = written(tmp_path, 42)
         folder = tmp_path / "cache" / "kernels"
         folder.mkdir(parents=True)
         load_library(source)
         load_library.cache_clear()
-        (made,) = folder.iterdir()
-        made.unlink()
-        made.write_bytes(b"cut off")
+        (compiled,) = folder.iterdir()
+        compiled.unlink()
+        compiled.write_bytes(b"cut off")
         library = load_library(source)
         assert library is not None
         assert library.answer() == 42
 
 
-class TestDoingWithout:
-    def test_no_compiler_is_said_once(
+class TestWithoutKernels:
+    def test_a_missing_compiler_is_logged_once(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -92,18 +90,18 @@ class TestDoingWithout:
             assert load_library(source) is None
             assert load_library(source) is None
         assert [record.getMessage() for record in caplog.records] == [
-            "answer: there is no C++ compiler here; PyTorch's operations do it, more slowly"
+            "answer: no C++ compiler found; using PyTorch operations, which are slower"
         ]
 
     @pytest.mark.usefixtures("compiler")
-    def test_what_does_not_compile_is_said(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_compile_error_is_logged(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         source = tmp_path / "answer.cpp"
         source.write_text("int answer( {")
         assert load_library(source) is None
-        assert "answer.cpp cannot be compiled; PyTorch's operations do it, more slowly: " in caplog.text
+        assert "answer.cpp cannot be compiled; using PyTorch operations, which are slower: " in caplog.text
         assert "error" in caplog.text
 
-    def test_a_compiler_that_is_none_is_said(
+    def test_a_broken_compiler_is_logged(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         broken = tmp_path / "broken"
@@ -113,7 +111,7 @@ class TestDoingWithout:
         assert load_library(written(tmp_path, 42)) is None
         assert "out of order" in caplog.text
 
-    def test_it_can_be_turned_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_kernels_can_be_turned_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ZHENWEI_KERNELS", "0")
         assert load_library(written(tmp_path, 42)) is None
         assert not os.path.exists(tmp_path / "cache")

@@ -89,7 +89,7 @@ class TestFolds:
 
     def test_articles_that_cannot_be_split_are_refused(self) -> None:
         articles = [Article(content=f"{n} {n * 7919}", label="real") for n in range(50)]
-        with pytest.raises(DataError, match="50 training articles cannot be parted into 3 folds with both labels"):
+        with pytest.raises(DataError, match="50 training articles cannot be split into 3 folds with both labels"):
             split_into_folds(articles, labels_of(articles), 3, seed=1)
 
     def test_a_fold_with_one_training_label_is_dropped(self, news: dict[str, list[Article]]) -> None:

@@ -52,7 +52,7 @@ class Subject:
     train: EncodedArticles
     val: EncodedArticles
     accelerator: Accelerator
-    kept: Path
+    cache: Path
     augmentation: Augmentation | None = None
     pad_id: int = 0
 
@@ -61,16 +61,16 @@ class Subject:
         vocabulary = Vocabulary(90, self.pad_id, MAX_LEN, domains=DOMAINS, emotion_size=2)
         return build_network(self.config.model, vocabulary)
 
-    def keep(self, network: DetectorNetwork) -> dict[str, FrozenStates]:
+    def precompute(self, network: DetectorNetwork) -> dict[str, FrozenStates]:
         return precompute_frozen_states(network, self.plan(), self.val, self.accelerator)
 
     def plan(self, frozen: FrozenStates | None = None) -> TrainingPlan:
         return TrainingPlan(self.train, self.config, self.pad_id, self.augmentation, frozen=frozen)
 
-    def losses(self, *, keep: bool = True) -> list[float]:
+    def losses(self, *, precompute: bool = True) -> list[float]:
         """Train for two epochs and predict val; return the losses of all steps and the logits."""
         network = self.network()
-        frozen = self.keep(network) if keep else {}
+        frozen = self.precompute(network) if precompute else {}
         plan = self.plan(frozen.get("train"))
         optimizer = build_optimizer(network, self.config.training)
         schedule = build_schedule(optimizer, self.config.training, plan.total_steps)
@@ -98,7 +98,7 @@ def make_subject(
 
     def subject(kind: str, precision: str = "no", aug_prob: float = 0.0, **training: Any) -> Subject:
         model = {**KINDS[kind], "bert_model_name": str(tiny_bert), "mlp_dims": [8], "dropout": 0.2, "emb_dropout": 0.1}
-        settings = {"batch_size": 16, "epochs": 2, "frozen_cache_dir": str(tmp_path / "kept"), **training}
+        settings = {"batch_size": 16, "epochs": 2, "frozen_cache_dir": str(tmp_path / "cache"), **training}
         config = Config.load({"model": model, "training": settings})
         parts = []
         for seed in (0, 1):
@@ -110,21 +110,21 @@ def make_subject(
             parts.append(encode_articles(rows, tokenizer, MAX_LEN, fields=fields, domain_names=DOMAINS))
         augmentation = Augmentation(aug_prob, 3, tokenizer.mask_id) if aug_prob else None
         return Subject(
-            config, *parts, make_accelerator(precision), tmp_path / "kept" / MACHINE, augmentation, tokenizer.pad_id
+            config, *parts, make_accelerator(precision), tmp_path / "cache" / MACHINE, augmentation, tokenizer.pad_id
         )
 
     return subject
 
 
 @contextmanager
-def largest_file(size: int) -> Iterator[None]:
+def limited_file_size(size: int) -> Iterator[None]:
     """Limit the size of files, to fail like a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    previous = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, previous[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, previous)
 
 
 def empty_stores(folder: Path, every: int = 1) -> None:
@@ -142,7 +142,7 @@ class TestSameTraining:
         self, kind: str, precision: str, noise: float, make_subject: Callable[..., Subject]
     ) -> None:
         subject = make_subject(kind, precision)
-        assert subject.losses() == pytest.approx(subject.losses(keep=False), abs=noise)
+        assert subject.losses() == pytest.approx(subject.losses(precompute=False), abs=noise)
 
     @pytest.mark.parametrize("kind", ["mdfend", "bert", "bert, ENDEF"])
     def test_they_are_bit_equal_with_an_empty_a_partial_and_a_full_store(
@@ -151,7 +151,7 @@ class TestSameTraining:
         subject = make_subject(kind, aug_prob=0.1 if "ENDEF" in kind else 0.0)
         cold, warm = subject.losses(), subject.losses()
         assert warm == cold
-        empty_stores(subject.kept, every=2)
+        empty_stores(subject.cache, every=2)
         assert subject.losses() == cold
 
     @pytest.mark.parametrize("kind", ["mdfend", "bert"])
@@ -159,7 +159,7 @@ class TestSameTraining:
         self, kind: str, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
-        expected = make_subject(kind).losses(keep=False)
+        expected = make_subject(kind).losses(precompute=False)
         block = BLOCK_ROWS * MAX_LEN * 16 * 2
         assert make_subject(kind, frozen_cache_gib=1.2 * block / GIB).losses() == pytest.approx(expected, abs=1e-3)
         assert f"{BLOCK_ROWS} of {COUNT} articles of train are stored" in caplog.text
@@ -180,7 +180,7 @@ class TestSameTraining:
         self, changed: str, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         first = make_subject("bert")
-        first.keep(first.network())
+        first.precompute(first.network())
         caplog.set_level(logging.INFO)
         subject = make_subject("mdfend" if changed == "layers" else "bert", "bf16" if changed == "precision" else "no")
         network = subject.network()
@@ -189,25 +189,25 @@ class TestSameTraining:
         if changed == "weights":
             with torch.no_grad():
                 network.get_parameter("embedding.model.embeddings.LayerNorm.bias")[0] += 0.1
-        subject.keep(network)
+        subject.precompute(network)
         assert "computing 5 of 5 blocks of train" in caplog.text
 
 
 class TestBatches:
     def test_augmented_articles_are_computed_and_others_are_read(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert, ENDEF", aug_prob=0.1)
-        states = subject.keep(subject.network())["train"]
+        states = subject.precompute(subject.network())["train"]
         rows = np.arange(32)
         batch = collate(subject.train, rows, pad_id=subject.pad_id, augmentation=subject.augmentation, epoch=0)
         same = unchanged(subject.train, batch)
         assert 0.1 < same.mean() < 0.9
-        found = states.attach(batch, "cpu")
-        assert found.frozen_states is not None
+        attached = states.attach(batch, "cpu")
+        assert attached.frozen_states is not None
         computed = states.compute(batch.tokens, batch.mask)
-        torch.testing.assert_close(found.frozen_states[batch.mask], computed[batch.mask], atol=2e-3, rtol=0)
-        for place in np.flatnonzero(same):
-            kept = torch.from_numpy(states.store.read(rows[place : place + 1])).float()
-            assert torch.equal(found.frozen_states[place][batch.mask[place]], kept)
+        torch.testing.assert_close(attached.frozen_states[batch.mask], computed[batch.mask], atol=2e-3, rtol=0)
+        for row in np.flatnonzero(same):
+            stored = torch.from_numpy(states.store.read(rows[row : row + 1])).float()
+            assert torch.equal(attached.frozen_states[row][batch.mask[row]], stored)
 
     def test_an_article_is_unchanged_if_all_its_tokens_are(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert")
@@ -226,7 +226,7 @@ class TestBatches:
         offsets[-1] = offsets[-2]
         tokens = replace(subject.train.tokens, ids=subject.train.tokens.ids[: offsets[-1]], offsets=offsets)
         subject.train = replace(subject.train, tokens=tokens)
-        states = subject.keep(subject.network())["train"]
+        states = subject.precompute(subject.network())["train"]
         batch = states.attach(collate(subject.train, np.array([0, COUNT - 1]), pad_id=subject.pad_id), "cpu")
         assert batch.frozen_states is not None
         expected = states.encoder.eval()(batch.tokens, batch.mask)[1, 0]
@@ -235,7 +235,7 @@ class TestBatches:
     def test_frozen_layers_do_not_run_if_all_states_are_stored(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert")
         network = subject.network()
-        states = subject.keep(network)["train"]
+        states = subject.precompute(network)["train"]
         encoder = network.token_encoder()
         assert isinstance(encoder, PretrainedEncoder)
         ran: list[str] = []
@@ -247,18 +247,18 @@ class TestBatches:
         assert not [name for name in ran if name.startswith("embeddings")]
 
 
-class TestNotKept:
+class TestNotStored:
     def test_if_the_settings_say_so(self, make_subject: Callable[..., Subject]) -> None:
         subject = make_subject("bert", frozen_cache_gib=0.0)
-        assert subject.keep(subject.network()) == {}
-        assert not subject.kept.exists()
+        assert subject.precompute(subject.network()) == {}
+        assert not subject.cache.exists()
 
     def test_training_articles_that_augmentation_changes_each_time(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
         subject = make_subject("bert", aug_prob=0.2)
-        assert list(subject.keep(subject.network())) == ["val"]
+        assert list(subject.precompute(subject.network())) == ["val"]
         assert "nothing is stored of train: augmentation leaves only 0% of the articles unchanged" in caplog.text
 
     def test_if_all_layers_train(self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture) -> None:
@@ -266,7 +266,7 @@ class TestNotKept:
         subject = make_subject("bert")
         model = subject.config.model.model_copy(update={"finetune_layers": 2})
         subject.config = subject.config.model_copy(update={"model": model})
-        assert subject.keep(subject.network()) == {}
+        assert subject.precompute(subject.network()) == {}
         assert "the outputs of the encoder's frozen layers are not stored: all of its layers train" in caplog.text
 
     def test_if_the_network_does_not_read_them(
@@ -289,7 +289,7 @@ class TestNotKept:
             def token_encoder(self) -> Any:
                 return self.encoder
 
-        assert subject.keep(MeanPool()) == {}
+        assert subject.precompute(MeanPool()) == {}
         assert "the network does not read them" in caplog.text
 
     def test_numbers_beyond_the_range_of_fp16(
@@ -299,31 +299,31 @@ class TestNotKept:
         network = subject.network()
         with torch.no_grad():
             network.get_parameter("embedding.model.encoder.layer.1.output.LayerNorm.weight")[0] = 1e6
-        states = subject.keep(network)["train"]
+        states = subject.precompute(network)["train"]
         assert "the encoder's outputs are beyond the range of fp16" in caplog.text
         batch = collate(subject.train, np.arange(4), pad_id=subject.pad_id)
-        found = states.attach(batch, "cpu").frozen_states
-        assert found is not None
+        attached = states.attach(batch, "cpu").frozen_states
+        assert attached is not None
         expected = states.encoder.frozen_states(batch.tokens, batch.mask)
-        torch.testing.assert_close(found[batch.mask], expected[batch.mask], rtol=1e-3, atol=1e-3)
-        assert float(found.abs().max()) > 65504
+        torch.testing.assert_close(attached[batch.mask], expected[batch.mask], rtol=1e-3, atol=1e-3)
+        assert float(attached.abs().max()) > 65504
 
 
-class TestTrouble:
+class TestFailures:
     def test_a_folder_that_cannot_be_created_is_logged_and_training_continues(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
-        subject.kept.parent.mkdir()
-        subject.kept.write_text("a file")
-        assert subject.losses() == subject.losses(keep=False)
-        assert f"nothing is stored of train: '{subject.kept}': File exists" in caplog.text
+        subject.cache.parent.mkdir()
+        subject.cache.write_text("a file")
+        assert subject.losses() == subject.losses(precompute=False)
+        assert f"nothing is stored of train: '{subject.cache}': File exists" in caplog.text
 
     def test_a_user_without_a_home_folder(
         self, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        subject = make_subject("mdfend", frozen_cache_dir="~nobody-of-this-name/kept")
-        assert subject.losses() == subject.losses(keep=False)
+        subject = make_subject("mdfend", frozen_cache_dir="~nobody-of-this-name/cache")
+        assert subject.losses() == subject.losses(precompute=False)
         assert "nothing is stored" in caplog.text
         assert "set training.frozen_cache_dir or ZHENWEI_CACHE" in caplog.text
 
@@ -331,8 +331,8 @@ class TestTrouble:
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
-        with largest_file(5000):
-            assert subject.losses() == subject.losses(keep=False)
+        with limited_file_size(5000):
+            assert subject.losses() == subject.losses(precompute=False)
         assert "nothing is stored of train" in caplog.text
         assert "File too large" in caplog.text
 
@@ -340,46 +340,46 @@ class TestTrouble:
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("mdfend")
-        whole = subject.losses()
-        empty_stores(subject.kept)
-        with largest_file(100_000):
-            assert subject.losses() == pytest.approx(whole, abs=1e-3)
+        expected = subject.losses()
+        empty_stores(subject.cache)
+        with limited_file_size(100_000):
+            assert subject.losses() == pytest.approx(expected, abs=1e-3)
         assert "the other articles of train are computed in each epoch: File too large" in caplog.text
-        assert subject.losses() == whole
+        assert subject.losses() == expected
 
     def test_damaged_states_are_computed_again(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("bert")
-        whole = subject.losses()
-        for path in subject.kept.glob(f"*/{STATES}"):
+        expected = subject.losses()
+        for path in subject.cache.glob(f"*/{STATES}"):
             numbers = np.fromfile(path, np.float16)
             numbers[100:200] = 0
             numbers.tofile(path)
-        assert subject.losses() == whole
+        assert subject.losses() == expected
         assert caplog.text.count("1 damaged blocks are computed again") == 2
 
     def test_it_waits_for_another_process_that_fills_the_store(
         self, make_subject: Callable[..., Subject], caplog: pytest.LogCaptureFixture
     ) -> None:
         subject = make_subject("bert")
-        subject.keep(subject.network())
-        [*keys] = {path.parent.name for path in subject.kept.glob(f"*/{STATES}")}
-        locks = [FrozenCache(subject.kept, GIB).fill_lock(key) for key in keys]
+        subject.precompute(subject.network())
+        [*keys] = {path.parent.name for path in subject.cache.glob(f"*/{STATES}")}
+        locks = [FrozenCache(subject.cache, GIB).fill_lock(key) for key in keys]
 
-        class LetGo(logging.Handler):
+        class Release(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
                 if "waiting for it" in record.getMessage():
                     for lock in locks:
                         lock.release()
 
         logger = logging.getLogger("zhenwei.training.frozen.precompute")
-        logger.addHandler(handler := LetGo())
+        logger.addHandler(handler := Release())
         caplog.set_level(logging.INFO)
         for lock in locks:
             lock.acquire()
         try:
-            assert subject.keep(subject.network()).keys() == {"train", "val"}
+            assert subject.precompute(subject.network()).keys() == {"train", "val"}
         finally:
             logger.removeHandler(handler)
         assert caplog.text.count("another process computes the same frozen states: waiting for it") == 1

@@ -1,153 +1,115 @@
-"""The model card that every bundle carries: after Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
-
-One wording for all cards: what nobody knows yet when a training saves its bundle, the card says that it does not know.
-"""
+"""The model card of a bundle, rendered from a Jinja template by `huggingface_hub`."""
 
 import platform
+import re
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import zhenwei
-from zhenwei.bundle.card.citations import papers
-from zhenwei.bundle.card.data import CardFacts, facts_of_training, file_name
-from zhenwei.bundle.card.metadata import card_header, is_chinese
-from zhenwei.bundle.card.tables import audit_section, counted, data_section, scores_section
+from zhenwei.bundle.card.data import CardFacts, PartScores, facts_from_training, file_name
+from zhenwei.bundle.card.papers import papers
+from zhenwei.bundle.card.signature import sign
 
 if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
     from zhenwei.bundle.bundle import Bundle
 
+MIN_CHINESE_SHARE = 0.6  # share of Chinese letters in training articles from which the card's language is Chinese
+_TEMPLATE = Path(__file__).with_name("model_card.md.j2")
 _LIBRARIES = ("torch", "transformers", "scikit-learn")
+_METRICS = {
+    "macro_f1": "Macro-F1",
+    "auc": "AUC",
+    "spauc": "SPAUC: AUC up to a false-positive rate of 0.1",
+    "f1_fake": "F1 of fake",
+    "f1_real": "F1 of real",
+    "precision_fake": "Precision of fake",
+    "recall_fake": "Recall of fake",
+    "acc": "Accuracy",
+    "ece": "ECE (lower is better)",
+    "brier": "Brier score (lower is better)",
+}
+_HUB_METRICS = {"macro_f1": "f1", "auc": "roc_auc", "acc": "accuracy"}  # our names: the hub's names
 
 
 def model_card(bundle: "Bundle", facts: CardFacts | None = None) -> str:
-    """Return the README.md of a bundle.
+    """Return the README.md of a bundle, signed as written by zhenwei.
 
     Args:
         bundle: The detector.
-        facts: What a later judging found out; None: what the training itself knows.
+        facts: Results of an evaluation and an audit, for a complete card; None: what the training recorded.
     """
-    facts = facts or facts_of_training(bundle)
-    sections = (
-        card_header(bundle, facts),
-        f"# A `{bundle.config.model.title}` detector of fake news",
-        _what_it_is(bundle),
-        "## Intended use",
-        _intended_use(bundle),
-        "## How to use it",
-        _how_to_use(bundle),
-        "## Training data",
-        data_section(facts, bundle.facts.get("chinese_share")),
-        scores_section(facts),
-        "## Threshold and calibration",
-        _threshold(bundle),
-        "## Audit of the data",
-        audit_section(facts),
-        "## Limits",
-        _limits(bundle, facts),
-        "## Licence",
-        _LICENCE,
-        "## Citation",
-        _citation(bundle),
-        "## Versions",
-        _versions(),
+    from huggingface_hub import ModelCard, ModelCardData  # noqa: PLC0415  # training needs it only when it first saves
+
+    complete, facts = facts is not None, facts or facts_from_training(bundle)
+    model = bundle.config.model
+    chinese = (bundle.facts.get("chinese_share") or 0.0) >= MIN_CHINESE_SHARE
+    results = [result for scores in facts.scores if scores.as_deployed for result in _hub_results(scores, facts)]
+    metadata: dict[str, Any] = {"language": "zh"} if chinese else {}
+    if results:
+        metadata |= {"model_name": f"zhenwei {model.title}", "eval_results": results}
+    card_data = ModelCardData(
+        library_name="zhenwei",
+        pipeline_tag="text-classification",
+        license="other",
+        license_name="unspecified",
+        tags=["fake-news-detection", "misinformation", "rumour-detection", model.title],
+        metrics=list(_HUB_METRICS.values()),
+        **metadata,
     )
-    return "\n\n".join(sections) + "\n"
+    card = ModelCard.from_template(
+        card_data,
+        template_path=str(_TEMPLATE),
+        bundle=bundle,
+        config=bundle.config,
+        facts=facts,
+        train=facts.file("train"),
+        chinese=chinese,
+        pretrained=None if model.pretrained is None else public_name(model.pretrained),
+        metrics=_METRICS,
+        known_metrics={name for part in facts.scores for name, value in part.scores.items() if value is not None},
+        has_intervals=any(part.has_intervals for part in facts.scores),
+        papers=papers(model.name, debiased=getattr(model, "debias", None) is not None),
+        versions=[
+            f"zhenwei {zhenwei.__version__}", f"Python {platform.python_version()}",
+            *(f"{name} {version(name)}" for name in _LIBRARIES),
+        ],
+        escape=_escape_markdown,
+    )  # fmt: skip
+    text = re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"  # conditional paragraphs leave blank lines
+    return sign(text.encode("utf-8", "replace").decode("utf-8"), complete=complete)
 
 
-def _what_it_is(bundle: "Bundle") -> str:
-    config, facts = bundle.config, bundle.facts
-    language = "Chinese " if is_chinese(bundle) else ""
-    started = "" if config.model.pretrained is None else f" It started from `{file_or_name(config.model.pretrained)}`."
-    return (
-        f"It reads a {language}post or news article and gives the probability that it is fake, from its wording. "
-        f"Trained by zhenwei on {counted(facts.get('n_train'))} articles; {_choice(bundle)}.{started}"
-    )
-
-
-def _choice(bundle: "Bundle") -> str:
-    """Say how the weights were chosen."""
-    facts = bundle.facts
-    if facts.get("fitted"):
-        return "it was fitted to them in one go"
-    return (
-        f"the weights are those of epoch {facts.get('epoch', '?')}, the best on {counted(facts.get('n_val'))} "
-        f"validation articles by `{bundle.config.training.monitor}`"
-    )
-
-
-def file_or_name(pretrained: str) -> str:
-    """Return the hub's name of a pretrained model; of a folder on some machine, its last name."""
+def public_name(pretrained: str) -> str:
+    """Return the hub's name of a pretrained model, or the last component of its folder."""
     return pretrained if pretrained.count("/") <= 1 and "\\" not in pretrained else file_name(pretrained)
 
 
-def _intended_use(bundle: "Bundle") -> str:
-    kind = "Chinese posts and news" if is_chinese(bundle) else "posts and news like those that it was trained on"
-    return f"""For people who judge {kind}: to decide what a fact checker looks at first, and to compare detectors in
-research. A person reads what it calls fake, and decides.
+def _hub_results(scores: PartScores, facts: CardFacts) -> "list[EvalResult]":
+    """Return the scores of a part as the hub's `model-index` lists them."""
+    from huggingface_hub import EvalResult  # noqa: PLC0415
 
-Not for: taking posts down or marking them as false without a person's decision; judging authors, accounts or sources;
-facts (it looks nothing up), pictures, films and links (it reads text alone); other languages, and other kinds of text
-than those that it was trained on."""
-
-
-def _how_to_use(bundle: "Bundle") -> str:
-    return f"""```python
-from zhenwei import Detector
-
-detector = Detector.load("PATH OF THIS FOLDER")  # from the hub: Detector.from_hub("USER/NAME")
-detector.predict(["..."])
-```
-
-```sh
-zhenwei predict "PATH OF THIS FOLDER" "..."
-zhenwei predict hf://USER/NAME "..."
-```
-
-A text is called fake from a probability of {bundle.threshold:.4g} on."""
-
-
-def _threshold(bundle: "Bundle") -> str:
-    """Say where the line is drawn, and how far the probability can be believed."""
-    if bundle.calibration is None:
-        return f"The threshold is {bundle.threshold:.4g}. The probability is not calibrated."
-    return (
-        f"The threshold is {bundle.threshold:.4g}. The probability is calibrated: {bundle.calibration.describe()}. "
-        f"{bundle.calibration.fake_share:.1%} of these were fakes; where the share of fakes is another one, "
-        "probabilities are off until they are corrected for it (`zhenwei calibrate --fake-share`)."
-    )
-
-
-def _limits(bundle: "Bundle", facts: CardFacts) -> str:
-    lines = [
-        "The detector knows how the fakes and the real news of its training articles were worded. It does not check "
-        "facts: a fake in a sober tone passes, and a true report in an excited one may not.",
-        "News changes: new topics, places and phrases come up. On later news, expect lower scores than on articles of "
-        "the same time.",
-        f"It reads the first {bundle.config.data.max_len} tokens of a text, and says so where a text is longer.",
-        "The labels are those of its data; what was mislabelled there, or collected one-sidedly, it has learned.",
+    file = facts.file(scores.part)
+    return [
+        EvalResult(
+            task_type="text-classification",
+            task_name="Fake news detection",
+            dataset_type="articles",
+            dataset_name=file.name or scores.part,
+            dataset_split=scores.part,
+            dataset_revision=file.sha256 or None,
+            metric_type=hub_name,
+            metric_name=_METRICS[metric],
+            metric_value=round(value, 4),
+        )
+        for metric, hub_name in _HUB_METRICS.items()
+        if (value := scores.scores.get(metric)) is not None
     ]
-    train = next((part for part in facts.parts if part.part == "train"), None)
-    if train is not None and train.times is not None:
-        lines.insert(2, f"The last article that it learned from is from {train.times[1]}.")
-    return "\n".join(f"- {line}" for line in lines) + "\n\nIt is a help for people who judge, not a judge."
 
 
-NO_LICENCE = "This detector has no licence yet: whoever shares it sets one, with `zhenwei push --license`."
-_LICENCE = (
-    f"{NO_LICENCE} The terms of the training articles may bind what is learned from them, such as those of "
-    "collections that are for research alone."
-)
-
-
-def _citation(bundle: "Bundle") -> str:
-    model = bundle.config.model
-    found = papers(model.name, debiased=getattr(model, "debias", None) is not None)
-    if not found:
-        return "There is no paper behind this detector: name zhenwei, its version, and the training articles' source."
-    return "\n".join(["Name zhenwei, the training articles' source, and:", "", *(f"- {paper}" for paper in found)])
-
-
-def _versions() -> str:
-    libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
-    found = ", ".join([f"zhenwei {zhenwei.__version__}", f"Python {platform.python_version()}", *libraries])
-    return f"This card was written with {found}."
+def _escape_markdown(text: str) -> str:
+    """Keep text of the data from ending a line, a table cell or a code span of Markdown."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return re.sub(r"[\\|<*\[]", r"\\\g<0>", flat.replace("`", " "))

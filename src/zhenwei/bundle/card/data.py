@@ -1,4 +1,4 @@
-"""What a model card tells of data and scores: as training knows it, or as a later judging found out."""
+"""The data of a model card: the files of a detector, its scores, and the audit of its articles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,46 +12,46 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float]  # low, high; 95%
 
-# In `Scored.flattered`, how a part had a say in the detector that it judges.
-CHOSE_EPOCH, CALIBRATED = "chose the epoch", "chose the threshold and the calibration"
+# How an evaluated part was also used to make the detector; see `PartScores.used_for`.
+EPOCH_SELECTION, CALIBRATION = "select the epoch", "fit the threshold and the calibration"
 
 
 @dataclass(frozen=True)
-class CardPart:
+class DataFile:
     """A file of articles that the detector was made with.
 
     Attributes:
         part: `train`, `val` or `test`.
-        file: Its name, without its folder, which is nobody's business.
-        sha256: Its digest; empty where it is not known.
-        n: Articles; None where it is not known.
-        n_fake: Of these, fakes.
-        times: The first and the last day that an article is from, as ISO 8601; None where no article has a time.
-        timeless: Articles without a time, where others have one.
-        domains: How many articles each domain has, the largest first; empty where no article has one.
+        name: File name, without its folder.
+        sha256: Its digest; empty if unknown.
+        n: Number of articles; None if unknown.
+        n_fake: Number of fake articles.
+        times: Days of the first and of the last article, as ISO 8601; None if no article has a time.
+        n_undated: Number of articles without a time.
+        domains: Number of articles of each domain, the largest first.
     """
 
     part: str
-    file: str = ""
+    name: str = ""
     sha256: str = ""
     n: int | None = None
     n_fake: int | None = None
     times: tuple[str, str] | None = None
-    timeless: int = 0
+    n_undated: int = 0
     domains: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class WorstSlice:
-    """The part of some articles in which the detector is at its worst by macro-F1.
+    """The slice of a part on which the detector has its lowest macro-F1.
 
     Attributes:
-        kind: Of what: `domain`, `month`, `year`, `length` or `entities`.
-        name: Which one.
-        n: Its articles.
+        kind: `domain`, `month`, `year`, `length` or `entities`.
+        name: Name of the slice.
+        n: Number of its articles.
         macro_f1: Its score.
-        interval: 95%; None where too few articles allow none.
-        among: How many slices of this kind were looked at.
+        interval: 95%; None if there are too few articles.
+        n_slices: Number of slices of this kind that were compared.
     """
 
     kind: str
@@ -59,24 +59,24 @@ class WorstSlice:
     n: int
     macro_f1: float
     interval: Interval | None
-    among: int
+    n_slices: int
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The scores of a part.
+class PartScores:
+    """The scores of one part.
 
     Attributes:
         part: `val` or `test`.
-        n: Articles; None where it is not known.
-        n_fake: Of these, fakes.
-        scores: The field's metrics; None for what is undefined.
-        intervals: Their 95% intervals; empty where nobody looked for them.
-        as_used: Whether they are of the calibrated probability at the detector's threshold, as its users meet it; else
-            they are from before calibration and at 0.5.
-        flattered: What the part chose of the detector, in words.
-        near: How many articles have a near-duplicate among the training articles; None where that is not known.
-        clean: Without them: articles, macro-F1 and its interval; None where there is no such score.
+        n: Number of articles; None if unknown.
+        n_fake: Number of fake articles.
+        scores: Metrics by name; None for an undefined one.
+        intervals: 95% intervals of the metrics; empty if they were not computed.
+        as_deployed: Whether the scores are of the calibrated probability at the detector's threshold; otherwise they
+            are from before calibration, at 0.5.
+        used_for: What else the part was used for, which makes its scores optimistic.
+        near_duplicates: Number of articles with a near-duplicate among the training articles; None if unknown.
+        without_duplicates: Number of the other articles, their macro-F1 and its interval; None if not computed.
         worst: The worst slice of each kind.
     """
 
@@ -85,49 +85,74 @@ class Scored:
     n_fake: int | None
     scores: Mapping[str, float | int | None]
     intervals: Mapping[str, Interval | None] = field(default_factory=dict)
-    as_used: bool = False
-    flattered: tuple[str, ...] = ()
-    near: int | None = None
-    clean: tuple[int, float, Interval | None] | None = None
+    as_deployed: bool = False
+    used_for: tuple[str, ...] = ()
+    near_duplicates: int | None = None
+    without_duplicates: tuple[int, float, Interval | None] | None = None
     worst: tuple[WorstSlice, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Name of the part in prose."""
+        return "validation" if self.part == "val" else self.part
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any metric has an interval."""
+        return any(self.intervals.values())
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card tells beside the bundle.
+    """What a model card reports in addition to the bundle.
 
     Attributes:
-        parts: The files of train, val and test.
-        scored: The parts that were judged.
-        audit: What was found in these very files; None: they were not audited.
-        unaudited: Why not, in words.
+        files: The files of train, val and test.
+        scores: Scores of the evaluated parts.
+        audit: Audit of exactly these files; None if there is none.
+        audit_missing: Why there is no audit.
     """
 
-    parts: tuple[CardPart, ...]
-    scored: tuple[Scored, ...]
+    files: tuple[DataFile, ...]
+    scores: tuple[PartScores, ...]
     audit: AuditReport | None = None
-    unaudited: str = (
-        "this card was written right after the training, before anybody looked; where the articles are, "
-        "`zhenwei report RUN --audit` completes it"
+    audit_missing: str = (
+        "this card was written at the end of training; where the articles are available, `zhenwei report RUN --audit` "
+        "completes it"
     )
 
+    def file(self, part: str) -> DataFile:
+        """Return the file of a part; an empty description if it is unknown."""
+        return next((file for file in self.files if file.part == part), DataFile(part))
 
-def facts_of_training(bundle: "Bundle") -> CardFacts:
-    """Return what is known of a bundle without looking at any article again."""
+    def has_scores(self, part: str) -> bool:
+        """Return whether a part was evaluated."""
+        return any(scores.part == part for scores in self.scores)
+
+    def test_is_later(self) -> bool | None:
+        """Return whether every test article is later than all of train and val; None if times are missing."""
+        test, train, val = (self.file(part).times for part in ("test", "train", "val"))
+        if test is None or train is None or val is None:
+            return None
+        return test[0] > max(train[1], val[1])
+
+
+def facts_from_training(bundle: "Bundle") -> CardFacts:
+    """Return what a bundle records about its training; reads no articles."""
     facts = bundle.facts
     val: dict[str, Any] = facts.get("val") or {}
-    counted: dict[str, dict[str, Any]] = {
+    counts: dict[str, dict[str, Any]] = {
         "train": {"n": facts.get("n_train")},
         "val": {"n": facts.get("n_val"), "n_fake": val.get("n_fake")},
     }
-    parts = tuple(
-        CardPart(part, file_name(each.get("path", "")), each.get("sha256", ""), **counted.get(part, {}))
-        for part, each in (facts.get("files") or {"train": {}, "val": {}}).items()
+    files = tuple(
+        DataFile(part, file_name(file.get("path", "")), file.get("sha256", ""), **counts.get(part, {}))
+        for part, file in (facts.get("files") or {"train": {}, "val": {}}).items()
     )
-    flattered = () if facts.get("fitted") else (CHOSE_EPOCH,)
-    return CardFacts(parts, (Scored("val", val.get("n"), val.get("n_fake"), val, flattered=flattered),))
+    used_for = () if facts.get("fitted") else (EPOCH_SELECTION,)
+    return CardFacts(files, (PartScores("val", val.get("n"), val.get("n_fake"), val, used_for=used_for),))
 
 
 def file_name(path: str) -> str:
-    """Return a path's last name, be it a path of Windows or of any other system."""
+    """Return the last component of a path of Windows or POSIX."""
     return PureWindowsPath(path).name if "\\" in path else PurePath(path).name

@@ -1,69 +1,41 @@
-"""The last line of a model card: by it, a card that zhenwei wrote is told from one that somebody has edited."""
+"""The last line of a model card, which tells a card that zhenwei wrote from one that a person wrote or edited."""
 
 import re
-from enum import StrEnum
 from hashlib import sha256
-from pathlib import Path
+
+_SIGNATURE = re.compile(r"<!-- zhenwei (short|complete) card ([0-9a-f]{16}); an edited card is kept -->\s*")
 
 
-class CardState(StrEnum):
-    """What became of a card."""
-
-    SHORT = "short"
-    """As it was written with the bundle, before anybody judged or audited anything."""
-
-    WHOLE = "whole"
-    """As it was completed."""
-
-    EDITED = "edited"
-    """Somebody's own: it is never replaced unasked."""
-
-    MISSING = "missing"
-    """There is none."""
-
-
-_MARK = re.compile(r"<!-- zhenwei (short|whole) card ([0-9a-f]{16}): edit it, and it stays as you left it -->\s*")
-
-
-def marked(card: str, *, whole: bool) -> str:
-    """Return a card with its last line.
+def sign(card: str, *, complete: bool) -> str:
+    """Append the signature to a card.
 
     Args:
         card: Its text.
-        whole: Whether it has been completed.
+        complete: Whether it has the results of an evaluation and an audit.
     """
-    state = CardState.WHOLE if whole else CardState.SHORT
-    return f"{card}\n<!-- zhenwei {state} card {_digest(card)}: edit it, and it stays as you left it -->\n"
+    kind = "complete" if complete else "short"
+    return f"{card}\n<!-- zhenwei {kind} card {_digest(card)}; an edited card is kept -->\n"
 
 
-def card_state(path: Path) -> CardState:
-    """Tell what became of the card in a file."""
-    if not path.exists():
-        return CardState.MISSING
-    return state_of(path.read_text(encoding="utf-8", errors="replace"))
+def is_edited(text: str) -> bool:
+    """Return whether a person wrote or edited a card."""
+    return _signed_kind(text) is None
 
 
-def state_of(text: str) -> CardState:
-    """Tell what became of a card, by its text."""
-    card, _, mark = text.rstrip("\n").rpartition("\n")
-    found = _MARK.fullmatch(mark)
-    return CardState(found[1]) if found is not None and found[2] == _digest(card) else CardState.EDITED
+def is_complete(text: str) -> bool:
+    """Return whether zhenwei wrote a card, with the results of an evaluation and an audit."""
+    return _signed_kind(text) == "complete"
 
 
-def is_marked(text: str) -> bool:
-    """Tell whether zhenwei wrote a card in the first place, whoever has edited it since."""
-    return _MARK.search(text) is not None
-
-
-def was_short(text: str) -> bool:
-    """Tell whether a card was a short one when somebody began to edit it."""
-    found = _MARK.search(text)
-    return found is not None and found[1] == CardState.SHORT
-
-
-def unmarked(text: str) -> str:
-    """Return a card that nobody has edited without its last line, as `marked` takes it."""
+def without_signature(text: str) -> str:
+    """Return the text that `sign` was given for a card."""
     return text.rstrip("\n").rpartition("\n")[0]
+
+
+def _signed_kind(text: str) -> str | None:
+    card, _, last_line = text.rstrip("\n").rpartition("\n")
+    signature = _SIGNATURE.fullmatch(last_line)
+    return signature[1] if signature is not None and signature[2] == _digest(card) else None
 
 
 def _digest(card: str) -> str:

@@ -1,28 +1,26 @@
-"""Which model card a bundle gets when it is saved."""
+"""The model card that a bundle gets when it is saved."""
 
 import logging
 from pathlib import Path
 
 from zhenwei.bundle.bundle import CARD, Bundle
 from zhenwei.bundle.card.card import model_card
-from zhenwei.bundle.card.signature import CardState, card_state, marked
+from zhenwei.bundle.card.signature import is_edited
 
 logger = logging.getLogger(__name__)
 
 
 def updated_card(bundle: Bundle, folder: Path) -> str | None:
-    """Return the card of a bundle that replaces the one in a folder; None where a person has edited that one.
+    """Return the card that replaces the one in a bundle's folder; None if a person edited that one.
 
     Args:
         bundle: The detector.
-        folder: Where it will be saved.
+        folder: The folder that the bundle is saved to.
     """
     path = folder / CARD
-    if card_state(path) is CardState.EDITED:
-        logger.warning(
-            "%s: you have edited this card, so it is kept; check whether its scores, threshold and calibration are "
-            "still correct",
-            path,
-        )
-        return None
-    return marked(model_card(bundle), whole=False)
+    if not path.exists() or not is_edited(path.read_text(encoding="utf-8", errors="replace")):
+        return model_card(bundle)
+    logger.warning(
+        "%s: kept, because it was edited; check that its scores, threshold and calibration are still correct", path
+    )
+    return None

@@ -1,1 +1,1 @@
-"""Detectors compared on the same articles, over seeds, with their significance."""
+"""Parts of `zhenwei compare`: candidates, runs, scores and significance tests."""

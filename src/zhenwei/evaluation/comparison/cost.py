@@ -1,4 +1,4 @@
-"""What a training has cost so far, over all the times that it was interrupted and went on."""
+"""The cost of a training, summed over interruptions."""
 
 import json
 import time
@@ -10,36 +10,36 @@ from zhenwei.parallel import peak_memory
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a training has cost.
+class TrainingCost:
+    """Time and memory of a training.
 
     Attributes:
-        seconds: Wall-clock time; what a killed process did after its last epoch is not known, and not counted.
-        peak_memory: Most resident memory of its process, in bytes; None where the system does not tell.
+        seconds: Wall-clock time; the time of a killed process after its last epoch is not included.
+        peak_memory: Peak resident memory of the process, in bytes; None if the system does not report it.
     """
 
     seconds: float = 0.0
     peak_memory: int | None = None
 
     @classmethod
-    def load(cls, path: Path) -> "Cost | None":
-        """Read what was saved; None where there is nothing, or it is damaged."""
+    def load(cls, path: Path) -> "TrainingCost | None":
+        """Read a saved cost; None if the file is missing or damaged."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
 
-class CostAccount:
-    """Adds up what a training costs, and keeps it in a file."""
+class CostTracker:
+    """Measures the cost of a training, and saves it in a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.before = Cost.load(path) or Cost()
-        self.begun = time.perf_counter()
+        self.earlier = TrainingCost.load(path) or TrainingCost()
+        self.start = time.perf_counter()
 
     def save(self, _record: object = None) -> None:
-        """Write what it has cost so far; as `Trainer` calls it after each epoch."""
-        peaks = [peak for peak in (self.before.peak_memory, peak_memory()) if peak is not None]
-        seconds = self.before.seconds + time.perf_counter() - self.begun
-        write_json(asdict(Cost(round(seconds, 1), max(peaks, default=None))), self.path)
+        """Save the cost so far; `Trainer` calls this after each epoch."""
+        peaks = [peak for peak in (self.earlier.peak_memory, peak_memory()) if peak is not None]
+        seconds = self.earlier.seconds + time.perf_counter() - self.start
+        write_json(asdict(TrainingCost(round(seconds, 1), max(peaks, default=None))), self.path)

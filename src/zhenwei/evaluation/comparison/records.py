@@ -1,22 +1,22 @@
-"""What a comparison of detectors is made of: the records that JSON and reports show."""
+"""The records of a comparison: what `zhenwei compare` writes as JSON and reports show."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Interval = tuple[float, float]  # low, high; 95%
+Interval = tuple[float, float]  # low and high end of a 95% interval
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One training of a detector.
+    """A training run of a detector.
 
     Attributes:
         seed: Its seed.
         folder: Its run folder.
-        scores: By part (`val`, `test`): the field's metrics at the detector's threshold.
-        seconds: Wall-clock time of the training; None where it was loaded.
-        peak_memory: Most resident memory of its process, in bytes; None where it was loaded.
-        loaded: Whether a finished run was found and taken as it is.
+        scores: By part (`val`, `test`), the field's metrics at the detector's threshold.
+        seconds: Wall-clock time of the training; None if it was trained elsewhere.
+        peak_memory: Peak resident memory of its process, in bytes; None if it was trained elsewhere.
+        loaded: Whether the run had finished before and was loaded.
     """
 
     seed: int
@@ -29,12 +29,12 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Summary:
-    """A score of a detector over its runs.
+    """A metric of a detector over its runs.
 
     Attributes:
-        mean: Over the runs.
+        mean: Mean over the runs; None if the metric is undefined.
         deviation: Standard deviation over the runs; None for a single run.
-        interval: 95%, over articles and seeds.
+        interval: 95% interval over articles and seeds; None if there are too few articles.
     """
 
     mean: float | None
@@ -47,9 +47,9 @@ class ComparedDetector:
     """A detector and its runs.
 
     Attributes:
-        name: As the table calls it: `bigru-endef`.
-        config: Its settings in canonical form, but for the seed.
-        runs: One for each seed.
+        name: Name in the table: `bigru-endef`.
+        config: Its settings in canonical form, without the seed.
+        runs: One run per seed.
         summaries: By part, then by metric (`macro_f1`, `auc`, `spauc`, `acc`, `f1_fake`, `ece`, `brier`).
     """
 
@@ -61,17 +61,17 @@ class ComparedDetector:
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired comparison of two detectors on the same articles: first minus second.
+    """The paired difference of two detectors on the same articles: first minus second.
 
     Attributes:
         part: `val` or `test`.
-        metric: Which score.
+        metric: The metric.
         first: Name of a detector.
-        second: Name of another.
-        difference: Of the means over runs.
-        interval: 95%, over articles and seeds.
-        p: Two-sided, of no difference.
-        p_holm: The same, corrected for all pairs of the table (Holm, 1979).
+        second: Name of another detector.
+        difference: Difference of the means over the runs.
+        interval: 95% interval over articles and seeds.
+        p: Two-sided p-value of the hypothesis of no difference.
+        p_holm: p-value corrected for the number of differences (Holm, 1979).
         significant: Whether p_holm is below 0.05.
     """
 
@@ -88,14 +88,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class ComparedPart:
-    """Articles on which detectors are compared.
+    """The articles of one part.
 
     Attributes:
-        name: `val`, the past that chose the epochs, or `test`, the future.
-        file: Where they are.
-        n: Articles.
-        n_fake: Of these, fakes.
-        n_groups: Groups of near-duplicates, which are resampled whole.
+        name: `val` (the past, which selected the epochs) or `test` (the future).
+        file: Path of the file.
+        n: Number of articles.
+        n_fake: Number of fakes among them.
+        n_groups: Number of near-duplicate groups, which are resampled as units.
     """
 
     name: str
@@ -107,17 +107,17 @@ class ComparedPart:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Detectors compared on the same articles.
+    """A comparison of detectors on the same articles.
 
     Attributes:
-        detectors: In the order of the table: as they were given, the baseline last.
-        differences: All pairs with the baseline, and all neighbours in rank.
-        parts: What they were judged on.
-        seeds: Of the runs.
-        baseline: Name of the detector that the others must beat: `tfidf`.
-        command: How to do it again.
-        versions: Of zhenwei, Python, torch and the machine, for the record.
-        warnings: What makes the figures less trustworthy, in sentences.
+        detectors: The detectors in the order of the arguments, the baseline last.
+        differences: Each detector against the baseline, debiased against plain, and neighbors in rank.
+        parts: The articles that they are evaluated on.
+        seeds: Seeds of the runs.
+        baseline: Name of the baseline; empty without one.
+        command: The command that reproduces the comparison.
+        versions: Versions of zhenwei, Python and torch, and the machine.
+        warnings: Sentences on what makes the results less trustworthy.
     """
 
     detectors: tuple[ComparedDetector, ...]
@@ -130,5 +130,5 @@ class Comparison:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return the JSON form."""
         return asdict(self)

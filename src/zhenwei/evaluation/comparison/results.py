@@ -1,4 +1,4 @@
-"""The results of a comparison as files: JSON, CSV, Markdown and HTML."""
+"""Result files of a comparison: JSON, CSV and Markdown."""
 
 import csv
 import io
@@ -11,13 +11,11 @@ from zhenwei.evaluation.comparison.table import csv_rows, markdown
 
 
 def write_results(comparison: Comparison, folder: Path) -> None:
-    """Write `comparison.json`, `.csv`, `.md` and `.html`, each whole or not at all.
+    """Write `comparison.csv`, `.md` and `.json`, each atomically.
 
     Raises:
-        OSError: If one cannot be written; older ones are left as they were.
+        OSError: If a file cannot be written; the older one does not change.
     """
-    from zhenwei.evaluation.report import write_comparison_page  # noqa: PLC0415  # matplotlib
-
     rows = list(csv_rows(comparison))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -25,5 +23,4 @@ def write_results(comparison: Comparison, folder: Path) -> None:
     writer.writerows(rows)
     write_atomic(text.getvalue(), folder / "comparison.csv")
     write_atomic(markdown(comparison), folder / "comparison.md")
-    write_comparison_page(comparison, folder / "comparison.html")
     write_json(comparison.to_dict(), folder / "comparison.json")

@@ -1,4 +1,4 @@
-"""The runs of a comparison carried out: each in a process of its own, what has ended taken as it is."""
+"""Execute the runs of a comparison: each in its own process; finished runs are loaded."""
 
 import logging
 import time
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zhenwei.errors import ZhenweiError
-from zhenwei.evaluation.comparison.cost import Cost, CostAccount
+from zhenwei.evaluation.comparison.cost import CostTracker, TrainingCost
 from zhenwei.evaluation.comparison.plan import PlannedRun
-from zhenwei.evaluation.comparison.predictions import Predictions, bundle_digest, predict_files
-from zhenwei.evaluation.comparison.shared_data import JUDGED, SourceFile
+from zhenwei.evaluation.comparison.predictions import RunPredictions, bundle_digest, predict_files
+from zhenwei.evaluation.comparison.shared_data import EVALUATED_PARTS, SourceFile
 from zhenwei.parallel import run_in_subprocesses
 from zhenwei.training.trainer import Trainer
 
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run with what it came to.
+    """A run with its predictions and its cost.
 
     Attributes:
         run: The run.
-        predictions: What its detector says.
-        cost: What its training has cost; None where it was trained elsewhere.
-        loaded: Whether it had ended before this comparison began.
+        predictions: Its predictions.
+        cost: The cost of its training; None if it was trained elsewhere.
+        loaded: Whether it had finished before this comparison started.
     """
 
     run: PlannedRun
-    predictions: Predictions
-    cost: Cost | None
+    predictions: RunPredictions
+    cost: TrainingCost | None
     loaded: bool
 
 
@@ -42,51 +42,54 @@ class _Task:
     device: str
 
 
-def run_all(runs: Sequence[PlannedRun], files: Mapping[str, SourceFile], jobs: int, device: str) -> list[FinishedRun]:
-    """Train what is still to be trained, and judge it.
+def execute_runs(
+    runs: Sequence[PlannedRun], files: Mapping[str, SourceFile], jobs: int, device: str
+) -> list[FinishedRun]:
+    """Train the runs that have not finished, and predict with all.
 
     Args:
         runs: All runs.
-        files: What they read, by part.
-        jobs: How many are trained at a time.
-        device: Where runs that ended elsewhere are judged.
+        files: The files that they read, by part.
+        jobs: Number of parallel processes.
+        device: The device on which existing runs predict.
 
     Raises:
-        ZhenweiError: If a run fails; the others are asked to save their checkpoints, and end.
-        KeyboardInterrupt: After Ctrl-C; likewise.
+        ZhenweiError: If a run fails; the others save their checkpoints and end.
+        KeyboardInterrupt: After Ctrl-C; the runs save their checkpoints and end, too.
     """
-    judged = {part: (files[part].path, files[part].sha256) for part in JUDGED if part in files}
-    ready = {run.name: _kept(run, files) for run in runs}
-    left = {run.name: _Task(run, judged, device) for run in runs if ready[run.name] is None}
-    ended_before = {run.name for run in runs if run.config is None or (run.folder / "results.json").is_file()}
-    if len(left) < len(runs):
-        logger.info("%d of %d runs have ended before", len(runs) - len(left), len(runs))
-    begun, done = time.perf_counter(), 0
-    with closing(run_in_subprocesses(_carry_out, left, jobs)) as outcomes:
-        for name, predictions in outcomes:
-            ready[name] = predictions
-            done += 1
-            logger.info("%s", _progress(left[name].run, done, len(left), time.perf_counter() - begun))
-    outcomes_of = {name: predictions for name, predictions in ready.items() if predictions is not None}
+    evaluated = {part: (files[part].path, files[part].sha256) for part in EVALUATED_PARTS if part in files}
+    loaded = {run.name: _load_predictions(run, files) for run in runs}
+    predictions = {name: each for name, each in loaded.items() if each is not None}
+    tasks = {run.name: _Task(run, evaluated, device) for run in runs if run.name not in predictions}
+    finished_before = {run.name for run in runs if run.config is None or (run.folder / "results.json").is_file()}
+    if predictions:
+        logger.info("%d of %d runs have finished before", len(predictions), len(runs))
+    start = time.perf_counter()
+    with closing(run_in_subprocesses(_execute, tasks, jobs)) as outcomes:
+        for done, (name, outcome) in enumerate(outcomes, start=1):
+            predictions[name] = outcome
+            logger.info("%s", _progress(tasks[name].run, done, len(tasks), time.perf_counter() - start))
     return [
-        FinishedRun(run, outcomes_of[run.name], Cost.load(run.cost) if run.config else None, run.name in ended_before)
+        FinishedRun(
+            run, predictions[run.name], TrainingCost.load(run.cost) if run.config else None, run.name in finished_before
+        )
         for run in runs
-    ]
+    ]  # fmt: skip
 
 
-def _kept(run: PlannedRun, files: Mapping[str, SourceFile]) -> Predictions | None:
-    """Return what is kept of a run that has ended, if its detector and the articles are still the same."""
+def _load_predictions(run: PlannedRun, files: Mapping[str, SourceFile]) -> RunPredictions | None:
+    """Return the saved predictions of a finished run if neither its bundle nor the articles have changed."""
     if run.config is not None and not (run.folder / "results.json").is_file():
         return None
-    predictions = Predictions.load(run.predictions)
-    expected = {part: file.sha256 for part, file in files.items() if part in JUDGED}
+    predictions = RunPredictions.load(run.predictions)
+    expected = {part: file.sha256 for part, file in files.items() if part in EVALUATED_PARTS}
     if predictions is None or predictions.bundle != bundle_digest(run.bundle) or predictions.files != expected:
         return None
     return predictions
 
 
-def _carry_out(task: _Task) -> Predictions:
-    """Be the process of a run."""
+def _execute(task: _Task) -> RunPredictions:
+    """Train and predict, in the process of the run."""
     run = task.run
     device = task.device if run.config is None else run.config.training.device
     try:
@@ -100,18 +103,18 @@ def _carry_out(task: _Task) -> Predictions:
 
 
 def _train(run: PlannedRun) -> None:
-    """Train, or go on; a run that has ended is found so, and costs no more."""
+    """Train or resume; the cost of a finished run does not change."""
     assert run.config is not None
-    account = CostAccount(run.cost)
-    ended = (run.folder / "results.json").is_file()
-    Trainer(run.config, resume=True, on_epoch=account.save).train()
-    if not ended:
-        account.save()
+    tracker = CostTracker(run.cost)
+    finished = (run.folder / "results.json").is_file()
+    Trainer(run.config, resume=True, on_epoch=tracker.save).train()
+    if not finished:
+        tracker.save()
 
 
 def _progress(run: PlannedRun, done: int, total: int, seconds: float) -> str:
-    """Say which run has ended, and how long the others may take."""
-    cost = Cost.load(run.cost)
-    took = f"trained in {cost.seconds / 60:.1f} min" if run.config is not None and cost else "judged"
+    """Return which run has finished, and the estimated time that is left."""
+    cost = TrainingCost.load(run.cost)
+    took = f"trained in {cost.seconds / 60:.1f} min" if run.config is not None and cost else "predicted"
     text = f"{run.name}: {took}; {done} of {total}"
     return text if done == total else f"{text}, about {seconds / done * (total - done) / 60:.0f} min left"

@@ -1,4 +1,4 @@
-"""From the predictions of all runs to scores, their summaries, and the differences between detectors."""
+"""Scores of all runs from their predictions, summaries per detector, and differences between detectors."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -8,119 +8,116 @@ import numpy as np
 
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.bundle.predict_logits import sigmoid
-from zhenwei.evaluation.comparison.entries import Entry
+from zhenwei.evaluation.comparison.candidates import Candidate
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedRun, Difference, Summary
 from zhenwei.evaluation.comparison.runner import FinishedRun
-from zhenwei.evaluation.comparison.shared_data import JudgedArticles
-from zhenwei.evaluation.comparison.significance import LEVEL, Sampled, estimate_difference, holm, summarise
-from zhenwei.evaluation.intervals import FEWEST_GROUPS
+from zhenwei.evaluation.comparison.shared_data import PartArticles
+from zhenwei.evaluation.comparison.significance import LEVEL, ScoreSamples, estimate_difference, holm, summarize
+from zhenwei.evaluation.intervals import MIN_GROUPS
 from zhenwei.evaluation.resampling import resampled_scores, resampled_weights
 
 METRICS = ("macro_f1", "auc", "spauc", "acc", "f1_fake", "ece", "brier")
-RANKED_BY = "macro_f1"
-LOWER_IS_BETTER = frozenset({"ece", "brier"})
-MOST_ROUNDS, FEWEST_ROUNDS, CELLS = 2000, 400, 20_000_000  # resamples; fewer where there are many articles
-RESAMPLING_SEED = 2021
+RANKING_METRIC = "macro_f1"
+MAX_ROUNDS, MIN_ROUNDS, MAX_CELLS = 2000, 400, 20_000_000  # resamples; fewer if there are many articles
+BOOTSTRAP_SEED = 2021
 
-Samples = dict[tuple[str, str, str], Sampled]  # by detector, part and metric
+Samples = dict[tuple[str, str, str], ScoreSamples]  # by detector, part and metric
 Pair = tuple[str, str]
 
 
-def sample_scores(
-    entries: Sequence[Entry], done: Sequence[FinishedRun], judged: Mapping[str, JudgedArticles]
+def bootstrap_scores(
+    candidates: Sequence[Candidate], finished: Sequence[FinishedRun], parts: Mapping[str, PartArticles]
 ) -> Samples:
-    """Score every run on every part, as it is and on the same resamples for all."""
+    """Score every run on every part, as it is and on resamples that all runs share."""
     samples: Samples = {}
-    for part, articles in judged.items():
+    for part, articles in parts.items():
         n = len(articles.labels)
-        rounds = min(MOST_ROUNDS, max(FEWEST_ROUNDS, CELLS // n))
-        drawn = resampled_weights(n, articles.groups, rounds, RESAMPLING_SEED)
-        weights = np.concatenate([np.ones((1, n), drawn.dtype), drawn])  # the first: all articles, once
-        for entry in entries:
+        rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, MAX_CELLS // n))
+        resamples = resampled_weights(n, articles.groups, rounds, BOOTSTRAP_SEED)
+        weights = np.concatenate([np.ones((1, n), resamples.dtype), resamples])  # the first row: every article once
+        for candidate in candidates:
             runs = [
                 resampled_scores(
-                    articles.labels, sigmoid(each.predictions.calibrated[part]), each.predictions.threshold, weights,
+                    articles.labels, sigmoid(each.predictions.logits[part]), each.predictions.threshold, weights,
                     METRICS,
                 )
-                for each in done if each.run.detector == entry.name
+                for each in finished if each.run.detector == candidate.name
             ]  # fmt: skip
             for metric in METRICS:
                 values = np.array([run[metric] for run in runs])
-                samples[entry.name, part, metric] = Sampled(values[:, 0], values[:, 1:], entry.is_deterministic)
+                samples[candidate.name, part, metric] = ScoreSamples(
+                    values[:, 0], values[:, 1:], candidate.is_deterministic
+                )
     return samples
 
 
 def compared_detector(
-    entry: Entry, done: Sequence[FinishedRun], judged: Mapping[str, JudgedArticles], samples: Samples
+    candidate: Candidate, finished: Sequence[FinishedRun], parts: Mapping[str, PartArticles], samples: Samples
 ) -> ComparedDetector:
     """Return the record of a detector and its runs."""
-    runs = []
-    for each in done:
-        if each.run.detector != entry.name:
-            continue
-        said = each.predictions
-        scores = {
-            part: metrics_from_logits(articles.labels, said.calibrated[part], said.threshold)
-            for part, articles in judged.items()
-        }
-        cost = each.cost
-        runs.append(
-            ComparedRun(
-                each.run.seed, str(_run_folder(each)), scores, cost.seconds if cost else None,
-                cost.peak_memory if cost else None, each.loaded,
-            )
-        )  # fmt: skip
+    runs = tuple(_compared_run(each, parts) for each in finished if each.run.detector == candidate.name)
     summaries: dict[str, dict[str, Summary]] = {
-        part: {metric: summarise(samples[entry.name, part, metric], articles.n_groups) for metric in METRICS}
-        for part, articles in judged.items()
+        part: {metric: summarize(samples[candidate.name, part, metric], articles.n_groups) for metric in METRICS}
+        for part, articles in parts.items()
     }
-    return ComparedDetector(entry.name, entry.settings(), tuple(runs), summaries)
+    return ComparedDetector(candidate.name, candidate.settings(), runs, summaries)
 
 
-def _run_folder(done: FinishedRun) -> Path:
-    folder = done.run.folder
-    named_by_run = folder.name == "best" and folder.parent.name == "checkpoints"
-    return folder.parents[1] if named_by_run else folder
+def _compared_run(finished: FinishedRun, parts: Mapping[str, PartArticles]) -> ComparedRun:
+    predictions, cost = finished.predictions, finished.cost
+    scores = {
+        part: metrics_from_logits(articles.labels, predictions.logits[part], predictions.threshold)
+        for part, articles in parts.items()
+    }
+    return ComparedRun(
+        finished.run.seed, str(_run_folder(finished.run.folder)), scores, cost.seconds if cost else None,
+        cost.peak_memory if cost else None, finished.loaded,
+    )  # fmt: skip
 
 
-def differences(
-    detectors: Sequence[ComparedDetector], baseline: str, judged: Mapping[str, JudgedArticles], samples: Samples
+def _run_folder(folder: Path) -> Path:
+    """Return the run folder of the best checkpoint; other folders as they are."""
+    return folder.parents[1] if folder.name == "best" and folder.parent.name == "checkpoints" else folder
+
+
+def pairwise_differences(
+    detectors: Sequence[ComparedDetector], baseline: str, parts: Mapping[str, PartArticles], samples: Samples
 ) -> tuple[Difference, ...]:
-    """Compare pairs of detectors on every part by every metric; Holm's correction is over all pairs and parts.
+    """Compare pairs of detectors on every part by every metric; Holm's correction covers all pairs and parts.
 
     Args:
-        detectors: All.
-        baseline: With it, every detector is compared; empty: there is none.
-        judged: The articles by part.
-        samples: The scores of all.
+        detectors: All detectors.
+        baseline: Name of the baseline; empty without one.
+        parts: The articles by part.
+        samples: The scores of all detectors.
     """
-    pairs = chosen_pairs(detectors, baseline, list(judged)[-1])
-    found: list[Difference] = []
+    pairs = choose_pairs(detectors, baseline, list(parts)[-1])
+    differences: list[Difference] = []
     for metric in METRICS:
-        made = []
-        for part, articles in judged.items():
-            for first, second in pairs if articles.n_groups >= FEWEST_GROUPS else ():
+        estimates = []
+        for part, articles in parts.items():
+            for first, second in pairs if articles.n_groups >= MIN_GROUPS else ():
                 one, other = samples[first, part, metric], samples[second, part, metric]
                 if not (np.isfinite(one.values).all() and np.isfinite(other.values).all()):
-                    continue  # undefined, where there is one class alone
-                made.append((part, first, second, estimate_difference(one, other, articles.n_groups)))
-        corrected = holm([estimate.p for *_, estimate in made])
-        found += [
+                    continue  # undefined, with a single class
+                estimates.append((part, first, second, estimate_difference(one, other, articles.n_groups)))
+        corrected = holm([estimate.p for *_, estimate in estimates])
+        differences += [
             Difference(
                 part, metric, first, second, estimate.value, estimate.interval, estimate.p, p, p < 1 - LEVEL
             )
-            for (part, first, second, estimate), p in zip(made, corrected, strict=True)
+            for (part, first, second, estimate), p in zip(estimates, corrected, strict=True)
         ]  # fmt: skip
-    return tuple(found)
+    return tuple(differences)
 
 
-def chosen_pairs(detectors: Sequence[ComparedDetector], baseline: str, part: str) -> list[Pair]:
-    """Return which detectors are compared: each with the baseline, each with itself debiased, neighbours in rank.
+def choose_pairs(detectors: Sequence[ComparedDetector], baseline: str, part: str) -> list[Pair]:
+    """Return the pairs to compare: each with the baseline, debiased with plain, neighbors in rank.
 
     Args:
-        detectors: All.
-        baseline: Name of one; empty: there is none.
-        part: What ranks them, by macro-F1: the future, where there is one.
+        detectors: All detectors.
+        baseline: Name of the baseline; empty without one.
+        part: The part that ranks them by macro-F1: test, if there is one.
     """
     names = [detector.name for detector in detectors]
     pairs = [(name, baseline) for name in names if baseline and name != baseline]
@@ -129,11 +126,13 @@ def chosen_pairs(detectors: Sequence[ComparedDetector], baseline: str, part: str
         other = plain.get(_without_debiasing(detector))
         if _debias(detector) and other is not None:
             pairs.append((detector.name, other))
-    mean = {detector.name: detector.summaries[part][RANKED_BY].mean for detector in detectors}
+    mean = {detector.name: detector.summaries[part][RANKING_METRIC].mean for detector in detectors}
     ranked = sorted(names, key=lambda name: -1.0 if mean[name] is None else mean[name] or 0.0, reverse=True)
     pairs += pairwise(ranked)
-    known: set[frozenset[str]] = set()
-    return [pair for pair in pairs if not (frozenset(pair) in known or known.add(frozenset(pair)))]  # type: ignore[func-returns-value]
+    unique: dict[frozenset[str], Pair] = {}
+    for pair in pairs:
+        unique.setdefault(frozenset(pair), pair)
+    return list(unique.values())
 
 
 def _debias(detector: ComparedDetector) -> object:

@@ -1,4 +1,4 @@
-"""The articles of a comparison: the same files for every detector, fit for each of them, known before any training."""
+"""The articles of a comparison: the same files for all detectors, checked before any training."""
 
 import shlex
 from collections.abc import Sequence
@@ -11,158 +11,150 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.evaluation.comparison.entries import Entry
+from zhenwei.evaluation.comparison.candidates import Candidate
 from zhenwei.hashing import file_sha256
 from zhenwei.news import Article, iter_articles
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 PARTS = ("train", "val", "test")
-JUDGED = ("val", "test")
-LOOKED_AT = 200  # articles of each file in which a field that a detector needs is looked for
+EVALUATED_PARTS = ("val", "test")
+CHECKED_ARTICLES = 200  # at the start of each file, for fields that a detector needs
 _FIELDS = {"entities": "entity_list", "emotion": "emotion"}
 _OPTIONS = {"entities": "--entities", "emotion": "--emotion"}
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of articles, and the SHA-256 of its content."""
+    """A file of articles, and its SHA-256."""
 
     path: Path
     sha256: str
 
 
 @dataclass(frozen=True)
-class JudgedArticles:
-    """What must be known of the articles that detectors are judged on.
+class PartArticles:
+    """The articles of a part that detectors are evaluated on.
 
     Attributes:
-        labels: [N] of 0 (real) or 1 (fake).
-        groups: [N] number of each article's group of near-duplicates.
+        contents: N texts.
+        labels: [N], 0 (real) or 1 (fake).
+        groups: [N] index of each article's group of near-duplicates.
     """
 
+    contents: list[str]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
 
     @property
     def n_groups(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return int(self.groups.max(initial=-1)) + 1
 
 
-def same_files(entries: Sequence[Entry]) -> dict[str, SourceFile]:
-    """Return the files that all detectors read, by part; without `test` where there is none.
+def shared_files(candidates: Sequence[Candidate]) -> dict[str, SourceFile]:
+    """Return the files that all detectors read, by part; without `test` if there is none.
 
     Raises:
-        ConfigError: If one reads, or was trained with, other articles than the first; the setting is named.
+        ConfigError: If a detector reads, or was trained with, other articles than the first; names the setting.
         DataError: If a file is missing.
     """
     from zhenwei.training.preparation import find_parts  # noqa: PLC0415  # torch
 
     digest = cache(file_sha256)
-    first = next((entry for entry in entries if not entry.finished), entries[0])
+    first = next((each for each in candidates if not each.trained), candidates[0])
     files = {part: SourceFile(path, digest(path)) for part, path in find_parts(first.config).items()}
-    for entry in entries:
-        for run in entry.finished:
-            _check_trained_with(run.given, run.digests, files)
-        if not entry.finished:
-            found = find_parts(entry.config)
-            _check_equal(entry.given, {part: (str(path), digest(path)) for part, path in found.items()}, first, files)
+    for candidate in candidates:
+        for run in candidate.trained:
+            _check_trained_with(run.source, run.digests, files)
+        if not candidate.trained:
+            own = {part: SourceFile(path, digest(path)) for part, path in find_parts(candidate.config).items()}
+            _check_equal(candidate.source, own, first.source, files)
     return files
 
 
-def _check_equal(given: str, found: dict[str, tuple[str, str]], first: Entry, files: dict[str, SourceFile]) -> None:
+def _check_equal(source: str, own: dict[str, SourceFile], first: str, files: dict[str, SourceFile]) -> None:
     for part in PARTS:
-        path, digest = found.get(part, ("none", None))
-        expected = files.get(part)
-        if digest != (expected.sha256 if expected else None):
+        found, expected = own.get(part), files.get(part)
+        if (found.sha256 if found else None) != (expected.sha256 if expected else None):
             raise ConfigError(
-                f"{given}: data.{part}: found {path}; expected the articles of {expected.path if expected else 'none'}"
-                f", as {first.given} has them: detectors are compared on the same files (--set data.root_path=DIR "
-                "sets it for all)"
+                f"{source}: data.{part}: found {found.path if found else 'none'}; expected the articles of "
+                f"{expected.path if expected else 'none'}, as in {first}: detectors are compared on the same files "
+                "(--set data.root_path=DIR sets it for all)"
             )
 
 
-def _check_trained_with(given: str, digests: dict[str, str], files: dict[str, SourceFile]) -> None:
+def _check_trained_with(source: str, digests: dict[str, str], files: dict[str, SourceFile]) -> None:
     for part in ("train", "val"):
         if digests.get(part, files[part].sha256) != files[part].sha256:
             raise ConfigError(
-                f"{given}: was trained with another {part} file than {files[part].path}; compare it with detectors "
-                f"that read its own (data.{part})"
+                f"{source}: was trained with another {part} file than {files[part].path}; compare it with detectors "
+                f"that read the same file (data.{part})"
             )
 
 
-def check_fit(entries: Sequence[Entry], files: dict[str, SourceFile]) -> None:
-    """Refuse at once what a training would refuse hours later, as far as a first look can tell.
+def check_requirements(candidates: Sequence[Candidate], files: dict[str, SourceFile]) -> None:
+    """Check what a training checks, before hours of work, as far as the first articles show.
 
     Raises:
-        DataError: If an article lacks what a detector needs.
-        PretrainedModelError: If a tokenizer cannot be had.
-        ConfigError: If a tracker is not installed, or there is no such detector.
+        DataError: If an article lacks a field that a detector needs.
+        PretrainedModelError: If a tokenizer is not available.
+        ConfigError: If a tracker is not installed, or a detector is unknown.
     """
     from zhenwei.models import network_needs  # noqa: PLC0415  # torch
     from zhenwei.tokens import load_pretrained_tokenizer  # noqa: PLC0415
     from zhenwei.training.accelerator import check_trackers  # noqa: PLC0415
     from zhenwei.training.preparation import domain_names  # noqa: PLC0415
 
-    trained = [entry for entry in entries if not entry.finished]
-    if not trained:
+    to_train = [each for each in candidates if not each.trained]
+    if not to_train:
         return
-    heads = {part: list(islice(iter_articles(file.path), LOOKED_AT)) for part, file in files.items()}
+    heads = {part: list(islice(iter_articles(file.path), CHECKED_ARTICLES)) for part, file in files.items()}
     tokenizers: set[str] = set()
-    for entry in trained:
-        check_trackers(entry.config.output.trackers)
-        if "domain" in network_needs(entry.config.model):
-            domain_names(files["train"].path, entry.config)
+    for candidate in to_train:
+        check_trackers(candidate.config.output.trackers)
+        if "domain" in network_needs(candidate.config.model):
+            domain_names(files["train"].path, candidate.config)
         for part, articles in heads.items():
-            needs = network_needs(entry.config.model, training=part == "train")
-            _check_fields(entry, needs, articles, files[part].path)
-        name = entry.config.data.tokenizer or entry.config.model.pretrained
+            needs = network_needs(candidate.config.model, training=part == "train")
+            _check_fields(candidate, needs, articles, files[part].path)
+        name = candidate.config.data.tokenizer or candidate.config.model.pretrained
         if name is not None and name not in tokenizers:
             load_pretrained_tokenizer(name)
             tokenizers.add(name)
 
 
-def _check_fields(entry: Entry, needs: frozenset[str], articles: list[Article], path: Path) -> None:
+def _check_fields(candidate: Candidate, needs: frozenset[str], articles: list[Article], path: Path) -> None:
     for need in sorted(needs & _FIELDS.keys()):
         name = _FIELDS[need]
         row = next((row for row, article in enumerate(articles, start=1) if getattr(article, name) is None), None)
         if row is not None:
             file = shlex.quote(str(path))
             raise DataError(
-                f"{path}: row {row}: no field '{name}', which '{entry.given}' needs; add it to all articles with: "
+                f"{path}: row {row}: no field '{name}', which '{candidate.source}' needs; add it to all articles with: "
                 f"zhenwei data enrich {file} -o {file} {_OPTIONS[need]} --overwrite"
             )
 
 
-def read_judged(path: Path) -> JudgedArticles:
-    """Read what must be known of a part's articles.
+def read_part(path: Path) -> PartArticles:
+    """Read the articles of a part.
 
     Raises:
-        DataError: If a row cannot be used, a missing label included.
+        DataError: If a row is invalid, for example without a label.
     """
     labels, contents = [], []
     for article in iter_articles(path, require_label=True, report_repeats=False):
         labels.append(article.target)
         contents.append(article.content)
-    return JudgedArticles(np.array(labels, np.int64), find_near_duplicates(contents).groups)
+    return PartArticles(contents, np.array(labels, np.int64), find_near_duplicates(contents).groups)
 
 
-def count_known(path: Path, train: Path) -> int:
-    """Return how many articles of a file have a near-duplicate (or copy) among the training articles."""
-    contents = [article.content for article in iter_articles(path, report_repeats=False)]
-    trained = [article.content for article in iter_articles(train, report_repeats=False)]
-    near = find_near_duplicates([*contents, *trained])
-    nearest, _ = near.nearest(np.arange(len(contents)), len(contents) + np.arange(len(trained)))
-    return int((nearest >= 0).sum())
-
-
-def check_both_labels(path: Path, judged: JudgedArticles) -> None:
-    """Refuse a val on which no score is defined.
+def check_both_labels(path: Path, articles: PartArticles) -> None:
+    """Refuse a val file on which no metric is defined.
 
     Raises:
-        DataError: If all articles have one label.
+        DataError: If all articles have the same label.
     """
-    fakes = int(judged.labels.sum())
-    if fakes in (0, len(judged.labels)):
-        only = "fake" if fakes else "real"
-        raise DataError(f"{path}: all {len(judged.labels)} articles are {only}; expected both labels")
+    n_fake = int(articles.labels.sum())
+    if n_fake in (0, len(articles.labels)):
+        label = "fake" if n_fake else "real"
+        raise DataError(f"{path}: all {len(articles.labels)} articles are {label}; expected both labels")

@@ -1,4 +1,4 @@
-"""The table of a comparison as text: for a terminal, for Markdown, and as rows for CSV."""
+"""The results of a comparison as text: for the terminal, as Markdown, and as rows for CSV."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,8 @@ METRIC_NAMES = {
 }  # fmt: skip
 
 
-def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the main table: one row per detector, the past beside the future."""
+def main_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the main table: one row per detector."""
     parts = [part.name for part in comparison.parts]
     last = parts[-1]
     header = ["detector", "runs", *(f"{part} macro-F1" for part in parts), f"{last} AUC"]
@@ -21,17 +21,17 @@ def table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     header += ["minutes", "peak memory"]
     rows = []
     for detector in comparison.detectors:
-        row = [detector.name, _runs(detector), *(shown(detector.summaries[part]["macro_f1"]) for part in parts)]
-        row.append(shown(detector.summaries[last]["auc"], interval=False))
+        row = [detector.name, _runs(detector), *(format_score(detector.summaries[part]["macro_f1"]) for part in parts)]
+        row.append(format_score(detector.summaries[last]["auc"], interval=False))
         if comparison.baseline:
-            found = difference_to_baseline(comparison, detector.name, last, "macro_f1")
-            row += ["-", "-"] if found is None else [shown_difference(found), shown_p(found)]
+            difference = difference_to_baseline(comparison, detector.name, last, "macro_f1")
+            row += ["-", "-"] if difference is None else [format_difference(difference), format_p(difference)]
         rows.append([*row, _minutes(detector), _memory(detector)])
     return header, rows
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """Return what must be known to read the table, in sentences."""
+    """Return the legend of the table, in sentences."""
     parts = "; ".join(
         f"{PART_NAMES[part.name]}: {part.n:,} articles, {part.n_fake:,} fake, in {part.n_groups:,} groups of "
         "near-duplicates"
@@ -42,13 +42,13 @@ def notes(comparison: Comparison) -> list[str]:
         "Mean ± standard deviation over the runs, at each detector's own threshold; in brackets the 95% interval over "
         "articles (bootstrap of groups) and seeds.",
         "p: two-sided, paired over the articles, corrected for all differences and parts (Holm); * below 0.05. Minutes "
-        "and peak memory: mean and most of one run.",
+        "of an average run; peak memory of the largest run.",
     ]
 
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison as a Markdown page."""
-    header, rows = table(comparison)
+    header, rows = main_table(comparison)
     lines = ["# Comparison of detectors", "", *_markdown_table(header, rows), ""]
     lines += [line for note in notes(comparison) for line in (note, "")]
     for warning in comparison.warnings:
@@ -57,16 +57,16 @@ def markdown(comparison: Comparison) -> str:
         lines += [f"## {PART_NAMES[part.name]}", ""]
         metrics = list(METRIC_NAMES)
         scores = [
-            [each.name, *(shown(each.summaries[part.name][metric], interval=False) for metric in metrics)]
+            [each.name, *(format_score(each.summaries[part.name][metric], interval=False) for metric in metrics)]
             for each in comparison.detectors
         ]
         lines += [*_markdown_table(["detector", *(METRIC_NAMES[metric] for metric in metrics)], scores), ""]
-        found = [each for each in comparison.differences if each.part == part.name and each.metric == "macro_f1"]
-        pairs = [[f"{each.first} - {each.second}", shown_difference(each), shown_p(each)] for each in found]
+        differences = [each for each in comparison.differences if each.part == part.name and each.metric == "macro_f1"]
+        pairs = [[f"{each.first} - {each.second}", format_difference(each), format_p(each)] for each in differences]
         if pairs:
             lines += [*_markdown_table(["macro-F1 of", "difference", "p (Holm)"], pairs), ""]
     versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
-    lines += ["## How to do it again", "", f"    {comparison.command}", "", f"{versions}.", ""]
+    lines += ["## Reproduce", "", f"    {comparison.command}", "", f"{versions}.", ""]
     return "\n".join(lines)
 
 
@@ -75,29 +75,29 @@ def csv_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     for detector in comparison.detectors:
         for part, summaries in detector.summaries.items():
             for metric, summary in summaries.items():
-                found = difference_to_baseline(comparison, detector.name, part, metric)
+                difference = difference_to_baseline(comparison, detector.name, part, metric)
                 low, high = summary.interval or (None, None)
                 yield {
                     "detector": detector.name, "part": part, "metric": metric, "runs": len(detector.runs),
                     "mean": summary.mean, "deviation": summary.deviation, "low": low, "high": high,
                     "baseline": comparison.baseline or None,
-                    "difference": found.difference if found else None,
-                    "difference_low": found.interval[0] if found else None,
-                    "difference_high": found.interval[1] if found else None,
-                    "p": found.p if found else None, "p_holm": found.p_holm if found else None,
+                    "difference": difference.difference if difference else None,
+                    "difference_low": difference.interval[0] if difference else None,
+                    "difference_high": difference.interval[1] if difference else None,
+                    "p": difference.p if difference else None, "p_holm": difference.p_holm if difference else None,
                 }  # fmt: skip
 
 
 def difference_to_baseline(comparison: Comparison, detector: str, part: str, metric: str) -> Difference | None:
-    """Return how much a detector is above the baseline; None for the baseline itself, or where it is undefined."""
+    """Return the difference of a detector to the baseline; None for the baseline, or if it is undefined."""
     for each in comparison.differences:
         if (each.part, each.metric, each.first, each.second) == (part, metric, detector, comparison.baseline):
             return each
     return None
 
 
-def shown(summary: Summary, interval: bool = True) -> str:
-    """Return a score as people read it: mean, deviation and interval."""
+def format_score(summary: Summary, interval: bool = True) -> str:
+    """Format a score: mean, deviation and interval."""
     if summary.mean is None:
         return "undefined"
     text = f"{summary.mean:.3f}"
@@ -108,15 +108,15 @@ def shown(summary: Summary, interval: bool = True) -> str:
     return text
 
 
-def shown_difference(found: Difference) -> str:
-    """Return a difference as people read it, with its interval."""
-    return f"{found.difference:+.3f} [{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]"
+def format_difference(difference: Difference) -> str:
+    """Format a difference with its interval."""
+    return f"{difference.difference:+.3f} [{difference.interval[0]:+.3f}, {difference.interval[1]:+.3f}]"
 
 
-def shown_p(found: Difference) -> str:
-    """Return a corrected p-value as people read it, with a star where it is significant."""
-    text = "< 0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}"
-    return text + (" *" if found.significant else "")
+def format_p(difference: Difference) -> str:
+    """Format a corrected p-value; a star marks a significant difference."""
+    text = "< 0.001" if difference.p_holm < 0.001 else f"{difference.p_holm:.3f}"
+    return text + (" *" if difference.significant else "")
 
 
 def _runs(detector: ComparedDetector) -> str:

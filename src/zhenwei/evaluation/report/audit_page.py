@@ -1,4 +1,4 @@
-"""The page about an audit: what each check found, with its bound, its examples and its pictures."""
+"""The page about an audit: the finding of each check with its threshold, examples and charts."""
 
 import os
 import shlex
@@ -7,51 +7,51 @@ from pathlib import Path
 
 from zhenwei.audit.findings import AuditReport, Finding, Status
 from zhenwei.evaluation.report.pages import write_page
-from zhenwei.evaluation.report.plots.audit import finding_picture
-from zhenwei.evaluation.report.plots.svg import Picture
+from zhenwei.evaluation.report.plots.audit import finding_chart
+from zhenwei.evaluation.report.plots.svg import Chart
 from zhenwei.evaluation.report.provenance import CitedFile
 
 _HEADLINES: dict[Status, str] = {
-    "good": "Nothing found that would flatter a detector",
-    "warn": "Worth a look before training",
-    "fail": "Not ready to train on",
+    "good": "No finding that would inflate scores",
+    "warn": "Check the warnings before training",
+    "fail": "Not ready for training",
 }
 _RANK: dict[Status, int] = {"fail": 0, "warn": 1, "good": 2}  # the worst first
 
 
 @dataclass(frozen=True)
 class FindingView:
-    """A finding with its pictures."""
+    """A finding with its charts."""
 
     finding: Finding
-    pictures: tuple[Picture, ...]
+    charts: tuple[Chart, ...]
 
 
 def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
-    """Write the page of an audit, whole or not at all.
+    """Write the page of an audit atomically.
 
     Args:
-        report: What was found.
+        report: The findings.
         path: The file to write; an older one is replaced.
 
     Returns:
         The file.
 
     Raises:
-        ConfigError: If it cannot be written.
+        ConfigError: If the file cannot be written.
     """
     views = [_view(finding, number) for number, finding in enumerate(report.findings)]
-    troubled = sorted(
+    problems = sorted(
         (view for view in views if view.finding.status != "good"), key=lambda view: _RANK[view.finding.status]
     )
     files = " ".join(shlex.quote(part.path) for part in report.parts)
     return write_page(
         "audit.html", path,
         report=report,
-        troubled=troubled,
-        fine=[view for view in views if view.finding.status == "good"],
+        problems=problems,
+        passed=[view for view in views if view.finding.status == "good"],
         headline=_HEADLINES[report.status],
-        anchors=[(f"check-{view.finding.check}", view.finding.title) for view in troubled],
+        anchors=[(f"check-{view.finding.check}", view.finding.title) for view in problems],
         files=tuple(CitedFile(part.name, part.path, part.sha256) for part in report.parts),
         counts={status: sum(finding.status == status for finding in report.findings) for status in _RANK},
         commands=(f"zhenwei data audit {files} --html {shlex.quote(Path(path).name)}",),
@@ -59,5 +59,5 @@ def write_audit_page(report: AuditReport, path: str | os.PathLike[str]) -> Path:
 
 
 def _view(finding: Finding, number: int) -> FindingView:
-    pictures = (finding_picture(plot, f"finding-{number}-{place}") for place, plot in enumerate(finding.plots))
-    return FindingView(finding, tuple(picture for picture in pictures if picture is not None))
+    charts = (finding_chart(plot, f"finding-{number}-{index}") for index, plot in enumerate(finding.plots))
+    return FindingView(finding, tuple(chart for chart in charts if chart is not None))

@@ -1,6 +1,6 @@
-"""An assessment on a page: which part it is of, and what the page calls it."""
+"""The name and role of an evaluated dataset on a page: the past (val), the future (test), or another file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,51 +8,58 @@ from typing import Literal
 from zhenwei.evaluation.records import Evaluation, Slice
 
 Role = Literal["past", "future", "other"]
-_ROLES: dict[str, Role] = {"val": "past", "test": "future"}
+ROLES: dict[str, Role] = {"val": "past", "test": "future"}
 _TITLES = {"past": "The past", "future": "The future"}
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An assessment in its role.
+class DatasetResult:
+    """The evaluation of a dataset, with the dataset's role and names.
 
     Attributes:
         role: `past` (val), `future` (test) or `other`.
-        name: In few words, as in legends: `past (val)`.
+        name: Short name, as in legends: `past (val)`.
         title: As in headings: `The past`.
-        assessment: What is known.
+        evaluation: The evaluation.
     """
 
     role: Role
     name: str
     title: str
-    assessment: Evaluation
+    evaluation: Evaluation
 
     @property
     def heading(self) -> str:
-        """The name as a heading begins with it: `Past (val)`, but a file's name as it is."""
-        return self.name if self.role == "other" else self.name[0].upper() + self.name[1:]
+        """The name at the beginning of a heading: `Past (val)`; a file's name is unchanged."""
+        return self.name if self.role == "other" else self.name.capitalize()
 
     def slices(self, *kinds: str) -> tuple[Slice, ...]:
         """Return the slices of some kinds."""
-        return tuple(part for part in self.assessment.slices if part.kind in kinds)
+        return tuple(part for part in self.evaluation.slices if part.kind in kinds)
 
 
-def judged(assessments: Iterable[Evaluation], parts: dict[str, str] | None = None) -> tuple[Judged, ...]:
-    """Give each assessment its role: by the files that the settings name, or else by the name of its own file.
+def dataset_name(part: str) -> str:
+    """Return the name of a part in legends: `past (val)`."""
+    return f"{ROLES[part]} ({part})" if part in ROLES else part
+
+
+def label_datasets(
+    evaluations: Iterable[Evaluation], parts: Mapping[str, str] | None = None
+) -> tuple[DatasetResult, ...]:
+    """Assign a role to each evaluation, by the files that the settings name or else by its file's name.
 
     Args:
-        assessments: What was judged.
-        parts: `val` and `test` by the path that the settings name.
+        evaluations: The evaluations; of two with the same role, the first has it.
+        parts: Paths of `val` and `test` from the settings.
     """
     known = {Path(path).resolve(): part for part, path in (parts or {}).items()}
-    found: list[Judged] = []
-    for assessment in assessments:
-        path = Path(assessment.file)
+    results: list[DatasetResult] = []
+    for evaluation in evaluations:
+        path = Path(evaluation.file)
         part = known.get(path.resolve(), path.stem)
-        role = _ROLES.get(part, "other")
-        if any(each.role == role for each in found):
+        role = ROLES.get(part, "other")
+        if role in {result.role for result in results}:
             role = "other"
-        name = f"{role} ({part})" if role != "other" else path.name
-        found.append(Judged(role, name, _TITLES.get(role, path.name), assessment))
-    return tuple(found)
+        name = path.name if role == "other" else dataset_name(part)
+        results.append(DatasetResult(role, name, _TITLES.get(role, path.name), evaluation))
+    return tuple(results)

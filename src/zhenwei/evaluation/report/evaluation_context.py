@@ -1,115 +1,106 @@
-"""What pages show of one or two assessments: headline, scores, pictures, mistakes."""
+"""Template context of one or two evaluations: headline, scores, charts, mistakes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zhenwei.evaluation.records import Mistake
-from zhenwei.evaluation.report import wording
-from zhenwei.evaluation.report.dataset_labels import Judged
-from zhenwei.evaluation.report.highlighted_text import HighlightedText, highlighted_text
-from zhenwei.evaluation.report.plots.reliability import reliability_picture
-from zhenwei.evaluation.report.plots.slices import slice_picture, time_picture
-from zhenwei.evaluation.report.plots.svg import Picture
+from zhenwei.evaluation.records import Interval, Mistake
+from zhenwei.evaluation.report import formatting
+from zhenwei.evaluation.report.dataset_labels import DatasetResult
+from zhenwei.evaluation.report.highlighted_text import HighlightedText, highlight_text
+from zhenwei.evaluation.report.plots.reliability import reliability_chart
+from zhenwei.evaluation.report.plots.slices import TITLES, slice_chart, time_chart
+from zhenwei.evaluation.report.plots.svg import Chart
 
 HEADLINE = "macro_f1"
-MOST_MISTAKES = 20
-
-
-@dataclass(frozen=True)
-class Value:
-    """A score with its interval, each None where undefined."""
-
-    score: float | None
-    interval: tuple[float, float] | None
+MAX_MISTAKES = 20
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A metric's row in the table of scores: its key, name and meaning, and its value in each part."""
+    """A metric's row in the table of scores: its name and meaning, and its value and interval on each dataset."""
 
-    key: str
     name: str
     meaning: str
-    values: tuple[Value, ...]
+    values: tuple[tuple[float | None, Interval | None], ...]
 
 
 @dataclass(frozen=True)
-class Assessed:
-    """Assessments, ready for a template.
+class EvaluationContext:
+    """Evaluations, ready for a template.
 
     Attributes:
-        parts: The assessments in their roles.
-        lead: The most important thing about them in one sentence.
+        results: The evaluations with their roles.
+        lead: The most important result in one sentence.
         rows: The table of scores.
         time: Scores over time; None where articles have no time.
         slices: Scores by domain, length and entities.
-        reliability: One diagram per part.
-        mistakes: By part, as many as `parts`.
-        warnings: Of all parts, each with the part's name.
+        reliability: One diagram per dataset.
+        mistakes: For each of `results`, the worst mistakes with highlighted words.
+        warnings: Of all datasets, each with the dataset's name.
     """
 
-    parts: tuple[Judged, ...]
+    results: tuple[DatasetResult, ...]
     lead: str
     rows: tuple[ScoreRow, ...]
-    time: Picture | None
-    slices: tuple[Picture, ...]
-    reliability: tuple[Picture, ...]
+    time: Chart | None
+    slices: tuple[Chart, ...]
+    reliability: tuple[Chart, ...]
     mistakes: tuple[tuple[tuple[Mistake, HighlightedText], ...], ...]
     warnings: tuple[tuple[str, str], ...]
 
     @property
     def contents(self) -> list[tuple[str, str]]:
-        """The sections that there are: their ids and names."""
-        overlap = any(part.assessment.overlap is not None for part in self.parts)
+        """The sections of the page: their ids and names."""
+        overlap = any(result.evaluation.overlap is not None for result in self.results)
         sections = (
             ("scores", "Scores", True),
             ("time", "Over time", self.time is not None),
-            ("slices", "Strong and weak", bool(self.slices)),
-            ("verdicts", "Right and wrong", True),
-            ("calibration", "Probabilities", True),
+            ("slices", "By slice", bool(self.slices)),
+            ("confusion", "Confusion", True),
+            ("calibration", "Calibration", True),
             ("mistakes", "Worst mistakes", any(self.mistakes)),
-            ("overlap", "Seen before", overlap),
+            ("overlap", "Overlap with training", overlap),
         )
-        return [(anchor, name) for anchor, name, there in sections if there]
+        return [(anchor, name) for anchor, name, exists in sections if exists]
 
 
-def assessed(parts: tuple[Judged, ...]) -> Assessed:
-    """Gather what pages show of assessments."""
-    slices = (slice_picture(parts, kind) for kind in ("domain", "length", "entities"))
-    reliability = (reliability_picture(part, f"reliability-{number}") for number, part in enumerate(parts))
-    return Assessed(
-        parts,
-        _lead(parts),
-        tuple(_rows(parts)),
-        time_picture(parts),
-        tuple(picture for picture in slices if picture is not None),
-        tuple(picture for picture in reliability if picture is not None),
+def evaluation_context(results: tuple[DatasetResult, ...]) -> EvaluationContext:
+    """Return the template context of evaluations."""
+    slices = (slice_chart(results, kind) for kind in TITLES)
+    reliability = (reliability_chart(result, f"reliability-{number}") for number, result in enumerate(results))
+    return EvaluationContext(
+        results,
+        _lead(results),
+        tuple(_rows(results)),
+        time_chart(results),
+        tuple(chart for chart in slices if chart is not None),
+        tuple(chart for chart in reliability if chart is not None),
         tuple(
-            tuple((mistake, highlighted_text(mistake)) for mistake in part.assessment.mistakes[:MOST_MISTAKES])
-            for part in parts
+            tuple(
+                (each, highlight_text(each.content, each.words)) for each in result.evaluation.mistakes[:MAX_MISTAKES]
+            )
+            for result in results
         ),
-        tuple((part.name, warning) for part in parts for warning in part.assessment.warnings),
+        tuple((result.name, warning) for result in results for warning in result.evaluation.warnings),
     )
 
 
-def _rows(parts: tuple[Judged, ...]) -> Iterable[ScoreRow]:
-    for key, (name, meaning) in wording.METRICS.items():
-        values = tuple(Value(part.assessment.scores.get(key), part.assessment.intervals.get(key)) for part in parts)
-        if any(value.score is not None for value in values):
-            yield ScoreRow(key, name, meaning, values)
+def _rows(results: tuple[DatasetResult, ...]) -> Iterable[ScoreRow]:
+    evaluations = [result.evaluation for result in results]
+    for key, (name, meaning) in formatting.METRICS.items():
+        values = tuple((each.scores.get(key), each.intervals.get(key)) for each in evaluations)
+        if any(score is not None for score, _ in values):
+            yield ScoreRow(name, meaning, values)
 
 
-def _lead(parts: tuple[Judged, ...]) -> str:
-    """Say how the headline's score changes from the past to the future."""
-    by_role = {part.role: part.assessment for part in parts}
-    past, future = by_role.get("past"), by_role.get("future")
+def _lead(results: tuple[DatasetResult, ...]) -> str:
+    """Return how the headline score changes from the past to the future."""
+    scores = {result.role: result.evaluation.scores.get(HEADLINE) for result in results}
+    past, future = scores.get("past"), scores.get("future")
     if past is None or future is None:
         return ""
-    before, after = past.scores.get(HEADLINE), future.scores.get(HEADLINE)
-    if before is None or after is None:
-        return ""
-    name, change = wording.metric_name(HEADLINE), after - before
-    if abs(change) < 0.005:
-        return f"{name} holds from the past ({wording.score(before)}) to the future ({wording.score(after)})."
-    verb = "falls" if change < 0 else "rises"
-    return f"{name} {verb} from {wording.score(before)} in the past to {wording.score(after)} in the future."
+    name = formatting.metric_name(HEADLINE)
+    if abs(future - past) < 0.005:
+        return f"{name} is stable: {formatting.score(past)} on the past, {formatting.score(future)} on the future."
+    verb = "falls" if future < past else "rises"
+    return f"{name} {verb} from {formatting.score(past)} on the past to {formatting.score(future)} on the future."

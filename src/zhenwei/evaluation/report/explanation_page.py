@@ -1,44 +1,39 @@
-"""The page about one verdict: the text with the words that swayed it."""
+"""The page about one prediction: the text with the attribution of its words."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zhenwei.evaluation.records import Mistake
-from zhenwei.evaluation.report.highlighted_text import highlighted_text
+from zhenwei.evaluation.report.highlighted_text import Attributions, highlight_text
 from zhenwei.evaluation.report.pages import write_page
-from zhenwei.evaluation.report.provenance import versions
 
-Weights = Sequence[tuple[str, float]]
-
-MOST_LOOKED_AT = 12  # words of a text in the table of attention
+MAX_ATTENTION_ROWS = 12
 
 
 def write_explanation_page(
-    words: Weights, prediction: Mapping[str, Any], attention: Weights | None, path: str | os.PathLike[str]
+    words: Attributions, prediction: Mapping[str, Any], attention: Attributions | None, path: str | os.PathLike[str]
 ) -> Path:
-    """Write the page of an explanation, whole or not at all.
+    """Write the page of an explanation atomically.
 
     Args:
-        words: The text in words, each with its attribution: positive where it spoke for fake.
-        prediction: The verdict, `probability`, `threshold` and `warnings` among its fields.
-        attention: The words with the share of the network's attention that each got; None: there is none.
+        words: The words of the text with their attributions; positive ones are evidence for fake.
+        prediction: The prediction, with `verdict`, `probability`, `threshold`, `text` and `warnings`.
+        attention: The words with their attention weights; None for a detector without attention.
         path: The file to write; an older one is replaced.
 
     Returns:
         The file.
 
     Raises:
-        ConfigError: If it cannot be written.
+        ConfigError: If the file cannot be written.
     """
     content = "".join(word for word, _ in words)
-    text = highlighted_text(
-        Mistake(1, None, content, "", float(prediction["probability"]), words=tuple(words)), len(content)
-    )
-    looked_at = sorted((each for each in attention or () if each[0].strip()), key=lambda each: -each[1])
+    weights = sorted((each for each in attention or () if each[0].strip()), key=lambda each: -each[1])
     return write_page(
         "explanation.html", path,
-        prediction=prediction, text=text, warnings=[("this text", warning) for warning in prediction["warnings"]],
-        attention=looked_at[:MOST_LOOKED_AT], versions=versions(),
+        prediction=prediction,
+        text=highlight_text(content, words, len(content)),
+        warnings=[("this text", warning) for warning in prediction["warnings"]],
+        attention=weights[:MAX_ATTENTION_ROWS],
     )  # fmt: skip

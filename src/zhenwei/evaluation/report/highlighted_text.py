@@ -1,12 +1,13 @@
-"""A mistake's text with the words that swayed the detector marked, both ways."""
+"""A text with the words highlighted that are evidence for fake or for real."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zhenwei.evaluation.records import Mistake
+Attributions = Sequence[tuple[str, float]]
 
-LONGEST = 400  # characters of a text that a page shows
-_LEAST, _STRONG = 0.15, 0.55  # shares of the strongest attribution from which a word is marked, and marked strongly
-_NAMED = 4  # words that are named below the text, each way
+MAX_LENGTH = 400  # characters of a text on a page
+_WEAK, _STRONG = 0.15, 0.55  # shares of the largest attribution from which a word is highlighted weakly, or strongly
+_LISTED = 4  # words that are listed below the text for each label
 
 
 @dataclass(frozen=True)
@@ -14,68 +15,69 @@ class Word:
     """A piece of text.
 
     Attributes:
-        text: As it stands.
-        attribution: How much it spoke for fake; negative: for real.
-        way: `fake` or `real` where it is marked, else empty.
-        strong: Whether it is marked strongly.
+        text: The characters.
+        attribution: Positive for evidence for fake, negative for real.
+        label: `fake` or `real` where the word is highlighted, else empty.
+        strong: Whether it is highlighted strongly.
     """
 
     text: str
     attribution: float = 0.0
-    way: str = ""
+    label: str = ""
     strong: bool = False
 
 
 @dataclass(frozen=True)
 class HighlightedText:
-    """A text in pieces.
+    """A text in words.
 
     Attributes:
-        words: The pieces; one alone where nothing is known of its words.
-        left_out: Characters that are not shown.
-        for_fake: The words that spoke most for fake, each once.
-        for_real: Those that spoke most for real.
+        words: The words; a single piece where attributions are not known.
+        n_omitted: Characters that are not shown.
+        for_fake: The strongest distinct words for fake.
+        for_real: The strongest distinct words for real.
     """
 
     words: tuple[Word, ...]
-    left_out: int
+    n_omitted: int
     for_fake: tuple[Word, ...] = ()
     for_real: tuple[Word, ...] = ()
 
 
-def highlighted_text(mistake: Mistake, longest: int = LONGEST) -> HighlightedText:
-    """Mark the words of a mistake's text, as far as they are known, and cut it where it is too long to be read."""
-    left_out = max(len(mistake.content) - longest, 0)
-    if not mistake.words:
-        return HighlightedText((Word(mistake.content[:longest]),), left_out)
-    most = max(abs(attribution) for _, attribution in mistake.words) or 1.0
-    words, room = [], longest
-    for text, attribution in mistake.words:
-        if room <= 0:
+def highlight_text(content: str, attributions: Attributions, max_length: int = MAX_LENGTH) -> HighlightedText:
+    """Highlight the words of a text by their attributions (empty: unknown), and truncate the text."""
+    n_omitted = max(len(content) - max_length, 0)
+    if not attributions:
+        return HighlightedText((Word(content[:max_length]),), n_omitted)
+    largest = max(abs(attribution) for _, attribution in attributions) or 1.0
+    words, remaining = [], max_length
+    for text, attribution in attributions:
+        if remaining <= 0:
             break
-        words.append(_marked(text[:room], attribution, most))
-        room -= len(text)
-    ranked = sorted(_strongest(mistake, _LEAST * most).items(), key=lambda item: -abs(item[1]))
-    ways = {
-        way: tuple(Word(*item, way) for item in ranked if _way(item[1]) == way)[:_NAMED] for way in ("fake", "real")
+        words.append(_highlight(text[:remaining], attribution, largest))
+        remaining -= len(text)
+    ranked = sorted(_strongest(attributions, _WEAK * largest).items(), key=lambda item: -abs(item[1]))
+    listed = {
+        label: tuple(Word(*item, label) for item in ranked if _label(item[1]) == label)[:_LISTED]
+        for label in ("fake", "real")
     }
-    return HighlightedText(tuple(words), left_out, ways["fake"], ways["real"])
+    return HighlightedText(tuple(words), n_omitted, listed["fake"], listed["real"])
 
 
-def _strongest(mistake: Mistake, least: float) -> dict[str, float]:
-    """Return the strongest attribution of each word that has at least so strong a one somewhere."""
-    found: dict[str, float] = {}
-    for text, attribution in mistake.words:
-        if text.strip() and abs(attribution) >= max(least, abs(found.get(text, 0.0))):
-            found[text] = attribution
-    return found
+def _strongest(attributions: Attributions, minimum: float) -> dict[str, float]:
+    """Return the strongest attribution of each distinct word that reaches the minimum."""
+    strongest: dict[str, float] = {}
+    for text, attribution in attributions:
+        if text.strip() and abs(attribution) >= max(minimum, abs(strongest.get(text, 0.0))):
+            strongest[text] = attribution
+    return strongest
 
 
-def _way(attribution: float) -> str:
+def _label(attribution: float) -> str:
     return "fake" if attribution > 0 else "real"
 
 
-def _marked(text: str, attribution: float, most: float) -> Word:
-    if abs(attribution) < _LEAST * most or not text.strip():
+def _highlight(text: str, attribution: float, largest: float) -> Word:
+    if abs(attribution) < _WEAK * largest or not text.strip():
         return Word(text, attribution)
-    return Word(text, attribution, _way(attribution), abs(attribution) >= _STRONG * most)
+    return Word(text, attribution, _label(attribution), abs(attribution) >= _STRONG * largest)

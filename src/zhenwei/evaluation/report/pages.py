@@ -1,4 +1,4 @@
-"""Pages: templates filled in, style sheet and all, and written whole."""
+"""Render Jinja templates into self-contained pages, and write them atomically."""
 
 import os
 from functools import lru_cache
@@ -11,55 +11,50 @@ from jinja2.filters import do_mark_safe
 import zhenwei
 from zhenwei.atomic import reason_of, write_atomic
 from zhenwei.errors import ConfigError
-from zhenwei.evaluation.report import wording
+from zhenwei.evaluation.report import formatting
 
 STYLES = ("palette.css", "page.css", "parts.css", "print.css")
 SCRIPT = "page.js"
+_FILTERS = (
+    "score", "signed", "interval", "count", "percent", "p_value", "duration", "size", "cell", "metric_name",
+    "language", "capitalize_first",
+)  # fmt: skip
 
 
-def _shown(value: Any) -> Any:
-    """Return what a template writes of a value: of a text, only what can be shown."""
-    return wording.visible(value) if type(value) is str else value
+def _printable(value: Any) -> Any:
+    return formatting.printable(value) if type(value) is str else value
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    """Return what fills in templates; every text is escaped, and a name that a template lacks is an error."""
+    """Return the template environment: it escapes every text, and raises an error for an undefined name."""
     environment = Environment(
-        loader=PackageLoader("zhenwei.evaluation.report"), autoescape=True, undefined=StrictUndefined, finalize=_shown,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("zhenwei.evaluation.report"), autoescape=True, undefined=StrictUndefined,
+        finalize=_printable, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {
-        name: getattr(wording, name)
-        for name in (
-            "score", "signed", "interval", "count", "percent", "p_value", "duration", "size", "cell", "metric_name",
-            "language", "upper_first",
-        )
-    }  # fmt: skip
-    environment.filters["prose"] = lambda text: do_mark_safe(wording.prose(text))  # it has escaped the text
-    environment.globals["metrics"] = wording.METRICS
+    environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
+    environment.filters["prose"] = lambda text: do_mark_safe(formatting.prose(text))  # it escapes the text
     return environment
 
 
-def write_page(template: str, path: str | os.PathLike[str], **content: Any) -> Path:
-    """Write a page, whole or not at all.
+def write_page(template: str, path: str | os.PathLike[str], **context: Any) -> Path:
+    """Render a page and write it atomically.
 
     Args:
-        template: Its template.
+        template: The template's file name.
         path: The file to write; an older one is replaced.
-        **content: What the template names.
+        **context: The template's variables.
 
     Returns:
         The file.
 
     Raises:
-        ConfigError: If it cannot be written.
+        ConfigError: If the file cannot be written.
     """
     environment, path = _environment(), Path(path)
-    style = "".join(_asset(environment, name) for name in STYLES)
     text = environment.get_template(template).render(
-        **content,
-        style=do_mark_safe(style),
+        **context,
+        style=do_mark_safe("".join(_asset(environment, name) for name in STYLES)),
         script=do_mark_safe(_asset(environment, SCRIPT)),
         version=zhenwei.__version__,
     )
@@ -71,6 +66,6 @@ def write_page(template: str, path: str | os.PathLike[str], **content: Any) -> P
 
 
 def _asset(environment: Environment, name: str) -> str:
-    """Return a style sheet or script of the package; it is ours, so nothing in it is escaped."""
+    """Return a style sheet or script of the package; it is trusted, and not escaped."""
     assert environment.loader is not None
     return environment.loader.get_source(environment, name)[0]

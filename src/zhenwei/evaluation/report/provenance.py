@@ -1,4 +1,4 @@
-"""Where figures are from: files with their digests, and versions of what made the page."""
+"""Provenance of figures: files with their digests, and versions of the packages."""
 
 import platform
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import zhenwei
-from zhenwei.evaluation.report.dataset_labels import Judged
+from zhenwei.evaluation.report.dataset_labels import DatasetResult
 from zhenwei.hashing import file_sha256
 
 _PACKAGES = ("torch", "transformers", "scikit-learn", "numpy")
@@ -15,16 +15,16 @@ _PACKAGES = ("torch", "transformers", "scikit-learn", "numpy")
 
 @dataclass(frozen=True)
 class CitedFile:
-    """A file that figures are about: its role, its path, its SHA-256 (empty where it is not at hand)."""
+    """A file behind the figures: its role, its path, its SHA-256 (empty where the file is missing)."""
 
     role: str
     path: str
     sha256: str
 
 
-def judged_files(parts: Iterable[Judged]) -> tuple[CitedFile, ...]:
-    """Return the judged files with their digests, as they are now."""
-    return tuple(CitedFile(part.name, part.assessment.file, digest(part.assessment.file)) for part in parts)
+def cite_datasets(results: Iterable[DatasetResult]) -> tuple[CitedFile, ...]:
+    """Return the evaluated files with their current digests."""
+    return tuple(CitedFile(each.name, each.evaluation.file, digest(each.evaluation.file)) for each in results)
 
 
 def digest(path: str | Path) -> str:
@@ -35,12 +35,12 @@ def digest(path: str | Path) -> str:
         return ""
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what made the page."""
-    found = {"zhenwei": zhenwei.__version__, "Python": platform.python_version()}
+def package_versions() -> dict[str, str]:
+    """Return the versions of zhenwei, Python and the main packages, and the machine."""
+    versions = {"zhenwei": zhenwei.__version__, "Python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found | {"machine": f"{platform.system()} {platform.machine()}"}
+    return versions | {"machine": f"{platform.system()} {platform.machine()}"}

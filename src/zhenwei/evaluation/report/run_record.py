@@ -1,4 +1,4 @@
-"""What a run's folder, or a bundle alone, tells of the training: read anew from its files."""
+"""Read the record of a training from a run's folder, or from a bundle alone."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from zhenwei.training.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: its number from 1, the mean training loss, the scores on val."""
+    """The result of an epoch: its number from 1, the mean training loss, the scores on val."""
 
     number: int
     train_loss: float
@@ -23,7 +23,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Step:
-    """A logged step: how many epochs were done, the mean loss since the last one, the learning rate."""
+    """A logged step: its time in epochs, the mean loss since the previous one, the learning rate."""
 
     epochs: float
     loss: float
@@ -32,17 +32,17 @@ class Step:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training as its files tell it.
+    """The record of a training.
 
     Attributes:
-        path: What the user named: a run's folder or a bundle.
+        path: The path that the user gave: a run's folder or a bundle.
         folder: The run's folder; None for a bundle alone.
         bundle: The bundle's folder.
         config: The settings.
         description: `detector.json` of the bundle.
-        results: `results.json` of the run; empty where there is none.
-        epochs: In their order.
-        steps: In their order.
+        results: `results.json` of the run; empty if missing.
+        epochs: In order.
+        steps: In order.
     """
 
     path: Path
@@ -56,23 +56,28 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """What the page calls the run: its folder's name."""
+        """The name of the run: its folder's name."""
         return self.path.resolve().name
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the bundle knows of its training."""
+        """The facts of the training that the bundle stores."""
         facts = self.description.get("facts")
         return facts if isinstance(facts, dict) else {}
 
     @property
+    def files(self) -> dict[str, dict[str, str]]:
+        """The path and SHA-256 of each file of the training, by part; empty if not recorded."""
+        return self.facts.get("files") or {}
+
+    @property
     def best_epoch(self) -> int | None:
-        """The epoch whose weights were kept; None where the detector was fitted in one go."""
+        """The epoch whose weights were saved; None for a detector that is fitted without epochs."""
         return None if self.facts.get("fitted") else self.facts.get("epoch")
 
 
 def read_run(path: Path) -> RunRecord:
-    """Read what a run's folder or a bundle tells.
+    """Read the record of a run's folder or of a bundle.
 
     Raises:
         CheckpointError: If it is neither, or its bundle is damaged.
@@ -81,7 +86,7 @@ def read_run(path: Path) -> RunRecord:
     folder = None if bundle == path else RunFolder(path)
     description = _read_object(bundle / DESCRIPTION)
     if description is None:
-        raise CheckpointError(f"{bundle / DESCRIPTION}: damaged or foreign: expected a JSON object")
+        raise CheckpointError(f"{bundle / DESCRIPTION}: damaged: expected a JSON object")
     config = Config.load(bundle / SETTINGS)
     if folder is None:
         return RunRecord(path, None, bundle, config, description, {}, (), ())
@@ -90,7 +95,7 @@ def read_run(path: Path) -> RunRecord:
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file; None where there is no such file, or something else in it."""
+    """Return the object in a JSON file; None if the file is missing or contains something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -99,14 +104,16 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 
 
 def _read_metrics(path: Path) -> tuple[tuple[Epoch, ...], tuple[Step, ...]]:
-    """Read the epochs and steps of `metrics.jsonl`; lines that are cut off or foreign are left out."""
+    """Read the epochs and steps of `metrics.jsonl`; truncated or invalid lines are skipped."""
     records = list(_lines(path))
-    ends = [record for record in records if record.get("event") == "epoch"]
+    epoch_records = [record for record in records if record.get("event") == "epoch"]
     try:
-        per_epoch = ends[-1]["step"] / ends[-1]["epoch"] if ends else 1.0
-        epochs = tuple(Epoch(each["epoch"], each["train_loss"], each["val"]) for each in ends)
+        steps_per_epoch = epoch_records[-1]["step"] / epoch_records[-1]["epoch"] if epoch_records else 1.0
+        epochs = tuple(Epoch(each["epoch"], each["train_loss"], each["val"]) for each in epoch_records)
         steps = tuple(
-            Step(each["step"] / per_epoch, each["loss"], each["lr"]) for each in records if each.get("event") == "step"
+            Step(each["step"] / steps_per_epoch, each["loss"], each["lr"])
+            for each in records
+            if each.get("event") == "step"
         )
     except (KeyError, TypeError, ZeroDivisionError):
         return (), ()

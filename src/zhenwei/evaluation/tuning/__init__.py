@@ -1,1 +1,1 @@
-"""The search for better settings, judged on val alone."""
+"""Parts of `zhenwei tune`: the search space, the study and its trials."""

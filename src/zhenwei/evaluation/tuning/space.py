@@ -1,4 +1,4 @@
-"""The space in which settings are searched: declared in JSON, or a sensible one for each detector."""
+"""The search space: declared in JSON, or a default for each detector."""
 
 import json
 import math
@@ -11,8 +11,8 @@ from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean, short
 from zhenwei.errors import ConfigError
 
-Trial: TypeAlias = Any  # optuna's, which is optional
-FORMS = '{"low": 1e-4, "high": 1e-2, "log": true}, with "step" for whole steps, or {"choices": [64, 128]}'
+Trial: TypeAlias = Any  # of optuna, which is optional
+FORMS = '{"low": 1e-4, "high": 1e-2, "log": true}, optionally with "step", or {"choices": [64, 128]}'
 NOT_SEARCHED = ("data.root_path", "data.train", "data.val", "data.test", "model.name", "output", "seed",
                 "training.device", "training.monitor")  # fmt: skip
 
@@ -28,7 +28,7 @@ _PRETRAINED: dict[str, Any] = {
     "training.lr": {"low": 2e-5, "high": 1e-3, "log": True},
     "training.pretrained_lr": {"low": 5e-6, "high": 1e-4, "log": True},
 }
-_OWN: dict[str, dict[str, Any]] = {
+_BY_DETECTOR: dict[str, dict[str, Any]] = {
     "bigru": {"model.hidden_dim": {"choices": [64, 96, 128, 192]}},
     "textcnn": {"model.filters": {"choices": [32, 64, 96]}},
     "eann": {"model.domain_loss_weight": {"low": 0.1, "high": 2.0, "log": True}},
@@ -46,16 +46,16 @@ _TFIDF: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting that is searched.
+    """One setting of the search space.
 
     Attributes:
-        name: As `--set` calls it: `training.lr`.
-        low: Least value; None where there are choices.
-        high: Largest value.
-        step: Distance of two values; None: any value between, or every whole number.
-        log: Whether to search by orders of magnitude.
-        whole: Whether values are whole numbers.
-        choices: All values, where they are few.
+        name: Name of the setting as in `--set`: `training.lr`.
+        low: Lowest value; None if there are choices.
+        high: Highest value.
+        step: Distance of adjacent values; None: continuous, or every whole number.
+        log: Whether to sample on a logarithmic scale.
+        integer: Whether values are whole numbers.
+        choices: All values of a categorical setting.
     """
 
     name: str
@@ -63,58 +63,58 @@ class Dimension:
     high: float | None = None
     step: float | None = None
     log: bool = False
-    whole: bool = False
+    integer: bool = False
     choices: tuple[Any, ...] = ()
 
     def suggest(self, trial: Trial) -> Any:
-        """Ask a trial for a value."""
-        if self.choices:  # lists as JSON text: a study keeps plain values alone
+        """Return the value that a trial suggests."""
+        if self.choices:  # as JSON text: a study stores scalars only
             return json.loads(trial.suggest_categorical(self.name, [json.dumps(choice) for choice in self.choices]))
         assert self.low is not None
         assert self.high is not None
-        if self.whole:
+        if self.integer:
             return trial.suggest_int(self.name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
         return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
 
-    def ends(self) -> tuple[Any, ...]:
-        """Return the values that must be right for all to be right."""
+    def values_to_check(self) -> tuple[Any, ...]:
+        """Return values whose validity implies that of all others."""
         return self.choices or (self.low, self.high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a space declares it."""
+        """Return the JSON form."""
         if self.choices:
             return {"choices": list(self.choices)}
-        found: dict[str, Any] = {"low": self.low, "high": self.high}
-        return found | ({"step": self.step} if self.step is not None else {}) | ({"log": True} if self.log else {})
+        bounds: dict[str, Any] = {"low": self.low, "high": self.high}
+        return bounds | ({"step": self.step} if self.step is not None else {}) | ({"log": True} if self.log else {})
 
 
 def default_space(config: Config) -> dict[str, Any]:
-    """Return the space that is searched for a detector unless another is declared."""
+    """Return the default search space of a detector."""
     name = config.model.name
     if name == "tfidf":
         return _TFIDF
     common = _NETWORK if config.model.pretrained is None else _PRETRAINED
-    return {**common, **_OWN.get(name, {})}
+    return {**common, **_BY_DETECTOR.get(name, {})}
 
 
 def read_space(path: Path | None, config: Config) -> list[Dimension]:
-    """Read a declared space, and check every name and value of it against the settings.
+    """Read a search space, and check its names and values against the settings.
 
     Args:
-        path: A JSON file; None: the detector's default space.
-        config: The settings that are searched from.
+        path: A JSON file; None for the detector's default space.
+        config: The settings that the search starts from.
 
     Raises:
-        ConfigError: If the file is missing or no JSON, a setting is unknown, or a value would be refused.
+        ConfigError: If the file is missing or not JSON, a setting is unknown, or a value is invalid.
     """
-    where = str(path) if path is not None else f"the default space of '{config.model.name}'"
+    source = str(path) if path is not None else f"the default space of '{config.model.name}'"
     declared = _read(path) if path is not None else default_space(config)
     if not declared:
-        raise ConfigError(f"{where}: is empty; expected one setting at least, as in training.lr: {FORMS}")
-    dimensions = [_dimension(name, value, where, config) for name, value in declared.items()]
+        raise ConfigError(f"{source}: is empty; expected at least one setting, as in training.lr: {FORMS}")
+    dimensions = [_dimension(name, value, source, config) for name, value in declared.items()]
     for dimension in dimensions:
-        for value in dimension.ends():
-            _check_value(dimension.name, value, where, config)
+        for value in dimension.values_to_check():
+            _check_value(dimension.name, value, source, config)
     return dimensions
 
 
@@ -130,43 +130,45 @@ def _read(path: Path) -> dict[str, Any]:
     return declared
 
 
-def _dimension(name: str, value: Any, where: str, config: Config) -> Dimension:
-    """Read one line of a space."""
+def _dimension(name: str, value: Any, source: str, config: Config) -> Dimension:
+    """Parse one setting of a search space."""
     known = dict(_values(config))
     if name not in known:
-        raise ConfigError(f"{where}: unknown setting '{name}'; {did_you_mean(name, known)}")
+        raise ConfigError(f"{source}: unknown setting '{name}'; {did_you_mean(name, known)}")
     if name in NOT_SEARCHED or name.split(".", maxsplit=1)[0] in NOT_SEARCHED:
-        raise ConfigError(f"{where}: '{name}' cannot be searched: it says what is compared, or where")
-    wrong = ConfigError(f"{where}: {name}: found {short(value)}; expected {FORMS}")
+        raise ConfigError(f"{source}: '{name}' cannot be searched: it changes the task, or where files are")
+    invalid = ConfigError(f"{source}: {name}: found {short(value)}; expected {FORMS}")
     if not isinstance(value, Mapping):
-        raise wrong
+        raise invalid
     if value.keys() == {"choices"}:
         choices = value["choices"]
         if not isinstance(choices, list) or not choices:
-            raise wrong
+            raise invalid
         return Dimension(name, choices=tuple(choices))
     low, high, step, log = value.get("low"), value.get("high"), value.get("step"), value.get("log", False)
     if not {"low", "high"} <= value.keys() <= {"low", "high", "step", "log"} or not isinstance(log, bool):
-        raise wrong
+        raise invalid
     if not _is_number(low) or not _is_number(high) or not (step is None or _is_number(step)) or low > high:
-        raise wrong
+        raise invalid
     if (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
-        raise ConfigError(f"{where}: {name}: found {short(value)}; log wants low above 0 and no step, step above 0")
-    whole = isinstance(low, int) and isinstance(high, int) and not isinstance(known[name], float)
-    if whole and step is not None and step != int(step):
-        raise ConfigError(f"{where}: {name}: found {short(value)}; between whole numbers, step is a whole number, too")
-    return Dimension(name, low, high, step, log, whole)
+        raise ConfigError(
+            f"{source}: {name}: found {short(value)}; log needs low above 0 and no step, and step above 0"
+        )
+    integer = isinstance(low, int) and isinstance(high, int) and not isinstance(known[name], float)
+    if integer and step is not None and step != int(step):
+        raise ConfigError(f"{source}: {name}: found {short(value)}; between whole numbers, step must be a whole number")
+    return Dimension(name, low, high, step, log, integer)
 
 
-def _check_value(name: str, value: Any, where: str, config: Config) -> None:
+def _check_value(name: str, value: Any, source: str, config: Config) -> None:
     try:
         Config.load(config, [f"{name}={json.dumps(value)}"])
     except ConfigError as error:
-        raise ConfigError(f"{where}: {str(error).removeprefix('config: ')}") from None
+        raise ConfigError(f"{source}: {str(error).removeprefix('config: ')}") from None
 
 
 def _values(config: Config) -> Iterator[tuple[str, Any]]:
-    """Yield the names of all settings, with their values."""
+    """Yield the names and values of all settings."""
     for section, value in config.to_dict().items():
         if isinstance(value, dict):
             yield from ((f"{section}.{name}", inner) for name, inner in value.items())

@@ -1,4 +1,4 @@
-"""The study that a search is kept in: opened or gone on with, in SQLite or any other database."""
+"""The Optuna study of a search, in SQLite or another database."""
 
 import importlib
 import json
@@ -13,14 +13,14 @@ from zhenwei.config.training import LOWER_IS_BETTER
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.tuning.space import Dimension
 
-Study: TypeAlias = Any  # optuna's, which is optional
+Study: TypeAlias = Any  # of optuna, which is optional
 FrozenTrial: TypeAlias = Any
-HEARTBEAT = 60  # seconds; a trial whose process has been silent for twice as long is given up
-STARTUP_TRIALS = 5  # none is pruned before so many have ended
+HEARTBEAT = 60  # seconds; a trial without one for twice as long counts as failed
+STARTUP_TRIALS = 5  # that finish before the first one is pruned
 
 
 def load_optuna() -> Any:
-    """Return the package, silent but for errors.
+    """Import optuna, with errors only in its log.
 
     Raises:
         ConfigError: If it is not installed.
@@ -34,27 +34,27 @@ def load_optuna() -> Any:
 
 
 def default_storage(out: Path) -> str:
-    """Return the URL of the database in a search's own folder."""
+    """Return the URL of the SQLite database in the search's folder."""
     return f"sqlite:///{(out / 'study.db').resolve()}"
 
 
-def without_password(url: str) -> str:
-    """Return a database's URL as it may be shown."""
+def redact_password(url: str) -> str:
+    """Return a database URL without its password."""
     return re.sub(r"(//[^/@:]*):[^@]*@", r"\1:***@", url)
 
 
-def open_study(url: str, name: str, terms: dict[str, Any], seed: int, metric: str) -> Study:
-    """Open a study, or begin it.
+def open_study(url: str, name: str, definition: dict[str, Any], seed: int, metric: str) -> Study:
+    """Open a study, or create it.
 
     Args:
-        url: SQLAlchemy's, of the database.
-        name: The study's, in that database.
-        terms: What is searched and how it is judged; a study is gone on with by equal terms alone.
-        seed: Of the search.
-        metric: What is searched for.
+        url: SQLAlchemy URL of the database.
+        name: Name of the study in the database.
+        definition: See `study_definition`; it must be equal to that of an existing study.
+        seed: Seed of the search.
+        metric: The metric to optimize.
 
     Raises:
-        CheckpointError: If the database cannot be used, or the study has other terms.
+        CheckpointError: If the database cannot be used, or the study has another definition.
     """
     optuna = load_optuna()
     direction = "minimize" if metric in LOWER_IS_BETTER else "maximize"
@@ -64,31 +64,33 @@ def open_study(url: str, name: str, terms: dict[str, Any], seed: int, metric: st
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             storage = optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT)
         study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-        stored = study.user_attrs.get("terms")
+        stored = study.user_attrs.get("definition")
         if stored is None:
-            study.set_user_attr("terms", json.dumps(terms, sort_keys=True))
-    except Exception as error:  # SQLAlchemy's and the drivers' own, by the dozen
+            study.set_user_attr("definition", json.dumps(definition, sort_keys=True))
+    except Exception as error:  # SQLAlchemy and the drivers raise many types
         reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"--storage: '{without_password(url)}' cannot be used: {reason}") from None
+        raise CheckpointError(f"--storage: '{redact_password(url)}' cannot be used: {reason}") from None
     if stored is not None:
-        _check_terms(json.loads(stored), json.loads(json.dumps(terms)), name, url)
-    # Another seed for each time that it goes on, lest the first trials be tried again.
+        _check_definition(json.loads(stored), json.loads(json.dumps(definition)), name, url)
+    # The seed changes whenever the study resumes, so that the first trials are not repeated.
     study.sampler = optuna.samplers.TPESampler(seed=(seed + 7919 * len(study.trials)) % 2**32, constant_liar=True)
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1)
     return study
 
 
-def _check_terms(stored: dict[str, Any], wanted: dict[str, Any], name: str, url: str) -> None:
-    for what in sorted(stored.keys() | wanted.keys()):
-        if stored.get(what) != wanted.get(what):
+def _check_definition(stored: dict[str, Any], expected: dict[str, Any], name: str, url: str) -> None:
+    for key in sorted(stored.keys() | expected.keys()):
+        if stored.get(key) != expected.get(key):
             raise CheckpointError(
-                f"the study '{name}' in {without_password(url)} was not begun with the {what} of this search; go on "
-                "with the same, or choose another --study or --out"
+                f"the study '{name}' in {redact_password(url)} was created with another {key}; resume it with the "
+                "same, or choose another --study or --out"
             )
 
 
-def study_terms(config: Config, dimensions: list[Dimension], metric: str, digests: dict[str, str]) -> dict[str, Any]:
-    """Return what must not change while a study goes on."""
+def study_definition(
+    config: Config, dimensions: list[Dimension], metric: str, digests: dict[str, str]
+) -> dict[str, Any]:
+    """Return what must stay the same when a study resumes: metric, search space, settings and articles."""
     settings = config.to_dict()
     for name in ("root_path", "train", "val", "test"):
         del settings["data"][name]
@@ -98,14 +100,14 @@ def study_terms(config: Config, dimensions: list[Dimension], metric: str, digest
 
 
 def finished_trials(study: Study) -> list[FrozenTrial]:
-    """Return the trials that came to an end: judged, or pruned. One whose process was killed is not among them."""
+    """Return the completed and the pruned trials, without those whose process was killed."""
     states = load_optuna().trial.TrialState
     trials: list[FrozenTrial] = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
     return trials
 
 
-def judged_trials(study: Study) -> list[FrozenTrial]:
-    """Return the trials that were trained to their end, the best first."""
+def completed_trials(study: Study) -> list[FrozenTrial]:
+    """Return the trials that were not pruned, the best first."""
     states = load_optuna().trial.TrialState
     trials = study.get_trials(deepcopy=False, states=(states.COMPLETE,))
     sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0

@@ -1,4 +1,4 @@
-"""One trial after the other: settings asked for, trained, judged on val, pruned where there is no hope."""
+"""The trials of a search: suggest settings, train, score on val, and prune trials without a chance."""
 
 import json
 import logging
@@ -14,32 +14,39 @@ from zhenwei.bundle import load_bundle
 from zhenwei.config import Config
 from zhenwei.errors import DataError, TrainingError
 from zhenwei.evaluation.tuning.space import Dimension, Trial
-from zhenwei.evaluation.tuning.study import FrozenTrial, Study, finished_trials, judged_trials, load_optuna, open_study
+from zhenwei.evaluation.tuning.study import (
+    FrozenTrial,
+    Study,
+    completed_trials,
+    finished_trials,
+    load_optuna,
+    open_study,
+)
 from zhenwei.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
-TRIALS, NOTHING = "trials", ".no-test"
+TRIALS, NO_TEST = "trials", ".no-test"
 
 
 @dataclass(frozen=True)
 class Search:
-    """What one process needs to take part in a search.
+    """The parameters of one worker process of a search.
 
     Attributes:
-        config: The settings that are searched from.
-        dimensions: What is searched.
-        metric: What for.
-        url: Of the database.
-        study: Its name.
-        terms: What must not change while it goes on.
-        folder: Where trials are trained.
-        train: The file of training articles.
-        val: The file of val.
-        wanted: Finished trials that the study shall have.
-        deadline: Seconds since the epoch after which no trial is begun; None: there is none.
-        seed: Of the search.
-        keep: Whether to keep every trial's run folder, and not the best one's alone.
+        config: The settings that the search starts from.
+        dimensions: The search space.
+        metric: The metric to optimize.
+        url: URL of the database.
+        study: Name of the study.
+        definition: What must stay the same when the study resumes.
+        folder: Folder of the trials.
+        train: File of the training articles.
+        val: File of the val articles.
+        n_trials: Number of finished trials that the study should have.
+        deadline: Seconds since the epoch after which no trial starts; None without a time limit.
+        seed: Seed of the search.
+        keep: Whether to keep the run folders of all trials instead of the best one only.
     """
 
     config: Config
@@ -47,63 +54,60 @@ class Search:
     metric: str
     url: str
     study: str
-    terms: dict[str, Any]
+    definition: dict[str, Any]
     folder: Path
     train: Path
     val: Path
-    wanted: int
+    n_trials: int
     deadline: float | None
     seed: int
     keep: bool
 
 
-def work(search: Search) -> None:
-    """Carry out trials until the study has as many as are wanted, or the time is up.
+def run_trials(search: Search) -> None:
+    """Run trials until the study has enough, or the deadline has passed.
 
     Raises:
-        ZhenweiError: If the settings or the articles cannot be used; a training that diverges is a bad trial, no error.
+        ZhenweiError: If the settings or the articles are invalid. A training that diverges only ends its trial.
     """
-    study = open_study(search.url, search.study, search.terms, search.seed, search.metric)
+    study = open_study(search.url, search.study, search.definition, search.seed, search.metric)
 
-    def stop_if_done(study: Study, _trial: object = None) -> None:
-        late = search.deadline is not None and time.time() > search.deadline
-        if late or len(finished_trials(study)) >= search.wanted:
-            study.stop()
-
-    def after(study: Study, trial: FrozenTrial) -> None:
-        _report(study, trial, search)
+    def after_trial(study: Study, trial: FrozenTrial) -> None:
+        _log_trial(study, trial, search)
         if not search.keep:
             _remove_all_but_best(study, search.folder / TRIALS)
-        stop_if_done(study)
+        late = search.deadline is not None and time.time() > search.deadline
+        if late or len(finished_trials(study)) >= search.n_trials:
+            study.stop()
 
-    if len(finished_trials(study)) < search.wanted:
+    if len(finished_trials(study)) < search.n_trials:
         left = None if search.deadline is None else max(search.deadline - time.time(), 0.0)
-        study.optimize(lambda trial: _judged(trial, search), timeout=left, callbacks=[after])
+        study.optimize(lambda trial: _train_trial(trial, search), timeout=left, callbacks=[after_trial])
 
 
-def work_aloud(search: Search) -> None:
-    """Do the same in a process of its own, whose lines about each trial go to the terminal."""
+def run_trials_with_log(search: Search) -> None:
+    """Run trials in a worker process that prints its log to the terminal."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    work(search)
+    run_trials(search)
 
 
 def trial_settings(search: Search, values: dict[str, Any], folder: Path) -> Config:
-    """Return the settings of a trial: val alone judges it, and no test file is within its reach."""
-    nothing = search.folder / NOTHING  # an empty folder: what `data.test` does not name is looked for in `root_path`
-    nothing.mkdir(parents=True, exist_ok=True)
+    """Return the settings of a trial, which has no access to a test file."""
+    empty = search.folder / NO_TEST  # without `data.test`, a test file would be searched in `root_path`
+    empty.mkdir(parents=True, exist_ok=True)
     fixed: dict[str, Any] = {
-        "data.root_path": str(nothing), "data.train": str(search.train), "data.val": str(search.val),
+        "data.root_path": str(empty), "data.train": str(search.train), "data.val": str(search.val),
         "data.test": None, "training.monitor": search.metric, "training.calibrate_on": "none",
         "output.dir": str(folder), "output.progress": False, "output.trackers": [], "output.save_steps": 0,
     }  # fmt: skip
     return Config.load(search.config, [f"{name}={json.dumps(value)}" for name, value in (values | fixed).items()])
 
 
-def _judged(trial: Trial, search: Search) -> float:
-    """Train a trial, and return its best epoch's score on val."""
+def _train_trial(trial: Trial, search: Search) -> float:
+    """Train a trial, and return the score of its best epoch on val."""
     optuna = load_optuna()
     values = {dimension.name: dimension.suggest(trial) for dimension in search.dimensions}
     folder = search.folder / TRIALS / str(trial.number)
@@ -113,10 +117,10 @@ def _judged(trial: Trial, search: Search) -> float:
         if score is not None:
             trial.report(score, record["epoch"])
             if trial.should_prune():
-                raise optuna.TrialPruned(f"hopeless after epoch {record['epoch']}")
+                raise optuna.TrialPruned(f"pruned after epoch {record['epoch']}")
 
     try:
-        with _quiet():
+        with _errors_only():
             _, bundle = Trainer(trial_settings(search, values, folder), overwrite=True, on_epoch=report).train()
     except TrainingError as error:
         trial.set_user_attr("diverged", str(error))
@@ -124,14 +128,14 @@ def _judged(trial: Trial, search: Search) -> float:
     facts = load_bundle(bundle).facts
     score = facts["val"][search.metric]
     if score is None:
-        raise DataError(f"{search.val}: '{search.metric}' is undefined there; expected both labels")
+        raise DataError(f"{search.val}: '{search.metric}' is undefined on these articles; expected both labels")
     trial.set_user_attr("best_epoch", facts["epoch"])
     return float(score)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave a training's lines to its own log: a search has hundreds of trainings."""
+def _errors_only() -> Iterator[None]:
+    """Print only errors of the trainings, of which a search has hundreds; each has its own log file."""
     root = logging.getLogger("zhenwei")
     before = root.level
     root.setLevel(logging.ERROR)
@@ -141,22 +145,22 @@ def _quiet() -> Iterator[None]:
         root.setLevel(before)
 
 
-def _report(study: Study, trial: FrozenTrial, search: Search) -> None:
-    """Say what came of a trial."""
-    done, best = len(finished_trials(study)), judged_trials(study)
+def _log_trial(study: Study, trial: FrozenTrial, search: Search) -> None:
+    """Log the outcome of a trial."""
+    n_finished, completed = len(finished_trials(study)), completed_trials(study)
     if trial.state.name == "PRUNED":
-        said = "diverged" if "diverged" in trial.user_attrs else f"pruned after epoch {trial.last_step}"
+        outcome = "diverged" if "diverged" in trial.user_attrs else f"pruned after epoch {trial.last_step}"
     else:
-        said = f"{search.metric} {trial.value:.4f}" if trial.value is not None else trial.state.name.lower()
-    lead = f"; best so far {best[0].value:.4f} (trial {best[0].number})" if best else ""
-    logger.info("trial %d: %s; %d of %d%s", trial.number, said, done, search.wanted, lead)
+        outcome = f"{search.metric} {trial.value:.4f}" if trial.value is not None else trial.state.name.lower()
+    best = f"; best so far {completed[0].value:.4f} (trial {completed[0].number})" if completed else ""
+    logger.info("trial %d: %s; %d of %d%s", trial.number, outcome, n_finished, search.n_trials, best)
 
 
 def _remove_all_but_best(study: Study, folder: Path) -> None:
-    """Remove the run folders of trials that have ended, but for the best one's."""
-    best = judged_trials(study)
-    kept = {str(best[0].number)} if best else set()
-    kept |= {str(trial.number) for trial in study.get_trials(deepcopy=False) if not trial.state.is_finished()}
+    """Remove the run folders of finished trials except the best one."""
+    completed = completed_trials(study)
+    keep = {str(completed[0].number)} if completed else set()
+    keep |= {str(trial.number) for trial in study.get_trials(deepcopy=False) if not trial.state.is_finished()}
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name not in kept:
+        if path.name not in keep:
             shutil.rmtree(path, ignore_errors=True)

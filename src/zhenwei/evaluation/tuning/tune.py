@@ -1,4 +1,4 @@
-"""The search for better settings: trials in a study, the best of them as settings ready to train."""
+"""Search for better settings of a detector."""
 
 import csv
 import io
@@ -18,39 +18,40 @@ from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean
 from zhenwei.config.training import Monitor
 from zhenwei.errors import CheckpointError, ConfigError
-from zhenwei.evaluation.comparison.entries import Entry
-from zhenwei.evaluation.comparison.shared_data import SourceFile, check_fit
+from zhenwei.evaluation.comparison.candidates import Candidate
+from zhenwei.evaluation.comparison.shared_data import SourceFile, check_requirements
 from zhenwei.evaluation.tuning.space import Dimension, read_space
 from zhenwei.evaluation.tuning.study import (
+    FrozenTrial,
     Study,
+    completed_trials,
     default_storage,
     finished_trials,
-    judged_trials,
     load_optuna,
     open_study,
-    study_terms,
-    without_password,
+    redact_password,
+    study_definition,
 )
-from zhenwei.evaluation.tuning.trials import TRIALS, Search, work, work_aloud
+from zhenwei.evaluation.tuning.trials import TRIALS, Search, run_trials, run_trials_with_log
 from zhenwei.hashing import file_sha256
 from zhenwei.parallel import run_in_subprocesses
 from zhenwei.training.preparation import find_parts
 
 BEST, TABLE = "best.json", "trials.csv"
-MOST_FOR_IMPORTANCE = 500  # trials; with more it takes long
+MAX_TRIALS_FOR_IMPORTANCE = 500  # with more it takes long
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What came of a trial.
+    """The outcome of a trial.
 
     Attributes:
-        number: From 0.
+        number: Number, from 0.
         state: `complete` or `pruned`.
-        score: Of the best epoch, on val; None where it was pruned.
-        best_epoch: That epoch; None likewise.
-        seconds: How long it took.
-        values: The settings that were searched.
+        score: Score of the best epoch on val; None if it was pruned.
+        best_epoch: That epoch; None if it was pruned.
+        seconds: Duration.
+        values: Values of the searched settings.
     """
 
     number: int
@@ -63,14 +64,14 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What came of a search.
+    """The outcome of a search.
 
     Attributes:
-        metric: What was searched for, on val.
-        trials: All that came to an end, the best first, then those that were pruned.
-        importance: How much of the scores' variance each setting explains (fANOVA); empty where too little is known.
-        best: The file of the best settings, ready for `zhenwei train`.
-        best_run: The best trial's run folder; None where another machine has it.
+        metric: The metric, on val.
+        trials: All finished trials: completed ones, the best first, then pruned ones.
+        importance: Share of the scores' variance that each setting explains (fANOVA); empty with too few trials.
+        best: File of the best settings, ready for `zhenwei train`.
+        best_run: Run folder of the best trial; None if it is on another machine.
     """
 
     metric: str
@@ -80,7 +81,7 @@ class Tuning:
     best_run: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return the JSON form."""
         return asdict(self)
 
 
@@ -99,26 +100,27 @@ def tune(
     seed: int = 2021,
     keep: bool = False,
 ) -> Tuning:
-    """Search for better settings of a detector, judged on val alone.
+    """Search for better settings of a detector by its score on val.
 
     Args:
-        source: The settings file that is searched from.
-        trials: Finished trials that the study shall have; those of earlier searches and other machines count.
+        source: The settings file or preset that the search starts from.
+        trials: Number of finished trials that the study should have, including those of earlier searches and other
+            machines.
         out: Folder for `best.json`, `trials.csv` and the best trial's run.
-        space: JSON file of what is searched; None: the detector's default space.
+        space: JSON file of the search space; by default that of the detector.
         overrides: `section.key=value` texts, applied to the settings.
-        metric: What is searched for: the best epoch's score on val.
-        storage: URL of a database that several machines share; None: SQLite in `out`.
-        study: Name of the study in it; None: the detector's.
-        timeout: Minutes after which no further trial is begun.
-        jobs: Processes that work on the study.
-        seed: Of the search; with one process, a search repeats exactly.
-        keep: Keep every trial's run folder.
+        metric: The metric to optimize: the best epoch's score on val.
+        storage: URL of a database that several machines share; by default SQLite in `out`.
+        study: Name of the study in the database; by default the detector's name.
+        timeout: Minutes after which no further trial starts.
+        jobs: Number of processes.
+        seed: Seed of the search; with one process, a search is reproducible.
+        keep: Keep the run folders of all trials.
 
     Raises:
-        CheckpointError: If the database cannot be used, or holds another search under this name.
-        ConfigError: If settings or space are wrong, or Optuna is not installed.
-        DataError: If the articles cannot be used.
+        CheckpointError: If the database cannot be used, or has another search under this name.
+        ConfigError: If settings or search space are invalid, or Optuna is not installed.
+        DataError: If the articles are invalid.
     """
     config = Config.load(source, overrides)
     if metric not in get_args(Monitor):
@@ -128,75 +130,72 @@ def tune(
             raise ConfigError(f"{name}: found {value}; expected 1 or more")
     dimensions = read_space(space, config)
     load_optuna()
-    found = find_parts(config)
-    files = {part: SourceFile(found[part], file_sha256(found[part])) for part in ("train", "val")}  # test is not read
-    check_fit([Entry(config.model.title, str(source), config)], files)
+    paths = find_parts(config)
+    files = {part: SourceFile(paths[part], file_sha256(paths[part])) for part in ("train", "val")}  # test is not read
+    check_requirements([Candidate(config.model.title, str(source), config)], files)
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise CheckpointError(f"{folder}: is a file; expected a folder") from None
     _check_same_study(folder, study or config.model.title)
-    terms = study_terms(config, dimensions, metric, {part: file.sha256 for part, file in files.items()})
+    definition = study_definition(config, dimensions, metric, {part: file.sha256 for part, file in files.items()})
     search = Search(
-        config, tuple(dimensions), metric, storage or default_storage(folder), study or config.model.title, terms,
+        config, tuple(dimensions), metric, storage or default_storage(folder), study or config.model.title, definition,
         folder, files["train"].path.resolve(), files["val"].path.resolve(), trials,
         None if timeout is None else time.time() + 60 * timeout, seed, keep,
     )  # fmt: skip
-    opened = open_study(search.url, search.study, terms, seed, metric)
+    optuna_study = open_study(search.url, search.study, definition, seed, metric)
     if jobs == 1:
-        work(search)
+        run_trials(search)
     else:
-        _work_side_by_side(search, jobs)
-    return _write(opened, config, search)
+        _run_workers(search, jobs)
+    return _write_results(optuna_study, config, search)
 
 
-def _work_side_by_side(search: Search, jobs: int) -> None:
-    aloud = logging.getLogger("zhenwei").isEnabledFor(logging.INFO)
+def _run_workers(search: Search, jobs: int) -> None:
+    with_log = logging.getLogger("zhenwei").isEnabledFor(logging.INFO)
     seeds = {f"worker {number}": search.seed + 104729 * number for number in range(1, jobs + 1)}
     tasks = {name: replace(search, seed=seed) for name, seed in seeds.items()}
-    with closing(run_in_subprocesses(work_aloud if aloud else work, tasks, jobs)) as workers:
+    with closing(run_in_subprocesses(run_trials_with_log if with_log else run_trials, tasks, jobs)) as workers:
         for _ in workers:
             pass
 
 
-def _write(study: Study, config: Config, search: Search) -> Tuning:
-    """Write what was found.
+def _write_results(study: Study, config: Config, search: Search) -> Tuning:
+    """Write the best settings and the table of trials.
 
     Raises:
-        CheckpointError: If no trial came to its end.
+        CheckpointError: If no trial was completed.
     """
-    judged = judged_trials(study)
+    completed = completed_trials(study)
     pruned = [trial for trial in finished_trials(study) if trial.state.name == "PRUNED"]
-    if not judged:
+    if not completed:
         raise CheckpointError(
-            f"{without_password(search.url)}: no trial of '{search.study}' came to its end ({len(pruned)} pruned); "
-            "try more --trials"
+            f"{redact_password(search.url)}: no trial of '{search.study}' was completed ({len(pruned)} pruned); "
+            "increase --trials"
         )
-    records = tuple(
-        TrialRecord(
-            trial.number, trial.state.name.lower(), trial.value if trial.state.name == "COMPLETE" else None,
-            trial.user_attrs.get("best_epoch"), trial.duration.total_seconds() if trial.duration else None,
-            _values(trial.params, search.dimensions),
-        )
-        for trial in [*judged, *pruned]
-    )  # fmt: skip
-    best, folder = search.folder / BEST, search.folder / TRIALS / str(judged[0].number)
+    records = tuple(_trial_record(trial, search.dimensions) for trial in [*completed, *pruned])
+    best, folder = search.folder / BEST, search.folder / TRIALS / str(completed[0].number)
     write_json(best_settings(config, records[0].values, search.metric, search.folder).to_dict(), best)
     _write_table(records, [dimension.name for dimension in search.dimensions], search.folder / TABLE)
     run = str(folder) if folder.is_dir() else None
-    return Tuning(search.metric, records, _importance(study, len(judged)), str(best), run)
+    return Tuning(search.metric, records, _importance(study, len(completed)), str(best), run)
+
+
+def _trial_record(trial: FrozenTrial, dimensions: Iterable[Dimension]) -> TrialRecord:
+    categorical = {dimension.name for dimension in dimensions if dimension.choices}
+    values = {name: json.loads(value) if name in categorical else value for name, value in trial.params.items()}
+    return TrialRecord(
+        trial.number, trial.state.name.lower(), trial.value if trial.state.name == "COMPLETE" else None,
+        trial.user_attrs.get("best_epoch"), trial.duration.total_seconds() if trial.duration else None, values,
+    )  # fmt: skip
 
 
 def best_settings(config: Config, values: dict[str, Any], metric: str, folder: Path) -> Config:
-    """Return the settings that were searched from, with the best values in them."""
+    """Return the settings that the search started from, with the best values."""
     fixed = {"training.monitor": metric, "output.dir": str(folder / "best")}
     return Config.load(config, [f"{name}={json.dumps(value)}" for name, value in (values | fixed).items()])
-
-
-def _values(params: dict[str, Any], dimensions: Iterable[Dimension]) -> dict[str, Any]:
-    chosen = {dimension.name for dimension in dimensions if dimension.choices}
-    return {name: json.loads(value) if name in chosen else value for name, value in params.items()}
 
 
 def _write_table(records: Iterable[TrialRecord], names: list[str], path: Path) -> None:
@@ -209,32 +208,32 @@ def _write_table(records: Iterable[TrialRecord], names: list[str], path: Path) -
     write_atomic(text.getvalue(), path)
 
 
-def _importance(study: Study, judged: int) -> dict[str, float]:
-    """Return how much each setting matters, where enough is known to say."""
-    if not 4 <= judged <= MOST_FOR_IMPORTANCE:
+def _importance(study: Study, n_completed: int) -> dict[str, float]:
+    """Return the importance of each setting; empty with too few or too many trials."""
+    if not 4 <= n_completed <= MAX_TRIALS_FOR_IMPORTANCE:
         return {}
     try:
-        found = load_optuna().importance.get_param_importances(
+        importances = load_optuna().importance.get_param_importances(
             study, evaluator=load_optuna().importance.FanovaImportanceEvaluator(seed=0)
         )
-    except (RuntimeError, ValueError):  # all scores are equal, or a setting has had one value alone
+    except (RuntimeError, ValueError):  # all scores are equal, or a setting had a single value
         return {}
-    return {name: round(float(value), 4) for name, value in found.items()}
+    return {name: round(float(value), 4) for name, value in importances.items()}
 
 
 def _check_same_study(folder: Path, study: str) -> None:
-    """Refuse a folder in which the trials of another study are kept, and say from now on whose it is."""
-    mark = folder / "study.json"
+    """Refuse a folder with the trials of another study, and record the study in a new one."""
+    file = folder / "study.json"
     try:
-        before = json.loads(mark.read_text(encoding="utf-8"))["study"]
+        recorded = json.loads(file.read_text(encoding="utf-8"))["study"]
     except FileNotFoundError:
         if (folder / "trials").exists():
             raise CheckpointError(
-                f"{folder}: has a folder 'trials' that is not of a search; choose another --out"
+                f"{folder}: its folder 'trials' does not belong to a search; choose another --out"
             ) from None
-        write_json({"study": study}, mark)
+        write_json({"study": study}, file)
         return
     except (OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"{mark}: damaged; choose another --out") from None
-    if before != study:
-        raise CheckpointError(f"{folder}: holds the search '{before}', found '{study}'; choose another --out")
+        raise CheckpointError(f"{file}: damaged; choose another --out") from None
+    if recorded != study:
+        raise CheckpointError(f"{folder}: contains the search '{recorded}', found '{study}'; choose another --out")

@@ -1,1 +1,1 @@
-"""Scoring of files in shards."""
+"""Predict on files of any size, on one machine or by Ray."""

@@ -1,41 +1,41 @@
-"""Shards on this machine: in this process, or in several that hold a detector each."""
+"""Predict shards on this machine, in this process or in several processes with a detector each."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from zhenwei.inference.batch.shards import Shard
-from zhenwei.inference.batch.worker import OnRows, ShardOutcome, ShardScorer
+from zhenwei.inference.batch.worker import OnRows, ShardOutcome, ShardWorker
 from zhenwei.parallel import map_in_processes, usable_cores
 
 
-def score_locally(
-    scorer: ShardScorer, shards: Sequence[Shard], workers: int, on_rows: OnRows
+def predict_locally(
+    worker: ShardWorker, shards: Sequence[Shard], processes: int, on_rows: OnRows
 ) -> Generator[ShardOutcome]:
-    """Score shards one after another, or several at a time; when the iterator is closed, no process is left.
+    """Predict shards in order; when the iterator is closed, all processes have ended.
 
     Args:
-        scorer: What turns an input file into its shard.
-        shards: What to score.
-        workers: How many processes; with 1, the work is done in this one.
-        on_rows: Is told of rows as they are scored; with several processes, when their shard is whole.
+        worker: Predicts a shard.
+        shards: The shards.
+        processes: Number of processes; with 1, this one does the work.
+        on_rows: Called with the number of new rows; with several processes, when their shard is complete.
 
     Yields:
-        What became of each, in the order of the shards.
+        The outcome of each shard, in their order.
 
     Raises:
-        CheckpointError: There is no detector, or it is damaged.
-        ConfigError: No device is so called.
-        ZhenweiError: A worker process died.
+        CheckpointError: If there is no detector, or it is damaged.
+        ConfigError: If the device is unknown.
+        ZhenweiError: If a worker process died.
     """
-    workers = min(workers, len(shards))
-    if workers == 1:
-        _ = scorer.detector  # one that cannot be used is no affair of the first file
-        yield from (scorer(shard, on_rows) for shard in shards)
+    processes = min(processes, len(shards))
+    if processes == 1:
+        _ = worker.detector  # an error of the detector is not an error of the first file
+        yield from (worker(shard, on_rows) for shard in shards)
         return
-    scorer.check()
-    scorer = replace(scorer, threads=max(1, usable_cores() // workers))
-    with closing(map_in_processes(scorer, ((None, shard) for shard in shards), workers)) as outcomes:
+    worker.check()
+    worker = replace(worker, threads=max(1, usable_cores() // processes))
+    with closing(map_in_processes(worker, ((None, shard) for shard in shards), processes)) as outcomes:
         for _, outcome in outcomes:
             on_rows(outcome.rows)
             yield outcome

@@ -1,11 +1,11 @@
-"""Shards: what each input file becomes, where it lies, and whether one that is there may stay.
+"""Shards: the output file of each input file, its record, and whether an existing shard can be reused.
 
-    scored/part-01.jsonl                        the verdicts on posts/part-01.parquet
-    scored/_account/part-01.json                its record: of which input and bundle, with which digests
-    scored/_account/part-01.errors.jsonl        the rows that could not be used, if there are any
+    predicted/part-01.jsonl                     the predictions on posts/part-01.parquet
+    predicted/_records/part-01.json             its record: input and bundle, with their digests
+    predicted/_records/part-01.errors.jsonl     the rows that could not be used, if there are any
 
-Nothing but shards lies in the folder itself, so that it can be read as one data set: readers of whole folders (pyarrow,
-pandas, Spark) pass over names that begin with an underscore.
+The folder itself contains only shards, so that it can be read as one dataset: readers of whole folders (pyarrow,
+pandas, Spark) skip names that begin with an underscore.
 """
 
 import json
@@ -26,48 +26,48 @@ from zhenwei.inference.batch.writers import SHARD_FORMATS, ShardFormat
 
 logger = logging.getLogger(__name__)
 
-ACCOUNT = "_account"
+RECORDS = "_records"
 LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One input file, and the file that it becomes."""
+    """An input file and its output file."""
 
     source: Path
     path: Path
 
     @property
     def record(self) -> Path:
-        """Where its record lies; written last but for the shard's own rename, it is what makes the shard whole."""
-        return self.path.parent / ACCOUNT / f"{self.path.stem}.json"
+        """Path of its record, which is written just before the shard: a shard without one is not ours."""
+        return self.path.parent / RECORDS / f"{self.path.stem}.json"
 
     @property
     def errors(self) -> Path:
-        """Where its bad rows are listed."""
-        return self.path.parent / ACCOUNT / f"{self.path.stem}.errors.jsonl"
+        """Path of the list of its bad rows."""
+        return self.path.parent / RECORDS / f"{self.path.stem}.errors.jsonl"
 
     def absolute(self) -> "Shard":
-        """The same for a process with another working folder."""
+        """Return the shard with absolute paths, for a process with another working folder."""
         return Shard(self.source.absolute(), self.path.absolute())
 
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What is known of a whole shard.
+    """The record of a complete shard.
 
     Attributes:
-        shard: The shard's file name.
-        shard_sha256: Its digest: a shard that differs is not the one that was written.
-        input: The input's file name.
-        input_sha256: Its digest when it was scored.
-        bundle: The version of the bundle that scored it; see `bundle_version`.
-        with_text: Whether the shard holds the texts.
-        precision: In which it was scored, as `Detector` takes it.
-        rows: Rows in the shard.
-        bad_rows: Rows of the input that could not be used.
-        fake: Rows in the shard that were called fake.
-        zhenwei_version: What wrote it.
+        shard: File name of the shard.
+        shard_sha256: Its digest, by which a changed shard is detected.
+        input: File name of the input.
+        input_sha256: Digest of the input.
+        bundle: Version of the bundle; see `bundle_version`.
+        with_text: Whether the shard contains the texts.
+        precision: As `Detector` takes it.
+        rows: Number of rows in the shard.
+        bad_rows: Number of rows of the input that could not be used.
+        fake: Number of rows predicted as fake.
+        zhenwei_version: The version that wrote it.
     """
 
     shard: str
@@ -83,43 +83,41 @@ class ShardRecord:
     zhenwei_version: str = zhenwei.__version__
 
     def to_json(self) -> str:
-        """The record as its file holds it."""
+        """Return the content of the record's file."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_record(shard: Shard) -> ShardRecord | None:
-    """Return a shard's record, or None where there is none that can be read."""
+    """Return the record of a shard, or None if it is missing or invalid."""
     try:
-        values = {"precision": "float32"} | json.loads(shard.record.read_text(encoding="utf-8"))  # there was no other
-        if set(values) != {field.name for field in fields(ShardRecord)}:
-            return None
-        return ShardRecord(**values)
+        values = json.loads(shard.record.read_text(encoding="utf-8"))
+        return ShardRecord(**values) if set(values) == {field.name for field in fields(ShardRecord)} else None
     except (OSError, ValueError, TypeError):
         return None
 
 
 def bundle_version(run: Path) -> str:
-    """Return what tells a bundle from every other: the digest of its description.
+    """Return the version of a bundle: the digest of its manifest.
 
-    The description holds the digests of weights, tokenizer and settings, the threshold and the calibration: all that
-    a score depends on.
+    The manifest contains the digests of weights, tokenizer and settings, the threshold and the calibration: everything
+    that a prediction depends on.
 
     Raises:
-        CheckpointError: There is no bundle.
+        CheckpointError: If there is no bundle.
     """
     return file_sha256(find_bundle(run) / DESCRIPTION)
 
 
 def plan_shards(sources: Sequence[Path], folder: Path, format: ShardFormat | None) -> list[Shard]:
-    """Say which shard each input file becomes.
+    """Return the shard of each input file.
 
     Args:
         sources: The input files.
-        folder: Where the shards shall lie.
-        format: Of all shards; None: each like its input, JSON as JSON lines.
+        folder: The folder of the shards.
+        format: Of all shards; None: that of each input, with JSON lines for JSON.
 
     Raises:
-        DataError: Two files would become the same shard, or the folder is an input's own.
+        DataError: If two files have the same shard, or the folder contains an input.
     """
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: is a file; expected the name of a folder for the shards")
@@ -127,41 +125,38 @@ def plan_shards(sources: Sequence[Path], folder: Path, format: ShardFormat | Non
     for source in sources:
         if source.resolve().parent == folder.resolve():
             raise DataError(f"{folder}: is the folder of the input {source.name}; choose another one for the shards")
-        own = source.suffix.lower().removeprefix(".")
-        suffix = format or (own if own in SHARD_FORMATS else "jsonl")
-        shard = Shard(source, folder / f"{source.stem}.{suffix}")
-        earlier = shards.setdefault(source.stem.casefold(), shard)
-        if earlier is not shard:
-            raise DataError(
-                f"{earlier.source} and {source} would both become {shard.path}; score them into different folders"
-            )
+        suffix = source.suffix.lower().removeprefix(".")
+        shard = Shard(source, folder / f"{source.stem}.{format or (suffix if suffix in SHARD_FORMATS else 'jsonl')}")
+        other = shards.setdefault(source.stem.casefold(), shard)
+        if other is not shard:
+            raise DataError(f"{other.source} and {source} have the same shard {shard.path}; use different folders")
     return list(shards.values())
 
 
-def kept_record(
-    shard: Shard, *, bundle: str, with_text: bool, precision: str, without_bad_rows: bool, overwrite: bool
+def reusable_record(
+    shard: Shard, *, bundle: str, with_text: bool, precision: str, allow_bad_rows: bool, overwrite: bool
 ) -> ShardRecord | None:
-    """Say whether a shard is there already, whole and as it would be made now.
+    """Return the record of an existing shard that is complete and equal to what would be written now.
 
     Args:
         shard: The shard.
-        bundle: Version of the bundle that would score it.
-        with_text: Whether the texts are wanted in it.
-        precision: In which it would be scored.
-        without_bad_rows: Whether one whose input had bad rows does not count.
-        overwrite: Whether one that is of something else may be replaced.
+        bundle: Version of the bundle.
+        with_text: Whether the shard must contain the texts.
+        precision: Of the prediction.
+        allow_bad_rows: Whether a shard whose input has bad rows is complete.
+        overwrite: Whether a shard with other settings may be replaced.
 
     Returns:
-        Its record if it may stay, None if it is to be scored.
+        Its record; None if it must be written.
 
     Raises:
-        DataError: Something else is there, and may not be replaced.
+        DataError: If there is another file or shard, and `overwrite` is false.
     """
     record = read_record(shard)
     if record is None:
         if shard.path.exists() and not shard.record.exists() and not overwrite:
             raise DataError(
-                f"{shard.path}: is there, but was not written by this command; choose another folder, or --overwrite"
+                f"{shard.path}: exists, but was not written by this command; choose another folder, or --overwrite"
             )
         return None
     difference = _difference(shard, record, bundle, with_text, precision)
@@ -169,54 +164,54 @@ def kept_record(
         if overwrite:
             return None
         raise DataError(f"{shard.path.with_name(record.shard)}: {difference}; choose another folder, or --overwrite")
-    if not shard.path.exists() or (without_bad_rows and record.bad_rows):
+    if not shard.path.exists() or (record.bad_rows and not allow_bad_rows):
         return None
     if file_sha256(shard.path) != record.shard_sha256:
-        logger.warning("%s: is not the file that was written (sha256 differs): it is scored again", shard.path)
+        logger.warning("%s: changed since it was written (sha256 differs): predicting again", shard.path)
         return None
     return record
 
 
 def _difference(shard: Shard, record: ShardRecord, bundle: str, with_text: bool, precision: str) -> str | None:
-    """What tells the shard that is there from the one that is wanted, in words."""
+    """Return how an existing shard differs from the requested one."""
     if record.bundle != bundle:
-        return f"was scored by another bundle ({record.bundle[:12]}, this one is {bundle[:12]})"
+        return f"was predicted by another bundle ({record.bundle[:12]}, this one is {bundle[:12]})"
     if record.shard != shard.path.name:
-        return f"is the shard of {record.input} already, in another format"
+        return f"is the shard of {record.input} in another format"
     if record.with_text != with_text:
         return f"was written {'with' if record.with_text else 'without'} the texts"
     if record.precision != precision:
-        return f"was scored in precision '{record.precision}', not '{precision}'"
+        return f"was predicted in precision '{record.precision}', not '{precision}'"
     if record.input_sha256 != file_sha256(shard.source):
-        return f"was scored from another content of {record.input} than that of {shard.source}"
+        return f"was predicted from another content of {record.input} than that of {shard.source}"
     return None
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Make a folder of shards ready, keep every other scoring out of it, and leave no half-written file in it.
+    """Create and lock a folder of shards; temporary files in it are deleted before and after.
 
     Raises:
-        DataError: Another process scores into it, or it cannot be written.
+        DataError: If another process has locked it, or it cannot be written.
     """
-    account = folder / ACCOUNT
-    lock = FileLock(account / LOCK, timeout=0)
+    records = folder / RECORDS
+    lock = FileLock(records / LOCK, timeout=0)
     try:
-        account.mkdir(parents=True, exist_ok=True)
+        records.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise DataError(f"{folder}: another process is scoring into it; wait for its end, or choose another") from None
+        raise DataError(f"{folder}: another process is writing to it; wait until it ends, or choose another") from None
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({reason_of(error)})") from None
     try:
-        _clear(folder)
+        _delete_temporary(folder)
         yield
     finally:
-        _clear(folder)  # what a worker left that was killed
+        _delete_temporary(folder)  # of a killed worker
         lock.release()
 
 
-def _clear(folder: Path) -> None:
-    for place in (folder, folder / ACCOUNT):
-        for leftover in place.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+def _delete_temporary(folder: Path) -> None:
+    for parent in (folder, folder / RECORDS):
+        for path in parent.glob(".*.tmp"):
+            path.unlink(missing_ok=True)

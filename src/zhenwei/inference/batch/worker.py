@@ -1,4 +1,4 @@
-"""One input file to its shard: what every engine does, in whichever process it does it."""
+"""Predict one input file to its shard; every engine runs this, in any process."""
 
 import json
 import os
@@ -23,22 +23,23 @@ from zhenwei.news.io.raw_row import RawRow
 from zhenwei.news.io.validation import BadRows
 
 OnError = Literal["skip", "fail"]
-OnRows = Callable[[int], object]  # is told how many more rows have been scored
+OnRows = Callable[[int], object]  # called with the number of new rows
 
-Numbered = tuple[int, Article]
+NumberedArticle = tuple[int, Article]
+NumberedPrediction = tuple[int, Prediction]
 
 
 @dataclass(frozen=True)
 class ShardOutcome:
-    """What became of one input file.
+    """The result for one input file.
 
     Attributes:
-        stem: The shard's name, without its suffix.
-        rows: Rows in the shard.
-        bad_rows: Rows of the input that could not be used.
-        fake: Rows that were called fake.
-        problem: Why there is no shard, in words; None where there is one.
-        worker: Id of the process that did it.
+        stem: File name of the shard, without its suffix.
+        rows: Number of rows in the shard.
+        bad_rows: Number of rows of the input that could not be used.
+        fake: Number of rows predicted as fake.
+        problem: Why there is no shard; None if there is one.
+        process: Id of the process that wrote it.
     """
 
     stem: str
@@ -46,21 +47,21 @@ class ShardOutcome:
     bad_rows: int = 0
     fake: int = 0
     problem: str | None = None
-    worker: int = field(default_factory=os.getpid)
+    process: int = field(default_factory=os.getpid)
 
 
 @dataclass(frozen=True)
-class ShardScorer:
-    """Turns input files into shards; it can be pickled, and loads its one detector where it is first used.
+class ShardWorker:
+    """Predicts input files to shards; it can be pickled, and loads its detector on first use in a process.
 
     Attributes:
-        run: The run's folder, or the bundle.
-        bundle: The version that the bundle must be of.
+        run: The folder of a run or a bundle.
+        bundle: Expected version of the bundle.
         device: As `Detector` takes it.
-        with_text: Whether the shards hold the texts.
-        on_error: Whether a bad row is left out and listed (`skip`), or its file has no shard (`fail`).
+        with_text: Whether the shards contain the texts.
+        on_error: `skip`: bad rows are listed and skipped; `fail`: a file with a bad row has no shard.
         precision: As `Detector` takes it.
-        threads: Threads that PyTorch may use; None: its own choice.
+        threads: Number of PyTorch's threads; None: its default.
     """
 
     run: Path
@@ -73,26 +74,26 @@ class ShardScorer:
 
     @cached_property
     def detector(self) -> Detector:
-        """The detector, of the right version.
+        """The detector.
 
         Raises:
-            CheckpointError: There is none, or another one than the scoring began with.
+            CheckpointError: If there is no detector, or it is of another version.
         """
         if self.threads is not None:
-            import torch  # noqa: PLC0415 - the process that only hands out the work does without
+            import torch  # noqa: PLC0415 - the main process does not need it
 
             torch.set_num_threads(self.threads)
         detector = Detector.load(self.run, self.device, self.precision)
         if bundle_version(self.run) != self.bundle:
-            raise CheckpointError(f"{self.run}: the bundle has changed since the scoring began; start it again")
+            raise CheckpointError(f"{self.run}: the bundle has changed meanwhile; start again")
         return detector
 
     def check(self) -> None:
-        """Find out here, and not in each of the workers, that the detector cannot be used.
+        """Check the detector once, before any worker process starts.
 
         Raises:
-            CheckpointError: There is none, or it is damaged.
-            ConfigError: No device is so called.
+            CheckpointError: If there is no detector, or it is damaged.
+            ConfigError: If the device is unknown.
         """
         Detector.load(self.run, "cpu")
         try:
@@ -101,7 +102,7 @@ class ShardScorer:
             raise ConfigError(f"device: {error}") from None
 
     def __call__(self, shard: Shard, on_rows: OnRows | None = None) -> ShardOutcome:
-        """Score one input file; a mistake of the user's comes back as the outcome's problem, and leaves no shard."""
+        """Predict one input file; an error is returned as the problem of the outcome, and no shard is written."""
         try:
             record = self._write(shard, on_rows or (lambda _count: None))
         except ZhenweiError as error:
@@ -109,92 +110,90 @@ class ShardScorer:
         return ShardOutcome(shard.path.stem, record.rows, record.bad_rows, record.fake)
 
     def _write(self, shard: Shard, on_rows: OnRows) -> ShardRecord:
-        """Write shard, bad rows and record: the record comes into place first, and holds the shard's digest.
+        """Write shard, bad rows and record; the record is renamed into place first, with the digest of the shard.
 
-        So a shard without a record is somebody else's file, and a record without its very shard means that the
-        writing was interrupted.
+        A shard without a record is therefore not ours, and a record without its shard means an interruption.
         """
-        earlier, before = read_record(shard), _stamp(shard.source)
+        old_record, stat = read_record(shard), _size_and_mtime(shard.source)
         input_sha256 = _digest(shard.source)
-        with atomic_file(shard.path) as neighbour:
-            with atomic_file(shard.errors) as listing:
-                written, fake, bad_rows = self._score(shard, neighbour, listing, on_rows)
+        with atomic_file(shard.path) as temporary:
+            with atomic_file(shard.errors) as error_list:
+                rows, fake, bad_rows = self._predict(shard, temporary, error_list, on_rows)
             if not bad_rows:
                 shard.errors.unlink()
-            if _stamp(shard.source) != before:
-                raise DataError(f"{shard.source}: was changed while it was being scored; start again")
+            if _size_and_mtime(shard.source) != stat:
+                raise DataError(f"{shard.source}: changed during the prediction; start again")
             record = ShardRecord(
-                shard.path.name, file_sha256(neighbour), shard.source.name, input_sha256, self.bundle, self.with_text,
-                self.precision, written, bad_rows, fake,
+                shard.path.name, file_sha256(temporary), shard.source.name, input_sha256, self.bundle, self.with_text,
+                self.precision, rows, bad_rows, fake,
             )  # fmt: skip
-            with atomic_file(shard.record) as beside:
-                beside.write_text(record.to_json(), encoding="utf-8")
-        if earlier is not None and earlier.shard != shard.path.name:  # an older one, in another format
-            shard.path.with_name(earlier.shard).unlink(missing_ok=True)
+            with atomic_file(shard.record) as path:
+                path.write_text(record.to_json(), encoding="utf-8")
+        if old_record is not None and old_record.shard != shard.path.name:  # of another format
+            shard.path.with_name(old_record.shard).unlink(missing_ok=True)
         return record
 
-    def _score(self, shard: Shard, target: Path, listing: Path, on_rows: OnRows) -> tuple[int, int, int]:
-        """Stream an input's verdicts and its bad rows to two files; returns rows, those called fake, and bad rows."""
-        written = fake = 0
-        with listing.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            rows = _Rows(shard.source, self.on_error, file)
+    def _predict(self, shard: Shard, target: Path, error_list: Path, on_rows: OnRows) -> tuple[int, int, int]:
+        """Stream predictions and bad rows to two files; return the numbers of rows, fake rows and bad rows."""
+        count = fake = 0
+        with error_list.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            rows = _InputRows(shard.source, self.on_error, file)
             with shard_writer(target, shard.path.suffix[1:], self.with_text) as write:
-                for chunk in rows.chunks(self.detector):
+                for chunk in rows.predict(self.detector):
                     for number, prediction in chunk:
                         write(number, prediction)
                         fake += prediction.verdict == "fake"
-                    written += len(chunk)
+                    count += len(chunk)
                     on_rows(len(chunk))
-        return written, fake, rows.bad.count
+        return count, fake, rows.bad.count
 
 
-class _Rows:
-    """The rows of one input: judged chunk by chunk, the bad ones counted and listed."""
+class _InputRows:
+    """The rows of one input file; bad ones are counted and listed."""
 
-    def __init__(self, source: Path, on_error: OnError, listing: IO[str]) -> None:
+    def __init__(self, source: Path, on_error: OnError, error_list: IO[str]) -> None:
         self.bad = BadRows(source)
-        self._source, self._on_error, self._listing = source, on_error, listing
+        self._source, self._on_error, self._error_list = source, on_error, error_list
         self._last = 0
 
-    def chunks(self, detector: Detector) -> Iterator[list[tuple[int, Prediction]]]:
-        """Judge the rows; the chunks are the same for every engine, and so are the scores.
+    def predict(self, detector: Detector) -> Iterator[list[NumberedPrediction]]:
+        """Predict on the rows; the chunks, and so the probabilities, are the same for every engine.
 
         Raises:
-            DataError: The file cannot be read, or it has bad rows and none may be left out.
+            DataError: If the file cannot be read, or it has bad rows and `on_error` is `fail`.
         """
-        articles = iter_numbered_articles(self._source, report_repeats=False, on_bad_row=self._note)
+        articles = iter_numbered_articles(self._source, report_repeats=False, on_bad_row=self._add_bad_row)
         while chunk := list(islice(articles, CHUNK)):
             self._last = max(self._last, chunk[-1][0])
             if self._on_error == "fail" and self.bad.count:
-                continue  # there will be no shard: the rest is read only to name its bad rows, too
-            yield self._judged(detector, chunk)
+                continue  # there will be no shard: the other rows are read only to report the bad ones
+            yield self._predict_chunk(detector, chunk)
         if self._on_error == "fail":
             self.bad.raise_if_any(self._last)
 
-    def _judged(self, detector: Detector, chunk: list[Numbered]) -> list[tuple[int, Prediction]]:
+    def _predict_chunk(self, detector: Detector, chunk: list[NumberedArticle]) -> list[NumberedPrediction]:
         try:
-            return _judge(detector, chunk)
-        except DataError:  # an article lacks what this detector needs: find out which
-            readable = [row for row in chunk if self._can_be_judged(detector, row)]
-            return _judge(detector, readable)
+            return _predict(detector, chunk)
+        except DataError:  # an article lacks a field that this detector needs: find it
+            return _predict(detector, [row for row in chunk if self._is_usable(detector, row)])
 
-    def _can_be_judged(self, detector: Detector, row: Numbered) -> bool:
+    def _is_usable(self, detector: Detector, row: NumberedArticle) -> bool:
         try:
-            _judge(detector, [row])
+            _predict(detector, [row])
         except DataError as error:
-            self._note(RawRow(row[0]), str(error).removeprefix("row 1: "))
+            self._add_bad_row(RawRow(row[0]), str(error).removeprefix("row 1: "))
             return False
         return True
 
-    def _note(self, row: RawRow, problem: str) -> None:
+    def _add_bad_row(self, row: RawRow, problem: str) -> None:
         self._last = max(self._last, row.number)
         self.bad.add(row.location, problem)
-        place = {"row": row.number} if row.line is None else {"row": row.number, "line": row.line}
-        told = {"file": self._source.name, **place, "problem": problem}
-        self._listing.write(json.dumps(told, ensure_ascii=False) + "\n")
+        location = {"row": row.number} if row.line is None else {"row": row.number, "line": row.line}
+        entry = {"file": self._source.name, **location, "problem": problem}
+        self._error_list.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def _judge(detector: Detector, chunk: list[Numbered]) -> list[tuple[int, Prediction]]:
+def _predict(detector: Detector, chunk: list[NumberedArticle]) -> list[NumberedPrediction]:
     predictions = detector.predict_articles(article for _, article in chunk)
     return [(number, prediction) for (number, _), prediction in zip(chunk, predictions, strict=True)]
 
@@ -206,7 +205,7 @@ def _digest(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _size_and_mtime(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Verdicts to a file, one by one: JSON lines, CSV and Parquet with the same columns, and memory that stays flat."""
+"""Write predictions one by one as JSON lines, CSV or Parquet, with the same columns and constant memory."""
 
 import csv
 import json
@@ -12,25 +12,25 @@ from zhenwei.inference.prediction import Prediction
 ShardFormat = Literal["jsonl", "csv", "parquet"]
 SHARD_FORMATS: tuple[str, ...] = get_args(ShardFormat)
 
-Write = Callable[[int, Prediction], None]  # takes the number of the row in its input, and the verdict on it
+Write = Callable[[int, Prediction], None]  # of the row number in the input, and the prediction
 
 COLUMNS = ("id", "row", "text", "verdict", "probability", "threshold", "warnings")
-_ROWS_PER_GROUP = 16_384  # rows of Parquet that wait to be written together
+_ROW_GROUP_SIZE = 16_384  # rows of a Parquet row group
 
 
 def shard_writer(path: Path, format: str, with_text: bool) -> AbstractContextManager[Write]:
-    """Open a file for verdicts; every shard has the columns of every other, whatever its input has.
+    """Open a file for predictions; its columns do not depend on the input.
 
     Args:
         path: The file.
         format: One of `SHARD_FORMATS`.
-        with_text: Whether the texts are written, too.
+        with_text: Whether to write the texts.
 
     Returns:
-        A context that gives the function to write with, and closes the file.
+        A context manager that returns the function to write with, and closes the file.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: If the file cannot be written.
     """
     columns = [name for name in COLUMNS if with_text or name != "text"]
     return _OPENERS[format](path, columns)
@@ -61,7 +61,7 @@ def _csv(path: Path, columns: list[str]) -> Iterator[Write]:
 
 @contextmanager
 def _parquet(path: Path, columns: list[str]) -> Iterator[Write]:
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only this format needs it
+    import pyarrow as pa  # noqa: PLC0415 - heavy; only this format needs it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     types = {
@@ -71,16 +71,16 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[Write]:
         "warnings": pa.list_(pa.string()),
     }
     schema = pa.schema([(name, types[name]) for name in columns])
-    waiting: list[dict[str, Any]] = []
+    row_group: list[dict[str, Any]] = []
     with pq.ParquetWriter(path, schema) as file:
 
         def flush() -> None:
-            file.write_table(pa.Table.from_pylist(waiting, schema))
-            waiting.clear()
+            file.write_table(pa.Table.from_pylist(row_group, schema))
+            row_group.clear()
 
         def write(row: int, prediction: Prediction) -> None:
-            waiting.append(_values(columns, row, prediction))
-            if len(waiting) == _ROWS_PER_GROUP:
+            row_group.append(_values(columns, row, prediction))
+            if len(row_group) == _ROW_GROUP_SIZE:
                 flush()
 
         yield write

@@ -1,9 +1,9 @@
-"""A network as an ONNX graph, of any number of articles and tokens."""
+"""Convert a network to an ONNX graph with dynamic numbers of articles and tokens."""
 
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zhenwei.errors import CheckpointError
-from zhenwei.inference.onnx.runtime import OUTPUTS, inputs_of
-from zhenwei.inference.onnx.strip_metadata import clear_traces
+from zhenwei.inference.onnx.runtime import OUTPUTS, graph_inputs
 from zhenwei.inference.onnx.tfidf import tfidf_graph, with_wide_path
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.bigru import BiGRU
@@ -26,63 +25,96 @@ OPSET = 18
 
 
 def write_graph(network: DetectorNetwork, example: Batch, path: Path) -> None:
-    """Write a network's graph.
+    """Write the graph of a network.
 
-    Its inputs are `tokens` and `mask` [B, T], and `domains` [B] and `emotion` [B, F] where the network asks for them;
-    its outputs `logits` [B], and `attention` [B, T] and `features` [B, D] where the network gives them.
+    Its inputs are `tokens` and `mask` [B, T], and `domains` [B] and `emotion` [B, F] if the network needs them; its
+    outputs are `logits` [B], and `attention` [B, T] and `features` [B, D] if the network returns them.
 
     Args:
-        network: On the CPU and in evaluation; it stays as it is.
-        example: Some articles, to follow through the network; their number and length do not matter.
+        network: On the CPU and in evaluation mode; it is not changed.
+        example: Articles to trace the network with, of any number and length.
         path: The file.
 
     Raises:
-        CheckpointError: If the network does something that has no counterpart in ONNX.
+        CheckpointError: If the network cannot be expressed in ONNX.
         OSError: If the file cannot be written.
     """
     onnx = import_module("onnx")  # an extra
-    model = _graph(network, example)
-    clear_traces(model)
+    model = _build_graph(network, example)
+    strip_metadata(model)
     onnx.save(model, str(path))
 
 
-def _graph(network: DetectorNetwork, example: Batch) -> Any:
-    """Build a network's graph; n-grams are searched and counted by a step of ONNX's own, which no trace would find."""
+def strip_metadata(model: Any) -> None:
+    """Remove metadata and documentation of all parts of an `onnx.ModelProto`: they name files of this machine.
+
+    torch's exporter stores a stack trace with each node. The computation, and the names of inputs and outputs, remain.
+    """
+    _strip([model])
+    _strip_graph(model.graph)
+    for function in model.functions:
+        _strip([function, *function.value_info])
+        _strip_nodes(function.node)
+
+
+def _strip_graph(graph: Any) -> None:
+    _strip([graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer])
+    _strip_nodes(graph.node)
+
+
+def _strip_nodes(nodes: Iterable[Any]) -> None:
+    for node in nodes:
+        _strip([node])
+        for attribute in node.attribute:
+            attribute.ClearField("doc_string")
+            _strip([attribute.t] if attribute.HasField("t") else attribute.tensors)
+            for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:  # of an If or a Loop
+                _strip_graph(graph)
+
+
+def _strip(parts: Iterable[Any]) -> None:
+    for part in parts:
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+
+
+def _build_graph(network: DetectorNetwork, example: Batch) -> Any:
+    """Build the graph of a network; the n-gram path uses an ONNX operator, because it cannot be traced."""
     if isinstance(network, Tfidf):
         return tfidf_graph(network)
     if not isinstance(network, BiGRU) or network.wide is None:
-        return _traced(network, example)
-    alone = copy.deepcopy(network)
-    alone.wide = None
-    return with_wide_path(_traced(alone, example), network.wide, network.wide_share)
+        return _trace(network, example)
+    deep = copy.deepcopy(network)
+    deep.wide = None
+    return with_wide_path(_trace(deep, example), network.wide, network.wide_share)
 
 
-def _traced(network: DetectorNetwork, example: Batch) -> Any:
-    """Follow an example through the network, and return what is done to it as an `onnx.ModelProto`."""
-    inputs = inputs_of(example)
+def _trace(network: DetectorNetwork, example: Batch) -> Any:
+    """Trace the network with an example, and return an `onnx.ModelProto`."""
+    inputs = graph_inputs(example)
     with torch.inference_mode():
         output = network(example)
     names = [name for name in OUTPUTS if getattr(output, name) is not None]
-    outer = _ForOnnx(_with_onnx_grus(network), names).eval()  # PyTorch's switch: a graph has no dropout
-    free = torch.export.Dim.DYNAMIC
-    shapes = {name: {0: free, 1: free} if name in ("tokens", "mask") else {0: free} for name in inputs}
+    wrapper = _TensorInterface(_with_onnx_grus(network), names).eval()  # PyTorch's switch: a graph has no dropout
+    dynamic = torch.export.Dim.DYNAMIC
+    shapes = {name: {0: dynamic, 1: dynamic} if name in ("tokens", "mask") else {0: dynamic} for name in inputs}
     try:
         with silence():
             program = torch.onnx.export(
-                outer, (), kwargs=inputs, input_names=list(inputs), output_names=names, dynamic_shapes=shapes,
+                wrapper, (), kwargs=inputs, input_names=list(inputs), output_names=names, dynamic_shapes=shapes,
                 opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
             )  # fmt: skip
-    except Exception as error:  # each stage of the exporter has errors of its own
+    except Exception as error:  # each stage of the exporter has its own error classes
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise CheckpointError(
-            f"a {type(network).__name__} network cannot be exported: torch.onnx says {type(error).__name__}: {reason}"
+            f"a {type(network).__name__} network cannot be exported: torch.onnx raised {type(error).__name__}: {reason}"
         ) from None
     assert program is not None
     return program.model_proto
 
 
-class _ForOnnx(nn.Module):
-    """A network that takes a batch's tensors one by one, and gives its outputs as a tuple."""
+class _TensorInterface(nn.Module):
+    """A network that takes the tensors of a batch as arguments, and returns its outputs as a tuple."""
 
     def __init__(self, network: DetectorNetwork, outputs: list[str]) -> None:
         super().__init__()
@@ -92,62 +124,62 @@ class _ForOnnx(nn.Module):
     def forward(
         self, tokens: Tensor, mask: Tensor, domains: Tensor | None = None, emotion: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        """Judge articles; see `write_graph`."""
+        """Return the outputs for articles; see `write_graph`."""
         lengths, rows, weights = mask.sum(dim=1), np.empty(0, np.int64), torch.ones(0)
         output = self.network(Batch(tokens, mask, lengths, rows, weights, domains=domains, emotion=emotion))
         return tuple(getattr(output, name) for name in self.outputs)
 
 
 class _OnnxGRU(nn.Module):
-    """What stands for a GRU of torch while it is exported: ONNX's own, with the same weights.
+    """The GRU operator of ONNX with the weights of a torch GRU, for the export.
 
-    torch's exporter would follow a GRU token by token, and so fix the number of tokens to the example's.
+    torch's exporter would unroll a GRU, and so fix the number of tokens to the example's.
     """
 
-    read: Tensor  # [1, 3H, D]
-    carried: Tensor  # [1, 3H, H]
+    W_ih: Tensor  # [1, 3H, D]
+    W_hh: Tensor  # [1, 3H, H]
     bias: Tensor  # [1, 6H]
 
     def __init__(self, gru: nn.GRU) -> None:
         super().__init__()
         self.hidden, self.batch_first = gru.hidden_size, gru.batch_first
-        read, carried, read_bias, carried_bias = (_gates(weights.detach()) for weights in gru.all_weights[0])
-        self.register_buffer("read", read.unsqueeze(0))
-        self.register_buffer("carried", carried.unsqueeze(0))
-        self.register_buffer("bias", torch.cat([read_bias, carried_bias]).unsqueeze(0))
+        W_ih, W_hh, b_ih, b_hh = (_reorder_gates(weights.detach()) for weights in gru.all_weights[0])  # noqa: N806
+        self.register_buffer("W_ih", W_ih.unsqueeze(0))
+        self.register_buffer("W_hh", W_hh.unsqueeze(0))
+        self.register_buffer("bias", torch.cat([b_ih, b_hh]).unsqueeze(0))
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Read rows [B, T, D], as `nn.GRU` does: its states, and the last one [1, B, H]."""
+    def forward(self, inputs: Tensor, h_0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the hidden states for inputs [B, T, D], and the last one [1, B, H], as `nn.GRU` does."""
         steps = inputs.transpose(0, 1) if self.batch_first else inputs  # [T, B, D]
         states = torch.onnx.ops.symbolic(
             "GRU",
-            (steps, self.read, self.carried, self.bias, None, state),
-            # torch's GRU resets what the state was turned into, not the state.
+            (steps, self.W_ih, self.W_hh, self.bias, None, h_0),
+            # torch's GRU applies the reset gate after W_hh, not to the hidden state.
             {"hidden_size": self.hidden, "linear_before_reset": 1},
             dtype=steps.dtype, shape=(steps.shape[0], 1, steps.shape[1], self.hidden), version=OPSET,
         ).squeeze(1)  # [T, B, H]  # fmt: skip
         return (states.transpose(0, 1) if self.batch_first else states), states[-1:]
 
 
-def _gates(weights: Tensor) -> Tensor:
-    """Bring the gates [3H, ...] from torch's order (reset, update, new) to ONNX's (update, reset, new)."""
-    reset, update, new = weights.chunk(3)
-    return torch.cat([update, reset, new])
+def _reorder_gates(weights: Tensor) -> Tensor:
+    """Reorder gates [3H, ...] from torch's order (r, z, n) to ONNX's (z, r, n)."""
+    r, z, n = weights.chunk(3)
+    return torch.cat([z, r, n])
 
 
 def _with_onnx_grus(network: DetectorNetwork) -> DetectorNetwork:
-    """Return a copy of a network with ONNX's GRUs in place of torch's."""
-    changed = copy.deepcopy(network)
-    for parent in list(changed.modules()):
-        for name, part in list(parent.named_children()):
-            if isinstance(part, nn.GRU) and part.num_layers == 1 and part.bias and not part.bidirectional:
-                setattr(parent, name, _OnnxGRU(part))
-    return changed
+    """Return a copy of a network in which ONNX's GRUs replace torch's."""
+    converted = copy.deepcopy(network)
+    for parent in list(converted.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.GRU) and child.num_layers == 1 and child.bias and not child.bidirectional:
+                setattr(parent, name, _OnnxGRU(child))
+    return converted
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep the exporter's remarks, which no user can do anything about, from the terminal."""
+    """Suppress logs and warnings of the exporter, which a user cannot act on."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Does a graph judge as its network does? Asked over many shapes, on random tokens and on those of real posts."""
+"""Compare the logits of a graph and its network, for many shapes, on random tokens and on real articles."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,22 +16,22 @@ from zhenwei.news import Article, iter_articles
 from zhenwei.news.sources.synthetic import SyntheticDataset
 from zhenwei.tokens import Batch, collate, encode_articles
 
-LIMIT = 1e-4  # between logits of float32
+LIMIT = 1e-4  # largest accepted difference of float32 logits
 BATCHES = (1, 3, 17)
-LENGTHS = (1, 2, 30)  # and the longest that the detector reads
-REAL_POSTS = 51
+LENGTHS = (1, 2, 30)  # and the detector's max_len
+REAL_ARTICLES = 51
 _SEED = 2021
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a graph's logits are from its network's.
+    """The difference between the logits of a graph and its network.
 
     Attributes:
-        largest: The largest distance.
-        articles: How many were judged by both.
-        batches: In how many batches, each of another shape.
-        posts: The file of the real posts among them; None: posts of the synthetic world stood in for them.
+        largest: The largest absolute difference.
+        articles: Number of articles.
+        batches: Number of batches, of different shapes.
+        posts: File of the real articles; None if those of a synthetic dataset were used instead.
     """
 
     largest: float
@@ -41,89 +41,88 @@ class Parity:
 
 
 def measure_parity(bundle: Bundle, network: DetectorNetwork, graph: DetectorNetwork) -> Parity:
-    """Have both judge the same batches.
+    """Compare a network and its graph on the same batches.
 
     Args:
-        bundle: The detector, which says what the batches look like.
-        network: Its network, on the CPU and in evaluation.
-        graph: What was made of it.
+        bundle: The detector.
+        network: Its network, on the CPU and in evaluation mode.
+        graph: The graph of the network.
     """
-    posts, origin = _posts(bundle)
+    real, file = _real_articles(bundle)
     largest, articles, batches = 0.0, 0, 0
     with torch.inference_mode():
-        for batch in (*random_batches(bundle), *_real_batches(bundle, posts)):
-            distance = (graph(batch).logits - network(batch).logits).abs().max()
-            # A logit that is no number is as far off as can be; max() would pass it over.
-            largest = max(largest, float(distance) if torch.isfinite(distance) else float("inf"))
+        for batch in (*random_batches(bundle), *_real_batches(bundle, real)):
+            difference = (graph(batch).logits - network(batch).logits).abs().max()
+            # max() would ignore NaN.
+            largest = max(largest, float(difference) if torch.isfinite(difference) else float("inf"))
             articles, batches = articles + len(batch), batches + 1
-    return Parity(largest, articles, batches, origin)
+    return Parity(largest, articles, batches, file)
 
 
 def random_batches(bundle: Bundle) -> Iterator[Batch]:
-    """Yield batches of random tokens: each number of articles at each length, without padding and with."""
-    chance = np.random.default_rng(_SEED)
+    """Yield batches of random tokens: each number of articles with each length, without and with padding."""
+    rng = np.random.default_rng(_SEED)
     size, longest = bundle.tokenizer.vocab_size, bundle.config.data.max_len
     for count in BATCHES:
         for length in dict.fromkeys(min(length, longest) for length in (*LENGTHS, longest)):
-            tokens = chance.integers(0, size, (count, length))
-            yield _batch(bundle, tokens, np.full(count, length), chance)
-            lengths = chance.integers(0, length + 1, count)  # a text may even have no token at all
+            tokens = rng.integers(0, size, (count, length))
+            yield _batch(bundle, tokens, np.full(count, length), rng)
+            lengths = rng.integers(0, length + 1, count)  # a text may have no tokens
             lengths[0] = length
-            yield _batch(bundle, tokens, lengths, chance)
+            yield _batch(bundle, tokens, lengths, rng)
 
 
 def example_batch(bundle: Bundle) -> Batch:
-    """Return a batch to follow through the network: neither 1 article or token, nor as many as there can be.
+    """Return a batch to trace the network with, of more than 1 and less than the maximum of articles and tokens.
 
-    The exporter takes such sizes for those of all batches.
+    The exporter treats those sizes as constants.
     """
     length = max(2, min(12, bundle.config.data.max_len - 1))
     tokens = np.full((2, length), bundle.tokenizer.unk_id)
     return _batch(bundle, tokens, np.array([length, length - 1]), np.random.default_rng(_SEED))
 
 
-def _batch(bundle: Bundle, tokens: NDArray[np.int64], lengths: NDArray[np.int64], chance: np.random.Generator) -> Batch:
-    """Make a batch of token ids [B, T] of which so many of each row count, with random optional fields."""
+def _batch(bundle: Bundle, tokens: NDArray[np.int64], lengths: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    """Build a batch of token ids [B, T] with random optional fields; `lengths` [B] are those without padding."""
     mask = np.arange(tokens.shape[1]) < lengths[:, None]
     padded = torch.from_numpy(np.where(mask, tokens, bundle.tokenizer.pad_id))
     rows, weights = np.arange(len(tokens)), torch.ones(len(tokens))
-    return _with_fields(bundle, Batch(padded, torch.from_numpy(mask), torch.from_numpy(lengths), rows, weights), chance)
+    return _with_fields(bundle, Batch(padded, torch.from_numpy(mask), torch.from_numpy(lengths), rows, weights), rng)
 
 
-def _with_fields(bundle: Bundle, bare: Batch, chance: np.random.Generator) -> Batch:
-    """Add random optional fields to a batch, those that the network asks for."""
-    needs, fields, count = bundle.network.needs, bundle.field_metadata, len(bare)
-    domains = torch.from_numpy(chance.integers(-1, max(len(fields.domain_names), 1), count))  # -1: unknown
-    emotion = torch.from_numpy(chance.random((count, fields.emotion_size), np.float32))
+def _with_fields(bundle: Bundle, batch: Batch, rng: np.random.Generator) -> Batch:
+    """Add random values of the optional fields that the network needs."""
+    needs, fields, count = bundle.network.needs, bundle.field_metadata, len(batch)
+    domains = torch.from_numpy(rng.integers(-1, max(len(fields.domain_names), 1), count))  # -1: unknown
+    emotion = torch.from_numpy(rng.random((count, fields.emotion_size), np.float32))
     return replace(
-        bare,
+        batch,
         labels=None,
         domains=domains if "domain" in needs else None,
         emotion=emotion if "emotion" in needs else None,
     )
 
 
-def _real_batches(bundle: Bundle, posts: list[Article]) -> Iterator[Batch]:
-    """Yield the posts in batches of each size."""
-    chance = np.random.default_rng(_SEED)
-    encoded = encode_articles(posts, bundle.tokenizer, bundle.config.data.max_len)
+def _real_batches(bundle: Bundle, articles: list[Article]) -> Iterator[Batch]:
+    """Yield the articles in batches of each size."""
+    rng = np.random.default_rng(_SEED)
+    encoded = encode_articles(articles, bundle.tokenizer, bundle.config.data.max_len)
     for count in BATCHES:
-        for start in range(0, len(posts), count):
-            rows = np.arange(start, min(start + count, len(posts)))
-            yield _with_fields(bundle, collate(encoded, rows, pad_id=bundle.tokenizer.pad_id), chance)
+        for start in range(0, len(articles), count):
+            rows = np.arange(start, min(start + count, len(articles)))
+            yield _with_fields(bundle, collate(encoded, rows, pad_id=bundle.tokenizer.pad_id), rng)
 
 
-def _posts(bundle: Bundle) -> tuple[list[Article], str | None]:
-    """Return some posts of val, and its file, or where that is no more, some of the synthetic world."""
-    path = val_of(bundle)
+def _real_articles(bundle: Bundle) -> tuple[list[Article], str | None]:
+    """Return articles of val and their file, or synthetic articles if it is not available."""
+    path = val_file(bundle)
     if path is not None:
-        return list(islice(iter_articles(path), REAL_POSTS)), str(path)
-    world = SyntheticDataset(n_train=REAL_POSTS, n_val=0, n_test=0)
-    return world.generate()["train"], None
+        return list(islice(iter_articles(path), REAL_ARTICLES)), str(path)
+    return SyntheticDataset(n_train=REAL_ARTICLES, n_val=0, n_test=0).generate()["train"], None
 
 
-def val_of(bundle: Bundle) -> Path | None:
-    """Return the file of the validation articles, where it still is and is as it was when the detector was trained."""
-    known = (bundle.facts.get("files") or {}).get("val") or {}
-    path = Path(known.get("path") or "")
-    return path if path.is_file() and file_sha256(path) == known.get("sha256") else None
+def val_file(bundle: Bundle) -> Path | None:
+    """Return the file of the validation articles, if it exists and has not changed since the training."""
+    recorded = (bundle.facts.get("files") or {}).get("val") or {}
+    path = Path(recorded.get("path") or "")
+    return path if path.is_file() and file_sha256(path) == recorded.get("sha256") else None

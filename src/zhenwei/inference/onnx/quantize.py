@@ -1,39 +1,40 @@
-"""A graph with weights of 8 bits: smaller, and faster where products of matrices take the time."""
+"""Quantize the weights of an ONNX graph to 8 bits: smaller, and faster where matrix products dominate."""
 
 from importlib import import_module
 from pathlib import Path
 
 from zhenwei.errors import CheckpointError
-from zhenwei.inference.onnx.graph import silence
-from zhenwei.inference.onnx.strip_metadata import without_traces
-from zhenwei.inference.onnx.tfidf import wide_steps
+from zhenwei.inference.onnx.graph import silence, strip_metadata
+from zhenwei.inference.onnx.tfidf import wide_nodes
 
-# A recurrent layer has no counterpart of 8 bits in onnxruntime (but for LSTM): a GRU stays as it is.
-QUANTISED = ("Gather", "MatMul", "Gemm", "Conv", "LSTM")
+# onnxruntime has no 8-bit recurrent layer except LSTM: a GRU keeps its precision.
+QUANTIZED = ("Gather", "MatMul", "Gemm", "Conv", "LSTM")
 
 
-def quantise(graph: Path, target: Path) -> None:
-    """Write a graph anew with weights of 8 bits, and activations that are brought to 8 bits as they come.
+def quantize(graph: Path, target: Path) -> None:
+    """Write a graph with 8-bit weights, whose activations are quantized dynamically.
 
-    Weights are unsigned: with signed ones, products overflow on processors without VNNI, and convolutions are not to be
-    had. No remark of the machine that it is made on is in the file.
+    Weights are unsigned: with signed ones, products overflow on processors without VNNI, and convolutions are not
+    supported.
 
     Args:
-        graph: The file of a graph in float32.
+        graph: File of a float32 graph.
         target: The file to write.
 
     Raises:
-        CheckpointError: If there is nothing in the graph to quantise, or onnxruntime cannot.
+        CheckpointError: If onnxruntime cannot quantize the graph.
     """
-    quantization = import_module("onnxruntime.quantization")  # typed nowhere
-    exact = wide_steps(import_module("onnx").load(str(graph), load_external_data=False))  # it has no layers
-    kind = quantization.QuantType.QUInt8
+    onnx, quantization = import_module("onnx"), import_module("onnxruntime.quantization")  # untyped
+    excluded = wide_nodes(onnx.load(str(graph), load_external_data=False))  # the n-gram path has no layers
+    weight_type = quantization.QuantType.QUInt8
     try:
         with silence():
             quantization.quantize_dynamic(
-                graph, target, op_types_to_quantize=list(QUANTISED), weight_type=kind, nodes_to_exclude=exact
+                graph, target, op_types_to_quantize=list(QUANTIZED), weight_type=weight_type, nodes_to_exclude=excluded
             )
-            target.write_bytes(without_traces(target))
-    except Exception as error:  # whatever its many parts raise
+            model = onnx.load(str(target))
+            strip_metadata(model)
+            onnx.save(model, str(target))
+    except Exception as error:  # onnxruntime's quantization has no common error class
         reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"--int8: onnxruntime cannot quantise this graph: {reason}") from None
+        raise CheckpointError(f"--int8: onnxruntime cannot quantize this graph: {reason}") from None

@@ -1,4 +1,4 @@
-"""An exported detector's network: an ONNX graph, run by onnxruntime behind the face of any other network."""
+"""The network of an exported detector: an ONNX graph on onnxruntime, with the interface of every network."""
 
 from importlib import import_module
 from pathlib import Path
@@ -19,9 +19,9 @@ OUTPUTS = ("logits", "attention", "features")
 
 
 class OnnxNetwork(DetectorNetwork):
-    """A graph that judges batches on the CPU; wherever a network judges, it can stand, threads included.
+    """An ONNX graph that replaces a network for prediction on the CPU; threads may share it.
 
-    It cannot be trained, and has no weights to be moved to another device.
+    It cannot be trained, and has no weights to move to another device.
     """
 
     def __init__(self, path: Path, needs: frozenset[str]) -> None:
@@ -29,10 +29,10 @@ class OnnxNetwork(DetectorNetwork):
 
         Args:
             path: Its file.
-            needs: Optional fields that it asks of each article.
+            needs: Optional fields that it needs of each article.
 
         Raises:
-            CheckpointError: If the file holds no graph, or that of something else.
+            CheckpointError: If the file is not the graph of a detector.
             ConfigError: If onnxruntime is not installed.
         """
         super().__init__()
@@ -42,31 +42,31 @@ class OnnxNetwork(DetectorNetwork):
         self._outputs = [value.name for value in self._session.get_outputs()]
         if not set(self._inputs) <= set(INPUTS) or "logits" not in self._outputs or set(self._outputs) - set(OUTPUTS):
             raise CheckpointError(
-                f"{path}: not the graph of a detector: it turns {', '.join(self._inputs)} into "
-                f"{', '.join(self._outputs)}; expected {', '.join(INPUTS)} into {', '.join(OUTPUTS)}, or some of them"
+                f"{path}: not the graph of a detector: its inputs are {', '.join(self._inputs)}, its outputs "
+                f"{', '.join(self._outputs)}; expected some of {', '.join(INPUTS)}, and of {', '.join(OUTPUTS)}"
             )
 
     @property
     def threads(self) -> int:
-        """How many threads a batch is judged on."""
+        """Number of threads for a batch."""
         return int(self._session.get_session_options().intra_op_num_threads)
 
     def forward(self, batch: Batch, progress: float = 1.0) -> Output:
-        """Judge a batch; `progress` makes no difference to a graph."""
-        given = inputs_of(batch)
-        arrays = {name: given[name].cpu().numpy() for name in self._inputs}
-        found = self._session.run(self._outputs, arrays)
-        named = {name: torch.from_numpy(array) for name, array in zip(self._outputs, found, strict=True)}
-        return Output(named["logits"], attention=named.get("attention"), features=named.get("features"))
+        """Return the output for a batch; a graph does not use `progress`."""
+        inputs = graph_inputs(batch)
+        arrays = {name: inputs[name].cpu().numpy() for name in self._inputs}
+        results = self._session.run(self._outputs, arrays)
+        outputs = {name: torch.from_numpy(array) for name, array in zip(self._outputs, results, strict=True)}
+        return Output(outputs["logits"], attention=outputs.get("attention"), features=outputs.get("features"))
 
 
-def inputs_of(batch: Batch) -> dict[str, Tensor]:
-    """Return what a graph reads of a batch, by the names of its inputs."""
+def graph_inputs(batch: Batch) -> dict[str, Tensor]:
+    """Return the tensors of a batch that are inputs of a graph, by name."""
     return {name: value for name in INPUTS if (value := getattr(batch, name)) is not None}
 
 
 def is_exported(folder: Path) -> bool:
-    """Tell whether a folder holds an exported detector, be it one that has lost its graph."""
+    """Return whether a folder contains an exported detector, even if its graph is missing."""
     description = folder / DESCRIPTION
     return description.is_file() and ((folder / GRAPH).is_file() or f'"{GRAPH}"'.encode() in description.read_bytes())
 
@@ -75,10 +75,10 @@ def load_exported(folder: Path) -> Bundle:
     """Load an exported detector; its network is an `OnnxNetwork`.
 
     Raises:
-        CheckpointError: If it is damaged, foreign, or of a format from the future.
+        CheckpointError: If it is damaged, foreign, or of another format.
         ConfigError: If onnxruntime is not installed.
     """
-    onnxruntime()  # that it is missing is no damage
+    onnxruntime()  # a missing package must not be reported as damage
 
     def build(config: Config, vocabulary: Vocabulary) -> DetectorNetwork:
         return OnnxNetwork(folder / GRAPH, network_needs(config.model))
@@ -87,7 +87,7 @@ def load_exported(folder: Path) -> Bundle:
 
 
 def onnxruntime() -> Any:
-    """Import onnxruntime, which is an extra.
+    """Import onnxruntime, an optional dependency.
 
     Raises:
         ConfigError: If it is not installed.
@@ -101,14 +101,14 @@ def onnxruntime() -> Any:
 
 
 def _open(path: Path) -> Any:
-    """Open a graph on as many threads as torch would use."""
+    """Open a graph with as many threads as torch uses."""
     runtime = onnxruntime()
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()  # which follows OMP_NUM_THREADS
+    options.intra_op_num_threads = torch.get_num_threads()  # follows OMP_NUM_THREADS
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors alone
+    options.log_severity_level = 3  # errors only
     try:
         return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class for each way in which a file can be bad
+    except Exception as error:  # onnxruntime has no common error class for invalid files
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: damaged or foreign: onnxruntime cannot read it: {reason}") from None

@@ -1,7 +1,7 @@
-"""The embedding layer of BERT by itself.
+"""The embedding layer of BERT, without importing transformers' BERT.
 
-transformers' own comes with all of its BERT, whose import takes seconds, and brings PyTorch's compiler with it; a
-detector that uses nothing but this layer would pay for that whenever it starts to predict.
+That import takes seconds and loads PyTorch's compiler, which a detector that uses only this layer would pay for
+whenever it starts.
 """
 
 from typing import Any
@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-KIND = "bert"  # as configurations name it; RoBERTa, ELECTRA and ERNIE are of other kinds, and left to transformers
+MODEL_TYPE = "bert"  # in configurations; RoBERTa, ELECTRA and ERNIE have other types, and are left to transformers
 FILE = "model.safetensors"
-_SPECIAL = ("is_decoder", "is_encoder_decoder", "quantization_config", "transformers_weights")  # settings
-_OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}  # of the first BERTs
+_UNSUPPORTED = ("is_decoder", "is_encoder_decoder", "quantization_config", "transformers_weights")  # settings
+_OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}  # in early checkpoints
 
 
 class BertEmbeddings(nn.Module):
-    """Words, positions and the first type, added up and normed (Devlin et al., NAACL 2019); named as in transformers.
+    """LayerNorm of word, position and first type embeddings (Devlin et al., NAACL 2019), named as in transformers.
 
     Args:
-        config: The encoder's configuration, of transformers.
-        weights: By name, as `embedding_shapes` has them; they are not copied.
+        config: The encoder's configuration in transformers.
+        weights: By name, with the names of `embedding_shapes`; not copied.
     """
 
     def __init__(self, config: Any, weights: dict[str, Tensor]) -> None:
@@ -35,14 +35,14 @@ class BertEmbeddings(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed token ids [B, T] -> [B, T, D]."""
-        places = torch.arange(tokens.shape[1], device=tokens.device)
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
         words = self.word_embeddings(tokens) + self.token_type_embeddings.weight[0]
-        embedded: Tensor = self.dropout(self.LayerNorm(words + self.position_embeddings(places)))
+        embedded: Tensor = self.dropout(self.LayerNorm(words + self.position_embeddings(positions)))
         return embedded
 
 
 class BertWithoutLayers(nn.Module):
-    """What stands for transformers' `BertModel` where nothing but its embeddings is asked for."""
+    """Replaces transformers' `BertModel` where only its embeddings are needed."""
 
     def __init__(self, config: Any, weights: dict[str, Tensor]) -> None:
         super().__init__()
@@ -51,14 +51,14 @@ class BertWithoutLayers(nn.Module):
 
 
 def load_bert_embeddings(name: str, *, local_only: bool) -> BertWithoutLayers | None:
-    """Load the embeddings of a BERT in float32; what is in that already stays in the file, which is memory-mapped.
+    """Load the embeddings of a BERT in float32; float32 weights stay in the file, which is memory-mapped.
 
     Args:
         name: Its folder or hub name.
-        local_only: Whether the hub may not be asked.
+        local_only: Whether to use local files only.
 
     Returns:
-        None where this is no BERT, or where anything is not as it should be: transformers knows better, or says why.
+        None where this is not a BERT or anything is unexpected: transformers loads it, or raises the error.
     """
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415
     from transformers import AutoConfig  # noqa: PLC0415
@@ -69,25 +69,25 @@ def load_bert_embeddings(name: str, *, local_only: bool) -> BertWithoutLayers | 
         config = AutoConfig.from_pretrained(
             name, trust_remote_code=False, num_hidden_layers=0, dtype=torch.float32, **options
         )
-        if config.model_type != KIND or any(getattr(config, name, None) for name in _SPECIAL):
+        if config.model_type != MODEL_TYPE or any(getattr(config, name, None) for name in _UNSUPPORTED):
             return None
-        found = cached_file(name, FILE, **options)
-        if found is None:
+        path = cached_file(name, FILE, **options)
+        if path is None:
             return None
-        with safe_open(found, framework="pt") as file:
-            weights = _found_weights(config, file)
+        with safe_open(path, framework="pt") as file:
+            weights = _read_weights(config, file)
         return None if weights is None else BertWithoutLayers(config, weights)
     except (AttributeError, OSError, SafetensorError, TypeError, ValueError):
         return None
 
 
 def empty_bert_embeddings(config: Any) -> BertWithoutLayers:
-    """Build the embeddings of a BERT of a configuration; the weights are those that memory happens to hold."""
+    """Build the embeddings of a configuration with uninitialized weights."""
     return BertWithoutLayers(config, {name: torch.empty(shape) for name, shape in embedding_shapes(config).items()})
 
 
 def embedding_shapes(config: Any) -> dict[str, list[int]]:
-    """Return the names and shapes of the weights that a configuration asks for."""
+    """Return the names and shapes of the weights of a configuration."""
     size = config.hidden_size
     return {
         "word_embeddings.weight": [config.vocab_size, size],
@@ -99,21 +99,21 @@ def embedding_shapes(config: Any) -> dict[str, list[int]]:
 
 
 def _table(weights: Tensor, padding: int | None = None) -> nn.Embedding:
-    """Make a table that trains of its weights; built as usual, it would draw random ones first."""
+    """Build a trainable table from its weights, without drawing random ones first."""
     table: nn.Embedding = nn.Embedding.from_pretrained(weights, freeze=False, padding_idx=padding)  # type: ignore[no-untyped-call]
     return table
 
 
-def _found_weights(config: Any, file: Any) -> dict[str, Tensor] | None:
-    """Pick the weights from an open file; None where one is missing, of another shape, or there twice."""
-    there, found = set(file.keys()), {}
+def _read_weights(config: Any, file: Any) -> dict[str, Tensor] | None:
+    """Read the weights from an open file; None where one is missing, has another shape, or exists twice."""
+    names, weights = set(file.keys()), {}
     for name, shape in embedding_shapes(config).items():
-        known = {name, _OLD_NAMES.get(name, name)}
-        keys = there & {f"{prefix}embeddings.{each}" for prefix in ("", "bert.") for each in known}
+        aliases = {name, _OLD_NAMES.get(name, name)}
+        keys = names & {f"{prefix}embeddings.{alias}" for prefix in ("", "bert.") for alias in aliases}
         if len(keys) != 1 or file.get_slice(*keys).get_shape() != shape:
             return None
         tensor = file.get_tensor(*keys)
         if not tensor.is_floating_point():
             return None
-        found[name] = tensor.float()
-    return found
+        weights[name] = tensor.float()
+    return weights

@@ -1,4 +1,4 @@
-"""Embeddings of single tokens: learned from scratch, or the embedding layer of a pretrained encoder alone."""
+"""Embeddings of single tokens: learned from scratch, or the embedding layer of a pretrained encoder."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from zhenwei.config import EmbeddingConfig
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.encoders.loading import check_fit, check_positions, empty_encoder, load_encoder
-from zhenwei.models.gru.factored_embeddings import TokenRows
+from zhenwei.models.gru.input_projection import FactoredEmbeddings
 from zhenwei.models.interface import TokenEncoder
 from zhenwei.models.registry import Vocabulary
 
 
 class ScratchEmbedding(TokenEncoder):
-    """A table of embeddings that starts random."""
+    """A table of randomly initialized embeddings."""
 
     def __init__(self, vocab_size: int, emb_dim: int, pad_id: int, dropout: float) -> None:
         super().__init__()
@@ -27,54 +27,54 @@ class ScratchEmbedding(TokenEncoder):
         self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed token ids [B, T] -> [B, T, D]; each by itself, so that the mask makes no difference."""
+        """Embed token ids [B, T] -> [B, T, D], independently of each other: the mask is not used."""
         embedded: Tensor = self.dropout(self.table(tokens))
         return embedded
 
-    def shared(self, tokens: Tensor) -> TokenRows | None:
-        """Return the distinct rows of the table, unless dropout makes each token of [B, T] differ."""
-        if self.dropout.acts():
+    def factorize(self, tokens: Tensor) -> FactoredEmbeddings | None:
+        """Return the embeddings of the unique tokens of [B, T]; None while dropout is active."""
+        if self.dropout.is_active:
             return None
-        distinct, index = torch.unique(tokens, return_inverse=True)
-        return TokenRows(self.table(distinct), index)
+        unique, index = torch.unique(tokens, return_inverse=True)
+        return FactoredEmbeddings(self.table(unique), index)
 
 
 class PretrainedEmbedding(TokenEncoder):
-    """The embedding layer of a pretrained encoder (words, positions, types, norm), without the encoder.
+    """The embedding layer of a pretrained encoder (words, positions, types, norm), without its other layers.
 
-    Frozen, it never runs dropout and never gets gradients; finetuned, it trains like any other layer.
+    Frozen, it has no dropout and no gradients; finetuned, it trains like any other layer.
     """
 
     def __init__(self, layer: nn.Module, encoder: dict[str, Any], finetune: bool, dropout: float) -> None:
         super().__init__()
         self.features = int(layer.get_submodule("word_embeddings").embedding_dim)  # type: ignore[arg-type]
         self.layer = layer
-        self.encoder = encoder  # the encoder's own configuration: a bundle rebuilds the layer from it
+        self.encoder = encoder  # the encoder's configuration, from which a bundle rebuilds the layer
         self.finetune = finetune
         self.dropout = Dropout(dropout)
-        self._is_shared: bool | None = None  # whether it is of BERT's kind: not yet known
+        self._is_bert_like: bool | None = None  # not tested yet
         layer.requires_grad_(finetune)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "PretrainedEmbedding":
-        """Switch to training; a frozen layer stays in evaluation, so that its own dropout never runs."""
+        """Switch to training or evaluation; a frozen layer stays in evaluation mode, without dropout."""
         super().train(mode)
         if not self.finetune:
-            self.layer.eval()  # PyTorch's switch, which the line before turned on again
+            self.layer.eval()  # PyTorch's evaluation mode
         return self
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed token ids [B, T] -> [B, T, D]; each by itself, so that the mask makes no difference."""
+        """Embed token ids [B, T] -> [B, T, D], independently of each other: the mask is not used."""
         embedded: Tensor = self.dropout(self.layer(tokens))
         return embedded
 
-    def shared(self, tokens: Tensor) -> TokenRows | None:
-        """Return the rows and places of a frozen layer of BERT's kind; None where dropout tells tokens [B, T] apart."""
-        if self.dropout.acts() or self.finetune:
+    def factorize(self, tokens: Tensor) -> FactoredEmbeddings | None:
+        """Factorize a frozen layer like BERT's for tokens [B, T]; None while dropout is active."""
+        if self.dropout.is_active or self.finetune:
             return None
-        if self._is_shared is None:
-            self._is_shared = _is_of_berts_kind(self.layer)
-        return _taken_apart(self.layer, tokens) if self._is_shared else None
+        if self._is_bert_like is None:
+            self._is_bert_like = _is_bert_like(self.layer)
+        return _factorize(self.layer, tokens) if self._is_bert_like else None
 
 
 def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchEmbedding | PretrainedEmbedding:
@@ -82,17 +82,17 @@ def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchE
 
     Args:
         config: The detector's settings.
-        vocabulary: What it will read. Where its `encoder` is set, the embedding layer is built empty, for a bundle's
-            weights to fill; else the pretrained weights that the settings name are loaded.
+        vocabulary: The tokenizer. Where its `encoder` is set, the embedding layer is built without weights, which a
+            bundle then loads; otherwise the pretrained weights that the settings name are loaded.
 
     Raises:
-        PretrainedModelError: If the pretrained model cannot be had, or does not fit the settings.
+        PretrainedModelError: If the pretrained model cannot be loaded, or does not fit the settings.
     """
     name = config.pretrained
     if name is None:
         return ScratchEmbedding(vocabulary.size, config.emb_dim, vocabulary.pad_id, config.emb_dropout)
-    described = vocabulary.encoder
-    model, encoder = load_encoder(name, layers=False) if described is None else empty_encoder(described, layers=False)
+    saved = vocabulary.encoder
+    model, encoder = load_encoder(name, layers=False) if saved is None else empty_encoder(saved, layers=False)
     layer = _embedding_layer(model, name)
     embedding = PretrainedEmbedding(layer, encoder, config.finetune_bert, config.emb_dropout)
     words = layer.get_submodule("word_embeddings")
@@ -102,52 +102,52 @@ def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchE
 
 
 def _embedding_layer(model: nn.Module, name: str) -> nn.Module:
-    """Take the embedding layer out of an encoder, so that the rest of it is forgotten."""
+    """Return the embedding layer of an encoder."""
     layer = getattr(model, "embeddings", None)
     if not isinstance(layer, nn.Module) or not isinstance(getattr(layer, "word_embeddings", None), nn.Embedding):
         raise PretrainedModelError(
-            f"'{name}' ({type(model).__name__}) has no embedding layer of BERT's kind; "
+            f"'{name}' ({type(model).__name__}) has no embedding layer like BERT's; "
             "expected an encoder such as BERT, RoBERTa, ELECTRA or ERNIE"
         )
     return layer
 
 
 @torch.no_grad()
-def _taken_apart(layer: Any, tokens: Tensor) -> TokenRows | None:
-    """Take apart what a layer of BERT's kind makes of token ids [B, T]; None where padding stands before a token.
+def _factorize(layer: Any, tokens: Tensor) -> FactoredEmbeddings | None:
+    """Factorize the output of an embedding layer like BERT's for token ids [B, T]; None if padding precedes a token.
 
-    Such a layer norms the sum of a token's word, its place and a type. Once the mean is taken off each of them, that
-    only scales, by what the words, the places and their products tell.
+    Such a layer normalizes the sum of a word, a position and a type embedding. Once each of them is centered,
+    LayerNorm is a scale per token, which follows from the norms of word and position and their dot product.
     """
     positions, pad = layer.position_embeddings, layer.word_embeddings.padding_idx
-    first = 0 if positions.padding_idx is None else positions.padding_idx + 1  # RoBERTa counts from there,
-    if first and ((tokens[:, :-1] == pad) & (tokens[:, 1:] != pad)).any():  # and leaves padding out
+    first = 0 if positions.padding_idx is None else positions.padding_idx + 1  # RoBERTa counts from there
+    if first and ((tokens[:, :-1] == pad) & (tokens[:, 1:] != pad)).any():  # and skips padding
         return None
-    distinct, index = torch.unique(tokens, return_inverse=True)
-    places = torch.arange(tokens.shape[1], device=tokens.device)  # [T]
+    unique, index = torch.unique(tokens, return_inverse=True)
+    columns = torch.arange(tokens.shape[1], device=tokens.device)  # [T]
     with torch.autocast(tokens.device.type, enabled=False):
-        words = _centred(layer.word_embeddings(distinct))  # [U, D]
-        around = _centred(positions(first + places) + layer.token_type_embeddings.weight[0])  # [T, D]
-        products = (words @ around.t())[index, places]  # [B, T]
-        squares = words.square().sum(dim=1)[index] + 2 * products + around.square().sum(dim=1)
+        words = _center(layer.word_embeddings(unique))  # [U, D]
+        others = _center(positions(first + columns) + layer.token_type_embeddings.weight[0])  # [T, D]
+        products = (words @ others.t())[index, columns]  # [B, T]
+        squares = words.square().sum(dim=1)[index] + 2 * products + others.square().sum(dim=1)
         norm = layer.LayerNorm
         scale = (squares / words.shape[1] + norm.eps).rsqrt()
-        return TokenRows(words.mul_(norm.weight), index, around.mul_(norm.weight), scale, norm.bias)
+        return FactoredEmbeddings(words.mul_(norm.weight), index, others.mul_(norm.weight), scale, norm.bias)
 
 
-def _centred(vectors: Tensor) -> Tensor:
-    """Take their mean off vectors [N, D], in place."""
+def _center(vectors: Tensor) -> Tensor:
+    """Subtract its mean from each vector [N, D], in place."""
     return vectors.sub_(vectors.mean(dim=1, keepdim=True))
 
 
 @torch.no_grad()
-def _is_of_berts_kind(layer: nn.Module) -> bool:
-    """Try whether a layer does what `_taken_apart` takes it to do, on a few tokens, each at several places."""
+def _is_bert_like(layer: nn.Module) -> bool:
+    """Test on a few tokens, each in several positions, whether `_factorize` gives the output of a layer."""
     words: nn.Embedding = layer.get_submodule("word_embeddings")  # type: ignore[assignment]
     real = [token for token in range(words.num_embeddings) if token != words.padding_idx][-9:]
     tokens = torch.tensor([real, real[::-1]], device=words.weight.device)
     try:
-        parts = _taken_apart(layer, tokens)
-        return parts is not None and torch.allclose(parts.dense(), layer(tokens), rtol=1e-3, atol=1e-5)
-    except (AttributeError, IndexError, RuntimeError, TypeError):  # a layer of other parts, or of other sizes
+        factored = _factorize(layer, tokens)
+        return factored is not None and torch.allclose(factored.dense(), layer(tokens), rtol=1e-3, atol=1e-5)
+    except (AttributeError, IndexError, RuntimeError, TypeError):  # other submodules, or other sizes
         return False

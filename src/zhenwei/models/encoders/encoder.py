@@ -1,4 +1,4 @@
-"""Whole pretrained encoders, of which the last layers train and the others are frozen; and who reads tokens how."""
+"""Pretrained encoders whose last layers train, and the base class of networks that start with a token encoder."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +13,7 @@ from zhenwei.errors import PretrainedModelError
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.encoders.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
 from zhenwei.models.encoders.loading import check_fit, check_positions, empty_encoder, load_encoder
-from zhenwei.models.encoders.split import cut_in_two, layer_stack, states_before, why_not_equal, why_padding_matters
+from zhenwei.models.encoders.split import check_padding, check_split, find_layers, run_frozen_half, split_encoder
 from zhenwei.models.interface import DetectorNetwork, TokenEncoder
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch
@@ -22,8 +22,8 @@ from zhenwei.tokens import Batch
 class PretrainedEncoder(TokenEncoder):
     """A pretrained encoder of transformers.
 
-    What is frozen never runs dropout and never gets gradients; what trains does both. Once `cut` has found that it can
-    be had in two halves, `from_frozen(frozen_states(tokens, mask), mask)` is what `forward(tokens, mask)` is.
+    Frozen layers have no dropout and no gradients; trained layers have both. After a successful `split`,
+    ``from_frozen(frozen_states(tokens, mask), mask)`` equals ``forward(tokens, mask)``.
     """
 
     def __init__(
@@ -34,17 +34,17 @@ class PretrainedEncoder(TokenEncoder):
         dropout: float,
         name: str,
     ) -> None:
-        """Take over an encoder.
+        """Wrap an encoder.
 
         Args:
             model: The encoder.
-            encoder: Its own configuration, from which a bundle rebuilds it.
-            finetune_layers: How many of its last layers train; `all`: everything.
+            encoder: Its configuration, from which a bundle rebuilds it.
+            finetune_layers: How many of its last layers train; `all`: everything, embeddings included.
             dropout: On the tokens' vectors.
-            name: What it is called, for messages.
+            name: Its name, for messages.
 
         Raises:
-            PretrainedModelError: If it has not so many layers.
+            PretrainedModelError: If it has fewer layers.
         """
         super().__init__()
         self.features = int(model.config.hidden_size)  # type: ignore[union-attr, arg-type]
@@ -53,108 +53,108 @@ class PretrainedEncoder(TokenEncoder):
         self.dropout = Dropout(dropout)
         self.finetune_layers = finetune_layers
         self._trained = _trained_parts(model, finetune_layers, name)
-        self._halves: tuple[nn.Module, nn.Module] | None = None  # in a tuple they are no parts of this module
+        self._halves: tuple[nn.Module, nn.Module] | None = None  # in a tuple, so that they are not submodules
         model.requires_grad_(False)
         for part in self._trained:
             part.requires_grad_(True)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "PretrainedEncoder":
-        """Switch to training; frozen parts stay in evaluation, so that their dropout never runs."""
+        """Switch to training or evaluation; frozen parts stay in evaluation mode, without dropout."""
         super().train(mode)
-        self.model.eval()  # PyTorch's switch: all is off first, then what trains is turned on
+        self.model.eval()  # PyTorch's evaluation mode, first for everything
         for part in self._trained:
             part.train(mode)
         return self
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Encode token ids [B, T] with mask [B, T] -> [B, T, D]; a row without any token gives finite numbers."""
-        encoded: Tensor = self.model(input_ids=tokens, attention_mask=_attended(tokens, mask)).last_hidden_state
+        """Encode token ids [B, T] with mask [B, T] -> [B, T, D]; a row without tokens gives finite values."""
+        encoded: Tensor = self.model(input_ids=tokens, attention_mask=_attention_mask(tokens, mask)).last_hidden_state
         return self.dropout(encoded)  # type: ignore[no-any-return]
 
-    def cut(self) -> str | None:
-        """Make ready for `frozen_states` and `from_frozen`; where that cannot be, or would spare nothing, say why."""
+    def split(self) -> str | None:
+        """Prepare for `frozen_states` and `from_frozen`; return the reason where that is impossible or useless."""
         if self.finetune_layers == "all":
             return "all of it trains"
         if self.finetune_layers == 0:
-            return why_padding_matters(self.model, self.frozen_states)
+            return check_padding(self.model, self.frozen_states)
         if self._halves is not None:
             return None
         if self.finetune_layers == self.model.config.num_hidden_layers:  # type: ignore[union-attr]
             return "all of its layers train"
         try:
-            halves = cut_in_two(self.model, self.finetune_layers)
+            halves = split_encoder(self.model, self.finetune_layers)
         except ValueError as error:
             return str(error)
-        problem = why_not_equal(self.model, halves)
-        problem = problem or why_padding_matters(self.model, partial(states_before, halves[0]))
+        problem = check_split(self.model, halves)
+        problem = problem or check_padding(self.model, partial(run_frozen_half, halves[0]))
         if problem is None:
             self._halves = halves
         return problem
 
     @torch.no_grad()
     def frozen_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Return what comes out of all that is frozen [B, T, D] for token ids [B, T] and mask [B, T]."""
-        attended = _attended(tokens, mask)
+        """Return the output of the frozen layers [B, T, D] for token ids [B, T] and mask [B, T]."""
+        attention_mask = _attention_mask(tokens, mask)
         if self._halves is None:
-            found: Tensor = self.model(input_ids=tokens, attention_mask=attended).last_hidden_state
-            return found
-        return states_before(self._halves[0], tokens, attended)
+            states: Tensor = self.model(input_ids=tokens, attention_mask=attention_mask).last_hidden_state
+            return states
+        return run_frozen_half(self._halves[0], tokens, attention_mask)
 
     def from_frozen(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Go on from `frozen_states` [B, T, D] of texts with mask [B, T] -> [B, T, D]."""
+        """Compute the trained layers from `frozen_states` [B, T, D] and mask [B, T] -> [B, T, D]."""
         if self._halves is not None:
-            attended = _attended(mask.long(), mask)
-            states = self._halves[1](inputs_embeds=states, attention_mask=attended).last_hidden_state
+            attention_mask = _attention_mask(mask.long(), mask)
+            states = self._halves[1](inputs_embeds=states, attention_mask=attention_mask).last_hidden_state
         return self.dropout(states)  # type: ignore[no-any-return]
 
 
 class EncodedNetwork(DetectorNetwork):
-    """A network that begins with a vector for each token, by whichever encoder its settings name.
+    """A network that starts with a token encoder, which its settings choose.
 
     Attributes:
-        embedding: The encoder.
+        embedding: The token encoder.
     """
 
     def __init__(self, config: EmbeddingConfig | EncoderConfig, vocabulary: Vocabulary) -> None:
-        """Build the encoder.
+        """Build the token encoder.
 
         Raises:
-            PretrainedModelError: If the pretrained model cannot be had, or does not fit the settings.
+            PretrainedModelError: If the pretrained model cannot be loaded, or does not fit the settings.
         """
         super().__init__()
         self.embedding = build_token_encoder(config, vocabulary)
 
     def encode(self, batch: Batch) -> Tensor:
-        """Give the tokens of a batch their vectors [B, T, D], from its frozen states where it brings them."""
+        """Encode the tokens of a batch [B, T, D], from its precomputed frozen states where it has them."""
         if batch.frozen_states is None:
             return self.embedding(batch.tokens, batch.mask)  # type: ignore[no-any-return]
         assert isinstance(self.embedding, PretrainedEncoder)
         return self.embedding.from_frozen(batch.frozen_states, batch.mask)
 
     def token_encoder(self) -> TokenEncoder:
-        """Return the encoder, for ENDEF's entity branch to share."""
+        """Return the token encoder, for ENDEF's entity branch to share."""
         return self.embedding
 
     def pretrained_modules(self) -> Iterator[nn.Module]:
-        """Yield what of the encoder started from pretrained weights."""
+        """Yield the pretrained part of the token encoder."""
         if isinstance(self.embedding, PretrainedEmbedding):
             yield self.embedding.layer
         elif isinstance(self.embedding, PretrainedEncoder):
             yield self.embedding.model
 
     def encoder_config(self) -> dict[str, Any] | None:
-        """Return the pretrained encoder's own configuration where there is one."""
+        """Return the configuration of the pretrained encoder, None without one."""
         return None if isinstance(self.embedding, ScratchEmbedding) else self.embedding.encoder
 
 
 def build_token_encoder(
     config: EmbeddingConfig | EncoderConfig, vocabulary: Vocabulary
 ) -> ScratchEmbedding | PretrainedEmbedding | PretrainedEncoder:
-    """Build what gives tokens their vectors: embeddings, BERT's embedding layer alone, or a whole encoder.
+    """Build a token encoder: new embeddings, BERT's embedding layer alone, or a complete pretrained encoder.
 
     Raises:
-        PretrainedModelError: If the pretrained model cannot be had, or does not fit the settings.
+        PretrainedModelError: If the pretrained model cannot be loaded, or does not fit the settings.
     """
     if isinstance(config, EmbeddingConfig):
         return build_embedding(config, vocabulary)
@@ -162,31 +162,31 @@ def build_token_encoder(
     if name is None:
         size = config.emb_dim or PUBLISHED_EMB_DIM
         return ScratchEmbedding(vocabulary.size, size, vocabulary.pad_id, config.emb_dropout)
-    described = vocabulary.encoder
-    model, encoder = load_encoder(name, layers=True) if described is None else empty_encoder(described, layers=True)
-    whole = PretrainedEncoder(model, encoder, config.finetune_layers, config.emb_dropout, name)
+    saved = vocabulary.encoder
+    model, settings = load_encoder(name, layers=True) if saved is None else empty_encoder(saved, layers=True)
+    encoder = PretrainedEncoder(model, settings, config.finetune_layers, config.emb_dropout, name)
     words = model.get_input_embeddings()  # type: ignore[operator]
-    check_fit(words, whole.features, config.emb_dim, vocabulary.size, name, "has the hidden size")
+    check_fit(words, encoder.features, config.emb_dim, vocabulary.size, name, "has the hidden size")
     check_positions(getattr(getattr(model, "embeddings", None), "position_embeddings", None), vocabulary.max_len, name)
-    return whole
+    return encoder
 
 
 def _trained_parts(model: nn.Module, finetune_layers: int | Literal["all"], name: str) -> list[nn.Module]:
-    """Return the parts of an encoder that train: its last layers, or all of it."""
+    """Return the modules of an encoder that train: its last layers, or all of it."""
     if finetune_layers == "all":
         return [model]
     if finetune_layers == 0:
         return []
     depth = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-    stack = layer_stack(model, depth)
-    if finetune_layers > depth or stack is None:  # ALBERT's layers, for one, are one layer used again and again
-        advice = f"has {depth} layers: set at most that" if stack else "has no layers of their own weights: set 0"
+    stack = find_layers(model, depth)
+    if finetune_layers > depth or stack is None:  # ALBERT, for example, applies one layer repeatedly
+        advice = f"has {depth} layers: set at most that" if stack else "has no layers with weights of their own: set 0"
         raise PretrainedModelError(f"model.finetune_layers: found {finetune_layers}; '{name}' {advice}, or 'all'")
     return list(stack[1][depth - finetune_layers :])
 
 
-def _attended(tokens: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the attention mask [B, T] of token ids [B, T]; of a row without any token, its first pad counts."""
+def _attention_mask(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the attention mask [B, T] of token ids [B, T]; a row without tokens attends to its first padding."""
     attended = torch.ones_like(tokens) if mask is None else mask.long()
     empty = attended.sum(dim=1, keepdim=True) == 0  # [B, 1]: a softmax over nothing would be NaN
     first = torch.arange(tokens.shape[1], device=tokens.device) == 0  # [T]

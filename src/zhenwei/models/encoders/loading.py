@@ -1,4 +1,4 @@
-"""Pretrained encoders of transformers: loaded from safetensors alone, rebuilt empty for a bundle, checked for fit."""
+"""Pretrained encoders of transformers: loaded from safetensors only, built without weights for a bundle, validated."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from zhenwei.errors import CheckpointError, PretrainedModelError
-from zhenwei.models.encoders.bert_embeddings import KIND, empty_bert_embeddings, load_bert_embeddings
+from zhenwei.models.encoders.bert_embeddings import MODEL_TYPE, empty_bert_embeddings, load_bert_embeddings
 from zhenwei.tokens.pretrained import load_pretrained
 
 _EXPECTED = "expected an encoder such as BERT, RoBERTa or ELECTRA"
@@ -21,55 +21,54 @@ def load_encoder(name: str, *, layers: bool) -> tuple[nn.Module, dict[str, Any]]
 
     Args:
         name: Its folder or hub name.
-        layers: False: leave its layers out. A model of no layers has no use for their weights, so that of the
-            memory-mapped file only the embeddings are read into memory.
+        layers: False: load only its embeddings. The weights of its layers stay in the memory-mapped file.
 
     Returns:
-        The encoder, without a pooler, and its own configuration, from which `empty_encoder` rebuilds it.
+        The encoder, without a pooler, and its configuration, from which `empty_encoder` rebuilds it.
 
     Raises:
-        PretrainedModelError: If it cannot be had, is a pickle, is no encoder, or lacks weights.
+        PretrainedModelError: If it cannot be loaded, is a pickle, is not an encoder, or lacks weights.
     """
-    _refuse_pickle(Path(name).expanduser())
+    _reject_pickle(Path(name).expanduser())
     (model, missing) = load_pretrained(
         name,
-        lambda place, local_only: _load(place, local_only, layers),
+        lambda folder, local_only: _load(folder, local_only, layers),
         what="model",
         needed="config.json and model.safetensors of an encoder",
     )
     if getattr(model.config, "is_encoder_decoder", False) or getattr(model.config, "is_decoder", False):
         raise PretrainedModelError(f"'{name}' ({type(model).__name__}) has a decoder; {_EXPECTED}")
-    used = sorted(key for key in missing if "pooler" not in key and (layers or "embeddings." in key))
-    if used:  # transformers would go on with random weights in their place
+    keys = sorted(key for key in missing if "pooler" not in key and (layers or "embeddings." in key))
+    if keys:  # transformers would use random weights instead
         raise PretrainedModelError(
-            f"the weights of '{name}' lack {used[0]}{' and others' if used[1:] else ''}: they are not those of the "
+            f"the weights of '{name}' lack {keys[0]}{' and others' if keys[1:] else ''}: they are not those of the "
             f"{type(model).__name__} that its config.json describes"
         )
     if layers:
-        _check_reads_both_ways(model, name)
+        _check_bidirectional(model, name)
     settings = model.config.to_dict()
-    settings.pop("_name_or_path", None)  # a folder on this machine is nobody else's business
+    settings.pop("_name_or_path", None)  # a private path
     return _without_pooler(model), settings
 
 
 def empty_encoder(settings: dict[str, Any], *, layers: bool) -> tuple[nn.Module, dict[str, Any]]:
-    """Build an encoder from its own configuration, its weights still to be filled in; else as `load_encoder`.
+    """Build an encoder from its configuration, without weights; otherwise like `load_encoder`.
 
     Raises:
-        CheckpointError: If the configuration describes nothing that can be built.
+        CheckpointError: If the configuration is invalid.
     """
     from transformers import AutoConfig  # noqa: PLC0415
 
     try:
         config = AutoConfig.for_model(**settings)
-        if not layers and config.model_type == KIND:
+        if not layers and config.model_type == MODEL_TYPE:
             return empty_bert_embeddings(config), settings
         from transformers import AutoModel  # noqa: PLC0415  # seconds to import
 
         model = _with_attention(
             layers,
-            lambda kind: AutoModel.from_config(  # type: ignore[no-untyped-call]
-                config, trust_remote_code=False, attn_implementation=kind
+            lambda attention: AutoModel.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=False, attn_implementation=attention
             ),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -78,15 +77,15 @@ def empty_encoder(settings: dict[str, Any], *, layers: bool) -> tuple[nn.Module,
 
 
 def check_fit(words: nn.Module, size: int, emb_dim: int | None, vocab_size: int, name: str, what: str) -> None:
-    """Refuse a pretrained model whose sizes contradict the settings.
+    """Reject a pretrained model whose sizes contradict the settings.
 
     Args:
         words: Its table of word embeddings.
-        size: That of the vectors that it gives tokens; the table's may be smaller, as in ELECTRA and ALBERT.
-        emb_dim: The size that the settings name, if they name one.
+        size: Size of a token's vector; that of the table may be smaller, as in ELECTRA and ALBERT.
+        emb_dim: The size in the settings, if set.
         vocab_size: Entries of the tokenizer's vocabulary.
-        name: What the model is called.
-        what: What has this size, for the message, as in "has embeddings of size".
+        name: Its name.
+        what: Describes the size in the message, as in "has embeddings of size".
     """
     entries = int(words.num_embeddings)  # type: ignore[arg-type]
     if emb_dim not in (None, size):
@@ -99,87 +98,87 @@ def check_fit(words: nn.Module, size: int, emb_dim: int | None, vocab_size: int,
 
 
 def check_positions(positions: object, max_len: int, name: str) -> None:
-    """Refuse texts longer than a table of position embeddings; what is no such table sets no limit."""
+    """Reject texts longer than a table of position embeddings; anything else sets no limit."""
     if not isinstance(positions, nn.Embedding):
         return
-    # RoBERTa's kind counts positions from behind the padding's id.
+    # RoBERTa and similar models count positions from padding_idx + 1.
     first = 0 if positions.padding_idx is None else positions.padding_idx + 1
     longest = positions.num_embeddings - first
     if max_len > longest:
-        raise PretrainedModelError(f"data.max_len: found {max_len}; '{name}' knows only {longest} positions")
+        raise PretrainedModelError(f"data.max_len: found {max_len}; '{name}' has only {longest} positions")
 
 
 def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:
-    """Load an encoder's weights; return it with the names of weights that were not there, or of another shape."""
+    """Load an encoder; return it with the names of weights that are missing or have another shape."""
     if not layers:
         with _quiet_transformers():
-            alone = load_bert_embeddings(name, local_only=local_only)
-        if alone is not None:
-            return alone, set()
+            embeddings = load_bert_embeddings(name, local_only=local_only)
+        if embeddings is not None:
+            return embeddings, set()
 
-    from transformers import AutoModel  # noqa: PLC0415  # heavy: only detectors that use BERT pay for it
+    from transformers import AutoModel  # noqa: PLC0415  # a heavy import, for detectors with BERT only
 
-    fewer = {} if layers else {"num_hidden_layers": 0}
+    options = {} if layers else {"num_hidden_layers": 0}
     with _quiet_transformers():
         model, info = _with_attention(
             layers,
-            lambda kind: AutoModel.from_pretrained(
+            lambda attention: AutoModel.from_pretrained(
                 name,
                 use_safetensors=True,  # never a pickle
                 dtype=torch.float32,
                 trust_remote_code=False,
                 local_files_only=local_only,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # told of here; transformers' own error is "look at the above report"
-                attn_implementation=kind,
-                **fewer,
+                ignore_mismatched_sizes=True,  # reported above; transformers' error is "look at the above report"
+                attn_implementation=attention,
+                **options,
             ),
         )
     return model, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
 
 
 def _with_attention(layers: bool, build: Callable[[str], Any]) -> Any:
-    """Build a model with one of transformers' own two attentions: torch's, or the plain one where it knows no other.
+    """Build a model with PyTorch's attention, or with the eager one where it does not support that.
 
-    One of them is always named, since a model's configuration may name a third, to be had from the hub.
+    One of them is always set, because a model's configuration may name an implementation from the hub.
     """
     if layers:
-        with suppress(ValueError):  # MegatronBERT, RoFormer and DeBERTa, for some
+        with suppress(ValueError):  # e.g. MegatronBERT, RoFormer and DeBERTa
             return build("sdpa")
     return build("eager")
 
 
-def _check_reads_both_ways(model: Any, name: str) -> None:
-    """Try a model on two tokens: refuse one that reads none, or whose first token knows nothing of the second.
+def _check_bidirectional(model: Any, name: str) -> None:
+    """Run a model on two tokens: reject it if it fails, or if its first output does not depend on the second token.
 
-    No setting tells decoders from encoders: GPT-2's configuration says, as BERT's, that it is none.
+    Configurations do not distinguish decoders: that of GPT-2 has `is_decoder` false, like BERT's.
     """
-    found = f"'{name}' ({type(model).__name__})"
+    label = f"'{name}' ({type(model).__name__})"
     try:
         with torch.no_grad():
             first, other = (
-                model.eval()(  # PyTorch's switch: dropout would make two readings differ
+                model.eval()(  # PyTorch's evaluation mode: dropout would change the result
                     input_ids=torch.tensor([[0, n]]), attention_mask=torch.ones(1, 2, dtype=torch.int64)
                 ).last_hidden_state[0, 0]
                 for n in (1, 2)
             )
-    except Exception as error:  # it wants images, or gives something else: each kind has errors of its own
+    except Exception as error:  # it needs images, say; each model raises its own errors
         raise PretrainedModelError(
-            f"{found} gives no vectors for tokens ({type(error).__name__}); {_EXPECTED}"
+            f"{label} gives no vectors for tokens ({type(error).__name__}); {_EXPECTED}"
         ) from None
     if torch.equal(first, other):
-        raise PretrainedModelError(f"{found} is a decoder: it reads a token without those behind it; {_EXPECTED}")
+        raise PretrainedModelError(f"{label} is a decoder: its first token does not depend on the second; {_EXPECTED}")
 
 
 def _without_pooler(model: Any) -> nn.Module:
-    """Drop what sums a text up in one vector: no detector reads it, and it would train without a gradient."""
+    """Remove the pooler: no detector uses it, and it would have no gradient."""
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model  # type: ignore[no-any-return]
 
 
-def _refuse_pickle(folder: Path) -> None:
-    """Refuse a folder that holds its weights as a pickle alone, and say how to convert them."""
+def _reject_pickle(folder: Path) -> None:
+    """Reject a folder whose only weights are a pickle, with the command that converts them."""
     if any(folder.glob("*.bin")) and not any(folder.glob("*.safetensors")):
         raise PretrainedModelError(
             f"the folder {folder} holds its weights as a pickle, which may run code when it is read; expected "
@@ -190,7 +189,7 @@ def _refuse_pickle(folder: Path) -> None:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers from listing each layer that is left out on purpose, and from drawing a progress bar."""
+    """Silence transformers' list of unused weights, and its progress bar."""
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415
 
     level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()

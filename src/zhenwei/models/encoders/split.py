@@ -1,7 +1,7 @@
-"""A pretrained encoder as two halves: what is frozen, and behind it the layers that train.
+"""A pretrained encoder split into a frozen half and a half with the trained layers.
 
-Each half is a shallow copy of transformers' own model in which single parts are exchanged. All weights are the model's
-own, and nothing of it is changed. Whether a model can be cut so is not read off its kind: it is tried.
+Each half is a shallow copy of transformers' model in which single modules are replaced. All weights are shared with the
+model, which does not change. Whether a model can be split is not looked up by type, but tested.
 """
 
 import copy
@@ -12,120 +12,120 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_PROBE = (7, 4)  # tokens of two texts, one of them padded
-_TOLERANCE = 1e-5  # of the largest number in an encoder's output
+_PROBE = (7, 4)  # lengths of two texts, one of them padded
+_TOLERANCE = 1e-5  # relative to the largest value in an encoder's output
 
 
-class Reached(Exception):  # noqa: N818  # it ends a computation, and is no error
-    """The last frozen layer is done; `states` is what it gave [B, T, D]."""
+class EarlyExit(Exception):  # noqa: N818  # not an error: it ends a computation
+    """Raised after the last frozen layer, with its output `states` [B, T, D]."""
 
     def __init__(self, states: Tensor) -> None:
         super().__init__()
         self.states = states
 
 
-class Stop(nn.Module):
-    """Stands where the first trained layer was, and ends the computation there."""
+class EarlyExitLayer(nn.Module):
+    """Replaces the first trained layer, and ends the computation there."""
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-        """Raise `Reached` with what came [B, T, D]."""
-        raise Reached(hidden_states)
+        """Raise `EarlyExit` with its input [B, T, D]."""
+        raise EarlyExit(hidden_states)
 
 
-class Given(nn.Module):
-    """Stands where the embeddings were, and gives back the vectors that it is given."""
+class IdentityEmbeddings(nn.Module):
+    """Replaces the embeddings, and returns the vectors that it receives."""
 
     def forward(
         self, input_ids: Tensor | None = None, inputs_embeds: Tensor | None = None, *_: Any, **__: Any
     ) -> Tensor:
-        """Return the vectors [B, T, D] as they are."""
+        """Return `inputs_embeds` [B, T, D]."""
         assert inputs_embeds is not None
         return inputs_embeds
 
 
-def layer_stack(model: nn.Module, depth: int) -> tuple[str, nn.ModuleList] | None:
-    """Return the name and the list of an encoder's layers; None where it has no `depth` layers of their own weights."""
-    for name, part in model.named_modules():
-        if isinstance(part, nn.ModuleList) and len(part) == depth:
-            return name, part
+def find_layers(model: nn.Module, depth: int) -> tuple[str, nn.ModuleList] | None:
+    """Return the name and the list of an encoder's layers; None without `depth` layers with weights of their own."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return name, module
     return None
 
 
-def cut_in_two(model: nn.Module, trained_layers: int) -> tuple[nn.Module, nn.Module]:
-    """Cut an encoder before its last layers.
+def split_encoder(model: nn.Module, trained_layers: int) -> tuple[nn.Module, nn.Module]:
+    """Split an encoder before its last layers.
 
     Args:
         model: An encoder of transformers, with `embeddings` and a list of layers.
-        trained_layers: How many of its last layers the second half has; at least 1.
+        trained_layers: How many of its last layers belong to the second half; at least 1.
 
     Returns:
-        The first half, which takes what the model takes and ends with `Reached`; and the second, which takes its states
-        as `inputs_embeds` and gives what the model gives. Neither may be made a part of another module: their
-        weights are the model's.
+        The first half, which has the inputs of the model and raises `EarlyExit`; and the second, whose `inputs_embeds`
+        are the states of the first, and whose output is that of the model. Neither may become a submodule of another
+        module: their weights belong to the model.
 
     Raises:
-        ValueError: If it has no such parts.
+        ValueError: If it has no such modules.
     """
     depth = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-    found = layer_stack(model, depth)
-    if found is None or "embeddings" not in model._modules:
-        raise ValueError("it has no embeddings and layers of BERT's kind")
-    name, layers = found
-    first = _with_part(model, name, nn.ModuleList([*layers[: depth - trained_layers], Stop()]))
-    second = _with_part(model, name, nn.ModuleList(layers[depth - trained_layers :]))
-    second = _with_part(second, "embeddings", Given())
-    if "embeddings_project" in second._modules:  # ELECTRA's kind widens its embeddings; the states are wide already
-        second = _with_part(second, "embeddings_project", nn.Identity())
+    stack = find_layers(model, depth)
+    if stack is None or "embeddings" not in model._modules:
+        raise ValueError("it has no embeddings and layers like BERT's")
+    name, layers = stack
+    first = _with_module(model, name, nn.ModuleList([*layers[: depth - trained_layers], EarlyExitLayer()]))
+    second = _with_module(model, name, nn.ModuleList(layers[depth - trained_layers :]))
+    second = _with_module(second, "embeddings", IdentityEmbeddings())
+    if "embeddings_project" in second._modules:  # ELECTRA projects its embeddings to the hidden size
+        second = _with_module(second, "embeddings_project", nn.Identity())
     return first, second
 
 
-def states_before(first: nn.Module, tokens: Tensor, attended: Tensor) -> Tensor:
-    """Return what comes out of a first half [B, T, D] for token ids [B, T] and attention mask [B, T].
+def run_frozen_half(first: nn.Module, tokens: Tensor, attention_mask: Tensor) -> Tensor:
+    """Return the states of the first half [B, T, D] for token ids [B, T] and attention mask [B, T].
 
     Raises:
-        RuntimeError: If it went on to its end.
+        RuntimeError: If the model did not call its layers.
     """
     try:
-        first(input_ids=tokens, attention_mask=attended)
-    except Reached as reached:
-        return reached.states
-    raise RuntimeError("its layers were not gone through")
+        first(input_ids=tokens, attention_mask=attention_mask)
+    except EarlyExit as early_exit:
+        return early_exit.states
+    raise RuntimeError("it does not call its layers")
 
 
 @torch.no_grad()
-def why_not_equal(model: nn.Module, halves: tuple[nn.Module, nn.Module]) -> str | None:
-    """Say why two halves are not the whole, tried on two texts; None where they are."""
+def check_split(model: nn.Module, halves: tuple[nn.Module, nn.Module]) -> str | None:
+    """Compare two halves with the model on two texts; return the reason if they differ, otherwise None."""
     first, second = halves
     tokens, mask = _probe(model)
     try:
-        with _evaluating(model):
-            whole = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
-            states = states_before(first, tokens, mask.long())
-            states = states * mask.unsqueeze(-1)  # what is kept has zeros at padding, whatever came out there
-            both = second(inputs_embeds=states, attention_mask=mask.long()).last_hidden_state[mask]
-    except Exception as error:  # each kind of model has errors of its own
+        with _evaluation_mode(model):
+            expected = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
+            states = run_frozen_half(first, tokens, mask.long())
+            states = states * mask.unsqueeze(-1)  # cached states have zeros at padding
+            actual = second(inputs_embeds=states, attention_mask=mask.long()).last_hidden_state[mask]
+    except Exception as error:  # any type: each model raises its own
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
-    if whole.shape != both.shape:
-        return "its halves do not give what it gives"
-    furthest = float((whole - both).abs().max())
-    if not furthest <= _TOLERANCE * float(whole.abs().max()):
-        return f"its halves give other numbers than it does, by up to {furthest:.2g}"
+    if expected.shape != actual.shape:
+        return "the output of its halves has another shape"
+    difference = float((expected - actual).abs().max())
+    if not difference <= _TOLERANCE * float(expected.abs().max()):
+        return f"the output of its halves differs by up to {difference:.2g}"
     return None
 
 
 @torch.no_grad()
-def why_padding_matters(model: nn.Module, states_of: Callable[[Tensor, Tensor], Tensor]) -> str | None:
-    """Say so if a text's states [1, T, D] hang on how far it is padded, as convolutions do; None where they do not."""
+def check_padding(model: nn.Module, run: Callable[[Tensor, Tensor], Tensor]) -> str | None:
+    """Return a reason if the states [1, T, D] of a text depend on its padding, as in convolutions; otherwise None."""
     tokens, mask = _probe(model)
-    tokens, mask = tokens[1:], mask[1:]  # the one that is padded
+    tokens, mask = tokens[1:], mask[1:]  # the padded text
     try:
-        with _evaluating(model):
-            padded = states_of(tokens, mask.long())[mask]
-            alone = states_of(tokens[:, : _PROBE[1]], mask[:, : _PROBE[1]].long())[0]
-    except Exception as error:  # each kind of model has errors of its own
+        with _evaluation_mode(model):
+            padded = run(tokens, mask.long())[mask]
+            unpadded = run(tokens[:, : _PROBE[1]], mask[:, : _PROBE[1]].long())[0]
+    except Exception as error:  # any type: each model raises its own
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
-    furthest = float((padded - alone).abs().max())
-    return None if furthest <= _TOLERANCE * float(alone.abs().max()) else "its numbers hang on the padding of a text"
+    difference = float((padded - unpadded).abs().max())
+    return None if difference <= _TOLERANCE * float(unpadded.abs().max()) else "its output depends on padding"
 
 
 def _probe(model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -137,22 +137,23 @@ def _probe(model: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Run no dropout for a while."""
-    before = [(part, part.training) for part in model.modules()]
-    model.eval()  # PyTorch's switch: halves and whole are compared without dropout
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Disable dropout within the context."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()  # PyTorch's evaluation mode
     try:
         yield
     finally:
-        for part, training in before:
-            part.training = training
+        for module, training in modes:
+            module.training = training
 
 
-def _with_part(module: nn.Module, name: str, part: nn.Module) -> nn.Module:
-    """Return a shallow copy of a module in which one part, however deep, is another; the module stays as it is."""
+def _with_module(module: nn.Module, name: str, replacement: nn.Module) -> nn.Module:
+    """Return a shallow copy of a module with one submodule, at any depth, replaced; the module does not change."""
     head, _, rest = name.partition(".")
     changed = copy.copy(module)
     inner = module._modules[head]
     assert inner is not None
-    changed.__dict__["_modules"] = {**module._modules, head: _with_part(inner, rest, part) if rest else part}
+    submodule = _with_module(inner, rest, replacement) if rest else replacement
+    changed.__dict__["_modules"] = {**module._modules, head: submodule}
     return changed

@@ -1,167 +1,169 @@
-"""A bidirectional GRU over padded batches, in which padding never reaches the state."""
+"""A stacked bidirectional GRU over padded batches, in which padding never reaches the state."""
 
 import importlib.util
 
 import torch
 from torch import Tensor, nn
 
-from zhenwei.models.dropout import Dropout, is_traced
-from zhenwei.models.gru.autograd import BiGRUFunction, read_both_ways
-from zhenwei.models.gru.buffers import Workspace
-from zhenwei.models.gru.factored_embeddings import TokenRows
-from zhenwei.models.gru.input_projection import EachToken, HeardTokens, Inputs, SharedTokens
-from zhenwei.models.gru.int8 import multiplies_int8
+from zhenwei.models.dropout import Dropout, is_tracing
+from zhenwei.models.gru.autograd import BiGRUFunction, bigru_inference
+from zhenwei.models.gru.buffers import BufferPool
+from zhenwei.models.gru.input_projection import (
+    DenseInputs,
+    FactoredEmbeddings,
+    GRUInputs,
+    PrecomputedInputs,
+    UniqueTokenInputs,
+)
+from zhenwei.models.gru.int8 import uses_int8
 from zhenwei.models.gru.packing import Packing
 
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer of PyTorch
-FIRST_CARDS = (8, 0)  # compute capability from which our kernels for NVIDIA cards run
-SEVERAL_ROWS = 8  # from which on float32 is scored faster by distinct tokens than by PyTorch's layers
-LEAST_UNITS = 16  # hidden units come in multiples of this for them
+MIN_CUDA_CAPABILITY = (8, 0)  # compute capability from which the Triton kernels run
+MANY_ROWS = 8  # from this batch size, float32 inference by unique tokens is faster than PyTorch's layers
+TRITON_UNITS = 16  # the Triton kernels need a multiple of this many hidden units
 
 
 class MaskedBiGRU(nn.Module):
     """Stacked bidirectional GRU (Cho et al., EMNLP 2014) that reads every row as if it had no padding.
 
-    The backward direction waits at padding with a state of zero, so that no packing is needed: on a CPU, packed
-    sequences take about three times as long as padded ones. There, both directions are read together while training, in
-    mixed precision, and by what the tokens share (`gru_function`, which passes by the hooks of the inner layers);
-    elsewhere, where float32 is scored by the tokens' vectors (there PyTorch is as fast, and faster for one text), and
-    where the network is compiled or exported, they are two layers of PyTorch, the second of which reads each row
-    reversed within its own length. On an NVIDIA card they are trained together, too, in mixed precision
-    (`BiGRUTriton`). All ways give the same numbers but for rounding; within
-    `int8_states`, where the processor can, those of states that are multiplied in 8 bits.
+    All implementations give the same numbers up to rounding (int8 inference: up to quantization):
+
+    - On a CPU, in training, in mixed precision, in int8 and for factored embeddings: `BiGRUFunction`, both directions
+      at once. It bypasses the hooks of the inner layers.
+    - On an NVIDIA GPU, in training in mixed precision: `BiGRUTriton`.
+    - Elsewhere, as in float32 inference of dense vectors, and in compiled or exported graphs: two layers of PyTorch,
+      the second of which reads each row reversed within its length. Packed sequences would take three times as long.
 
     Args:
         features: D.
         hidden: Units of one direction.
         num_layers: How many layers there are.
         dropout: Between layers.
-        states_stay: False: states whose gradients have been walked back may be overwritten by the next batch, and may
-            not be changed in place.
+        reuse_output: True: states may be overwritten by the next batch once their gradients are computed, and must not
+            be changed in place.
     """
 
     def __init__(
-        self, features: int, hidden: int, num_layers: int, dropout: float, *, states_stay: bool = True
+        self, features: int, hidden: int, num_layers: int, dropout: float, *, reuse_output: bool = False
     ) -> None:  # fmt: skip
         super().__init__()
-        self.states_stay = states_stay
+        self.reuse_output = reuse_output
         self.hidden = hidden
         sizes = [features] + [2 * hidden] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.backward_layers = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.dropout = Dropout(dropout)
-        self.workspaces = [Workspace() for _ in sizes]  # of each layer
+        self.pools = [BufferPool() for _ in sizes]  # one per layer
 
     def train(self, mode: bool = True) -> "MaskedBiGRU":
-        """Switch to training or back; what the other one computed in is let go."""
+        """Switch to training or evaluation, and free the buffers of the other mode."""
         super().train(mode)
-        for workspace in self.workspaces:
-            workspace.clear()
+        for pool in self.pools:
+            pool.clear()
         return self
 
     def forward(
-        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None = None,
-        workspace: Workspace | None = None,
+        self, inputs: Tensor | FactoredEmbeddings, mask: Tensor, projected: Tensor | None = None,
+        pool: BufferPool | None = None,
     ) -> Tensor:  # fmt: skip
-        """Read each row both ways.
+        """Compute the states of both directions.
 
         Args:
-            inputs: [B, T, D], or where `shares_tokens` has said so, what these have in common.
-            mask: [B, T] bool, True at real tokens, which stand at the start of each row.
-            heard: What `hear` has given for the rows that the inputs have in common, if it was asked.
-            workspace: Where no gradients are asked for: what to compute in; who uses it next overwrites the states.
+            inputs: [B, T, D], dense or, where `prefers_factored` says so, factored.
+            mask: [B, T] bool, True at real tokens, which come first in each row.
+            projected: The result of `project_inputs` for the factors of the inputs, if it was computed before.
+            pool: In inference: buffers to compute in; their next use overwrites the states.
 
         Returns:
-            [B, T, 2 * hidden]; what stands at padding has no meaning.
+            [B, T, 2 * hidden]; values at padding are undefined.
         """
-        if isinstance(inputs, TokenRows) or (inputs.device.type == "cpu" and self._reads_together(inputs)):
-            return self._read_together(inputs, mask, heard, workspace)
-        if inputs.device.type == "cuda" and not is_traced() and self._trains(inputs) and self._has_kernels(inputs):
-            return self._read_by_kernels(inputs, mask)
+        if isinstance(inputs, FactoredEmbeddings) or (inputs.device.type == "cpu" and self._uses_function(inputs)):
+            return self._forward_function(inputs, mask, projected, pool)
+        if inputs.device.type == "cuda" and not is_tracing() and self._needs_grad(inputs) and self._has_triton(inputs):
+            return self._forward_triton(inputs, mask)
         mirror = mirrored_positions(mask)
         outputs = inputs
-        for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
-            outputs = _read_apart(self.dropout(outputs) if depth else outputs, mirror, ahead, back)
+        for depth, (forward, backward) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
+            outputs = _forward_torch(self.dropout(outputs) if depth else outputs, mirror, forward, backward)
         return outputs
 
-    def shares_tokens(self, tokens: Tensor) -> bool:
-        """Whether token ids [B, T] had better come as what their vectors have in common: always but for a few texts."""
-        if tokens.device.type != "cpu" or is_traced():  # first of all: a graph would remember how many rows there were
+    def prefers_factored(self, tokens: Tensor) -> bool:
+        """Return whether embeddings of token ids [B, T] are best given in factored form: all but small batches."""
+        if tokens.device.type != "cpu" or is_tracing():  # checked first: a graph would record the number of rows
             return False
-        return len(tokens) >= SEVERAL_ROWS or self._reads_together(tokens)
+        return len(tokens) >= MANY_ROWS or self._uses_function(tokens)
 
-    def hear(self, tokens: TokenRows) -> Tensor:
-        """Return what tokens say to the gates of the first layer [U + T + 1, 6H]: parts of a batch share it."""
-        ways = (self.forward_layers[0], self.backward_layers[0])
-        weight = torch.cat([way.get_parameter("weight_ih_l0") for way in ways])
-        low = self._coarse_type()
+    def project_inputs(self, embeddings: FactoredEmbeddings) -> Tensor:
+        """Return the input projections of the first layer [U + T + 1, 6H], for parts of a batch to share."""
+        layers = (self.forward_layers[0], self.backward_layers[0])
+        w_ih = torch.cat([layer.get_parameter("weight_ih_l0") for layer in layers])
+        dtype = self._product_dtype()
         with torch.autocast("cpu", enabled=False):
-            return SharedTokens.vectors(tokens, low) @ weight.to(low).t()
+            return UniqueTokenInputs.vectors(embeddings, dtype) @ w_ih.to(dtype).t()
 
-    def _coarse_type(self) -> torch.dtype:
+    def _product_dtype(self) -> torch.dtype:
         """Return the type of products on a CPU."""
         return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else next(self.parameters()).dtype
 
-    def _reads_together(self, inputs: Tensor) -> bool:
-        """Whether both directions are read together on a CPU."""
-        if is_traced() or len(inputs) == 0:
+    def _uses_function(self, inputs: Tensor) -> bool:
+        """Return whether `BiGRUFunction` computes dense inputs on a CPU."""
+        if is_tracing() or len(inputs) == 0:
             return False
-        return self._trains(inputs) or torch.is_autocast_enabled("cpu") or self._multiplies_int8()
+        return self._needs_grad(inputs) or torch.is_autocast_enabled("cpu") or self._uses_int8()
 
-    def _multiplies_int8(self) -> bool:
-        """Whether states may be multiplied in 8 bits, and can be."""
-        return multiplies_int8(self.hidden) and next(self.parameters()).dtype == torch.float32
+    def _uses_int8(self) -> bool:
+        return uses_int8(self.hidden) and next(self.parameters()).dtype == torch.float32
 
-    def _read_together(
-        self, inputs: Tensor | TokenRows, mask: Tensor, heard: Tensor | None, workspace: Workspace | None
+    def _forward_function(
+        self, inputs: Tensor | FactoredEmbeddings, mask: Tensor, projected: Tensor | None, pool: BufferPool | None
     ) -> Tensor:
-        """Read both ways at once on a CPU -> [B, T, 2H]."""
-        low = self._coarse_type()
-        packing = Packing.of(mask)
-        outputs: Tensor | TokenRows = inputs
-        with torch.autocast("cpu", enabled=False):  # the function knows itself which product may be coarse
-            for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
-                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, packing, low, heard)
-                weights = [getattr(layer, name) for layer in (ahead, back) for name in WEIGHTS]
-                if self._trains(vectors):
+        """Compute both directions at once on a CPU -> [B, T, 2H]."""
+        dtype = self._product_dtype()
+        packing = Packing.from_mask(mask)
+        outputs: Tensor | FactoredEmbeddings = inputs
+        with torch.autocast("cpu", enabled=False):  # the function itself chooses the type of each product
+            for depth, (forward, backward) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
+                vectors, source = _gru_inputs(self.dropout(outputs) if depth else outputs, packing, dtype, projected)
+                weights = [getattr(layer, name) for layer in (forward, backward) for name in WEIGHTS]
+                if self._needs_grad(vectors):
                     outputs = BiGRUFunction.apply(  # type: ignore[no-untyped-call]
-                        vectors, source, self.workspaces[depth], self.states_stay, *weights
+                        vectors, source, self.pools[depth], self.reuse_output, *weights
                     )
                 else:
-                    stays = workspace is None or depth < len(self.forward_layers) - 1
-                    outputs = read_both_ways(vectors, source, weights, workspace or Workspace(), states_stay=stays)
-        assert isinstance(outputs, Tensor)  # there is one layer at least
+                    reuse = pool is not None and depth == len(self.forward_layers) - 1
+                    outputs = bigru_inference(vectors, source, weights, pool or BufferPool(), reuse_output=reuse)
+        assert isinstance(outputs, Tensor)  # there is at least one layer
         return outputs
 
-    def _has_kernels(self, inputs: Tensor) -> bool:
-        """Whether there are kernels of ours for the card, the precision and the size: matrix units multiply."""
-        countable = 8 * self.hidden * inputs.shape[0] * inputs.shape[1] < 2**31  # they count in 32 bits
-        if not (torch.is_autocast_enabled("cuda") and countable and self.hidden % LEAST_UNITS == 0):
+    def _has_triton(self, inputs: Tensor) -> bool:
+        """Return whether the Triton kernels support the GPU, the precision and the size."""
+        fits = 8 * self.hidden * inputs.shape[0] * inputs.shape[1] < 2**31  # they index in 32 bits
+        if not (torch.is_autocast_enabled("cuda") and fits and self.hidden % TRITON_UNITS == 0):
             return False
-        if torch.version.hip is not None or torch.cuda.get_device_capability(inputs.device) < FIRST_CARDS:
+        if torch.version.hip is not None or torch.cuda.get_device_capability(inputs.device) < MIN_CUDA_CAPABILITY:
             return False
         if importlib.util.find_spec("triton") is None:
             return False
-        from zhenwei.models.gru.triton import works_on  # noqa: PLC0415  # Triton comes with PyTorch for such cards
+        from zhenwei.models.gru.triton import compiles_on  # noqa: PLC0415  # needs Triton
 
-        return works_on(inputs.device)
+        return compiles_on(inputs.device)
 
-    def _read_by_kernels(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Read [B, T, D] both ways at once on a graphics card -> [B, T, 2H]."""
-        from zhenwei.models.gru.triton import BiGRUTriton  # noqa: PLC0415  # Triton comes with PyTorch for such cards
+    def _forward_triton(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Compute both directions of [B, T, D] at once on a GPU -> [B, T, 2H]."""
+        from zhenwei.models.gru.triton import BiGRUTriton  # noqa: PLC0415  # needs Triton
 
-        low = torch.get_autocast_dtype("cuda")
+        dtype = torch.get_autocast_dtype("cuda")
         outputs = inputs
-        for depth, (ahead, back) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
+        for depth, (forward, backward) in enumerate(zip(self.forward_layers, self.backward_layers, strict=True)):
             layer_inputs = self.dropout(outputs) if depth else outputs
-            with torch.autocast("cuda", enabled=False):  # the function knows itself which product may be coarse
-                outputs = BiGRUTriton.apply(  # type: ignore[no-untyped-call]
-                    layer_inputs.to(low), mask, *_stacked_weights(ahead, back)
-                )
+            with torch.autocast("cuda", enabled=False):  # the function itself chooses the type of each product
+                weights = [torch.stack([getattr(forward, name), getattr(backward, name)]) for name in WEIGHTS]
+                outputs = BiGRUTriton.apply(layer_inputs.to(dtype), mask, *weights)  # type: ignore[no-untyped-call]
         return outputs
 
-    def _trains(self, inputs: Tensor) -> bool:
-        """Whether gradients will be asked for."""
+    def _needs_grad(self, inputs: Tensor) -> bool:
+        """Return whether autograd records the layer."""
         needed = inputs.requires_grad or any(weight.requires_grad for weight in self.parameters())
         return torch.is_grad_enabled() and needed
 
@@ -174,25 +176,20 @@ def mirrored_positions(mask: Tensor) -> Tensor:
 
 
 def _gru_inputs(
-    inputs: Tensor | TokenRows, packing: Packing, dtype: torch.dtype, heard: Tensor | None
-) -> tuple[Tensor, Inputs]:
-    """Give what `BiGRUFunction` reads: vectors in a type, and how it reads them."""
-    if isinstance(inputs, TokenRows) and heard is not None:
-        return heard, HeardTokens(inputs, packing, dtype)
-    if isinstance(inputs, TokenRows):
-        return SharedTokens.vectors(inputs, dtype), SharedTokens(inputs, packing, dtype)
-    return inputs.to(dtype).flatten(0, 1), EachToken(packing)
+    inputs: Tensor | FactoredEmbeddings, packing: Packing, dtype: torch.dtype, projected: Tensor | None
+) -> tuple[Tensor, GRUInputs]:
+    """Return the vectors that `BiGRUFunction` reads, in a type, and how it projects them."""
+    if isinstance(inputs, FactoredEmbeddings) and projected is not None:
+        return projected, PrecomputedInputs(inputs, packing, dtype)
+    if isinstance(inputs, FactoredEmbeddings):
+        return UniqueTokenInputs.vectors(inputs, dtype), UniqueTokenInputs(inputs, packing, dtype)
+    return inputs.to(dtype).flatten(0, 1), DenseInputs(packing)
 
 
-def _stacked_weights(ahead: nn.Module, back: nn.Module) -> list[Tensor]:
-    """Return the weights of two layers, one above the other."""
-    return [torch.stack([getattr(ahead, name), getattr(back, name)]) for name in WEIGHTS]
-
-
-def _read_apart(inputs: Tensor, mirror: Tensor, ahead: nn.Module, back: nn.Module) -> Tensor:
-    """Read [B, T, D] one way after the other -> [B, T, 2H]."""
-    past, _ = ahead(inputs)  # [B, T, H]
-    future, _ = back(_reorder(inputs, mirror))  # [B, T, H]
+def _forward_torch(inputs: Tensor, mirror: Tensor, forward: nn.Module, backward: nn.Module) -> Tensor:
+    """Compute one direction of [B, T, D] after the other -> [B, T, 2H]."""
+    past, _ = forward(inputs)  # [B, T, H]
+    future, _ = backward(_reorder(inputs, mirror))  # [B, T, H]
     return torch.cat([past, _reorder(future, mirror)], dim=-1)
 
 

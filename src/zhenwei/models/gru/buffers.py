@@ -1,4 +1,4 @@
-"""Memory that one batch after another computes in."""
+"""Memory that consecutive batches reuse."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,51 +6,54 @@ from math import prod
 
 from torch import Tensor, are_deterministic_algorithms_enabled, is_inference_mode_enabled
 
-SMALL = 2**20  # numbers; what has more is made so large at once that it need not grow, and stays out of the heap:
-LARGE = 2**25  # what is never written takes no memory
+# Elements. Buffers above SMALL are rounded up to multiples of LARGE, so that they need not grow and come from mmap
+# instead of the heap; pages that are never written take no memory.
+SMALL = 2**20
+LARGE = 2**25
 
 
-class Workspace:
-    """Keeps memory of the largest batch so far: from the system it would come page by page, each to be zeroed.
+class BufferPool:
+    """Named buffers, each as large as the largest batch so far needed.
 
-    Who takes it has it alone until it is put back; meanwhile, and where it is too small, there is new memory. A copy of
-    a workspace, as of the network that it belongs to, is empty. Threads may share one.
+    New memory would come from the system page by page, each to be zeroed. An acquired buffer belongs to its user until
+    it is released; meanwhile, and where it is too small, a new one is allocated. A copy of a pool, as of the network
+    that owns it, is empty. Threads may share a pool.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, Tensor] = {}
+        self._free: dict[str, Tensor] = {}
 
-    def take(self, name: str, numbers: int, like: Tensor) -> Tensor:
-        """Give the memory of a name for so many numbers of a tensor's type, on its device: [numbers or more]."""
-        memory = self._kept.pop(name, None)
+    def acquire(self, name: str, size: int, like: Tensor) -> Tensor:
+        """Return a buffer of at least `size` elements, of a tensor's type and device."""
+        buffer = self._free.pop(name, None)
         if (
-            memory is None
-            or len(memory) < numbers
-            or (memory.dtype, memory.device) != (like.dtype, like.device)
-            or memory.is_inference() != is_inference_mode_enabled()  # autograd takes no tensor of that mode
+            buffer is None
+            or len(buffer) < size
+            or (buffer.dtype, buffer.device) != (like.dtype, like.device)
+            or buffer.is_inference() != is_inference_mode_enabled()  # autograd rejects tensors of inference mode
         ):
-            del memory  # before there is more
-            is_exact = numbers <= SMALL or are_deterministic_algorithms_enabled()  # those fill all memory with NaN
-            return like.new_empty(numbers if is_exact else -(-numbers // LARGE) * LARGE)
-        return memory
+            del buffer  # before allocating more
+            is_exact = size <= SMALL or are_deterministic_algorithms_enabled()  # which fill new memory with NaN
+            return like.new_empty(size if is_exact else -(-size // LARGE) * LARGE)
+        return buffer
 
-    def put(self, name: str, memory: Tensor) -> None:
-        """Take memory back."""
-        self._kept[name] = memory
+    def release(self, name: str, buffer: Tensor) -> None:
+        """Take a buffer back."""
+        self._free[name] = buffer
 
     @contextmanager
-    def lent(self, name: str, shape: Sequence[int], like: Tensor) -> Iterator[Tensor]:
-        """Lend memory of a shape for a while."""
-        numbers = prod(shape)
-        memory = self.take(name, numbers, like)
+    def borrow(self, name: str, shape: Sequence[int], like: Tensor) -> Iterator[Tensor]:
+        """Acquire a buffer of a shape, and release it on exit."""
+        size = prod(shape)
+        buffer = self.acquire(name, size, like)
         try:
-            yield memory[:numbers].view(shape)
+            yield buffer[:size].view(shape)
         finally:
-            self.put(name, memory)
+            self.release(name, buffer)
 
     def clear(self) -> None:
-        """Let all memory go."""
-        self._kept.clear()
+        """Free all buffers."""
+        self._free.clear()
 
-    def __reduce__(self) -> tuple[type["Workspace"], tuple[()]]:
+    def __reduce__(self) -> tuple[type["BufferPool"], tuple[()]]:
         return type(self), ()

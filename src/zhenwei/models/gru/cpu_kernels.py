@@ -1,7 +1,7 @@
-"""The steps of `gru_steps`, each in one pass over memory, by `cpp/gru.cpp`; PyTorch's operations where it cannot be.
+"""The steps of `steps.py` as compiled kernels (`cpp/gru.cpp`), or as PyTorch operations without a compiler.
 
-A step of the published BiGRU is a dozen operations on half a megabyte each, beside its two matrix products; of a small
-one, a dozen calls that take longer than the sums.
+A step of the published BiGRU is a dozen operations on half a megabyte each, beside its two matrix products; a step of a
+small one is a dozen calls that take longer than their arithmetic. A kernel is one pass over memory.
 """
 
 import ctypes
@@ -12,86 +12,89 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zhenwei.models.gru.build import KINDS, load_library
-from zhenwei.models.gru.steps import Reading, Room, WalkingBack
+from zhenwei.models.gru.build import DTYPE_NAMES, load_library
+from zhenwei.models.gru.steps import BackwardSteps, ForwardSteps, GRUBuffers
 
 SOURCE = Path(__file__).parent / "cpp" / "gru.cpp"
 
 
 class Steps(Protocol):
-    """One way through the tokens."""
+    """The recurrent steps in one pass, forward or backward."""
 
     def step(self, number: int, products: Sequence[Tensor]) -> None:
-        """Take a step, given what came out of the products with the weights of either direction."""
+        """Take a step, given the matrix products of both directions."""
 
 
-def reading(room: Room, states: Tensor) -> Steps:
-    """Give `Reading`, by a kernel where there is one."""
-    library = load_library(SOURCE) if has_types(room) else None
+def forward_steps(buffers: GRUBuffers, output: Tensor) -> Steps:
+    """Return `ForwardSteps`, or a kernel that does the same."""
+    library = load_library(SOURCE) if has_kernel_types(buffers) else None
     if library is None:
-        return Reading(room, states)
-    state = room.slots(room.heard.shape[-1], torch.float32).zero_()
-    return _KernelSteps(library, "read", room, states=states, state=state)
+        return ForwardSteps(buffers, output)
+    return _KernelSteps(library, "forward_step", buffers, output=output, h=buffers.new_state(torch.float32).zero_())
 
 
-def walking_back(room: Room, grad: Tensor) -> Steps:
-    """Give `WalkingBack`, by a kernel where there is one."""
-    library = load_library(SOURCE) if has_types(room) else None
+def backward_steps(buffers: GRUBuffers, grad_output: Tensor) -> Steps:
+    """Return `BackwardSteps`, or a kernel that does the same."""
+    library = load_library(SOURCE) if has_kernel_types(buffers) else None
     if library is None:
-        return WalkingBack(room, grad)
-    passed = room.slots(room.heard.shape[-1], torch.float32)
-    return _KernelSteps(library, "walk_back", room, grad=grad, passed=passed)
+        return BackwardSteps(buffers, grad_output)
+    grad_h = buffers.new_state(torch.float32)
+    return _KernelSteps(library, "backward_step", buffers, grad_output=grad_output, grad_h=grad_h)
 
 
 class _KernelSteps:
-    def __init__(self, library: ctypes.CDLL, name: str, room: Room, **tensors: Tensor) -> None:
-        self._tensors, self._fields = room_fields(room, tensors)
-        self._step = getattr(library, f"{name}_{KINDS[room.gates.dtype]}")
+    def __init__(self, library: ctypes.CDLL, name: str, buffers: GRUBuffers, **tensors: Tensor) -> None:
+        self._tensors, self._params = gru_params(buffers, tensors)
+        self._step = getattr(library, f"{name}_{DTYPE_NAMES[buffers.gates.dtype]}")
         self._step.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
         self._step.restype = None
-        self._room = ctypes.byref(self._fields)
+        self._pointer = ctypes.byref(self._params)
 
     def step(self, number: int, products: Sequence[Tensor]) -> None:
         """Take a step."""
-        ahead, back = products
-        self._step(self._room, number, ahead.data_ptr(), back.data_ptr())
+        forward, backward = products
+        self._step(self._pointer, number, forward.data_ptr(), backward.data_ptr())
 
 
-class RoomFields(ctypes.Structure):
-    """`struct Room` of the C++: sizes, and where tensors begin."""
+class GRUParams(ctypes.Structure):
+    """`struct GRUParams` of the C++ sources: sizes and pointers to tensors."""
 
-    SIZES = ("hidden", "n_tokens", "n_rows", "threads", "keeps")
+    SIZES = ("hidden", "n_tokens", "n_rows", "threads", "keep_all")
     TENSORS = (
-        "firsts", "places", "index", "spots", "shared", "of_spots", "scale", "constant",
-        "bias", "gates", "heard", "before", "state", "states", "grad", "passed",
+        "step_offsets", "token_index", "unique_index", "position_index", "unique_proj", "position_proj", "scale",
+        "constant", "b_hn", "gates", "hidden_new", "prev_hidden", "h", "output", "grad_output", "grad_h",
     )  # fmt: skip
     _fields_ = [(name, ctypes.c_int64) for name in SIZES] + [(name, ctypes.c_void_p) for name in TENSORS]
 
 
-def room_fields(room: Room, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], RoomFields]:
-    """Fill in the fields; the tensors have to be held as long as they are used."""
-    packing, spoken = room.packing, room.spoken
-    ends = packing.ends
+def gru_params(buffers: GRUBuffers, more: dict[str, Tensor]) -> tuple[dict[str, Tensor], GRUParams]:
+    """Fill in the parameters of the kernels; the returned tensors must outlive them."""
+    packing, projection = buffers.packing, buffers.projection
+    ends = packing.step_ends
     tensors: dict[str, Tensor | None] = {
-        **given,
-        "firsts": torch.tensor([0, *ends, ends[-1]]),  # behind the last step there is one of no rows
-        "places": packing.places,
-        "gates": room.gates,
-        "heard": room.heard,
-        "before": room.before,
-        "bias": room.bias,
+        **more,
+        "step_offsets": torch.tensor([0, *ends, ends[-1]]),  # an empty step follows the last one
+        "token_index": packing.token_index,
+        "gates": buffers.gates,
+        "hidden_new": buffers.hidden_new,
+        "prev_hidden": buffers.prev_hidden,
+        "b_hn": buffers.b_hn,
     }
-    if spoken is not None:
+    if projection is not None:
         tensors |= {
-            "shared": spoken.tokens, "index": spoken.index, "constant": spoken.constant,
-            "of_spots": spoken.spots, "spots": spoken.places, "scale": spoken.scale,
-        }  # fmt: skip
-    held = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
-    sizes = (room.heard.shape[-1], packing.n_tokens, packing.rows, torch.get_num_threads(), int(room.keeps))
-    pointers = {name: tensor.data_ptr() for name, tensor in held.items()}
-    return held, RoomFields(*sizes, **pointers)
+            "unique_proj": projection.unique,
+            "unique_index": projection.unique_index,
+            "position_proj": projection.positions,
+            "position_index": projection.position_index,
+            "scale": projection.scale,
+            "constant": projection.constant,
+        }
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+    hidden, threads = buffers.hidden_new.shape[-1], torch.get_num_threads()
+    sizes = (hidden, packing.n_tokens, packing.rows, threads, int(buffers.keep_all))
+    return contiguous, GRUParams(*sizes, **{name: tensor.data_ptr() for name, tensor in contiguous.items()})
 
 
-def has_types(room: Room) -> bool:
-    """Whether there are kernels for the types of a room, where they can be compiled."""
-    return room.gates.dtype in KINDS and room.exact == torch.float32
+def has_kernel_types(buffers: GRUBuffers) -> bool:
+    """Return whether kernels exist for the types of the buffers."""
+    return buffers.gates.dtype in DTYPE_NAMES and buffers.state_dtype == torch.float32

@@ -1,7 +1,10 @@
-"""What the inputs of a bidirectional GRU say to its gates, and the way back: one product, as small as it can be.
+"""Input projections of a bidirectional GRU, W_ih x + b, and their gradients, in as few products as possible.
 
-In the comments: N tokens, as `Packing` has them, E features, H hidden units; the directions stand first, [2, ...], and
-the second one reads each row from its end.
+A batch of posts has few unique tokens. Where the embeddings of tokens factor into those of unique tokens, positions and
+a scale (`FactoredEmbeddings`), only the factors are multiplied by W_ih, and gathered at each step.
+
+Shapes: N tokens in the order of `Packing`, E features, H hidden units, M projected vectors. Directions come first:
+[2, ...]; the second one reads each row from its end.
 """
 
 from collections.abc import Sequence
@@ -11,176 +14,219 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zhenwei.models.gru.factored_embeddings import TokenRows
 from zhenwei.models.gru.packing import Packing
-from zhenwei.models.gru.segment_sum import sum_rows
+from zhenwei.models.gru.segment_sum import segment_sum
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What tokens say to the gates, by what they share: ``scale * (tokens[index] + spots[places]) + constant``.
+class FactoredEmbeddings:
+    """Embeddings [B, T, D] of the form ``scale * (unique[index] + positions) + shift``.
 
     Attributes:
-        tokens: [2 * U, 3H], the two directions of each distinct token.
-        index: [2, N] int64, which of them is read.
+        unique: [U, D], one vector per unique token.
+        index: [B, T] int64, the unique token at each place.
+        positions: [T, D] or longer, added by position; None: nothing.
+        scale: [B, T]; None: 1.
+        shift: [D], added to all; None: nothing.
+    """
+
+    unique: Tensor
+    index: Tensor
+    positions: Tensor | None = None
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+    def select(self, rows: Tensor, width: int) -> "FactoredEmbeddings":
+        """Return the first tokens of some rows [b]: [b, width], with the same unique tokens."""
+        scale = None if self.scale is None else self.scale[rows, :width]
+        return FactoredEmbeddings(self.unique, self.index[rows, :width], self.positions, scale, self.shift)
+
+    def dense(self) -> Tensor:
+        """Return the embeddings themselves [B, T, D]."""
+        vectors = self.unique[self.index]
+        if self.positions is not None:
+            vectors = vectors + self.positions[: vectors.shape[1]]
+        if self.scale is not None:
+            vectors = vectors * self.scale.unsqueeze(-1)
+        return vectors if self.shift is None else vectors + self.shift
+
+
+@dataclass(frozen=True)
+class InputProjection:
+    """Input projections of the form ``scale * (unique[unique_index] + positions[position_index]) + constant``.
+
+    Attributes:
+        unique: [2 * U, 3H], the two directions of each unique token.
+        unique_index: [2, N] int64.
         constant: [2, 3H].
-        spots: [2 * T, 3H], the two directions of each place of a text; None: nothing.
-        places: [2, N] int64, which of them is read.
+        positions: [2 * T, 3H], the two directions of each position; None: nothing.
+        position_index: [2, N] int64.
         scale: [2, N]; None: 1.
     """
 
-    tokens: Tensor
-    index: Tensor
+    unique: Tensor
+    unique_index: Tensor
     constant: Tensor
-    spots: Tensor | None = None
-    places: Tensor | None = None
+    positions: Tensor | None = None
+    position_index: Tensor | None = None
     scale: Tensor | None = None
 
 
-class Inputs(Protocol):
-    """How the gates' inputs come from vectors, which are what autograd knows of."""
+class GRUInputs(Protocol):
+    """Computes input projections from vectors, the tensor that autograd tracks, and their gradients."""
 
     packing: Packing
-    all_at_once: bool
-    """Whether the gates hear all tokens before the first step, rather than each at its step."""
-    n_said: int
-    """How many rows the product has, M, where it is held until each is said; or 0."""
+    is_dense: bool
+    """Whether all input projections are written to the gates before the first step, and not gathered at each step."""
+    n_projected: int
+    """M, the number of projected vectors to allocate; 0 where none are needed."""
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
-        """Take the product with weight [2, 3H, E].
+    def project_inputs(
+        self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
+    ) -> InputProjection | None:
+        """Multiply the vectors by W_ih [2, 3H, E].
 
-        It is said into gates [2, N, 3H]; or it is held in said [M, 6H], and what is to be said is returned.
+        The projections are written to gates [2, N, 3H]; or the products are written to projected [M, 6H], and
+        returned with the indices to gather them.
         """
 
-    def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, said: Tensor, spare: Tensor, *,
-        of_vectors: bool,
+    def backward(
+        self, vectors: Tensor, w_ih: Tensor, grad_gates: Tensor, grad_bias: Tensor, projected: Tensor, spare: Tensor,
+        *, needs_vectors: bool,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Return the gradients of the weight [2, 3H, E] and, if asked for, of the vectors.
+        """Return the gradients of W_ih [2, 3H, E] and, if needed, of the vectors.
 
         Args:
-            vectors: As `begin` had them.
-            weight: [2, 3H, E].
-            entered: [2, N, 3H], the gradient of what was said to the gates.
-            bias: [2, 3H], its sum over all tokens.
-            said: As `begin` had it; it may be written.
-            spare: [any number], of the type of the vectors: memory that may be written, and returned.
-            of_vectors: Whether these are asked for.
+            vectors: As in `project_inputs`.
+            w_ih: [2, 3H, E].
+            grad_gates: [2, N, 3H], the gradient of the input projections.
+            grad_bias: [2, 3H], its sum over all tokens.
+            projected: As in `project_inputs`; may be overwritten.
+            spare: [any size], of the vectors' type: memory that may be overwritten and returned.
+            needs_vectors: Whether the gradient of the vectors is needed.
         """
 
 
-class EachToken:
-    """Each token of each row has a vector of its own: vectors [B * T, E], with those of padding."""
+class DenseInputs:
+    """One vector per token: vectors [B * T, E], padding included."""
 
-    all_at_once = True
-    n_said = 0
+    is_dense = True
+    n_projected = 0
 
     def __init__(self, packing: Packing) -> None:
         self.packing = packing
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
-        """Say everything."""
-        for way, read in enumerate(self._both_ways(vectors)):
-            torch.addmm(bias[way], read, weight[way].t(), out=gates[way])
+    def project_inputs(
+        self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
+    ) -> InputProjection | None:
+        """Write all projections to the gates."""
+        for direction, inputs in enumerate(self._gather(vectors)):
+            torch.addmm(bias[direction], inputs, w_ih[direction].t(), out=gates[direction])
         return None
 
-    def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, said: Tensor, spare: Tensor, *,
-        of_vectors: bool,
+    def backward(
+        self, vectors: Tensor, w_ih: Tensor, grad_gates: Tensor, grad_bias: Tensor, projected: Tensor, spare: Tensor,
+        *, needs_vectors: bool,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Go back through the product of each direction."""
-        of_weight = torch.stack([told.t() @ read for told, read in zip(entered, self._both_ways(vectors), strict=True)])
-        if not of_vectors:
-            return of_weight, None
-        ahead, back = torch.bmm(entered, weight)
-        ahead += back.index_select(0, self.packing.mirror)
-        return of_weight, torch.zeros_like(vectors).index_copy_(0, self.packing.places[0], ahead)
+        pairs = zip(grad_gates, self._gather(vectors), strict=True)
+        grad_w_ih = torch.stack([grad.t() @ inputs for grad, inputs in pairs])
+        if not needs_vectors:
+            return grad_w_ih, None
+        forward, backward = torch.bmm(grad_gates, w_ih)
+        forward += backward.index_select(0, self.packing.mirror)
+        return grad_w_ih, torch.zeros_like(vectors).index_copy_(0, self.packing.token_index[0], forward)
 
-    def _both_ways(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Pick the real tokens in the order in which each direction reads them: [N, E] twice."""
-        ahead = vectors.index_select(0, self.packing.places[0])
-        return ahead, ahead.index_select(0, self.packing.mirror)
+    def _gather(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Pick the real tokens in the order of each direction: [N, E] twice."""
+        forward = vectors.index_select(0, self.packing.token_index[0])
+        return forward, forward.index_select(0, self.packing.mirror)
 
 
-class SharedTokens:
-    """Tokens share their vectors, as `TokenRows` has it: vectors [U, E] of the distinct ones, then places and shift.
+class UniqueTokenInputs:
+    """Factored embeddings: vectors [U + T + 1, E] of the unique tokens, then positions and shift.
 
-    The product is taken for each distinct token and place, of which a batch has few, and put together at each step.
+    Each of them is projected once, and gathered at each step.
     """
 
-    all_at_once = False
+    is_dense = False
 
-    def __init__(self, tokens: TokenRows, packing: Packing, dtype: torch.dtype) -> None:
-        """Take over tokens, whose scale will be multiplied in a type."""
+    def __init__(self, embeddings: FactoredEmbeddings, packing: Packing, dtype: torch.dtype) -> None:
+        """Prepare the indices; `dtype` is the type of the products."""
         self.packing = packing
-        self.n_shared = len(tokens.rows)
-        self.n_places = 0 if tokens.places is None else len(tokens.places)
-        self.shifts = tokens.shift is not None
-        self.n_said = self.n_shared + self.n_places + int(self.shifts)
-        # Of what is said of a token or place, the two directions stand one after the other.
-        self.index = _of_direction(packing.both_ways(tokens.index))
-        self.places = _of_direction(packing.places % packing.width) if self.n_places else None
-        self.scale = None if tokens.scale is None else packing.both_ways(tokens.scale.to(dtype))
+        self.n_unique = len(embeddings.unique)
+        self.n_positions = 0 if embeddings.positions is None else len(embeddings.positions)
+        self.has_shift = embeddings.shift is not None
+        self.n_projected = self.n_unique + self.n_positions + int(self.has_shift)
+        # The two directions of a projected vector are adjacent rows.
+        self.unique_index = _by_direction(packing.gather(embeddings.index))
+        self.position_index = _by_direction(packing.token_index % packing.width) if self.n_positions else None
+        self.scale = None if embeddings.scale is None else packing.gather(embeddings.scale.to(dtype))
 
     @staticmethod
-    def vectors(tokens: TokenRows, dtype: torch.dtype) -> Tensor:
-        """Lay all that tokens share above each other, in a type: [U + T + 1, E], without what there is not."""
-        shift = None if tokens.shift is None else tokens.shift.unsqueeze(0)
-        return torch.cat([part.to(dtype) for part in (tokens.rows, tokens.places, shift) if part is not None])
+    def vectors(embeddings: FactoredEmbeddings, dtype: torch.dtype) -> Tensor:
+        """Concatenate unique tokens, positions and shift in a type: [U + T + 1, E], without those that are None."""
+        shift = None if embeddings.shift is None else embeddings.shift.unsqueeze(0)
+        parts = (embeddings.unique, embeddings.positions, shift)
+        return torch.cat([part.to(dtype) for part in parts if part is not None])
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
-        """Take the product."""
-        return self._spoken(torch.mm(vectors, weight.flatten(0, 1).t(), out=said), bias)
+    def project_inputs(
+        self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
+    ) -> InputProjection | None:
+        """Project the factors."""
+        return self._input_projection(torch.mm(vectors, w_ih.flatten(0, 1).t(), out=projected), bias)
 
-    def _spoken(self, said: Tensor, bias: Tensor) -> Spoken:
-        """Say what came out of the product, [U + T + 1, 6H]."""
+    def _input_projection(self, projected: Tensor, bias: Tensor) -> InputProjection:
+        """Split the projected vectors [U + T + 1, 6H]."""
         size = bias.shape[1]
-        of_tokens, of_places, of_shift = self._parts(said)
-        return Spoken(
-            of_tokens.view(-1, size),
-            self.index,
-            bias + of_shift.sum(dim=0).view(2, -1),
-            of_places.view(-1, size) if self.n_places else None,
-            self.places,
+        unique, positions, shift = self._split(projected)
+        return InputProjection(
+            unique.view(-1, size),
+            self.unique_index,
+            bias + shift.sum(dim=0).view(2, -1),
+            positions.view(-1, size) if self.n_positions else None,
+            self.position_index,
             self.scale,
         )
 
-    def gradients(
-        self, vectors: Tensor, weight: Tensor, entered: Tensor, bias: Tensor, said: Tensor, spare: Tensor, *,
-        of_vectors: bool,
+    def backward(
+        self, vectors: Tensor, w_ih: Tensor, grad_gates: Tensor, grad_bias: Tensor, projected: Tensor, spare: Tensor,
+        *, needs_vectors: bool,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Add up the gradients of what is shared, and go back through the product of that."""
-        of_tokens, of_places, of_shift = self._parts(said)
+        """Sum the gradients of each projected vector, and go back through the product."""
+        grad_unique, grad_positions, grad_shift = self._split(projected)
         scale = None if self.scale is None else self.scale.flatten()
-        width = entered.shape[-1]
-        sum_rows(entered.flatten(0, 1), self.index.flatten(), scale, of_tokens.view(-1, width))
-        if self.places is not None:
-            sum_rows(entered.flatten(0, 1), self.places.flatten(), scale, of_places.view(-1, width))
-        of_shift.copy_(bias.view(1, -1))
-        memory = spare[: weight.numel()] if weight.numel() <= len(spare) else torch.empty_like(weight)
-        of_weight = torch.mm(said.t(), vectors, out=memory.view(-1, weight.shape[-1]))
-        return of_weight.view_as(weight), said @ weight.flatten(0, 1) if of_vectors else None
+        width = grad_gates.shape[-1]
+        segment_sum(grad_gates.flatten(0, 1), self.unique_index.flatten(), scale, grad_unique.view(-1, width))
+        if self.position_index is not None:
+            segment_sum(grad_gates.flatten(0, 1), self.position_index.flatten(), scale, grad_positions.view(-1, width))
+        grad_shift.copy_(grad_bias.view(1, -1))
+        memory = spare[: w_ih.numel()] if w_ih.numel() <= len(spare) else torch.empty_like(w_ih)
+        grad_w_ih = torch.mm(projected.t(), vectors, out=memory.view(-1, w_ih.shape[-1]))
+        return grad_w_ih.view_as(w_ih), projected @ w_ih.flatten(0, 1) if needs_vectors else None
 
-    def _parts(self, shared: Tensor) -> Sequence[Tensor]:
-        """Tell the tokens, the places and the shift apart in [U + T + 1, ...]: there may be none of one kind."""
-        return torch.split(shared, [self.n_shared, self.n_places, int(self.shifts)])
+    def _split(self, projected: Tensor) -> Sequence[Tensor]:
+        """Split [U + T + 1, ...] into unique tokens, positions and shift; each may be empty."""
+        return torch.split(projected, [self.n_unique, self.n_positions, int(self.has_shift)])
 
 
-class HeardTokens(SharedTokens):
-    """Shared tokens of which the product has been taken before: vectors are what came out of it, [U + T + 1, 6H].
+class PrecomputedInputs(UniqueTokenInputs):
+    """Unique-token inputs whose product was taken before: vectors are the projected ones, [U + T + 1, 6H].
 
-    For scoring alone, where parts of a batch share it.
+    For inference, where parts of a batch share the product.
     """
 
-    def __init__(self, tokens: TokenRows, packing: Packing, dtype: torch.dtype) -> None:
-        super().__init__(tokens, packing, dtype)
-        self.n_said = 0
+    def __init__(self, embeddings: FactoredEmbeddings, packing: Packing, dtype: torch.dtype) -> None:
+        super().__init__(embeddings, packing, dtype)
+        self.n_projected = 0
 
-    def begin(self, vectors: Tensor, weight: Tensor, bias: Tensor, gates: Tensor, said: Tensor) -> Spoken | None:
-        """Say what is known."""
-        return self._spoken(vectors, bias)
+    def project_inputs(
+        self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
+    ) -> InputProjection | None:
+        """Return the projections."""
+        return self._input_projection(vectors, bias)
 
 
-def _of_direction(index: Tensor) -> Tensor:
-    """Turn an index [2, N] of what is said of both directions into one of what is said of each."""
+def _by_direction(index: Tensor) -> Tensor:
+    """Turn an index [2, N] of projected vectors [M, 6H] into an index of their directions [2 * M, 3H]."""
     return 2 * index + torch.arange(2).unsqueeze(1)

@@ -1,4 +1,4 @@
-"""The tokens of a padded batch without its padding, step by step, as a recurrent layer reads them."""
+"""The real tokens of a padded batch in the order in which a recurrent layer reads them, step by step."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -9,39 +9,40 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Packing:
-    """How N real tokens of a batch [B, T] follow each other: of all rows the first one, then of all the second one.
+    """The order of the N real tokens of a batch [B, T]: first tokens of all rows, then second tokens, and so on.
 
-    Rows stand longest first, so that those which go on at a step are the first ones: the order of PyTorch's
-    `PackedSequence`. Read from its own end, each row has its tokens at the same steps, in the other order.
+    Rows are sorted by length, longest first, so that the rows that continue at a step are the first ones: the order of
+    PyTorch's `PackedSequence`. The backward direction reads each row from its own end, in the same steps.
 
     Attributes:
         rows: B.
         width: T.
-        batch_sizes: How many rows are read at each step; none that is 0.
-        places: [2, N] int64, for both directions: which of the B * T tokens is read.
-        padding: [B * T - N] int64, which tokens are not read.
-        mirror: [N] int64, where a token that the one direction reads stands in the order of the other.
+        batch_sizes: Number of rows at each step; never 0.
+        token_index: [2, N] int64, by direction: the position of each token among the B * T tokens of the batch.
+        padding: [B * T - N] int64, the positions of padding.
+        mirror: [N] int64, for each token of one direction, its position in the order of the other.
     """
 
     rows: int
     width: int
     batch_sizes: list[int]
-    places: Tensor
+    token_index: Tensor
     padding: Tensor
     mirror: Tensor
 
     @classmethod
-    def of(cls, mask: Tensor) -> "Packing":
-        """Pack the real tokens of a mask [B, T] bool, which stand at the start of each row."""
+    def from_mask(cls, mask: Tensor) -> "Packing":
+        """Pack the real tokens of a mask [B, T] bool, which come first in each row."""
         rows, width = mask.shape
         lengths, order = mask.sum(dim=1).sort(descending=True, stable=True)
-        in_order = torch.arange(width).unsqueeze(1) < lengths  # [T, B]
-        step, rank = in_order.nonzero(as_tuple=True)  # [N]
-        sizes = in_order.sum(dim=1)  # [T]
+        sorted_mask = torch.arange(width).unsqueeze(1) < lengths  # [T, B]
+        step, rank = sorted_mask.nonzero(as_tuple=True)  # [N]
+        sizes = sorted_mask.sum(dim=1)  # [T]
         mirror = (sizes.cumsum(0) - sizes)[lengths[rank] - 1 - step] + rank
-        places = order[rank] * width + step
+        forward = order[rank] * width + step
         padding = (~mask).flatten().nonzero().squeeze(1)
-        return cls(rows, width, sizes[sizes > 0].tolist(), torch.stack([places, places[mirror]]), padding, mirror)
+        token_index = torch.stack([forward, forward[mirror]])
+        return cls(rows, width, sizes[sizes > 0].tolist(), token_index, padding, mirror)
 
     @property
     def n_tokens(self) -> int:
@@ -49,10 +50,10 @@ class Packing:
         return len(self.mirror)
 
     @property
-    def ends(self) -> list[int]:
-        """Where each step ends among the N tokens."""
+    def step_ends(self) -> list[int]:
+        """End of each step among the N tokens."""
         return list(accumulate(self.batch_sizes))
 
-    def both_ways(self, of_tokens: Tensor) -> Tensor:
-        """Pick from [B, T] what belongs to each token, as the directions read it: [2, N]."""
-        return of_tokens.flatten()[self.places]
+    def gather(self, values: Tensor) -> Tensor:
+        """Pick the values [B, T] of all tokens in the order of each direction: [2, N]."""
+        return values.flatten()[self.token_index]

@@ -1,7 +1,13 @@
-"""One step of a bidirectional GRU between its matrix products, forward and backward, by PyTorch's operations.
+"""One step of a bidirectional GRU, without its matrix products, in PyTorch operations, forward and backward.
 
-In the comments: N tokens and n rows at a step, as `Packing` has them, B rows, H hidden units; the directions stand
-first, [2, ...].
+    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
+    z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+    h' = (1 - z) * n + z * h
+
+(Cho et al., EMNLP 2014, in PyTorch's variant, which applies r after the product.)
+
+Shapes: N tokens, n of them at a step (see `Packing`), B rows, H hidden units. Directions come first: [2, ...].
 """
 
 from collections.abc import Sequence
@@ -10,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zhenwei.models.gru.input_projection import Spoken
+from zhenwei.models.gru.input_projection import InputProjection
 from zhenwei.models.gru.packing import Packing
 
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -18,138 +24,147 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 @dataclass(frozen=True)
-class Room:
-    """Where the steps read and write. What the way back needs is kept of all tokens, or else of one step.
+class GRUBuffers:
+    """Tensors that the steps read and write: those of all tokens in training, of one step in inference.
 
     Attributes:
         packing: The order of the tokens.
-        gates: r, z and n, [2, N, 3H] or [2, B, 3H]. All that the gates hear stands there unless `spoken` has it. On
-            the way back: the gradients of what the state says to them.
-        heard: What the state said to n before the reset, [2, N, H] or [2, B, H]. On the way back: the gradient of what
-            enters n.
-        before: The states from which each step began, [2, N, H] or [2, B, H].
-        bias: [2, H], what the state says to n in any case; None on the way back, which has no use for it.
-        spoken: What the tokens say, if they share it.
-        keeps: Whether all is kept.
-        exact: The type of the state from step to step.
+        gates: r, z and n, [2, N, 3H] or [2, B, 3H]. Before a step: W_ih x + b, unless `projection` has it. After the
+            backward pass: the gradients of W_hh h.
+        hidden_new: W_hn h + b_hn, [2, N, H] or [2, B, H]. After the backward pass: the gradient of the input of n.
+        prev_hidden: The state h before each step, [2, N, H] or [2, B, H].
+        b_hn: [2, H]; None in the backward pass, which does not need it.
+        projection: W_ih x + b in factored form, where tokens share embeddings.
+        keep_all: Whether the tensors hold all tokens.
+        state_dtype: The type of the state from step to step.
     """
 
     packing: Packing
     gates: Tensor
-    heard: Tensor
-    before: Tensor
-    bias: Tensor | None
-    spoken: Spoken | None
-    keeps: bool
-    exact: torch.dtype
+    hidden_new: Tensor
+    prev_hidden: Tensor
+    b_hn: Tensor | None
+    projection: InputProjection | None
+    keep_all: bool
+    state_dtype: torch.dtype
 
-    def by_step(self, tensor: Tensor) -> Sequence[Tensor]:
-        """Return the steps [2, n, ...] of one of these, all at once: one by one they would take as long as the sums."""
+    def split_steps(self, tensor: Tensor) -> Sequence[Tensor]:
+        """Return the steps [2, n, ...] of one of the tensors, all at once: slicing them one by one is slow."""
         sizes = self.packing.batch_sizes
         if tensor.shape[1] == self.packing.n_tokens:
             return torch.split(tensor, sizes, dim=1)
         return [tensor[:, :size] for size in sizes]
 
-    def slots(self, size: int, dtype: torch.dtype) -> Tensor:
-        """Make room for something of each row at one step: [2, B, size]."""
-        return self.gates.new_empty(2, self.packing.rows, size, dtype=dtype)
+    def new_state(self, dtype: torch.dtype) -> Tensor:
+        """Allocate a state [2, B, H]."""
+        return self.gates.new_empty(2, self.packing.rows, self.hidden_new.shape[-1], dtype=dtype)
 
 
-class Reading:
-    """The steps of a GRU, r, z = sigmoid(x + s) and n = tanh(x + r s), to the state n + z (h - n)."""
+class ForwardSteps:
+    """Forward steps: from W_hh h to r, z, n and the new state h."""
 
-    def __init__(self, room: Room, states: Tensor) -> None:
-        """Begin with states of zero.
+    def __init__(self, buffers: GRUBuffers, output: Tensor) -> None:
+        """Start from states of zero.
 
         Args:
-            room: Where to read and write.
-            states: [B * T * 2, H], where the states go, those of the directions one after the other.
+            buffers: What to read and write.
+            output: [B * T * 2, H], receives the states, the two directions of a token one after the other.
         """
-        self.room, self.states = room, states
-        hidden = room.heard.shape[-1]
-        self._gates, self._heard, self._before = (room.by_step(each) for each in (room.gates, room.heard, room.before))
-        self._state = room.slots(hidden, room.exact).zero_()
-        self._places = _state_places(room.packing)
-        self._spoken = None if room.spoken is None else _SpokenByStep(room.spoken, room.packing)
+        self.buffers, self.output = buffers, output
+        self._gates, self._hidden_new, self._prev_hidden = (
+            buffers.split_steps(each) for each in (buffers.gates, buffers.hidden_new, buffers.prev_hidden)
+        )
+        self._h = buffers.new_state(buffers.state_dtype).zero_()
+        self._output_index = _output_index(buffers.packing)
+        self._projection = None
+        if buffers.projection is not None:
+            self._projection = _ProjectionSteps(buffers.projection, buffers.packing)
 
-    def step(self, number: int, said: Sequence[Tensor]) -> None:
-        """Take a step, where the products of state and weight are [n, 3H] twice."""
-        gates, kept = self._gates[number], self._heard[number]
-        hidden = kept.shape[-1]
-        if self._spoken is not None:
-            self._spoken.say(number, gates)
-        # A gate that lets next to nothing through must not be rounded to one that is shut.
-        exact = gates.to(self.room.exact)
-        reset, update, new = exact.chunk(3, dim=-1)
-        told = torch.stack(list(said))
-        assert self.room.bias is not None
-        exact[..., : 2 * hidden].add_(told[..., : 2 * hidden]).sigmoid_()
-        torch.add(told[..., 2 * hidden :], self.room.bias.unsqueeze(1), out=kept)
-        new.addcmul_(reset, kept.to(exact.dtype)).tanh_()
-        state = self._state[:, : kept.shape[1]]
-        torch.lerp(new, state, update, out=state)
+    def step(self, number: int, hidden_proj: Sequence[Tensor]) -> None:
+        """Take a step, given W_hh h of both directions, [n, 3H] each."""
+        gates, hidden_new = self._gates[number], self._hidden_new[number]
+        hidden = hidden_new.shape[-1]
+        if self._projection is not None:
+            self._projection.write(number, gates)
+        # In the state's type: a z close to 1 must not be rounded to 1.
+        exact = gates.to(self.buffers.state_dtype)
+        r, z, n = exact.chunk(3, dim=-1)
+        products = torch.stack(list(hidden_proj))
+        assert self.buffers.b_hn is not None
+        exact[..., : 2 * hidden].add_(products[..., : 2 * hidden]).sigmoid_()
+        torch.add(products[..., 2 * hidden :], self.buffers.b_hn.unsqueeze(1), out=hidden_new)
+        n.addcmul_(r, hidden_new.to(exact.dtype)).tanh_()
+        h = self._h[:, : hidden_new.shape[1]]
+        torch.lerp(n, h, z, out=h)
         gates.copy_(exact)
-        coarse = state.to(gates.dtype)
-        self.states.index_copy_(0, self._places[number].flatten(), coarse.flatten(0, 1))
-        if number + 1 < len(self._before):
-            going_on = self._before[number + 1]
-            going_on.copy_(coarse[:, : going_on.shape[1]])
+        rounded = h.to(gates.dtype)
+        self.output.index_copy_(0, self._output_index[number].flatten(), rounded.flatten(0, 1))
+        if number + 1 < len(self._prev_hidden):
+            continuing = self._prev_hidden[number + 1]
+            continuing.copy_(rounded[:, : continuing.shape[1]])
 
 
-class WalkingBack:
-    """The way back through these steps: the chain rule, gate by gate, in place."""
+class BackwardSteps:
+    """Backward steps: the chain rule, gate by gate, in place."""
 
-    def __init__(self, room: Room, grad: Tensor) -> None:
-        """Begin behind the last step.
+    def __init__(self, buffers: GRUBuffers, grad_output: Tensor) -> None:
+        """Start after the last step.
 
         Args:
-            room: What `Reading` kept.
-            grad: [B * T * 2, H], the gradient of the states.
+            buffers: What `ForwardSteps` kept.
+            grad_output: [B * T * 2, H], the gradient of the states.
         """
-        self._gates, self._heard, self._before = (room.by_step(each) for each in (room.gates, room.heard, room.before))
-        self._total = room.slots(room.heard.shape[-1], room.exact).zero_()
-        self._places = _state_places(room.packing)
-        self._grad = grad
+        self._gates, self._hidden_new, self._prev_hidden = (
+            buffers.split_steps(each) for each in (buffers.gates, buffers.hidden_new, buffers.prev_hidden)
+        )
+        self._grad_h = buffers.new_state(buffers.state_dtype).zero_()
+        self._output_index = _output_index(buffers.packing)
+        self._grad_output = grad_output
 
-    def step(self, number: int, sent: Sequence[Tensor]) -> None:
-        """Take a step back, given the products of the next step's gradients and the weights, [n, H] twice."""
-        gates, said, begun = (each[number] for each in (self._gates, self._heard, self._before))
-        total = self._total[:, : said.shape[1]]
-        for before, more in zip(total, sent, strict=True):
-            before[: len(more)].add_(more)
-        total.add_(self._grad.index_select(0, self._places[number].flatten()).view_as(said))
-        reset, update, new = gates.chunk(3, dim=-1)
-        coarse = total.to(gates.dtype)
-        first = torch.addcmul(coarse, coarse, update, value=-1)
-        _tanh_backward(first, new, grad_input=first)
-        second = torch.sub(begun, new).mul_(coarse)
-        total.mul_(update)  # what a state passes on to that before
-        _sigmoid_backward(second, update, grad_input=update)
-        torch.mul(first, reset, out=new)
-        _sigmoid_backward(said.mul_(first), reset, grad_input=reset)
-        said.copy_(first)
-
-
-def _state_places(packing: Packing) -> Sequence[Tensor]:
-    """Return where each step's states [2, n] stand among B * T * 2."""
-    return torch.split(2 * packing.places + torch.arange(2).unsqueeze(1), packing.batch_sizes, dim=1)
+    def step(self, number: int, grad_hidden: Sequence[Tensor]) -> None:
+        """Take a step back, given the gradients that reach h through W_hh of the next step, [n, H] each."""
+        gates, hidden_new, prev_hidden = (each[number] for each in (self._gates, self._hidden_new, self._prev_hidden))
+        grad_h = self._grad_h[:, : hidden_new.shape[1]]
+        for total, more in zip(grad_h, grad_hidden, strict=True):
+            total[: len(more)].add_(more)
+        grad_h.add_(self._grad_output.index_select(0, self._output_index[number].flatten()).view_as(hidden_new))
+        r, z, n = gates.chunk(3, dim=-1)
+        rounded = grad_h.to(gates.dtype)
+        grad_n = torch.addcmul(rounded, rounded, z, value=-1)
+        _tanh_backward(grad_n, n, grad_input=grad_n)
+        grad_z = torch.sub(prev_hidden, n).mul_(rounded)
+        grad_h.mul_(z)  # passes to the previous state directly
+        _sigmoid_backward(grad_z, z, grad_input=z)
+        torch.mul(grad_n, r, out=n)
+        _sigmoid_backward(hidden_new.mul_(grad_n), r, grad_input=r)
+        hidden_new.copy_(grad_n)
 
 
-class _SpokenByStep:
-    def __init__(self, spoken: Spoken, packing: Packing) -> None:
-        self._tokens, self._spots = spoken.tokens, spoken.spots
-        self._constant = spoken.constant.unsqueeze(1)
+def _output_index(packing: Packing) -> Sequence[Tensor]:
+    """Return the positions of each step's states [2, n] among B * T * 2."""
+    return torch.split(2 * packing.token_index + torch.arange(2).unsqueeze(1), packing.batch_sizes, dim=1)
+
+
+class _ProjectionSteps:
+    """Factored input projections, step by step."""
+
+    def __init__(self, projection: InputProjection, packing: Packing) -> None:
+        self._unique, self._positions = projection.unique, projection.positions
+        self._constant = projection.constant.unsqueeze(1)
         sizes = packing.batch_sizes
-        self._index = torch.split(spoken.index, sizes, dim=1)
-        self._places = None if spoken.places is None else torch.split(spoken.places, sizes, dim=1)
-        self._scale = None if spoken.scale is None else torch.split(spoken.scale.unsqueeze(-1), sizes, dim=1)
+        self._unique_index = torch.split(projection.unique_index, sizes, dim=1)
+        self._position_index, self._scale = None, None
+        if projection.position_index is not None:
+            self._position_index = torch.split(projection.position_index, sizes, dim=1)
+        if projection.scale is not None:
+            self._scale = torch.split(projection.scale.unsqueeze(-1), sizes, dim=1)
 
-    def say(self, number: int, gates: Tensor) -> None:
-        """Put together what a step's tokens say: [2, n, 3H]."""
-        for way, told in enumerate(gates):
-            torch.index_select(self._tokens, 0, self._index[number][way], out=told)
-        if self._spots is not None and self._places is not None:
-            gates.add_(self._spots[self._places[number]])
+    def write(self, number: int, gates: Tensor) -> None:
+        """Write the input projections of a step to gates [2, n, 3H]."""
+        for direction, out in enumerate(gates):
+            torch.index_select(self._unique, 0, self._unique_index[number][direction], out=out)
+        if self._positions is not None and self._position_index is not None:
+            gates.add_(self._positions[self._position_index[number]])
         if self._scale is None:
             gates.add_(self._constant)
         else:

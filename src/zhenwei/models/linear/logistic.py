@@ -10,156 +10,167 @@ from torch import Tensor, nn
 
 from zhenwei.config import NgramConfig
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.models.linear import naive_bayes as weighing
-from zhenwei.models.linear.naive_bayes import PLAIN, Rows, Strengths
+from zhenwei.models.linear.naive_bayes import (
+    C_GRID,
+    DEFAULTS,
+    NAIVE_BAYES_GRID,
+    Hyperparameters,
+    Rows,
+    fit_logistic_regression,
+    grid_search,
+    ngram_weights,
+    weighted_features,
+)
 from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens import Batch, EncodedArticles, collate
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-ROWS_AT_ONCE = 512
-MERGED_AT = 4_000_000  # n-grams of a few batches that wait to be counted together: some 60 MB
-LARGEST_KEY = 2**63 - 1
+BATCH_SIZE = 512  # articles
+MERGE_SIZE = 4_000_000  # n-grams of several batches that are merged at once: about 60 MB
+MAX_KEY = 2**63 - 1
 
 Keys = NDArray[np.int64]
 
 
-class NgramRegression(nn.Module):
-    """Weighed n-grams, summed up.
+class NgramLogisticRegression(nn.Module):
+    """Logistic regression over the TF-IDF of n-grams.
 
-    The tokens are characters or words, as the detector's tokenizer cuts them, and TF-IDF and logistic regression are
-    scikit-learn's, to the formula. An n-gram is kept as its tokens' ids, read as the digits of one number, so that
-    n-grams are found by a search in a sorted array, for all articles of a batch at once.
+    Tokens are those of the detector's tokenizer, characters or words; the formulas of TF-IDF and logistic regression
+    are scikit-learn's. The key of an n-gram is a number whose digits are its token ids, so that the n-grams of a whole
+    batch are looked up in one sorted array at once.
 
-    With `naive_bayes` a > 0, the TF-IDF of an n-gram is multiplied by 1 + a |r| before it is normalised, where r is the
-    logarithm of the ratio of its shares among the n-grams of the fake and of the real articles, each counted 0.1 times
-    more than it is (after Wang & Manning, ACL 2012): what tells the labels apart is made to count more.
+    With `naive_bayes` a > 0, the TF-IDF of an n-gram is multiplied by 1 + a |r| before it is normalized, where r is its
+    Naive Bayes log-count ratio between fake and real articles (Wang & Manning, ACL 2012), with counts smoothed by 0.1:
+    n-grams that separate the labels get larger weights.
     """
 
     keys: Tensor  # [F] int64, sorted: the n-grams
-    idf: Tensor  # [F], times what Naive Bayes makes of it
+    idf: Tensor  # [F], times the Naive Bayes factor
 
     def __init__(self, config: NgramConfig, vocabulary: Vocabulary, prefix: str = "") -> None:
-        """Build it without any n-gram.
+        """Build a model without n-grams.
 
         Args:
-            config: Which n-grams, and how they are weighed.
-            vocabulary: What it will read.
-            prefix: What stands before the names of the settings where they are set, for messages.
+            config: Which n-grams, and how they are weighted.
+            vocabulary: The tokenizer.
+            prefix: Prefix of the names of the settings, for messages.
 
         Raises:
-            ConfigError: If n-grams of so many tokens cannot be told apart by a 64-bit number.
+            ConfigError: If 64-bit keys are too small for the longest n-grams.
         """
         super().__init__()
         self.config = config
-        self.chosen: Strengths | None = None  # what the settings leave to the training articles
-        self.base = vocabulary.size + 1  # a digit is a token's id + 1, so that longer n-grams are larger numbers
+        self.tuned: Hyperparameters | None = None  # by `tune`
+        self.base = vocabulary.size + 1  # a digit is a token id + 1, so that longer n-grams have larger keys
         self.pad_id = vocabulary.pad_id
         self.prefix = prefix
         longest = config.ngram_range[1]
-        if self.base**longest > LARGEST_KEY:
+        if self.base**longest > MAX_KEY:
             raise ConfigError(
                 f"model.{prefix}ngram_range: found {config.ngram_range} and a vocabulary of {vocabulary.size} tokens; "
-                f"n-grams of {longest} need a data.vocab_size of at most {int(LARGEST_KEY ** (1 / longest)) - 1}"
+                f"n-grams of {longest} need a data.vocab_size of at most {int(MAX_KEY ** (1 / longest)) - 1}"
             )
-        self.register_buffer("keys", torch.zeros(1, dtype=torch.int64))  # 0: an n-gram that no text has
+        self.register_buffer("keys", torch.zeros(1, dtype=torch.int64))  # 0 is the key of no n-gram
         self.register_buffer("idf", torch.zeros(1))
         self.weight = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(()))
 
     def logits(self, batch: Batch) -> Tensor:
-        """Judge a batch: logits of fake [B]."""
+        """Compute the logits of fake [B] of a batch."""
         rows, ngrams, values = self._tfidf(batch)
         logits: Tensor = self.bias.repeat(len(batch)).index_add(0, rows, values * self.weight[ngrams])
         return logits
 
     def fit(self, articles: EncodedArticles, seed: int) -> None:
-        """Find the n-grams that enough articles have, and their weights; all articles have a label.
+        """Collect the n-grams of at least `min_df` articles, and fit their weights; all articles have a label.
 
         Raises:
-            DataError: If no n-gram is in as many articles as `min_df` asks for.
+            DataError: If no n-gram occurs in `min_df` articles.
         """
         keys, _ = self._frequent_ngrams(articles)
         self.keys = torch.from_numpy(keys)
         labels = articles.labels.astype(np.int64)
-        frequencies, strengths = self._frequencies(articles), self._strengths()
-        weights = weighing.ngram_weights(frequencies, labels, strengths.naive_bayes)
-        regression = weighing.regression_of(weighing.weighed(frequencies, weights), labels, strengths.C, seed)
+        frequencies, hyperparameters = self._frequencies(articles), self._hyperparameters()
+        weights = ngram_weights(frequencies, labels, hyperparameters.naive_bayes)
+        features = weighted_features(frequencies, weights)
+        regression = fit_logistic_regression(features, labels, hyperparameters.C, seed)
         self.idf = torch.from_numpy(weights).float()
         self.weight = nn.Parameter(torch.from_numpy(regression.coef_[0]).float())
         self.bias = nn.Parameter(torch.tensor(float(regression.intercept_[0])))
 
     @property
-    def tunes(self) -> bool:
-        """Whether the settings leave something to the training articles."""
+    def needs_tuning(self) -> bool:
+        """Whether the settings have hyperparameters to be tuned."""
         return "auto" in (self.config.naive_bayes, self.config.C)
 
     def tune(self, articles: EncodedArticles, folds: Iterable[tuple[Rows, Rows]], seed: int) -> None:
-        """Choose what the settings leave to the training articles, for `fit`: see `choose_strengths`.
+        """Tune the hyperparameters that the settings leave open, for `fit`, by `grid_search`.
 
         Args:
             articles: [N], all with a label.
-            folds: Of each, the rows to fit on and the rows to judge.
-            seed: Of the regression.
+            folds: Rows to fit on and rows to evaluate of each fold.
+            seed: Seed of the regression.
         """
         keys, _ = self._frequent_ngrams(articles)
         self.keys = torch.from_numpy(keys)
-        naive_bayes, penalty = self.config.naive_bayes, self.config.C
-        self.chosen = weighing.choose_strengths(
+        naive_bayes, inverse_penalty = self.config.naive_bayes, self.config.C
+        self.tuned = grid_search(
             self._frequencies(articles), articles.labels.astype(np.int64), folds,
-            weighing.NAIVE_BAYES if naive_bayes == "auto" else (naive_bayes,),
-            weighing.C if penalty == "auto" else (penalty,),
+            NAIVE_BAYES_GRID if naive_bayes == "auto" else (naive_bayes,),
+            C_GRID if inverse_penalty == "auto" else (inverse_penalty,),
             self.config.min_df, seed,
         )  # fmt: skip
 
-    def _strengths(self) -> Strengths:
-        """Return what is set, and what was chosen where it is left open; plain TF-IDF's where nothing was chosen."""
-        chosen = self.chosen or PLAIN
-        naive_bayes, penalty = self.config.naive_bayes, self.config.C
-        return Strengths(
-            chosen.naive_bayes if naive_bayes == "auto" else naive_bayes, chosen.C if penalty == "auto" else penalty
+    def _hyperparameters(self) -> Hyperparameters:
+        """Return the settings, with tuned values where they are open; without a result of `tune`, the defaults."""
+        tuned = self.tuned or DEFAULTS
+        naive_bayes, inverse_penalty = self.config.naive_bayes, self.config.C
+        return Hyperparameters(
+            tuned.naive_bayes if naive_bayes == "auto" else naive_bayes,
+            tuned.C if inverse_penalty == "auto" else inverse_penalty,
         )
 
     def _frequencies(self, articles: EncodedArticles) -> "csr_array":
-        """Return how often each article has each known n-gram, sublinear where that is set, float64 [N, F]."""
+        """Return the frequency of each known n-gram in each article, sublinear if set, float64 [N, F]."""
         from scipy.sparse import csr_array, vstack  # noqa: PLC0415  # a second to import
 
         parts = []
         for batch in self._batches(articles):
-            rows, ngrams, values = (part.numpy() for part in self._counted(batch))
-            places = rows.astype(np.int32), ngrams.astype(np.int32)  # liblinear takes no others
-            parts.append(csr_array((values.astype(np.float64), places), shape=(len(batch), len(self.keys))))
+            rows, ngrams, values = (part.numpy() for part in self._count(batch))
+            indices = rows.astype(np.int32), ngrams.astype(np.int32)  # liblinear needs int32
+            parts.append(csr_array((values.astype(np.float64), indices), shape=(len(batch), len(self.keys))))
         return vstack(parts, format="csr")
 
     def _frequent_ngrams(self, articles: EncodedArticles) -> tuple[Keys, Keys]:
-        """Return the n-grams that at least `min_df` articles have, sorted, and how many have each."""
+        """Return the n-grams of at least `min_df` articles, sorted, and the number of articles with each."""
         keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
-        waiting: list[tuple[Keys, Keys]] = []
+        pending: list[tuple[Keys, Keys]] = []
         for batch in self._batches(articles):
-            rows, found = self._occurrences(batch)
-            ngrams, places = torch.unique(found, return_inverse=True)
-            pairs = torch.unique(rows * len(ngrams) + places)  # each n-gram once for each article
-            waiting.append((ngrams.numpy(), torch.bincount(pairs % max(len(ngrams), 1)).numpy()))
-            if sum(len(part) for part, _ in waiting) > max(MERGED_AT, len(keys)):  # so that all is sorted a few times
-                keys, counts = _merged([(keys, counts), *waiting])
-                waiting = []
-        keys, counts = _merged([(keys, counts), *waiting])
-        kept = counts >= self.config.min_df
-        if not kept.any():
+            rows, occurrences = self._occurrences(batch)
+            ngrams, index = torch.unique(occurrences, return_inverse=True)
+            pairs = torch.unique(rows * len(ngrams) + index)  # each n-gram once per article
+            pending.append((ngrams.numpy(), torch.bincount(pairs % max(len(ngrams), 1)).numpy()))
+            if sum(len(part) for part, _ in pending) > max(MERGE_SIZE, len(keys)):  # merge rarely
+                keys, counts = _merge([(keys, counts), *pending])
+                pending = []
+        keys, counts = _merge([(keys, counts), *pending])
+        is_frequent = counts >= self.config.min_df
+        if not is_frequent.any():
             raise DataError(
                 f"none of the {len(keys)} n-grams of the training articles is in {self.config.min_df} of them"
                 f"{'' if self.prefix else ' (model.min_df)'}: there is nothing to learn from"
             )
-        return keys[kept], counts[kept]
+        return keys[is_frequent], counts[is_frequent]
 
     def _batches(self, articles: EncodedArticles) -> Iterator[Batch]:
-        for start in range(0, len(articles), ROWS_AT_ONCE):
-            rows = np.arange(start, min(start + ROWS_AT_ONCE, len(articles)))
+        for start in range(0, len(articles), BATCH_SIZE):
+            rows = np.arange(start, min(start + BATCH_SIZE, len(articles)))
             yield collate(articles, rows, pad_id=self.pad_id)
 
     def _occurrences(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return every n-gram of every article: the rows that they are in and their keys, both [S]."""
+        """Return every n-gram of every article: their rows and their keys, both [S]."""
         digits = (batch.tokens + 1) * batch.mask  # [B, T]; 0 at padding
         shortest, longest = self.config.ngram_range
         rows, keys = [], []
@@ -168,31 +179,31 @@ class NgramRegression(nn.Module):
             last = digits[:, length - 1 :]  # [B, T - length + 1]
             numbers = numbers[:, : last.shape[1]] * self.base + last
             if length >= shortest:
-                row, place = torch.nonzero(last, as_tuple=True)
+                row, column = torch.nonzero(last, as_tuple=True)
                 rows.append(row)
-                keys.append(numbers[row, place])
+                keys.append(numbers[row, column])
         if not rows:
             return digits.new_zeros(0), digits.new_zeros(0)
         return torch.cat(rows), torch.cat(keys)
 
-    def _counted(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the articles' known n-grams: their rows, their places in `keys` and how often each is there, [S]."""
-        rows, found = self._occurrences(batch)
-        places = torch.searchsorted(self.keys, found).clamp(max=len(self.keys) - 1)
-        known = self.keys[places] == found
-        pairs, counts = torch.unique(rows[known] * len(self.keys) + places[known], return_counts=True)
+    def _count(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the articles' known n-grams: their rows, their indices in `keys` and their frequencies, [S] each."""
+        rows, occurrences = self._occurrences(batch)
+        index = torch.searchsorted(self.keys, occurrences).clamp(max=len(self.keys) - 1)
+        known = self.keys[index] == occurrences
+        pairs, counts = torch.unique(rows[known] * len(self.keys) + index[known], return_counts=True)
         frequency = 1 + counts.float().log() if self.config.sublinear_tf else counts.float()
         return pairs // len(self.keys), pairs % len(self.keys), frequency
 
     def _tfidf(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the articles' known n-grams: their rows, their places in `keys` and their TF-IDF, each [S]."""
-        rows, ngrams, frequency = self._counted(batch)
+        """Return the articles' known n-grams: their rows, their indices in `keys` and their TF-IDF, [S] each."""
+        rows, ngrams, frequency = self._count(batch)
         values = frequency * self.idf[ngrams]
         squares = torch.zeros(len(batch), device=values.device).index_add(0, rows, values.square())  # [B]
         return rows, ngrams, values / squares.sqrt()[rows]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *further: Any) -> None:
-        """Make room for as many n-grams as were saved."""
+        """Resize the tensors to the number of saved n-grams, and load them."""
         saved = state_dict.get(prefix + "keys")
         if isinstance(saved, Tensor):
             self.keys, self.idf = torch.zeros_like(saved), torch.zeros(len(saved))
@@ -200,8 +211,8 @@ class NgramRegression(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *further)
 
 
-def _merged(parts: list[tuple[Keys, Keys]]) -> tuple[Keys, Keys]:
-    """Add up the counts of n-grams, each part with its own: all n-grams, sorted, and their counts."""
-    keys, places = np.unique(np.concatenate([part for part, _ in parts]), return_inverse=True)
-    counts = np.bincount(places, weights=np.concatenate([part for _, part in parts]), minlength=len(keys))
+def _merge(parts: list[tuple[Keys, Keys]]) -> tuple[Keys, Keys]:
+    """Sum the counts of n-grams over all parts: all n-grams, sorted, and their counts."""
+    keys, index = np.unique(np.concatenate([part for part, _ in parts]), return_inverse=True)
+    counts = np.bincount(index, weights=np.concatenate([part for _, part in parts]), minlength=len(keys))
     return keys, counts.astype(np.int64)

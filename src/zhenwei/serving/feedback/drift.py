@@ -71,5 +71,5 @@ def _week(week: str, sums: dict[str, Any], bundles: list[str]) -> dict[str, Any]
     }
 
 
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: float, total: int) -> float | None:
+    return part / total if total else None

@@ -2,20 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import (
-    Column,
-    DateTime,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
+import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -23,39 +10,39 @@ from zhenwei.errors import ConfigError
 
 SQLITE_WAIT = 10.0  # seconds to wait for another process's write
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
-reviews = Table(
+reviews = sa.Table(
     "zhenwei_reviews",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("time", DateTime, nullable=False),  # UTC
-    Column("week", String(8), nullable=False),  # ISO, as in 2026-W07
-    Column("text", Text, nullable=False),
-    Column("text_sha256", String(64), nullable=False),
-    Column("verdict", String(4), nullable=False),
-    Column("predicted_verdict", String(4)),
-    Column("predicted_probability", Float),
-    Column("comment", Text),
-    Column("reviewer", String(200)),
-    Column("bundle_name", String(255), nullable=False),
-    Column("bundle_version", String(64), nullable=False),
-    Index("zhenwei_reviews_by_text", "text_sha256", "id"),
-    Index("zhenwei_reviews_by_week", "week"),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("time", sa.DateTime, nullable=False),  # UTC
+    sa.Column("week", sa.String(8), nullable=False),  # ISO, as in 2026-W07
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text_sha256", sa.String(64), nullable=False),
+    sa.Column("verdict", sa.String(4), nullable=False),
+    sa.Column("predicted_verdict", sa.String(4)),
+    sa.Column("predicted_probability", sa.Float),
+    sa.Column("comment", sa.Text),
+    sa.Column("reviewer", sa.String(200)),
+    sa.Column("bundle_name", sa.String(255), nullable=False),
+    sa.Column("bundle_version", sa.String(64), nullable=False),
+    sa.Index("zhenwei_reviews_by_text", "text_sha256", "id"),
+    sa.Index("zhenwei_reviews_by_week", "week"),
 )
 
-weekly_predictions = Table(
+weekly_predictions = sa.Table(
     "zhenwei_weekly_predictions",
     metadata,
-    Column("week", String(8), primary_key=True),
-    Column("bundle_version", String(64), primary_key=True),
-    Column("predictions", Integer, nullable=False),
-    Column("fakes", Integer, nullable=False),
-    Column("confidence", Float, nullable=False),  # sum over predictions
+    sa.Column("week", sa.String(8), primary_key=True),
+    sa.Column("bundle_version", sa.String(64), primary_key=True),
+    sa.Column("predictions", sa.Integer, nullable=False),
+    sa.Column("fakes", sa.Integer, nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),  # sum over predictions
 )
 
 
-def open_database(target: str, *, create: bool) -> Engine:
+def open_database(target: str, *, create: bool) -> sa.Engine:
     """Open the feedback database.
 
     Args:
@@ -73,9 +60,9 @@ def open_database(target: str, *, create: bool) -> Engine:
         raise ConfigError(f"{file}: there is no folder {file.parent} to store it in")
     name = str(file) if file is not None else url.render_as_string(hide_password=True)
     try:
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
         if file is not None:
-            event.listen(engine, "connect", _set_up_sqlite)
+            sa.event.listen(engine, "connect", _set_up_sqlite)
         if create:
             metadata.create_all(engine)
         with engine.connect() as connection:

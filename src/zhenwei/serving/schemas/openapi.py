@@ -7,25 +7,12 @@ from fastapi import FastAPI
 from zhenwei.serving.schemas.responses import ErrorResponse
 from zhenwei.serving.settings import ServingSettings
 
-_DESCRIPTIONS = {
-    400: "The body is not valid JSON.",
-    401: "The API key is missing or unknown.",
-    403: "Not allowed from this origin or host.",
-    404: "This service does not offer it.",
-    408: "The body arrived too slowly.",
-    409: "The new bundle cannot be used; the old one is still served.",
-    413: "The body is too large.",
-    415: "The content type is not application/json.",
-    422: "A field is invalid.",
-    503: "Busy; try again after the seconds in Retry-After.",
-    504: "Not done in time.",
-}
 BODY_ERRORS = (400, 401, 403, 408, 413, 415, 422, 503)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the errors of an endpoint, for FastAPI's `responses`."""
-    return {status: {"model": ErrorResponse, "description": _DESCRIPTIONS[status]} for status in sorted(statuses)}
+    return {status: {"model": ErrorResponse} for status in sorted(statuses)}
 
 
 def openapi_with_limits(app: FastAPI, settings: ServingSettings) -> dict[str, Any]:

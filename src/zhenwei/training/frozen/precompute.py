@@ -57,7 +57,7 @@ def precompute_frozen_states(
     limit = int(training.frozen_cache_gib * 2**30)
     if not isinstance(encoder, PretrainedEncoder) or encoder.finetune_layers == "all" or limit == 0:
         return {}
-    problem = encoder.cut()
+    problem = encoder.split()
     if problem is None and not _reads_frozen_states(network, plan):
         problem = "the network does not read them"
     if problem is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zhenwei.atomic import write_atomic
 from zhenwei.tokens import batch_order
-from zhenwei.tokens.ragged import places
+from zhenwei.tokens.ragged import positions
 
 STATES, CHECKSUMS, META = "states.f16", "checksums.u64", "meta.json"
 FORMAT = 1
@@ -165,7 +165,7 @@ class FrozenStore:
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return the states [S, D] of written articles: their tokens, one article after the other."""
         lengths = self.layout.lengths[rows]
-        states: NDArray[np.float16] = self._states[np.repeat(self._row_starts[rows], lengths) + places(lengths)]
+        states: NDArray[np.float16] = self._states[np.repeat(self._row_starts[rows], lengths) + positions(lengths)]
         return states
 
     def _start(self, block: int) -> int:

@@ -1,4 +1,4 @@
-// The page reads well without this: it sorts tables at a click, and opens what is folded before it is printed.
+// The page works without this script: it sorts tables on click, and opens folded sections before printing.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   table.tHead.querySelectorAll("th[data-column]").forEach((head) => {
@@ -24,4 +24,4 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details:not(.left-out-of-print)").forEach((each) => { each.open = true; }));
+addEventListener("beforeprint", () => document.querySelectorAll("details:not(.not-printed)").forEach((each) => { each.open = true; }));

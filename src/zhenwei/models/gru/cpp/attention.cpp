@@ -1,6 +1,6 @@
-// LayerNorm, dropout and masked attention of one article's states, in one pass over them; forward and backward.
-// `attention_pooling.py` calls it and says what is computed. Which values are dropped hangs on a seed and on where they
-// stand, so that the way back knows without anything being kept.
+// LayerNorm, dropout and masked attention over the states of each article, in one pass, forward and backward.
+// Called by `attention_pooling.py`. The dropout mask is a function of a seed and the position of a value, so that the
+// backward pass recomputes it and nothing is stored.
 
 #include <cmath>
 #include <cstdint>
@@ -11,27 +11,27 @@
 
 namespace {
 
-struct Pooling {
+struct PoolingParams {
     std::int64_t rows, width, size, threads;
-    const bool *mask;                           // [B, T]
-    void *states;                               // [B, T, D]; on the way back, their gradient takes their place
-    const float *norm_weight, *norm_bias;       // [D]
-    const float *score_weight, *score_bias;     // [D], [1]
-    float *mean, *inverse;                      // [B, T], of the norm: the mean and 1 / the standard deviation
-    float *weights;                             // [B, T], of the attention
-    float *pooled;                              // [B, D]
-    const float *grad;                          // [B, D]
-    float *of_norm_weight, *of_norm_bias;       // [B, D], gradients by article
-    float *of_score_weight, *of_score_bias;     // [B, D], [B]
+    const bool *mask;                                // [B, T]
+    void *states;                                    // [B, T, D]; the backward pass overwrites them by their gradient
+    const float *norm_weight, *norm_bias;            // [D]
+    const float *score_weight, *score_bias;          // [D], [1]
+    float *mean, *inverse_std;                       // [B, T], of LayerNorm
+    float *weights;                                  // [B, T], of the attention
+    float *pooled;                                   // [B, D]
+    const float *grad;                               // [B, D], gradient of `pooled`
+    float *grad_norm_weight, *grad_norm_bias;        // [B, D], gradients by article
+    float *grad_score_weight, *grad_score_bias;      // [B, D], [B]
     std::uint64_t seed;
-    std::uint64_t dropped;                      // of 2^32 values
-    float epsilon, kept_scale;
+    std::uint64_t dropped;                           // dropout probability times 2^32
+    float epsilon, keep_scale;
 };
 
-struct Keys {  // the random numbers of one token
+struct DropoutKeys {  // the random numbers of one token
     std::uint32_t first, second;
 
-    Keys(std::uint64_t seed, std::int64_t token) {  // SplitMix64 (Steele et al., OOPSLA 2014)
+    DropoutKeys(std::uint64_t seed, std::int64_t token) {  // SplitMix64 (Steele et al., OOPSLA 2014)
         std::uint64_t mixed = seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(token + 1);
         mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9ULL;
         mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebULL;
@@ -40,7 +40,7 @@ struct Keys {  // the random numbers of one token
         second = static_cast<std::uint32_t>(mixed >> 32);
     }
 
-    std::uint32_t operator()(std::uint32_t number) const {  // each bit of the number moves all others
+    std::uint32_t operator()(std::uint32_t number) const {  // every input bit affects every output bit
         std::uint32_t x = number * 0x9e3779b9U + first;
         x = (x ^ (x >> 16)) * 0x7feb352dU;
         x ^= second;
@@ -49,41 +49,42 @@ struct Keys {  // the random numbers of one token
     }
 };
 
-template <class T> struct Token {  // one token of an article, as the norm sees it
+template <class T> struct Token {  // one token of an article, with the statistics of its LayerNorm
     const T *states;
-    float mean, inverse;
+    float mean, inverse_std;
 
-    inline float normed(std::int64_t i) const { return (widen(states[i]) - mean) * inverse; }
+    inline float normalized(std::int64_t i) const { return (widen(states[i]) - mean) * inverse_std; }
 };
 
-template <class T> Token<T> measured(const T *states, std::int64_t size, float epsilon) {
+template <class T> Token<T> measure(const T *states, std::int64_t size, float epsilon) {
     float sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < size; ++i) sum += widen(states[i]);
     const float mean = sum / static_cast<float>(size);
 #pragma omp simd reduction(+ : squares)
     for (std::int64_t i = 0; i < size; ++i) {
-        const float apart = widen(states[i]) - mean;
-        squares += apart * apart;
+        const float centered = widen(states[i]) - mean;
+        squares += centered * centered;
     }
     return {states, mean, 1 / std::sqrt(squares / static_cast<float>(size) + epsilon)};
 }
 
-// What comes out of norm and dropout of a token, into `values`.
-template <class T> void dropped_out(const Pooling &pooling, const Token<T> &token, std::int64_t place, float *values) {
-    const std::int64_t size = pooling.size;
-    const float *weight = pooling.norm_weight, *bias = pooling.norm_bias;
-    if (!pooling.dropped) {
+// Write dropout(LayerNorm(states)) of a token to `values`.
+template <class T>
+void norm_and_dropout(const PoolingParams &params, const Token<T> &token, std::int64_t position, float *values) {
+    const std::int64_t size = params.size;
+    const float *weight = params.norm_weight, *bias = params.norm_bias;
+    if (!params.dropped) {
 #pragma omp simd
-        for (std::int64_t i = 0; i < size; ++i) values[i] = token.normed(i) * weight[i] + bias[i];
+        for (std::int64_t i = 0; i < size; ++i) values[i] = token.normalized(i) * weight[i] + bias[i];
         return;
     }
-    const Keys random(pooling.seed, place);
-    const std::uint32_t dropped = static_cast<std::uint32_t>(pooling.dropped);
-    const float scale = pooling.kept_scale;
+    const DropoutKeys random(params.seed, position);
+    const std::uint32_t dropped = static_cast<std::uint32_t>(params.dropped);
+    const float scale = params.keep_scale;
 #pragma omp simd
     for (std::int64_t i = 0; i < size; ++i) {
-        const float value = (token.normed(i) * weight[i] + bias[i]) * scale;
+        const float value = (token.normalized(i) * weight[i] + bias[i]) * scale;
         values[i] = random(static_cast<std::uint32_t>(i)) >= dropped ? value : 0.0f;
     }
 }
@@ -95,95 +96,95 @@ inline float dot(const float *left, const float *right, std::int64_t size) {
     return sum;
 }
 
-template <class T> void pool(const Pooling &pooling, std::int64_t row) {
-    const std::int64_t size = pooling.size, first = row * pooling.width;
-    std::vector<float> room(size);
-    float *values = room.data(), *pooled = pooling.pooled + row * size;
+template <class T> void forward_row(const PoolingParams &params, std::int64_t row) {
+    const std::int64_t size = params.size, first = row * params.width;
+    std::vector<float> buffer(size);
+    float *values = buffer.data(), *pooled = params.pooled + row * size;
     std::memset(pooled, 0, size * sizeof(float));
     float highest = -INFINITY, total = 0;
-    for (std::int64_t place = first; place < first + pooling.width; ++place) {
-        pooling.weights[place] = -INFINITY;  // the score, until all are known
-        if (!pooling.mask[place]) continue;
-        const T *states = static_cast<const T *>(pooling.states) + place * size;
-        const Token<T> token = measured(states, size, pooling.epsilon);
-        pooling.mean[place] = token.mean;
-        pooling.inverse[place] = token.inverse;
-        dropped_out(pooling, token, place, values);
-        const float score = dot(values, pooling.score_weight, size) + pooling.score_bias[0];
-        pooling.weights[place] = score;
-        // A sum of exponentials that moves its origin to the highest score so far (Milakov & Gimelshein, 2018).
-        const float origin = score > highest ? score : highest;
-        const float fade = total == 0 ? 0 : std::exp(highest - origin), weight = std::exp(score - origin);
-        highest = origin;
-        total = total * fade + weight;
+    for (std::int64_t position = first; position < first + params.width; ++position) {
+        params.weights[position] = -INFINITY;  // the score, until all scores are known
+        if (!params.mask[position]) continue;
+        const T *states = static_cast<const T *>(params.states) + position * size;
+        const Token<T> token = measure(states, size, params.epsilon);
+        params.mean[position] = token.mean;
+        params.inverse_std[position] = token.inverse_std;
+        norm_and_dropout(params, token, position, values);
+        const float score = dot(values, params.score_weight, size) + params.score_bias[0];
+        params.weights[position] = score;
+        // Online softmax: rescale the sum whenever the maximum changes (Milakov & Gimelshein, 2018).
+        const float maximum = score > highest ? score : highest;
+        const float rescale = total == 0 ? 0 : std::exp(highest - maximum), weight = std::exp(score - maximum);
+        highest = maximum;
+        total = total * rescale + weight;
 #pragma omp simd
-        for (std::int64_t i = 0; i < size; ++i) pooled[i] = pooled[i] * fade + weight * values[i];
+        for (std::int64_t i = 0; i < size; ++i) pooled[i] = pooled[i] * rescale + weight * values[i];
     }
-    if (total == 0) {  // no token at all
-        std::memset(pooling.weights + first, 0, pooling.width * sizeof(float));
+    if (total == 0) {  // a row without tokens
+        std::memset(params.weights + first, 0, params.width * sizeof(float));
         return;
     }
     for (std::int64_t i = 0; i < size; ++i) pooled[i] /= total;
-    for (std::int64_t place = first; place < first + pooling.width; ++place)
-        pooling.weights[place] = pooling.mask[place] ? std::exp(pooling.weights[place] - highest) / total : 0;
+    for (std::int64_t position = first; position < first + params.width; ++position)
+        params.weights[position] = params.mask[position] ? std::exp(params.weights[position] - highest) / total : 0;
 }
 
-template <class T> void walk_back(const Pooling &pooling, std::int64_t row) {
-    const std::int64_t size = pooling.size, first = row * pooling.width;
-    std::vector<float> room(2 * size);
-    float *values = room.data(), *back = values + size;
-    const float *grad = pooling.grad + row * size, *weight = pooling.norm_weight, *score = pooling.score_weight;
-    float *of_weight = pooling.of_norm_weight + row * size, *of_bias = pooling.of_norm_bias + row * size;
-    float *of_score = pooling.of_score_weight + row * size;
-    for (float *each : {of_weight, of_bias, of_score}) std::memset(each, 0, size * sizeof(float));
-    pooling.of_score_bias[row] = 0;
-    const float whole = dot(grad, pooling.pooled + row * size, size);
-    const std::uint32_t dropped = static_cast<std::uint32_t>(pooling.dropped);
-    const float scale = dropped ? pooling.kept_scale : 1.0f;
-    for (std::int64_t place = first; place < first + pooling.width; ++place) {
-        T *states = static_cast<T *>(pooling.states) + place * size;
-        if (!pooling.mask[place]) {
+template <class T> void backward_row(const PoolingParams &params, std::int64_t row) {
+    const std::int64_t size = params.size, first = row * params.width;
+    std::vector<float> buffer(2 * size);
+    float *values = buffer.data(), *grad_normalized = values + size;
+    const float *grad = params.grad + row * size, *weight = params.norm_weight, *score = params.score_weight;
+    float *grad_weight = params.grad_norm_weight + row * size, *grad_bias = params.grad_norm_bias + row * size;
+    float *grad_score = params.grad_score_weight + row * size;
+    for (float *each : {grad_weight, grad_bias, grad_score}) std::memset(each, 0, size * sizeof(float));
+    params.grad_score_bias[row] = 0;
+    const float grad_pooled = dot(grad, params.pooled + row * size, size);
+    const std::uint32_t dropped = static_cast<std::uint32_t>(params.dropped);
+    const float scale = dropped ? params.keep_scale : 1.0f;
+    for (std::int64_t position = first; position < first + params.width; ++position) {
+        T *states = static_cast<T *>(params.states) + position * size;
+        if (!params.mask[position]) {
             std::memset(states, 0, size * sizeof(T));
             continue;
         }
-        const Token<T> token{states, pooling.mean[place], pooling.inverse[place]};
-        dropped_out(pooling, token, place, values);
-        const float share = pooling.weights[place];
-        const float of_own_score = share * (dot(grad, values, size) - whole);
-        pooling.of_score_bias[row] += of_own_score;
-        const Keys random(pooling.seed, place);
-        float sum = 0, along = 0;
-#pragma omp simd reduction(+ : sum, along)
+        const Token<T> token{states, params.mean[position], params.inverse_std[position]};
+        norm_and_dropout(params, token, position, values);
+        const float attention = params.weights[position];
+        const float grad_own_score = attention * (dot(grad, values, size) - grad_pooled);
+        params.grad_score_bias[row] += grad_own_score;
+        const DropoutKeys random(params.seed, position);
+        float sum = 0, projection = 0;
+#pragma omp simd reduction(+ : sum, projection)
         for (std::int64_t i = 0; i < size; ++i) {
-            of_score[i] += of_own_score * values[i];
-            const float whether = random(static_cast<std::uint32_t>(i)) >= dropped ? scale : 0.0f;
-            const float of_normed = (share * grad[i] + of_own_score * score[i]) * whether;
-            const float normed = token.normed(i), before = of_normed * weight[i];
-            of_weight[i] += of_normed * normed;
-            of_bias[i] += of_normed;
-            back[i] = before;
-            sum += before;
-            along += before * normed;
+            grad_score[i] += grad_own_score * values[i];
+            const float keep = random(static_cast<std::uint32_t>(i)) >= dropped ? scale : 0.0f;
+            const float grad_norm = (attention * grad[i] + grad_own_score * score[i]) * keep;
+            const float normalized = token.normalized(i), scaled = grad_norm * weight[i];
+            grad_weight[i] += grad_norm * normalized;
+            grad_bias[i] += grad_norm;
+            grad_normalized[i] = scaled;
+            sum += scaled;
+            projection += scaled * normalized;
         }
         sum /= static_cast<float>(size);
-        along /= static_cast<float>(size);
+        projection /= static_cast<float>(size);
 #pragma omp simd
         for (std::int64_t i = 0; i < size; ++i)
-            states[i] = narrow<T>(token.inverse * (back[i] - sum - along * token.normed(i)));
+            states[i] = narrow<T>(token.inverse_std * (grad_normalized[i] - sum - projection * token.normalized(i)));
     }
 }
 
-void each_row(void (*work)(const Pooling &, std::int64_t), const Pooling &pooling) {
-    const bool shared = pooling.threads > 1 && pooling.rows * pooling.width * pooling.size > ALONE;
-#pragma omp parallel for schedule(dynamic) num_threads(pooling.threads) if (shared)
-    for (std::int64_t row = 0; row < pooling.rows; ++row) work(pooling, row);
+void each_row(void (*kernel)(const PoolingParams &, std::int64_t), const PoolingParams &params) {
+    const bool parallel = params.threads > 1 && params.rows * params.width * params.size > SERIAL;
+#pragma omp parallel for schedule(dynamic) num_threads(params.threads) if (parallel)
+    for (std::int64_t row = 0; row < params.rows; ++row) kernel(params, row);
 }
 
 }  // namespace
 
 extern "C" {
-void pool_float32(const Pooling *pooling) { each_row(pool<float>, *pooling); }
-void pool_bfloat16(const Pooling *pooling) { each_row(pool<bf16>, *pooling); }
-void walk_back_float32(const Pooling *pooling) { each_row(walk_back<float>, *pooling); }
-void walk_back_bfloat16(const Pooling *pooling) { each_row(walk_back<bf16>, *pooling); }
+void forward_float32(const PoolingParams *params) { each_row(forward_row<float>, *params); }
+void forward_bfloat16(const PoolingParams *params) { each_row(forward_row<bf16>, *params); }
+void backward_float32(const PoolingParams *params) { each_row(backward_row<float>, *params); }
+void backward_bfloat16(const PoolingParams *params) { each_row(backward_row<bf16>, *params); }
 }

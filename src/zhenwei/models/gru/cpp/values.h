@@ -1,4 +1,4 @@
-// Values are float, or bfloat16 as its 16 bits; all is computed in float.
+// Values are float, or bfloat16 as its 16 bits; everything is computed in float.
 
 #pragma once
 
@@ -9,7 +9,7 @@ namespace {
 
 using bf16 = std::uint16_t;
 
-constexpr std::int64_t ALONE = 1 << 14;  // values up to which threads cost more than they save
+constexpr std::int64_t SERIAL = 1 << 14;  // up to this many values, threads cost more than they save
 
 inline float widen(float value) { return value; }
 
@@ -24,7 +24,7 @@ template <class T> T narrow(float value);
 
 template <> inline float narrow<float>(float value) { return value; }
 
-template <> inline bf16 narrow<bf16>(float value) {  // to the nearest, ties to even; no number stays no number
+template <> inline bf16 narrow<bf16>(float value) {  // round to nearest, ties to even; NaN stays NaN
     std::uint32_t bits;
     std::memcpy(&bits, &value, sizeof bits);
     const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;

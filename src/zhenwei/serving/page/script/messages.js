@@ -13,7 +13,7 @@ const WARNINGS = [
   [/^the text is hardly in Chinese/, "warning.foreign", () => ({})],
   [/^the text is in Chinese, in which hardly any/, "warning.chinese", () => ({})],
   [
-    /^nearly the same text as the known article(?: '([^]*)')?, (?:labelled (real|fake)|which has no label) \(similarity ([\d.]+)\)$/,
+    /^nearly the same text as the known article(?: '([^]*)')?, (?:labell?ed (real|fake)|which has no label) \(similarity ([\d.]+)\)$/,
     "warning.known",
     (match) => ({
       name: match[1] === undefined ? "" : ` “${match[1]}”`,

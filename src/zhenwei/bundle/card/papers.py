@@ -1,4 +1,4 @@
-"""The papers that a model card asks to be cited, by the detector's name."""
+"""The papers that a model card cites."""
 
 _ENDEF = (
     "Yongchun Zhu, Qiang Sheng, Juan Cao, Shuokai Li, Danding Wang, Fuzhen Zhuang. "
@@ -29,11 +29,11 @@ _PAPERS: dict[str, tuple[str, ...]] = {
 
 
 def papers(detector: str, *, debiased: bool) -> tuple[str, ...]:
-    """Return the papers behind a detector, its own first; none for a baseline, or for a detector from elsewhere.
+    """Return the papers of a detector; none for a baseline or a third-party detector.
 
     Args:
         detector: Its name, as in `model.name`.
-        debiased: Whether ENDEF was trained around it.
+        debiased: Whether it was trained with ENDEF.
     """
     own = _PAPERS.get(detector, ())
     return own if not debiased or _ENDEF in own else (*own, _ENDEF)

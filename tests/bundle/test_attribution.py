@@ -1,4 +1,4 @@
-"""The words that swayed a detector."""
+"""Word attributions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import torch
 
 from zhenwei import Trainer
 from zhenwei.bundle import Bundle, load_bundle
-from zhenwei.evaluation.attribution import MOST_VARIANTS, cut_words, word_attributions
+from zhenwei.bundle.attribution import MAX_VARIANTS, cut_words, word_attributions
 from zhenwei.news import Article
 
 CPU = torch.device("cpu")
@@ -28,10 +28,10 @@ def logit(bundle: Bundle, text: str) -> float:
 
 class TestCut:
     @pytest.mark.parametrize("text", TEXTS)
-    def test_words_joined_give_the_text_back(self, text: str) -> None:
+    def test_concatenated_words_are_the_text(self, text: str) -> None:
         assert "".join(cut_words(text)) == text
 
-    def test_chinese_is_cut_by_a_dictionary_and_the_rest_in_runs(self) -> None:
+    def test_chinese_is_segmented_and_other_scripts_are_cut_in_runs(self) -> None:
         assert cut_words("大蒜检测合格") == ["大蒜", "检测", "合格"]
         assert cut_words(TEXTS[1])[-17:] == [
             *(" ", "转给", "家人", "@小明", " ", "[泪]", " ", "http://t.cn/abc", " ", "👨‍👩‍👧", " "),
@@ -40,28 +40,28 @@ class TestCut:
         assert cut_words(TEXTS[3]) == ["nyt", "新闻", "http://t.cn/8kbl", "转发"]
 
 
-class TestSways:
-    def test_each_detector_gives_every_word_of_each_text_a_sway(self, tfidf: Bundle, tiny_run: Path) -> None:
+class TestAttributions:
+    def test_every_word_has_an_attribution_by_any_detector(self, tfidf: Bundle, tiny_run: Path) -> None:
         for bundle in (tfidf, load_bundle(tiny_run)):
             attributions = word_attributions(bundle, [Article(content=text) for text in TEXTS], CPU)
             assert ["".join(word for word, _ in words) for words in attributions] == TEXTS
             assert any(attribution for _, attribution in attributions[0])
 
-    def test_the_words_that_make_a_fake_speak_for_fake(self, tfidf: Bundle) -> None:
+    def test_words_of_fakes_are_evidence_for_fake(self, tfidf: Bundle) -> None:
         fake, real = word_attributions(
             tfidf, [Article(content="听说云溪的大蒜出大事了"), Article(content="据云溪通报，大蒜检测合格")], CPU
         )
         assert dict(fake)["听说"] > 0 > dict(real)["通报"]
         assert max(fake, key=lambda pair: abs(pair[1]))[1] > 0 > max(real, key=lambda pair: abs(pair[1]))[1]
 
-    def test_a_sway_is_what_the_logit_loses_with_the_word(self, tiny_run: Path) -> None:
-        bundle = load_bundle(tiny_run)  # it was trained without masks: a word is taken away
+    def test_an_attribution_is_the_change_of_the_logit_without_the_word(self, tiny_run: Path) -> None:
+        bundle = load_bundle(tiny_run)  # trained without masks: words are deleted
         attributions = word_attributions(bundle, [Article(content="听说云溪的大蒜")], CPU)[0]
-        whole = logit(bundle, "听说云溪的大蒜")
+        full = logit(bundle, "听说云溪的大蒜")
         assert [word for word, _ in attributions][-1] == "大蒜"
-        assert attributions[-1][1] == pytest.approx(whole - logit(bundle, "听说云溪的"), abs=1e-5)
+        assert attributions[-1][1] == pytest.approx(full - logit(bundle, "听说云溪的"), abs=1e-5)
 
-    def test_a_detector_that_was_trained_with_masks_reads_them(
+    def test_a_detector_trained_with_masks_gets_masks(
         self, tiny_settings: Callable[..., dict[str, Any]], tmp_path: Path
     ) -> None:
         Trainer(tiny_settings(tmp_path / "run", data={"aug_prob": 0.2})).train()
@@ -75,15 +75,15 @@ class TestSways:
         assert attributions[0][0] == "听说"
         assert attributions[0][1] == pytest.approx(logit(bundle, "听说大蒜") - without, abs=1e-5)
 
-    def test_what_was_not_read_has_no_sway(self, tiny_run: Path) -> None:
+    def test_unread_words_have_no_attribution(self, tiny_run: Path) -> None:
         bundle = load_bundle(tiny_run)  # reads 40 tokens
         attributions = word_attributions(bundle, [Article(content="听说" + "的" * 50 + "大蒜 ")], CPU)[0]
         assert [attribution for word, attribution in attributions if word in ("大蒜", " ")] == [0.0, 0.0]
 
-    def test_words_of_long_texts_are_taken_out_together(self, tfidf: Bundle) -> None:
+    def test_words_of_long_texts_are_merged(self, tfidf: Bundle) -> None:
         tfidf.config = tfidf.config.model_copy(update={"data": tfidf.config.data.model_copy(update={"max_len": 1000})})
-        text = "听说，大蒜！" * 150  # 600 words, which the detector reads, and 300 that it does not
+        text = "听说，大蒜！" * 150  # 600 words that the detector reads, and 300 that it does not
         attributions = word_attributions(tfidf, [Article(content=text + "的" * 900)], CPU)[0]
         assert "".join(word for word, _ in attributions) == text + "的" * 900
-        assert MOST_VARIANTS // 2 < len(attributions) <= MOST_VARIANTS + 1
+        assert MAX_VARIANTS // 2 < len(attributions) <= MAX_VARIANTS + 1
         assert attributions[-1][1] == 0.0

@@ -1,7 +1,7 @@
 """How many posts a second each engine scores, whether they agree, and what a scoring that is killed costs.
 
-    python benchmarks/ray_scoring.py                             # 200,000 posts in 20 files, two workers
-    python benchmarks/ray_scoring.py --posts 20000 --run runs/demo
+    python benchmarks/ray_prediction.py                             # 200,000 posts in 20 files, two workers
+    python benchmarks/ray_prediction.py --posts 20000 --run runs/demo
 
 The posts are the synthetic world's, repeated with a number put in so that no two are alike. Without `--run`, a small
 BiGRU is trained first. Four scorings by `zhenwei predict --out`, each a process of its own whose start counts:
@@ -140,7 +140,7 @@ def kill_and_go_on(arguments: list[str], folder: Path, files: int) -> bool:
         f"killed when {len(before)} of {files} shards were whole; started again, it kept {figures['kept']} and scored "
         f"{figures['scored']}; done twice: {len(twice)}; lost: {files - len(after)}"
     )
-    return not twice and len(after) == files and figures["kept"] >= len(before)
+    return not twice and len(after) == files and figures["reused"] >= len(before)
 
 
 def difference(ours: Path, theirs: Path) -> float:

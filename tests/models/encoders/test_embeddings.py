@@ -1,4 +1,4 @@
-"""BERT's embedding layer, taken without the encoder behind it."""
+"""BERT's embedding layer in a detector."""
 
 import json
 import re
@@ -39,16 +39,16 @@ def layer_of(network: BiGRU) -> PretrainedEmbedding:
 
 @pytest.fixture
 def own_bert(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny BERT, for this test alone."""
+    """Return a copy of the tiny BERT, for one test."""
     return Path(shutil.copytree(tiny_bert, tmp_path / "bert"))
 
 
 class TestLayer:
-    def test_it_embeds_as_the_whole_bert_does(self, tiny_bert: Path) -> None:
-        whole = BertModel.from_pretrained(tiny_bert).eval()
-        assert torch.equal(layer_of(build(tiny_bert).eval())(TOKENS), whole.embeddings(TOKENS))
+    def test_it_equals_the_embeddings_of_bert(self, tiny_bert: Path) -> None:
+        bert = BertModel.from_pretrained(tiny_bert).eval()
+        assert torch.equal(layer_of(build(tiny_bert).eval())(TOKENS), bert.embeddings(TOKENS))
 
-    def test_nothing_else_of_the_bert_is_held(self, tiny_bert: Path) -> None:
+    def test_no_other_weights_of_the_bert_are_loaded(self, tiny_bert: Path) -> None:
         names = {
             name.removeprefix("embedding.layer.") for name, _ in layer_of(build(tiny_bert)).layer.named_parameters()
         }
@@ -62,26 +62,26 @@ class TestLayer:
         network = build(tiny_bert)
         assert not [name for name in network.state_dict() if "encoder" in name or "pooler" in name]
 
-    def test_loading_says_nothing_and_draws_no_bar(self, tiny_bert: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_loading_prints_nothing(self, tiny_bert: Path, capfd: pytest.CaptureFixture[str]) -> None:
         build(tiny_bert)
         assert capfd.readouterr() == ("", "")
 
-    def test_the_folder_is_not_told_to_those_who_get_the_bundle(self, tiny_bert: Path) -> None:
+    def test_the_encoder_config_does_not_contain_the_folder(self, tiny_bert: Path) -> None:
         assert str(tiny_bert) not in json.dumps(build(tiny_bert).encoder_config())
 
-    def test_a_roberta_counts_positions_from_behind_its_padding(self, tmp_path: Path) -> None:
+    def test_a_roberta_counts_positions_after_its_padding(self, tmp_path: Path) -> None:
         config = RobertaConfig(
             vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=34
         )
-        whole = RobertaModel(config).eval()
-        whole.save_pretrained(tmp_path)
+        bert = RobertaModel(config).eval()
+        bert.save_pretrained(tmp_path)
         network = build_network(
             BiGRUConfig(emb_dim=16, use_pretrained_bert=True, bert_model_name=str(tmp_path)), Vocabulary(50, 1, 32)
         ).eval()
         tokens = torch.tensor([[0, 5, 6, 2], [0, 7, 2, 1]])
         assert isinstance(network, BiGRU)
-        assert torch.equal(network.embedding(tokens), whole.embeddings(tokens))
-        with pytest.raises(PretrainedModelError, match=r"data\.max_len: found 33; .* knows only 32 positions"):
+        assert torch.equal(network.embedding(tokens), bert.embeddings(tokens))
+        with pytest.raises(PretrainedModelError, match=r"data\.max_len: found 33; .* has only 32 positions"):
             build(tmp_path, max_len=33)
 
 
@@ -93,57 +93,59 @@ def roberta(folder: Path) -> BiGRU:
     return build(folder, max_len=32)
 
 
-def randomised(network: BiGRU) -> BiGRU:
-    """Give a new layer the norm of a trained one, whose weights are not all 1 and whose biases are not all 0."""
+def randomized(network: BiGRU) -> BiGRU:
+    """Randomize the norm, as in a trained layer."""
     norm = layer_of(network).layer.get_submodule("LayerNorm")
     for weight in norm.parameters():
         torch.nn.init.uniform_(weight.data, -1, 1)
     return network
 
 
-class TestShared:
-    """What the vectors of tokens have in common."""
+class TestFactorize:
+    """Embeddings in factored form."""
 
     @pytest.mark.parametrize("kind", ["bert", "roberta"])
     @pytest.mark.parametrize("mixed", [False, True])
-    def test_it_is_what_the_layer_gives(self, kind: str, mixed: bool, tiny_bert: Path, tmp_path: Path) -> None:
-        embedding = layer_of(randomised(build(tiny_bert) if kind == "bert" else roberta(tmp_path)).eval())
+    def test_factors_give_the_output_of_the_layer(
+        self, kind: str, mixed: bool, tiny_bert: Path, tmp_path: Path
+    ) -> None:
+        embedding = layer_of(randomized(build(tiny_bert) if kind == "bert" else roberta(tmp_path)).eval())
         tokens = torch.tensor([[2, 6, 7, 8, 3], [2, 9, 3, 6, 6]])
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            shared = embedding.shared(tokens)
-        assert shared is not None
-        assert shared.rows.shape == (6, 16)
-        torch.testing.assert_close(shared.dense(), embedding(tokens), atol=1e-5, rtol=1e-4)
+            factored = embedding.factorize(tokens)
+        assert factored is not None
+        assert factored.unique.shape == (6, 16)
+        torch.testing.assert_close(factored.dense(), embedding(tokens), atol=1e-5, rtol=1e-4)
 
-    def test_a_roberta_with_padding_before_a_token_shares_nothing(self, tmp_path: Path) -> None:
-        """It counts positions by the tokens that are no padding."""
+    def test_a_roberta_with_padding_before_a_token_has_no_factors(self, tmp_path: Path) -> None:
+        """Its positions count real tokens only."""
         embedding = layer_of(roberta(tmp_path).eval())
-        assert embedding.shared(torch.tensor([[0, 5, 2, 1, 1]])) is not None
-        assert embedding.shared(torch.tensor([[0, 1, 5, 2, 1]])) is None
+        assert embedding.factorize(torch.tensor([[0, 5, 2, 1, 1]])) is not None
+        assert embedding.factorize(torch.tensor([[0, 1, 5, 2, 1]])) is None
 
-    def test_a_layer_that_adds_something_else_shares_nothing(self, tiny_bert: Path) -> None:
+    def test_a_layer_with_another_output_has_no_factors(self, tiny_bert: Path) -> None:
         embedding = layer_of(build(tiny_bert).eval())
         embedding.layer.register_forward_hook(lambda _layer, _inputs, outputs: outputs + 0.1)
-        assert embedding.shared(TOKENS) is None
+        assert embedding.factorize(TOKENS) is None
 
-    def test_a_layer_without_a_norm_shares_nothing(self, tiny_bert: Path) -> None:
+    def test_a_layer_without_a_norm_has_no_factors(self, tiny_bert: Path) -> None:
         embedding = layer_of(build(tiny_bert).eval())
         embedding.layer.LayerNorm = torch.nn.Identity()
-        assert embedding.shared(TOKENS) is None
+        assert embedding.factorize(TOKENS) is None
 
-    def test_where_each_token_differs_nothing_is_shared(self, tiny_bert: Path) -> None:
-        assert layer_of(build(tiny_bert, finetune_bert=True).eval()).shared(TOKENS) is None
+    def test_trained_layers_and_dropout_have_no_factors(self, tiny_bert: Path) -> None:
+        assert layer_of(build(tiny_bert, finetune_bert=True).eval()).factorize(TOKENS) is None
         dropped = layer_of(build(tiny_bert, emb_dropout=0.5).train())
-        assert dropped.shared(TOKENS) is None
-        assert dropped.eval().shared(TOKENS) is not None
+        assert dropped.factorize(TOKENS) is None
+        assert dropped.eval().factorize(TOKENS) is not None
 
-    def test_a_network_judges_and_learns_by_it_as_by_the_vectors(
+    def test_logits_and_gradients_equal_those_of_dense_embeddings(
         self, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        network = randomised(build(tiny_bert, dropout=0.0)).train()
+        network = randomized(build(tiny_bert, dropout=0.0)).train()
         batch = batch_of([2, 6, 7, 8, 3], [2, 9, 3])
         logits, grads = gradients_of(network, batch)
-        monkeypatch.setattr(PretrainedEmbedding, "shared", lambda _self, _tokens: None)
+        monkeypatch.setattr(PretrainedEmbedding, "factorize", lambda _self, _tokens: None)
         expected_logits, expected = gradients_of(network, batch)
         torch.testing.assert_close(logits, expected_logits, atol=1e-6, rtol=1e-5)
         for name, grad in grads.items():
@@ -165,11 +167,11 @@ class TestFrozen:
         assert not any(weight.requires_grad for weight in embedding.parameters())
         assert not embedding(TOKENS).requires_grad
 
-    def test_its_own_dropout_never_runs(self, tiny_bert: Path) -> None:
+    def test_its_own_dropout_is_never_active(self, tiny_bert: Path) -> None:
         embedding = layer_of(build(tiny_bert).train())
         assert torch.equal(embedding(TOKENS), embedding(TOKENS))
 
-    def test_dropout_on_the_embeddings_does(self, tiny_bert: Path) -> None:
+    def test_emb_dropout_is_active_in_training(self, tiny_bert: Path) -> None:
         embedding = layer_of(build(tiny_bert, emb_dropout=0.5).train())
         assert not torch.equal(embedding(TOKENS), embedding(TOKENS))
 
@@ -180,7 +182,7 @@ class TestFinetuned:
         layer_of(network)(TOKENS).sum().backward()
         assert all(weight.grad is not None for weight in layer_of(network).parameters())
 
-    def test_its_own_dropout_runs_in_training_alone(self, tiny_bert: Path) -> None:
+    def test_its_own_dropout_is_active_in_training_only(self, tiny_bert: Path) -> None:
         embedding = layer_of(build(tiny_bert, finetune_bert=True).train())
         assert not torch.equal(embedding(TOKENS), embedding(TOKENS))
         embedding.eval()
@@ -192,7 +194,7 @@ class TestFinetuned:
 
 
 class TestBundle:
-    def test_it_is_rebuilt_where_the_bert_is_not(self, own_bert: Path, tmp_path: Path) -> None:
+    def test_a_bundle_does_not_need_the_bert(self, own_bert: Path, tmp_path: Path) -> None:
         settings = {"model": {"emb_dim": 16, "use_pretrained_bert": True, "bert_model_name": str(own_bert)}}
         config = Config.load(settings, ["data.max_len=60"])
         tokenizer = load_pretrained_tokenizer(str(own_bert))
@@ -207,58 +209,58 @@ class TestBundle:
         assert not [name for name in saved if "encoder" in name or "pooler" in name]
 
 
-class TestRefusals:
-    def refusal(self, folder: Path, **settings: Any) -> str:
+class TestErrors:
+    def error(self, folder: Path, **settings: Any) -> str:
         with pytest.raises(PretrainedModelError) as caught:
             build(folder, **settings)
         return str(caught.value)
 
     def test_another_size_of_embedding(self, tiny_bert: Path) -> None:
-        told = self.refusal(tiny_bert, emb_dim=32)
-        assert told == f"model.emb_dim: found 32; '{tiny_bert}' has embeddings of size 16: set that"
+        message = self.error(tiny_bert, emb_dim=32)
+        assert message == f"model.emb_dim: found 32; '{tiny_bert}' has embeddings of size 16: set that"
 
     def test_texts_longer_than_its_positions(self, tiny_bert: Path) -> None:
-        assert "data.max_len: found 65" in self.refusal(tiny_bert, max_len=65)
+        assert "data.max_len: found 65" in self.error(tiny_bert, max_len=65)
 
     def test_a_tokenizer_of_more_entries(self, tiny_bert: Path) -> None:
-        told = self.refusal(tiny_bert, size=1000)
-        assert "has 1000 entries" in told
-        assert "expected the tokenizer that the model was trained with" in told
+        message = self.error(tiny_bert, size=1000)
+        assert "has 1000 entries" in message
+        assert "expected the tokenizer that the model was trained with" in message
 
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
-        assert "there is no folder" in self.refusal(tmp_path / "none")
+        assert "there is no folder" in self.error(tmp_path / "none")
 
-    def test_a_name_that_no_cache_has(self) -> None:
-        told = self.refusal(Path("nobody/no-such-bert"))
-        assert "hf download nobody/no-such-bert --local-dir DIR" in told
-        assert "model.use_pretrained_bert to false" in told
+    def test_a_name_without_a_local_copy(self) -> None:
+        message = self.error(Path("nobody/no-such-bert"))
+        assert "hf download nobody/no-such-bert --local-dir DIR" in message
+        assert "model.use_pretrained_bert to false" in message
 
     def test_a_folder_without_weights(self, own_bert: Path) -> None:
         (own_bert / "model.safetensors").unlink()
-        assert "expected config.json and model.safetensors of an encoder" in self.refusal(own_bert)
+        assert "expected config.json and model.safetensors of an encoder" in self.error(own_bert)
 
     def test_damaged_weights(self, own_bert: Path) -> None:
         weights = own_bert / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:500])
-        assert f"the folder {own_bert} holds no model that can be read" in self.refusal(own_bert)
+        assert f"the folder {own_bert} holds no model that can be read" in self.error(own_bert)
 
-    def test_weights_of_something_else_are_not_replaced_by_random_ones(self, own_bert: Path) -> None:
+    def test_weights_of_another_model_are_an_error(self, own_bert: Path) -> None:
         save_file({"x": torch.ones(3)}, own_bert / "model.safetensors", metadata={"format": "pt"})
-        told = self.refusal(own_bert)
-        assert "lack embeddings.LayerNorm.bias and others" in told
-        assert "not those of the BertModel that its config.json describes" in told
+        message = self.error(own_bert)
+        assert "lack embeddings.LayerNorm.bias and others" in message
+        assert "not those of the BertModel that its config.json describes" in message
 
     def test_a_decoder(self, tmp_path: Path) -> None:
         config = GPT2Config(vocab_size=50, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
         GPT2Model(config).save_pretrained(tmp_path)
-        assert "(GPT2Model) has no embedding layer of BERT's kind; expected an encoder" in self.refusal(tmp_path)
+        assert "(GPT2Model) has no embedding layer like BERT's; expected an encoder" in self.error(tmp_path)
 
-    def test_a_pickle_is_refused_with_the_command_that_converts_it(self, own_bert: Path) -> None:
+    def test_the_error_of_a_pickle_has_the_command_that_converts_it(self, own_bert: Path) -> None:
         torch.save(load_file(own_bert / "model.safetensors"), own_bert / "pytorch_model.bin")
         (own_bert / "model.safetensors").unlink()
-        told = self.refusal(own_bert)
-        assert "holds its weights as a pickle, which may run code when it is read" in told
-        command = re.search(r'python -c "(.*)"', told)
+        message = self.error(own_bert)
+        assert "holds its weights as a pickle, which may run code when it is read" in message
+        command = re.search(r'python -c "(.*)"', message)
         assert command is not None
         exec(command[1])
         assert build(own_bert)

@@ -1,7 +1,7 @@
 """How fast a detector judges, and how well still: torch in float32 and bf16, ONNX in float32 and int8, in one run.
 
-    python benchmarks/scoring.py runs/bigru-scratch data/weibo21/val.json
-    OMP_NUM_THREADS=1 python benchmarks/scoring.py runs/bigru-scratch data/weibo21/val.json --repeats 5
+    python benchmarks/prediction.py runs/bigru-scratch data/weibo21/val.json
+    OMP_NUM_THREADS=1 python benchmarks/prediction.py runs/bigru-scratch data/weibo21/val.json --repeats 5
 
 The file's articles are read and encoded once. Each way then judges all of them, in turn, so that whatever else the
 machine does meets all of them alike; the median and the spread of `--repeats` rounds are shown, after one that does not
@@ -35,7 +35,7 @@ from zhenwei.bundle.device import cpu_computes_bf16
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.cli.figures import print_rows
 from zhenwei.errors import ZhenweiError
-from zhenwei.inference.loading import load_detector
+from zhenwei.inference.detector import load_detector
 from zhenwei.inference.onnx.export import export_onnx
 from zhenwei.tokens import EncodedArticles
 

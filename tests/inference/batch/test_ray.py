@@ -1,4 +1,4 @@
-"""Files to shards by Ray Data: the same scores as on one machine, whoever is killed on the way."""
+"""Batch prediction by Ray Data: equal to the local engine, also after crashes."""
 
 import importlib.util
 import json
@@ -15,10 +15,10 @@ import pytest
 
 from zhenwei import Article
 from zhenwei.errors import ConfigError
-from zhenwei.inference.batch.predict_files import score_files
-from zhenwei.inference.batch.ray import gpus_and_workers, score_on_ray
+from zhenwei.inference.batch.predict_files import predict_files
+from zhenwei.inference.batch.ray import gpus_and_actors, predict_on_ray
 from zhenwei.inference.batch.shards import bundle_version, lock_folder, plan_shards
-from zhenwei.inference.batch.worker import ShardScorer
+from zhenwei.inference.batch.worker import ShardWorker
 from zhenwei.news import write_articles
 
 INSTALLED = importlib.util.find_spec("ray") is not None
@@ -45,15 +45,15 @@ def posts(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., li
 
 @pytest.fixture(scope="module")
 def expected(tiny_run: Path, posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the local engine makes of the posts."""
+    """The shards of the local engine."""
     folder = tmp_path_factory.mktemp("expected")
-    score_files(tiny_run, [posts / "*.jsonl"], folder, device="cpu", progress=False)
+    predict_files(tiny_run, [posts / "*.jsonl"], folder, device="cpu", progress=False)
     return folder
 
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A Ray of two CPUs in this process, for tests that share one."""
+    """Ray with two CPUs, connected to this process."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     import ray as started  # noqa: PLC0415  # heavy, and an extra
 
@@ -64,7 +64,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def assert_equal_shards(found: Path, expected: Path) -> None:
-    """Check that two folders hold the same rows, with scores that are equal but for the last digits."""
+    """Check that two folders have the same rows, with probabilities equal up to 1e-6."""
     assert sorted(path.name for path in found.glob("*.*")) == sorted(path.name for path in expected.glob("*.*"))
     for path in expected.glob("*.jsonl"):
         ours, theirs = (
@@ -75,82 +75,80 @@ def assert_equal_shards(found: Path, expected: Path) -> None:
         for row, other in zip(ours, theirs, strict=True):
             assert row.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-6)
             assert row == other
-    for path in (expected / "_account").glob("*.errors.jsonl"):
-        assert (found / "_account" / path.name).read_bytes() == path.read_bytes()
+    for path in (expected / "_records").glob("*.errors.jsonl"):
+        assert (found / "_records" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_scores_columns_and_bad_rows_are_those_of_the_local_engine(
+def test_shards_are_equal_to_those_of_the_local_engine(
     ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
 ) -> None:
-    summary = score_files(
-        tiny_run, [posts / "*.jsonl"], tmp_path / "scored", engine="ray", workers=2, device="cpu", progress=False
+    summary = predict_files(
+        tiny_run, [posts / "*.jsonl"], tmp_path / "predicted", engine="ray", workers=2, device="cpu", progress=False
     )
-    assert (summary.count("scored"), summary.to_dict()["bad_rows"]) == (FILES, FILES)
-    assert_equal_shards(tmp_path / "scored", expected)
-    assert ray.is_initialized(), "a Ray that was there before is not ended"
+    assert (summary.count("predicted"), summary.to_dict()["bad_rows"]) == (FILES, FILES)
+    assert_equal_shards(tmp_path / "predicted", expected)
+    assert ray.is_initialized(), "a connection that existed before is not closed"
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(
-    ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "scored"
+def test_killed_worker_is_replaced(ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "predicted"
     shards = plan_shards(sorted(posts.glob("*.jsonl")), folder, None)
-    scorer = ShardScorer(tiny_run, bundle_version(tiny_run), "cpu")
-    told: list[int] = []
-    with lock_folder(folder), closing(score_on_ray(scorer, shards, 1, told.append)) as outcomes:
+    worker = ShardWorker(tiny_run, bundle_version(tiny_run), "cpu")
+    row_counts: list[int] = []
+    with lock_folder(folder), closing(predict_on_ray(worker, shards, 1, row_counts.append)) as outcomes:
         first = next(outcomes)
-        os.kill(first.worker, signal.SIGKILL)  # the only worker, so that it has work left
+        os.kill(first.process, signal.SIGKILL)  # the only worker, which has shards left
         others = list(outcomes)
     assert {first.stem, *(outcome.stem for outcome in others)} == {shard.path.stem for shard in shards}
     assert len(others) == FILES - 1
     assert {outcome.problem for outcome in others} == {None}
-    assert first.worker not in {outcome.worker for outcome in others[-2:]}
-    assert told == [200] * FILES
+    assert first.process not in {outcome.process for outcome in others[-2:]}
+    assert row_counts == [200] * FILES
     assert_equal_shards(folder, expected)
 
 
-def ended_after_a_shard(command: list[str], sent: signal.Signals) -> tuple[int, str, str]:
-    """Send a signal to a scoring when one more shard is whole; gives its status and what it wrote from then on."""
+def signal_after_a_shard(command: list[str], number: signal.Signals) -> tuple[int, str, str]:
+    """Send a signal after one more complete shard; return the status and the output from then on."""
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "of 8 files)" in line:
                 break
-        process.send_signal(sent)
+        process.send_signal(number)
         stdout, stderr = process.communicate(timeout=120)
     return process.returncode, stdout, stderr
 
 
-def test_a_scoring_that_is_ended_goes_on_and_no_shard_is_done_twice_or_lost(
+def test_interrupted_prediction_resumes_without_repeating_shards(
     tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "scored"
+    folder = tmp_path / "predicted"
     command = [
         *(sys.executable, "-m", "zhenwei", "predict", str(tiny_run), "--file", f"{posts}/*.jsonl"),
         *("--out", str(folder), "--engine", "ray", "--workers", "1", "--device", "cpu", "--json", "-"),
     ]
 
-    def moments() -> dict[str, int]:
+    def mtimes() -> dict[str, int]:
         return {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
 
-    status, stdout, stderr = ended_after_a_shard(command, signal.SIGINT)
+    status, stdout, stderr = signal_after_a_shard(command, signal.SIGINT)
     assert (status, stdout) == (130, ""), stderr
-    assert f"of 8 shards are whole in {folder}; the same command goes on with the others" in stderr
+    assert f"of 8 shards in {folder} are complete; run the same command again for the others" in stderr
     assert not list(folder.rglob("*.tmp"))
-    after_ctrl_c = moments()
+    after_ctrl_c = mtimes()
     assert after_ctrl_c
 
-    status, _, stderr = ended_after_a_shard(command, signal.SIGKILL)
+    status, _, stderr = signal_after_a_shard(command, signal.SIGKILL)
     assert status == -signal.SIGKILL, stderr
-    after_kill = moments()
+    after_kill = mtimes()
     assert len(after_ctrl_c) < len(after_kill)
 
     outcome = subprocess.run(command, capture_output=True, check=False, timeout=300)
     assert outcome.returncode == 0, outcome.stderr
     figures = json.loads(outcome.stdout)
-    assert figures["scored"] + figures["kept"] == FILES
-    assert figures["kept"] >= len(after_kill)
-    assert after_ctrl_c.items() <= after_kill.items() <= moments().items(), "what was whole is not written again"
+    assert figures["predicted"] + figures["reused"] == FILES
+    assert figures["reused"] >= len(after_kill)
+    assert after_ctrl_c.items() <= after_kill.items() <= mtimes().items(), "complete shards are not written again"
     assert_equal_shards(folder, expected)
     assert not list(folder.rglob("*.tmp"))
 
@@ -166,25 +164,25 @@ def test_a_scoring_that_is_ended_goes_on_and_no_shard_is_done_twice_or_lost(
         ("cuda", None, {}, (0, 1)),
     ],
 )
-def test_workers_share_the_gpus_that_there_are(
+def test_actors_share_gpus(
     device: str, workers: int | None, resources: dict[str, float], expected_shares: tuple[float, int]
 ) -> None:
-    assert gpus_and_workers(device, workers, resources) == expected_shares
+    assert gpus_and_actors(device, workers, resources) == expected_shares
 
 
 class TestRefusals:
-    def test_no_ray_at_the_address(self, tiny_run: Path, posts: Path, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match=r"--address: no Ray to be reached at '.*'"):
-            score_files(
+    def test_unreachable_address(self, tiny_run: Path, posts: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"--address: cannot reach Ray at '.*'"):
+            predict_files(
                 tiny_run, [posts / "*"], tmp_path / "s", engine="ray", address="nonsense", device="cpu", progress=False
             )
 
-    def test_one_of_several_gpus(self, tiny_run: Path, posts: Path, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="device: found cuda:1; expected cuda: Ray gives each worker a GPU"):
-            score_files(tiny_run, [posts / "*"], tmp_path / "s", engine="ray", device="cuda:1", progress=False)
+    def test_numbered_gpu(self, tiny_run: Path, posts: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="device: found cuda:1; expected cuda: Ray assigns a GPU to each worker"):
+            predict_files(tiny_run, [posts / "*"], tmp_path / "s", engine="ray", device="cuda:1", progress=False)
 
 
-def test_without_ray_one_sentence_says_how_to_get_it(tiny_run: Path, posts: Path, tmp_path: Path) -> None:
+def test_missing_ray_is_reported(tiny_run: Path, posts: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['ray'] = None\n"
         "from zhenwei.cli import main\n"

@@ -1,4 +1,4 @@
-"""Every detector, exported, judges as it did: over the whole registry, from every start, plain and with ENDEF."""
+"""Contract of every exported detector: it predicts like its network, for each encoder, with and without ENDEF."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from zhenwei.bundle.featurizer import FieldMetadata
 from zhenwei.config import detector_names
 from zhenwei.inference.onnx.export import export_onnx
 from zhenwei.inference.onnx.parity import measure_parity
-from zhenwei.inference.onnx.quantize import quantise
+from zhenwei.inference.onnx.quantize import quantize
 from zhenwei.inference.onnx.runtime import OnnxNetwork
 from zhenwei.models import FittedNetwork, Vocabulary, build_network, network_needs
 from zhenwei.tokens import collate, encode_articles, load_pretrained_tokenizer
 
-pytestmark = pytest.mark.slow  # the exporter takes seconds for each
+pytestmark = pytest.mark.slow  # an export takes seconds
 
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "filters": 8, "n_experts": 2, "num_layers": 2, "min_df": 1}
@@ -56,7 +56,7 @@ def cases() -> Iterator[Any]:
 
 @dataclass
 class Pair:
-    """A detector and what was exported of it."""
+    """A detector and its export."""
 
     torch: Detector
     onnx: Detector
@@ -105,7 +105,7 @@ def pair(
 
 @pytest.fixture(scope="module")
 def articles(make_posts: Callable[..., list[dict[str, Any]]]) -> list[Article]:
-    """Posts of two domains and of none, the shortest and the longest, and one in another writing."""
+    """Posts of two domains and of none, the shortest and the longest, and one in another writing system."""
     chance = np.random.default_rng(0)
     texts = [*(row["content"] for row in make_posts(75, seed=5)), SHORTEST, LONGEST, FOREIGN]
     domains = (*DOMAINS, None, "体育")
@@ -115,7 +115,7 @@ def articles(make_posts: Callable[..., list[dict[str, Any]]]) -> list[Article]:
     ]
 
 
-def test_it_judges_as_its_network_does(pair: Pair, articles: list[Article]) -> None:
+def test_predictions_are_equal(pair: Pair, articles: list[Article]) -> None:
     expected, found = (list(detector.predict_articles(articles)) for detector in (pair.torch, pair.onnx))
     assert isinstance(pair.onnx.bundle.network, OnnxNetwork)
     assert [one.probability for one in found] == pytest.approx([one.probability for one in expected], abs=1e-4)
@@ -126,7 +126,7 @@ def test_it_judges_as_its_network_does(pair: Pair, articles: list[Article]) -> N
     assert [len(one.warnings) for one in found[-3:]] == [0, 1, 1]
 
 
-def test_it_explains_as_its_network_does(pair: Pair, articles: list[Article]) -> None:
+def test_explanations_are_equal(pair: Pair, articles: list[Article]) -> None:
     for article in articles[:3]:
         expected, found = (detector.explain(article) for detector in (pair.torch, pair.onnx))
         assert [word for word, _ in found.words] == [word for word, _ in expected.words]
@@ -136,7 +136,7 @@ def test_it_explains_as_its_network_does(pair: Pair, articles: list[Article]) ->
         assert (found.attention is None) == (expected.attention is None)
 
 
-def test_batches_of_any_shape_pass(pair: Pair, articles: list[Article]) -> None:
+def test_batches_of_any_shape(pair: Pair, articles: list[Article]) -> None:
     encoded = pair.torch.bundle.featurizer().encode(articles)
     for count in (1, 2, 5, len(articles)):
         for start in range(0, len(articles), 13):
@@ -152,10 +152,10 @@ def test_batches_of_any_shape_pass(pair: Pair, articles: list[Article]) -> None:
                     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_weights_of_8_bits_change_little(pair: Pair, tmp_path: Path) -> None:
+def test_int8_is_close(pair: Pair, tmp_path: Path) -> None:
     network = pair.torch.bundle.network
     if isinstance(network, FittedNetwork):
-        return  # it has no layers to quantise, and the command refuses it
-    quantise(pair.folder / "model.onnx", tmp_path / "int8.onnx")
+        return  # it has no layers to quantize; the command refuses it
+    quantize(pair.folder / "model.onnx", tmp_path / "int8.onnx")
     parity = measure_parity(pair.torch.bundle, network, OnnxNetwork(tmp_path / "int8.onnx", network.needs))
     assert 0 < parity.largest < 0.1

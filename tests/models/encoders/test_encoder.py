@@ -1,4 +1,4 @@
-"""Whole pretrained encoders: which kinds can be read, what of them trains, and what a bundle keeps."""
+"""Pretrained encoders: supported types, trained layers, and bundles."""
 
 import json
 import shutil
@@ -57,7 +57,7 @@ MakeModel = Callable[[str], Path]
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
-    """A function of a kind of model that gives the folder of a tiny one of random weights."""
+    """Return a function that saves a tiny model of a type with random weights, and returns its folder."""
     folder = tmp_path_factory.mktemp("kinds")
 
     def model(kind: str) -> Path:
@@ -72,16 +72,14 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
 
 @pytest.fixture
 def own_bert(make_model: MakeModel, tmp_path: Path) -> Path:
-    """A BERT of this test alone."""
+    """Return a copy of a BERT, for one test."""
     return Path(shutil.copytree(make_model("Bert"), tmp_path / "bert"))
 
 
-def build(
-    folder: Path, *, size: int = 40, max_len: int = 32, described: Any = None, **settings: Any
-) -> DetectorNetwork:
+def build(folder: Path, *, size: int = 40, max_len: int = 32, saved: Any = None, **settings: Any) -> DetectorNetwork:
     torch.manual_seed(0)
     config = BertConfig(bert_model_name=str(folder), mlp_dims=[4], **settings)
-    return build_network(config, Vocabulary(size, 0, max_len, encoder=described))
+    return build_network(config, Vocabulary(size, 0, max_len, encoder=saved))
 
 
 def encoder_of(network: DetectorNetwork) -> PretrainedEncoder:
@@ -101,38 +99,38 @@ def running_dropouts(network: DetectorNetwork) -> set[str]:
 
 class TestKinds:
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
-    def test_tokens_get_the_vectors_that_transformers_gives_them(self, kind: str, make_model: MakeModel) -> None:
+    def test_output_equals_transformers(self, kind: str, make_model: MakeModel) -> None:
         encoder = encoder_of(build(make_model(kind), finetune_layers=0).eval())
-        whole = AutoModel.from_pretrained(make_model(kind)).eval()
-        found = encoder(TOKENS, MASK)
-        assert found.shape == (3, 5, 16)
+        expected_model = AutoModel.from_pretrained(make_model(kind)).eval()
+        result = encoder(TOKENS, MASK)
+        assert result.shape == (3, 5, 16)
         for row, length in ((0, 5), (1, 3)):
             alone = TOKENS[row : row + 1, :length]
-            expected = whole(input_ids=alone, attention_mask=torch.ones_like(alone)).last_hidden_state[0]
-            torch.testing.assert_close(found[row, :length], expected, atol=1e-5, rtol=0)
+            expected = expected_model(input_ids=alone, attention_mask=torch.ones_like(alone)).last_hidden_state[0]
+            torch.testing.assert_close(result[row, :length], expected, atol=1e-5, rtol=0)
 
-    def test_a_row_of_padding_alone_is_read_as_one_pad(self, make_model: MakeModel) -> None:
-        """No kernel need then take a softmax over nothing, which some answer with NaN."""
+    def test_a_row_of_padding_attends_to_its_first_padding(self, make_model: MakeModel) -> None:
+        """So that no kernel computes a softmax over nothing, which may be NaN."""
         encoder = encoder_of(build(make_model("Bert"), finetune_layers=0).eval())
         expected = encoder(torch.tensor([[0]]), torch.tensor([[True]]))[0, 0]
         torch.testing.assert_close(encoder(TOKENS, MASK)[2, 0], expected, atol=1e-6, rtol=0)
 
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
     @pytest.mark.parametrize("layers", [0, "all"])
-    def test_rows_of_padding_alone_give_finite_numbers_and_gradients(
+    def test_rows_of_padding_give_finite_outputs_and_gradients(
         self, kind: str, layers: Any, make_model: MakeModel
     ) -> None:
         encoder = encoder_of(build(make_model(kind), finetune_layers=layers).train())
-        found = encoder(TOKENS, MASK)
-        assert torch.isfinite(found).all()
+        result = encoder(TOKENS, MASK)
+        assert torch.isfinite(result).all()
         if layers == "all":
-            found.square().sum().backward()
+            result.square().sum().backward()
             gradients = [weight.grad for weight in encoder.parameters() if weight.grad is not None]
             assert len(gradients) > 10
             assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
     @pytest.mark.parametrize("kind", ENCODERS)
-    def test_the_last_layer_trains_alone(self, kind: str, make_model: MakeModel) -> None:
+    def test_only_the_last_layer_trains(self, kind: str, make_model: MakeModel) -> None:
         network = build(make_model(kind), finetune_layers=1).train()
         assert trained(network)
         assert all(".layer.1." in name for name in trained(network))
@@ -142,26 +140,26 @@ class TestKinds:
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
     def test_a_bundle_rebuilds_it_without_the_folder(self, kind: str, make_model: MakeModel, tmp_path: Path) -> None:
         network = build(make_model(kind), finetune_layers=0).eval()
-        described = json.loads(json.dumps(network.encoder_config()))
-        assert str(make_model(kind)) not in json.dumps(described)
-        again = build(tmp_path / "nowhere", described=described, finetune_layers=0).eval()
+        saved = json.loads(json.dumps(network.encoder_config()))
+        assert str(make_model(kind)) not in json.dumps(saved)
+        again = build(tmp_path / "nowhere", saved=saved, finetune_layers=0).eval()
         again.load_state_dict(network.state_dict())
         assert torch.equal(encoder_of(again)(TOKENS, MASK), encoder_of(network)(TOKENS, MASK))
 
     @pytest.mark.parametrize("kind", ["DistilBert", "Electra", "Roberta", "Albert"])
-    def test_its_embedding_layer_alone_will_do(self, kind: str, make_model: MakeModel) -> None:
+    def test_the_embedding_layer_alone(self, kind: str, make_model: MakeModel) -> None:
         folder = make_model(kind)
         size = 8 if kind in ("Electra", "Albert") else 16
         config = BiGRUConfig(emb_dim=size, use_pretrained_bert=True, bert_model_name=str(folder), hidden_dim=4)
         network = build_network(config, Vocabulary(40, 0, 32)).eval()
-        whole = AutoModel.from_pretrained(folder).eval()
+        expected_model = AutoModel.from_pretrained(folder).eval()
         encoder = network.token_encoder()
         assert encoder is not None
-        assert torch.equal(encoder(TOKENS), whole.embeddings(TOKENS))
+        assert torch.equal(encoder(TOKENS), expected_model.embeddings(TOKENS))
         assert sum(weight.numel() for weight in encoder.parameters()) < 2000
 
     @pytest.mark.parametrize("kind", [*ENCODERS, SHARED_LAYERS])
-    def test_loading_says_nothing(self, kind: str, make_model: MakeModel, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_loading_prints_nothing(self, kind: str, make_model: MakeModel, capfd: pytest.CaptureFixture[str]) -> None:
         folder = make_model(kind)
         capfd.readouterr()
         encoder_of(build(folder, finetune_layers=0).train())(TOKENS, MASK)
@@ -169,15 +167,15 @@ class TestKinds:
 
 
 class TestLayers:
-    def test_none(self, make_model: MakeModel) -> None:
+    def test_no_trained_layers(self, make_model: MakeModel) -> None:
         network = build(make_model("Bert"), finetune_layers=0).train()
         assert trained(network) == set()
         assert running_dropouts(network) == set()
-        found = encoder_of(network)(TOKENS, MASK)
-        assert not found.requires_grad
-        assert torch.equal(found, encoder_of(network)(TOKENS, MASK))
+        result = encoder_of(network)(TOKENS, MASK)
+        assert not result.requires_grad
+        assert torch.equal(result, encoder_of(network)(TOKENS, MASK))
 
-    def test_the_last_two_of_two_leave_the_embeddings_frozen(self, make_model: MakeModel) -> None:
+    def test_all_layers_without_the_embeddings(self, make_model: MakeModel) -> None:
         network = build(make_model("Bert"), finetune_layers=2).train()
         assert all(name.startswith("encoder.layer.") for name in trained(network))
         assert {name.split(".")[2] for name in trained(network)} == {"0", "1"}
@@ -189,9 +187,7 @@ class TestLayers:
         assert ("embeddings.dropout" in running_dropouts(network)) == (kind == "Bert")  # ALBERT's rate is 0
         assert list(network.pretrained_modules()) == [encoder_of(network).model]
 
-    def test_evaluation_stops_all_dropout_and_training_starts_that_of_the_trained_layers(
-        self, make_model: MakeModel
-    ) -> None:
+    def test_training_mode_activates_dropout_in_trained_layers_only(self, make_model: MakeModel) -> None:
         network = build(make_model("Bert"), finetune_layers=1)
         assert network.eval() is network
         assert running_dropouts(network) == set()
@@ -199,17 +195,17 @@ class TestLayers:
         assert before == running_dropouts(network.eval().train())
         assert before
 
-    def test_a_frozen_encoder_still_has_the_dropout_that_the_settings_ask_for(self, make_model: MakeModel) -> None:
+    def test_emb_dropout_is_active_with_a_frozen_encoder(self, make_model: MakeModel) -> None:
         network = build(make_model("Bert"), finetune_layers=0, emb_dropout=0.5).train()
         assert not torch.equal(encoder_of(network)(TOKENS, MASK), encoder_of(network)(TOKENS, MASK))
 
-    def test_the_pooler_is_not_kept(self, make_model: MakeModel) -> None:
+    def test_the_pooler_is_removed(self, make_model: MakeModel) -> None:
         network = build(make_model("Bert"), finetune_layers="all")
         assert not [name for name in network.state_dict() if "pooler" in name]
 
 
 class TestBundle:
-    def test_a_saved_detector_needs_its_encoders_folder_no_more(self, tiny_bert: Path, tmp_path: Path) -> None:
+    def test_a_bundle_does_not_need_the_encoder(self, tiny_bert: Path, tmp_path: Path) -> None:
         folder = Path(shutil.copytree(tiny_bert, tmp_path / "bert"))
         config = Config.load({"model": {"name": "bert", "bert_model_name": str(folder)}, "data": {"max_len": 60}})
         tokenizer = load_pretrained_tokenizer(str(folder))
@@ -221,8 +217,8 @@ class TestBundle:
         assert not [name for name in load_file(tmp_path / "bundle" / "model.safetensors") if "pooler" in name]
 
 
-class TestRefusals:
-    def refusal(self, folder: Path, **settings: Any) -> str:
+class TestErrors:
+    def error(self, folder: Path, **settings: Any) -> str:
         with pytest.raises(PretrainedModelError) as caught:
             build(folder, **settings)
         assert "\n" not in str(caught.value)
@@ -231,47 +227,44 @@ class TestRefusals:
     @pytest.mark.parametrize(("layers", "most"), [(3, 2), (100, 2)])
     def test_more_layers_than_there_are(self, layers: int, most: int, make_model: MakeModel) -> None:
         folder = make_model("Bert")
-        assert self.refusal(folder, finetune_layers=layers) == (
+        assert self.error(folder, finetune_layers=layers) == (
             f"model.finetune_layers: found {layers}; '{folder}' has {most} layers: set at most that, or 'all'"
         )
 
-    def test_a_single_layer_of_layers_that_are_one(self, make_model: MakeModel) -> None:
+    def test_one_layer_of_shared_layers(self, make_model: MakeModel) -> None:
         folder = make_model(SHARED_LAYERS)
-        assert self.refusal(folder, finetune_layers=1) == (
-            f"model.finetune_layers: found 1; '{folder}' has no layers of their own weights: set 0, or 'all'"
+        assert self.error(folder, finetune_layers=1) == (
+            f"model.finetune_layers: found 1; '{folder}' has no layers with weights of their own: set 0, or 'all'"
         )
 
     @pytest.mark.parametrize("kind", ["GPT2", "Llama"])
     @pytest.mark.parametrize("layers", [0, 1, "all"])
     def test_a_decoder(self, kind: str, layers: Any, make_model: MakeModel) -> None:
-        told = self.refusal(make_model(kind), finetune_layers=layers)
-        assert told == (
-            f"'{make_model(kind)}' ({kind}Model) is a decoder: it reads a token without those behind it; expected an "
-            "encoder such as BERT, RoBERTa or ELECTRA"
+        message = self.error(make_model(kind), finetune_layers=layers)
+        assert message == (
+            f"'{make_model(kind)}' ({kind}Model) is a decoder: its first token does not depend on the second; expected "
+            "an encoder such as BERT, RoBERTa or ELECTRA"
         )
 
     @pytest.mark.parametrize("kind", ["T5", "Bart"])
     def test_an_encoder_with_a_decoder(self, kind: str, make_model: MakeModel) -> None:
-        told = self.refusal(make_model(kind))
-        assert f"({kind}Model) has a decoder; expected an encoder such as BERT" in told
+        message = self.error(make_model(kind))
+        assert f"({kind}Model) has a decoder; expected an encoder such as BERT" in message
 
     def test_a_model_of_images(self, make_model: MakeModel) -> None:
-        assert "(ViTModel) gives no vectors for tokens" in self.refusal(make_model("ViT"))
+        assert "(ViTModel) gives no vectors for tokens" in self.error(make_model("ViT"))
 
     def test_another_hidden_size(self, make_model: MakeModel) -> None:
         folder = make_model("Bert")
         assert (
-            self.refusal(folder, emb_dim=768)
-            == f"model.emb_dim: found 768; '{folder}' has the hidden size 16: set that"
+            self.error(folder, emb_dim=768) == f"model.emb_dim: found 768; '{folder}' has the hidden size 16: set that"
         )
         assert build(folder, emb_dim=16)
 
     @pytest.mark.parametrize("kind", ["Electra", SHARED_LAYERS])
-    def test_the_size_that_counts_is_that_of_the_layers_not_of_the_word_table(
-        self, kind: str, make_model: MakeModel
-    ) -> None:
+    def test_emb_dim_is_compared_with_the_hidden_size(self, kind: str, make_model: MakeModel) -> None:
         assert build(make_model(kind), emb_dim=16, finetune_layers=0)
-        assert "has the hidden size 16" in self.refusal(make_model(kind), emb_dim=8, finetune_layers=0)
+        assert "has the hidden size 16" in self.error(make_model(kind), emb_dim=8, finetune_layers=0)
 
     @pytest.mark.parametrize(("kind", "longest"), [("Bert", 34), ("Roberta", 32), ("DistilBert", 34), ("Electra", 34)])
     def test_texts_longer_than_its_positions(self, kind: str, longest: int, make_model: MakeModel) -> None:
@@ -279,24 +272,24 @@ class TestRefusals:
         network = build(folder, max_len=longest).eval()
         longest_text = torch.full((1, longest), 5)
         assert torch.isfinite(encoder_of(network)(longest_text)).all()
-        told = self.refusal(folder, max_len=longest + 1)
-        assert told == f"data.max_len: found {longest + 1}; '{folder}' knows only {longest} positions"
+        message = self.error(folder, max_len=longest + 1)
+        assert message == f"data.max_len: found {longest + 1}; '{folder}' has only {longest} positions"
 
     def test_a_tokenizer_of_more_entries(self, make_model: MakeModel) -> None:
-        told = self.refusal(make_model("Bert"), size=41)
-        assert "has 41 entries, but there are embeddings for 40" in told
+        message = self.error(make_model("Bert"), size=41)
+        assert "has 41 entries, but there are embeddings for 40" in message
 
     def test_weights_that_are_missing_from_the_file(self, own_bert: Path) -> None:
         weights = load_file(own_bert / "model.safetensors")
         del weights["encoder.layer.1.output.dense.weight"]
         save_file(weights, own_bert / "model.safetensors", metadata={"format": "pt"})
-        told = self.refusal(own_bert)
-        assert told.startswith(f"the weights of '{own_bert}' lack encoder.layer.1.output.dense.weight: they are not")
+        message = self.error(own_bert)
+        assert message.startswith(f"the weights of '{own_bert}' lack encoder.layer.1.output.dense.weight: they are not")
 
     def test_weights_of_another_shape(self, own_bert: Path) -> None:
         settings = json.loads((own_bert / "config.json").read_text())
         (own_bert / "config.json").write_text(json.dumps({**settings, "intermediate_size": 64}))
-        assert self.refusal(own_bert) == (
+        assert self.error(own_bert) == (
             f"the weights of '{own_bert}' lack encoder.layer.0.intermediate.dense.bias and others: they are not those "
             "of the BertModel that its config.json describes"
         )
