@@ -1,21 +1,20 @@
-"""How long it takes from a file of posts to the first step of a training, and how much memory; up to a million posts.
+"""Measure time and memory from a file of posts to the first training step, for up to a million posts.
 
-    python benchmarks/data_path.py                            # a doubling series to a million posts: some ten minutes
-    python benchmarks/data_path.py --largest 80000            # sooner
+    python benchmarks/data_path.py                            # a doubling series to a million posts: about ten minutes
+    python benchmarks/data_path.py --largest 80000            # fewer posts
     python benchmarks/data_path.py --json speed.json          # the figures as JSON, too
 
-The posts are those of the synthetic world, the first half of one joined to the second half of another, with a number of
-its own at the end, as a link would be: about 90 characters, with id, label, time, domain and entities, in Parquet. Each
-size is a process of its own, which reads and checks the file (`read`), learns a vocabulary from its contents (`learn`),
-and reads it again and encodes it (`encode`). Then comes `zhenwei train bigru-scratch` as a user calls it,
-from its start to its first step (of which its metrics.jsonl tells), with a twentieth as many posts to judge it by.
-Memory is the most that the training's processes held, less what they hold with a thousand posts: the bare model, and
-the libraries.
+Each post joins the first half of one post of the synthetic dataset to the second half of another, with a unique number
+at the end, like a link: about 90 characters, with id, label, time, domain and entities, in Parquet. Each size runs in
+its own process, which reads and validates the file (`read`), trains a vocabulary on its contents (`learn`), and reads
+it again and encodes it (`encode`). Then `zhenwei train bigru-scratch` runs from its start to its first step (as
+recorded in metrics.jsonl), with 5% as many posts for validation. Memory is the peak of the training's processes, minus
+their peak with a thousand posts: the bare model and the libraries.
 
-Beside it stands, up to `--plain` posts, the plain way of published code: the whole file as Python objects, each post
-tokenized by itself and padded to 170 int64 tokens, in a tensor of all, up to the first batch of a loader. It checks
-nothing and learns no vocabulary, but is given ours, and a fast tokenizer where published code has a slow one; what it
-takes stands beside `encode`, as so many times as long.
+Up to `--plain` posts, the table compares this with the approach of published code: the whole file as Python objects,
+each post tokenized alone and padded to 170 int64 tokens, all in one tensor, up to the first batch of a loader. It
+validates nothing and trains no vocabulary but uses ours, and a fast tokenizer instead of a slow one. Its time is given
+as a multiple of `encode`.
 """
 
 import argparse
@@ -35,15 +34,15 @@ from zhenwei.cli.figures import print_rows, write_json
 from zhenwei.config import preset_path
 
 CONFIG = preset_path("bigru-scratch")
-BARE = 1000  # posts of the training that is taken for the bare model
-WORLD_POSTS = 8000  # of which all are made
+BARE = 1000  # posts of the training whose memory counts as that of the bare model
+SYNTHETIC_POSTS = 8000  # from which all posts are composed
 PLAIN_LENGTH = 170
 TIMES = ("load", "read", "learn", "encode", "first_step", "first_step_processor")
 MIB = 2**20
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C does, it ends what was started, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # like Ctrl-C, it ends the child processes, too
     options = parse_options()
     if options.stages:
         print(json.dumps(stages(Path(options.stages))))
@@ -51,8 +50,8 @@ def main() -> None:
     if options.plain_way:
         print(json.dumps(plain_way(Path(options.plain_way))))
         return
-    with tempfile.TemporaryDirectory() as place:
-        figures = measured(Path(place), sizes_up_to(options.largest), options.plain)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), sizes_up_to(options.largest), options.plain)
     if options.json != "-":
         show(figures)
     if options.json:
@@ -62,38 +61,42 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--largest", type=int, default=1_000_000, help="posts of the largest file (1,000,000)")
-    parser.add_argument("--plain", type=int, default=20_000, help="posts up to which the plain way goes too (20,000)")
-    parser.add_argument("--json", help="write the figures here, too; -: to standard output, instead of the table")
-    parser.add_argument("--stages", help=argparse.SUPPRESS)  # what this program calls itself with
+    parser.add_argument(
+        "--plain", type=int, default=20_000, help="largest file for the comparison with published code (20,000)"
+    )
+    parser.add_argument(
+        "--json", help="write the figures to this file, too; -: to standard output, instead of the table"
+    )
+    parser.add_argument("--stages", help=argparse.SUPPRESS)  # this program calls itself with these
     parser.add_argument("--plain-way", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def sizes_up_to(largest: int) -> list[int]:
-    """Return 10,000 doubled again and again, and the largest."""
+    """Return 10,000 and its doubles below the largest size, and the largest."""
     sizes = [10_000 * 2**n for n in range(20) if 10_000 * 2**n < largest]
     return [*sizes, largest]
 
 
-def measured(place: Path, sizes: list[int], plain: int) -> dict[str, Any]:
+def measure(folder: Path, sizes: list[int], plain: int) -> dict[str, Any]:
     """Measure every size."""
     from zhenwei.news.sources.synthetic import SyntheticDataset  # noqa: PLC0415
 
-    world = SyntheticDataset(n_train=WORLD_POSTS, n_val=0, n_test=0).generate()["train"]
-    bare = first_step(made_folder(place, world, BARE))
+    articles = SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
+    bare = first_step(write_parts(folder, articles, BARE))
     rows = []
     for size in sizes:
-        folder = made_folder(place, world, size)
+        parts = write_parts(folder, articles, size)
         row: dict[str, Any] = {"posts": size, "load": os.getloadavg()[0]}
-        row |= own_process("--stages", folder)
-        step = first_step(folder)
+        row |= own_process("--stages", parts)
+        step = first_step(parts)
         row |= {"first_step": step["seconds"], "first_step_processor": step["processor_seconds"]}
         row |= {"memory_mib": (step["bytes"] - bare["bytes"]) / MIB}
         if size <= plain:
-            row |= {f"plain_{name}": value for name, value in own_process("--plain-way", folder).items()}
+            row |= {f"plain_{name}": value for name, value in own_process("--plain-way", parts).items()}
         print(json.dumps(row), file=sys.stderr, flush=True)
         rows.append(row)
-        for file in folder.rglob("*.parquet"):
+        for file in parts.rglob("*.parquet"):
             file.unlink()
     bare_figures = {
         "first_step": bare["seconds"],
@@ -103,33 +106,33 @@ def measured(place: Path, sizes: list[int], plain: int) -> dict[str, Any]:
     return {"machine": machine(), "bare": bare_figures, "rows": rows}
 
 
-def made_folder(place: Path, world: list[Any], size: int) -> Path:
-    """Write train.parquet of so many posts, and val.parquet of a twentieth."""
-    folder = place / str(size)
+def write_parts(root: Path, articles: list[Any], size: int) -> Path:
+    """Write train.parquet with `size` posts, and val.parquet with 5% as many; return their folder."""
+    folder = root / str(size)
     folder.mkdir()
     for part, count in {"train": size, "val": max(size // 20, 100)}.items():
-        write_posts(folder / f"{part}.parquet", world, count, random.Random(f"{part} {size}"))
+        write_posts(folder / f"{part}.parquet", articles, count, random.Random(f"{part} {size}"))
     return folder
 
 
-def write_posts(path: Path, world: list[Any], count: int, chance: random.Random) -> None:
+def write_posts(path: Path, articles: list[Any], count: int, chance: random.Random) -> None:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     texts, times = pa.string(), pa.timestamp("us")
     entities = pa.list_(pa.struct([("entity", texts)]))
     schema = pa.schema({"label": texts, "time": times, "domain": texts, "entity_list": entities})
-    rows = [{name: getattr(article, name) for name in ("label", "time", "domain")} for article in world]
-    for row, article in zip(rows, world, strict=True):
+    rows = [{name: getattr(article, name) for name in ("label", "time", "domain")} for article in articles]
+    for row, article in zip(rows, articles, strict=True):
         row["entity_list"] = [{"entity": entity} for entity in article.entity_list]
     table = pa.Table.from_pylist(rows, schema)
-    openings = [article.content[: len(article.content) // 2] for article in world]
-    endings = [article.content[len(article.content) // 2 :] for article in world]
+    openings = [article.content[: len(article.content) // 2] for article in articles]
+    endings = [article.content[len(article.content) // 2 :] for article in articles]
     with pq.ParquetWriter(path, pa.schema([("id", texts), ("content", texts), *schema])) as writer:
         for start in range(0, count, 10_000):
             numbers = range(start, min(start + 10_000, count))
-            firsts = [chance.randrange(len(world)) for _ in numbers]
-            seconds = [chance.randrange(len(world)) for _ in numbers]
+            firsts = [chance.randrange(len(articles)) for _ in numbers]
+            seconds = [chance.randrange(len(articles)) for _ in numbers]
             joined = [
                 f"{openings[first]}{endings[second]}{number}"
                 for number, first, second in zip(numbers, firsts, seconds, strict=True)
@@ -139,14 +142,14 @@ def write_posts(path: Path, world: list[Any], count: int, chance: random.Random)
 
 
 def own_process(option: str, folder: Path) -> dict[str, Any]:
-    """Run a part of this program in a process of its own."""
+    """Run a part of this program in its own process, and return the figures that it prints."""
     command = [sys.executable, __file__, option, str(folder)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return found
+    figures: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return figures
 
 
 def stages(folder: Path) -> dict[str, float]:
-    """Time what happens to the training posts, one stage after the other."""
+    """Time each stage of the preparation of the training posts."""
     from zhenwei.bundle.featurizer import Featurizer  # noqa: PLC0415
     from zhenwei.config import Config  # noqa: PLC0415
     from zhenwei.news import iter_articles  # noqa: PLC0415
@@ -172,7 +175,7 @@ def stages(folder: Path) -> dict[str, float]:
 
 
 def first_step(folder: Path) -> dict[str, float]:
-    """Train until the first step is taken; return the seconds from the start, and the most bytes of memory."""
+    """Train until the first step; return the seconds from the start, the processor seconds, and the peak memory."""
     run = folder / "run"
     settings = [f"data.root_path={folder}", f"output.dir={run}", "output.log_interval=1", "output.progress=false"]
     command = [sys.executable, "-m", "zhenwei", "train", str(CONFIG)]
@@ -180,16 +183,16 @@ def first_step(folder: Path) -> dict[str, float]:
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
-            largest = 0
+            peak = 0
             while not has_stepped(run / "metrics.jsonl"):
                 if process.poll() is not None:
                     assert process.stderr is not None
                     sys.exit(f"the training ended before its first step: {process.stderr.read().decode()[-1000:]}")
-                largest = max(largest, memory_of(process.pid))
+                peak = max(peak, memory_of(process.pid))
                 time.sleep(0.05)
             seconds = time.perf_counter() - start
             busy = processor_seconds(process.pid)
-            return {"seconds": seconds, "processor_seconds": busy, "bytes": max(largest, memory_of(process.pid))}
+            return {"seconds": seconds, "processor_seconds": busy, "bytes": max(peak, memory_of(process.pid))}
         finally:
             process.kill()
 
@@ -199,7 +202,7 @@ def has_stepped(log: Path) -> bool:
 
 
 def memory_of(pid: int) -> int:
-    """Return the most bytes that a process has held, and its children hold with it."""
+    """Return the peak resident memory of a process and its children, in bytes."""
     total = 0
     waiting = [pid]
     while waiting:
@@ -207,7 +210,7 @@ def memory_of(pid: int) -> int:
         try:
             status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
             children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8")
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         total += sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
         waiting += map(int, children.split())
@@ -215,13 +218,13 @@ def memory_of(pid: int) -> int:
 
 
 def processor_seconds(pid: int) -> float:
-    """Return how long a process has kept processors busy: other programs hardly change it, where they share them."""
+    """Return the processor seconds of a process, which other programs on the machine hardly change."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and its children's that have ended
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and those of its ended children
 
 
 def plain_way(folder: Path) -> dict[str, float]:
-    """Read and encode as published code does; only the vocabulary is ours."""
+    """Read and encode like published code, with our vocabulary."""
     import pandas as pd  # noqa: PLC0415
     import torch  # noqa: PLC0415
     from torch.utils.data import DataLoader, TensorDataset  # noqa: PLC0415
@@ -260,7 +263,7 @@ def machine() -> dict[str, Any]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the table: seconds, of which `cpu` are those of processors up to the first step, and MiB."""
+    """Print the table: seconds (`cpu`: processor seconds up to the first step), and MiB."""
     header = ("posts", "load", "read", "learn", "encode", "first step", "cpu", "MiB", "plain", "its MiB")
     rows = []
     for row in figures["rows"]:

@@ -35,7 +35,7 @@ def add_known_articles(
     with lock_bundle(folder):
         bundle = load_bundle(folder)
         articles = read_articles(file if file is not None else _training_file(bundle))
-        bundle.similar = SimilarArticles.of(articles, with_texts=with_texts)
+        bundle.similar = SimilarArticles.from_articles(articles, with_texts=with_texts)
         save_bundle(bundle, folder)
     return len(articles)
 

@@ -217,7 +217,7 @@ class TestRefusals:
         [
             ("out.txt", r"found the suffix '\.txt'"),
             ("folder.json", "found a folder; expected the name of a file"),
-            ("in.jsonl/out.json", "is no folder"),
+            ("in.jsonl/out.json", "is not a folder"),
         ],
     )
     def test_a_place_where_no_file_can_be(self, file: Path, tagger: JiebaTagger, name: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Near-duplicates: all pairs that brute force finds, and no other."""
+"""Near-duplicates: exactly the pairs that brute force finds."""
 
 import random
 from itertools import combinations
@@ -9,16 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zhenwei.errors import DataError
-from zhenwei.news.similarity.near_duplicates import GRAM, find_near_duplicates, jaccard, normalised
+from zhenwei.news.similarity.near_duplicates import GRAM, find_near_duplicates, jaccard, normalize
 
 LETTERS = "水火木金土山abAB12😀é，。 "
 POST = "记者今天从云溪市水务部门获悉，供水管网检修已按计划完成，请大家不必恐慌。"
 
 
 def plain_jaccard(one: str, other: str) -> float:
-    """Written anew, from the definition."""
+    """Return the Jaccard similarity by its definition."""
     sets = [
-        {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)} or {text} for text in map(normalised, (one, other))
+        {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)} or {text} for text in map(normalize, (one, other))
     ]
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
 
@@ -42,8 +42,8 @@ def found_pairs(texts: list[str], threshold: float) -> set[tuple[int, int]]:
     return set(pairs)
 
 
-def retold(seed: int, count: int) -> list[str]:
-    """Posts of which many are cuts, copies, and retellings of others."""
+def variants(seed: int, count: int) -> list[str]:
+    """Return posts, many of which are excerpts, copies, and variants of others."""
     chance = random.Random(seed)
     texts: list[str] = []
     for _ in range(count):
@@ -59,7 +59,7 @@ def retold(seed: int, count: int) -> list[str]:
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.75, 0.9, 1.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_pairs_are_those_of_brute_force(seed: int, threshold: float) -> None:
-    texts = retold(seed, 120)
+    texts = variants(seed, 120)
     expected = all_pairs(texts, threshold)
     assert expected
     assert found_pairs(texts, threshold) == expected
@@ -82,7 +82,7 @@ def test_texts_of_few_letters_give_the_pairs_of_brute_force(texts: list[str]) ->
 
 
 def test_similarities_are_those_of_brute_force() -> None:
-    texts = retold(7, 100)
+    texts = variants(7, 100)
     near = find_near_duplicates(texts, 0.3)
     row = {int(number): at for at, number in reversed(list(enumerate(near.distinct)))}
     expected = [
@@ -106,8 +106,8 @@ def test_similarities_are_those_of_brute_force() -> None:
         ("水", "火", False),
     ],
 )
-def test_marks_links_and_mentions_make_no_difference(one: str, other: str, equal: bool) -> None:
-    assert (normalised(one) == normalised(other)) is equal
+def test_punctuation_links_and_mentions_make_no_difference(one: str, other: str, equal: bool) -> None:
+    assert (normalize(one) == normalize(other)) is equal
     assert (jaccard(one, other) == 1) is equal
     near = find_near_duplicates([one, other])
     assert (near.distinct[0] == near.distinct[1]) is np.bool_(equal)
@@ -128,7 +128,7 @@ def test_groups_link_through_others() -> None:
 
 
 def test_groups_are_the_connected_pairs() -> None:
-    texts = retold(11, 150)
+    texts = variants(11, 150)
     leader = list(range(len(texts)))
     for a, b in sorted(all_pairs(texts, 0.5)):
         old, new = leader[b], leader[a]
@@ -139,7 +139,7 @@ def test_groups_are_the_connected_pairs() -> None:
 
 
 def test_the_nearest_is_the_most_similar_and_the_earliest_of_equals() -> None:
-    texts = retold(13, 160)
+    texts = variants(13, 160)
     rows, among = np.arange(100, 160), np.arange(100)
     nearest, similarity = find_near_duplicates(texts).nearest(rows, among)
     assert (nearest >= 0).any()
@@ -154,7 +154,7 @@ def test_the_nearest_is_the_most_similar_and_the_earliest_of_equals() -> None:
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["水"], ["😀", "水水"]])
-def test_hardly_any_texts_are_no_mistake(texts: list[str]) -> None:
+def test_few_texts_are_accepted(texts: list[str]) -> None:
     near = find_near_duplicates(texts)
     assert len(near.distinct) == len(near.groups) == len(texts)
     assert near.first.size == near.second.size == near.similarity.size == 0

@@ -1,4 +1,4 @@
-"""Known articles that are most like a new text: an index that can be shipped with a detector."""
+"""An index of known articles, which finds the most similar ones to a text and can be shipped with a detector."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from zhenwei.news.article import Article
 from zhenwei.news.fields import Label
-from zhenwei.news.similarity.near_duplicates import GRAM, NEAR_DUPLICATE, normalised
+from zhenwei.news.similarity.near_duplicates import GRAM, NEAR_DUPLICATE, normalize
 from zhenwei.news.similarity.shingles import hashed_ngrams
 
-NGRAMS = (2, 3)  # characters: what texts about the same thing share
-CANDIDATES = 20  # most similar articles of which one may be a near-duplicate
-_LABELS: tuple[Label | None, ...] = ("real", "fake", None)  # in the order of their numbers in the index
+NGRAMS = (2, 3)  # characters
+CANDIDATES = 20  # most similar articles that are checked for a near-duplicate
+_LABELS: tuple[Label | None, ...] = ("real", "fake", None)  # a label's position is its number in the index
 
 Rows = NDArray[np.int64]
 Tensors = dict[str, NDArray[np.generic]]
@@ -23,13 +23,13 @@ Tensors = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Similar:
-    """A known article that is like a text.
+    """A known article that is similar to a text.
 
     Attributes:
-        label: Its label; None where it has none.
+        label: Its label; None if unknown.
         similarity: Cosine of the two texts' TF-IDF of character 2- and 3-grams, from 0 to 1.
-        text: Its text; None where the index was made without texts.
-        id: Its id, where it has one.
+        text: Its text; None if the index has no texts.
+        id: Its id; None if it has none.
     """
 
     label: Label | None
@@ -40,21 +40,21 @@ class Similar:
 
 @dataclass(frozen=True)
 class SimilarArticles:
-    """An index of N articles: which n-grams each has, how rare these are, and the articles' labels.
+    """An index of N articles: the n-grams of each, their rarity, and the articles' labels.
 
-    Nothing but digests of n-grams is kept of a text, unless the texts are kept, too.
+    It holds only hashes of a text's n-grams, unless it was built with texts.
 
     Attributes:
-        ngrams: [U] uint32, sorted: hashes of the n-grams that occur.
-        idf: [U] float32: how rare they are.
-        starts: [U + 1] int64: where the articles of each n-gram begin in `rows` and `weights`.
-        rows: [P] int32: articles that have an n-gram.
-        weights: [P] float16: the n-gram's share in the article, of TF-IDF vectors of length 1.
-        shingles: [S] uint32: hashes of the 5-grams of each article, sorted, by which near-duplicates are told.
-        shingle_starts: [N + 1] int64: where the 5-grams of each article begin.
+        ngrams: [U] uint32, sorted: hashes of the n-grams.
+        idf: [U] float32: inverse document frequencies.
+        starts: [U + 1] int64: start of each n-gram's articles in `rows` and `weights`.
+        rows: [P] int32: the articles of each n-gram.
+        weights: [P] float16: the n-gram's component of the article's TF-IDF vector of length 1.
+        shingles: [S] uint32: hashes of the 5-grams of each article, sorted, for near-duplicates.
+        shingle_starts: [N + 1] int64: start of each article's 5-grams.
         labels: [N] int8: 0 real, 1 fake, 2 unknown.
         ids: [N], None for an article without one.
-        texts: [N], or None where texts are left out.
+        texts: [N], or None if built without texts.
     """
 
     ngrams: NDArray[np.uint32]
@@ -72,20 +72,20 @@ class SimilarArticles:
         return len(self.labels)
 
     @classmethod
-    def of(cls, articles: Sequence[Article], *, with_texts: bool = True) -> Self:
-        """Build the index of some articles.
+    def from_articles(cls, articles: Sequence[Article], *, with_texts: bool = True) -> Self:
+        """Build an index.
 
         Args:
             articles: N articles, at least one.
-            with_texts: Whether their texts are kept, to be shown; without them, label and id are all that is.
+            with_texts: Whether to store the texts, to show them; if not, only labels and ids are stored.
         """
-        plain = [normalised(article.content) for article in articles]
-        hashes, rows, counts = _counted(plain)
-        ngrams, places, frequency = np.unique(hashes, return_inverse=True, return_counts=True)
+        plain = [normalize(article.content) for article in articles]
+        hashes, rows, counts = _count_ngrams(plain)
+        ngrams, numbers, frequency = np.unique(hashes, return_inverse=True, return_counts=True)
         idf = (np.log((1 + len(plain)) / (1 + frequency)) + 1).astype(np.float32)
-        values = (1 + np.log(counts)) * idf[places]
+        values = (1 + np.log(counts)) * idf[numbers]
         norms = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(plain)))
-        order = np.lexsort((rows, places))
+        order = np.lexsort((rows, numbers))
         shingle_rows, shingles = _shingles(plain)
         return cls(
             ngrams=ngrams,
@@ -101,8 +101,8 @@ class SimilarArticles:
         )
 
     def nearest(self, text: str, k: int) -> list[Similar]:
-        """Return the known articles that are most like a text, the most similar first; at most `k`."""
-        rows, similarity = self._ranked(normalised(text), k)
+        """Return at most `k` known articles with similarity above 0, the most similar first."""
+        rows, similarity = self._rank(normalize(text), k)
         return [
             Similar(
                 _LABELS[self.labels[row]], float(min(value, 1.0)), None if self.texts is None else self.texts[row],
@@ -112,14 +112,14 @@ class SimilarArticles:
         ]  # fmt: skip
 
     def near_duplicate(self, text: str) -> Similar | None:
-        """Return the known article of which a text is a near-duplicate, if it is one.
+        """Return the known article of which a text is a near-duplicate, or None.
 
-        Its `similarity` is the Jaccard similarity of the character 5-grams, as in all that is said of near-duplicates.
+        Its `similarity` is the Jaccard similarity of the character 5-grams, as for all near-duplicates.
         """
-        plain = normalised(text)
+        plain = normalize(text)
         own = _shingles([plain])[1]
         best, best_row = 0.0, -1
-        for row in self._ranked(plain, CANDIDATES)[0]:
+        for row in self._rank(plain, CANDIDATES)[0]:
             known = self.shingles[self.shingle_starts[row] : self.shingle_starts[row + 1]]
             common = len(np.intersect1d(own, known, assume_unique=True))
             value = common / (len(own) + len(known) - common)
@@ -132,48 +132,48 @@ class SimilarArticles:
             self.ids[best_row],
         )  # fmt: skip
 
-    def _ranked(self, plain: str, k: int) -> tuple[Rows, NDArray[np.float64]]:
-        """Return the rows of the most similar articles, and how similar they are."""
-        hashes, _, counts = _counted([plain])
-        places = np.searchsorted(self.ngrams, hashes).clip(max=len(self.ngrams) - 1)
-        known = self.ngrams[places] == hashes
-        # An n-gram that no article has is as rare as can be: it makes the text less like all of them.
+    def _rank(self, plain: str, k: int) -> tuple[Rows, NDArray[np.float64]]:
+        """Return the rows of the most similar articles, and their similarities."""
+        hashes, _, counts = _count_ngrams([plain])
+        numbers = np.searchsorted(self.ngrams, hashes).clip(max=len(self.ngrams) - 1)
+        known = self.ngrams[numbers] == hashes
+        # An n-gram that no article has is the rarest: it makes the text less similar to all articles.
         rarest = np.log(1 + len(self)) + 1
-        values = (1 + np.log(counts)) * np.where(known, self.idf[places], rarest)
+        values = (1 + np.log(counts)) * np.where(known, self.idf[numbers], rarest)
         values = values / np.sqrt((values**2).sum())
-        places, values = places[known], values[known]
-        spans = self.starts[places + 1] - self.starts[places]
-        taken = np.repeat(self.starts[places] - np.concatenate([[0], np.cumsum(spans)[:-1]]), spans) + np.arange(
+        numbers, values = numbers[known], values[known]
+        spans = self.starts[numbers + 1] - self.starts[numbers]
+        postings = np.repeat(self.starts[numbers] - np.concatenate([[0], np.cumsum(spans)[:-1]]), spans) + np.arange(
             int(spans.sum())
         )
         scores = np.bincount(
-            self.rows[taken], weights=np.repeat(values, spans) * self.weights[taken], minlength=len(self)
+            self.rows[postings], weights=np.repeat(values, spans) * self.weights[postings], minlength=len(self)
         )
         best = np.argsort(-scores, kind="stable")[:k].astype(np.int64)
         best = best[scores[best] > 0]
         return best, scores[best].astype(np.float64)
 
     def to_tensors(self) -> Tensors:
-        """Return all arrays by name, with texts and ids as bytes, to be stored without a pickle."""
+        """Return all arrays by name, with texts and ids as bytes, for storage without pickle."""
         tensors: Tensors = {name: getattr(self, name) for name in _ARRAYS}
-        tensors["id_bytes"], tensors["id_starts"] = _packed([identity or "" for identity in self.ids])
+        tensors["id_bytes"], tensors["id_starts"] = _pack([identity or "" for identity in self.ids])
         tensors["has_id"] = np.array([identity is not None for identity in self.ids], np.uint8)
         if self.texts is not None:
-            tensors["text_bytes"], tensors["text_starts"] = _packed(self.texts)
+            tensors["text_bytes"], tensors["text_starts"] = _pack(self.texts)
         return tensors
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Read what `to_tensors` returned.
+        """Build the index from the arrays of `to_tensors`.
 
         Raises:
-            ValueError: If arrays are missing or do not fit together.
+            ValueError: Arrays are missing or inconsistent.
         """
         try:
             arrays = {name: np.asarray(tensors[name], kind) for name, kind in _ARRAYS.items()}
-            names = _unpacked(tensors["id_bytes"], tensors["id_starts"])
+            names = _unpack(tensors["id_bytes"], tensors["id_starts"])
             ids = tuple(name if has else None for name, has in zip(names, tensors["has_id"], strict=True))
-            texts = _unpacked(tensors["text_bytes"], tensors["text_starts"]) if "text_bytes" in tensors else None
+            texts = _unpack(tensors["text_bytes"], tensors["text_starts"]) if "text_bytes" in tensors else None
         except KeyError as error:
             raise ValueError(f"it has no {error}") from None
         n = len(arrays["labels"])
@@ -195,11 +195,11 @@ _ARRAYS: dict[str, type[np.generic]] = {
 }  # fmt: skip
 
 
-def _counted(plain: Sequence[str]) -> tuple[NDArray[np.uint32], Rows, NDArray[np.int64]]:
-    """Return the n-grams of texts, each once for each text: hashes, rows of their texts, and how often they occur."""
+def _count_ngrams(plain: Sequence[str]) -> tuple[NDArray[np.uint32], Rows, NDArray[np.int64]]:
+    """Return the unique n-grams of each text: hashes, rows of their texts, and their counts."""
     parts = [hashed_ngrams(plain, size) for size in NGRAMS]
     rows = np.concatenate([part[0] for part in parts])
-    hashes = np.concatenate([part[1] for part in parts]).astype(np.uint32)  # the lower half: near enough to unlike
+    hashes = np.concatenate([part[1] for part in parts]).astype(np.uint32)  # half of the bits suffices
     order = np.lexsort((hashes, rows))
     rows, hashes = rows[order], hashes[order]
     first = np.concatenate([[True], (np.diff(rows) != 0) | (hashes[1:] != hashes[:-1])])
@@ -208,7 +208,7 @@ def _counted(plain: Sequence[str]) -> tuple[NDArray[np.uint32], Rows, NDArray[np
 
 
 def _shingles(plain: Sequence[str]) -> tuple[Rows, NDArray[np.uint32]]:
-    """Return the 5-grams of texts, each once for each text, sorted within it."""
+    """Return the unique 5-grams of each text, sorted within it: rows of their texts, and hashes."""
     rows, grams = hashed_ngrams(plain, GRAM)
     hashes = grams.astype(np.uint32)
     order = np.lexsort((hashes, rows))
@@ -217,12 +217,12 @@ def _shingles(plain: Sequence[str]) -> tuple[Rows, NDArray[np.uint32]]:
     return rows[first], hashes[first]
 
 
-def _packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], Rows]:
+def _pack(texts: Sequence[str]) -> tuple[NDArray[np.uint8], Rows]:
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     starts = np.concatenate([[0], np.cumsum([len(text) for text in encoded])]).astype(np.int64)
     return np.frombuffer(b"".join(encoded), np.uint8), starts
 
 
-def _unpacked(data: NDArray[np.generic], starts: NDArray[np.generic]) -> tuple[str, ...]:
-    whole, places = data.tobytes(), [int(place) for place in starts]
-    return tuple(whole[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(places))
+def _unpack(data: NDArray[np.generic], starts: NDArray[np.generic]) -> tuple[str, ...]:
+    content, bounds = data.tobytes(), [int(start) for start in starts]
+    return tuple(content[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(bounds))

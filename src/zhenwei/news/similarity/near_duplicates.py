@@ -1,8 +1,8 @@
-"""Near-duplicates: pairs of texts that share most of their character 5-grams, found exactly and fast.
+"""Near-duplicates: pairs of texts that share most of their character 5-grams, found by an exact and fast search.
 
-Two texts are near-duplicates if the Jaccard similarity of their sets of character 5-grams, after normalising, is at
+Two texts are near-duplicates if the Jaccard similarity of their sets of character 5-grams, after normalizing, is at
 least 0.5. All pairs are found by prefix filtering (Chaudhuri et al., ICDE 2006; with k common elements as in Wang et
-al., SIGMOD 2012) as a product of sparse matrices, and each pair is then checked on its whole sets.
+al., SIGMOD 2012) as a product of sparse matrices, and each candidate pair is then checked on its complete sets.
 """
 
 import re
@@ -20,29 +20,29 @@ from zhenwei.news.markup import LINK, MENTION
 from zhenwei.news.similarity.shingles import hashed_ngrams
 
 GRAM = 5  # characters
-NEAR_DUPLICATE = 0.5  # Jaccard similarity from which on two texts are near-duplicates
+NEAR_DUPLICATE = 0.5  # smallest Jaccard similarity of near-duplicates
 
-_SHARED = 4  # k: more means longer prefixes, and fewer pairs to check in vain
-_PRODUCTS_AT_ONCE = 20_000_000  # multiplications of a chunk of the sparse product: some 300 MB
-_PAIRS_AT_ONCE = 100_000
-_NOT_A_WORD = re.compile(r"[\W_]+")
+_SHARED = 4  # k: a larger one gives longer prefixes and fewer false candidates
+_PRODUCTS_PER_CHUNK = 20_000_000  # multiplications of a chunk of the sparse product: about 300 MB
+_PAIRS_PER_CHUNK = 100_000
+_NOT_WORD = re.compile(r"[\W_]+")
 _LINK_OR_MENTION = re.compile(f"(?:{LINK.pattern})|(?:{MENTION.pattern})", re.IGNORECASE)
 
 Rows = NDArray[np.int64]
 
 
-def normalised(text: str) -> str:
-    """Return what near-duplicates are compared by: letters and digits alone, in NFKC and lower case.
+def normalize(text: str) -> str:
+    """Return the letters and digits of a text in NFKC and lower case, the form in which texts are compared.
 
-    Links and mentions, which differ between copies of one post, are left out; a text of nothing else is kept as it is.
+    Links and mentions, which differ between copies of one post, are left out; a text of nothing else is unchanged.
     """
-    plain = _NOT_A_WORD.sub("", _LINK_OR_MENTION.sub("", unicodedata.normalize("NFKC", text))).lower()
+    plain = _NOT_WORD.sub("", _LINK_OR_MENTION.sub("", unicodedata.normalize("NFKC", text))).lower()
     return plain or text.strip()
 
 
 def jaccard(one: str, other: str) -> float:
-    """Return the Jaccard similarity of two texts' sets of character 5-grams, after normalising."""
-    first, second = _grams(normalised(one)), _grams(normalised(other))
+    """Return the Jaccard similarity of two texts' sets of character 5-grams, after normalizing."""
+    first, second = _grams(normalize(one)), _grams(normalize(other))
     return len(first & second) / len(first | second)
 
 
@@ -50,14 +50,14 @@ def jaccard(one: str, other: str) -> float:
 class NearDuplicates:
     """The near-duplicates among N texts.
 
-    Texts that are equal after normalising are one *distinct* text, so that a post which was copied a thousand times
-    does not make a million pairs.
+    Texts that are equal after normalizing are one *distinct* text, so that a post that was copied a thousand times does
+    not give a million pairs.
 
     Attributes:
-        distinct: [N] number of each text's distinct text, in the order of their first appearance.
+        distinct: [N] number of each text's distinct text, in the order of first appearance.
         first: [P] distinct texts; each pair once.
         second: [P] their near-duplicates, each a later distinct text.
-        similarity: [P] Jaccard, from the threshold to below 1.
+        similarity: [P] Jaccard similarities, from the threshold to below 1.
     """
 
     distinct: Rows
@@ -67,41 +67,44 @@ class NearDuplicates:
 
     @cached_property
     def groups(self) -> Rows:
-        """[N] number of each text's group: those that are linked by near-duplicates, directly or through others.
+        """[N] number of each text's group, a connected component of the near-duplicate pairs.
 
-        Numbers follow the groups' first appearance; a text without near-duplicates is a group of its own.
+        Groups are numbered by first appearance; a text without near-duplicates is a group of its own.
         """
         from scipy.sparse import coo_array  # noqa: PLC0415  # half a second to import
         from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
         size = int(self.distinct.max(initial=-1)) + 1
         links = coo_array((np.ones(len(self.first), bool), (self.first, self.second)), shape=(size, size))
-        found = connected_components(links, directed=False)[1][self.distinct]
-        return _by_first_appearance(found)
+        components = connected_components(links, directed=False)[1]
+        return _number_by_first_appearance(components[self.distinct])
 
     def nearest(self, rows: Rows, among: Rows) -> tuple[Rows, NDArray[np.float32]]:
-        """Return, for each of some texts, the most similar one among others, if any is a near-duplicate.
+        """Return the most similar near-duplicate of each query among other texts.
 
         Args:
-            rows: [Q] which texts.
-            among: [A] which others; none of `rows`.
+            rows: [Q] rows of the queries.
+            among: [A] rows of the other texts; none of `rows`.
 
         Returns:
-            [Q] rows of the most similar text, the earliest of equals; -1 where there is no near-duplicate;
-            and [Q] similarities, 1 for texts that are equal after normalising, 0 where there is none.
+            [Q] rows of the most similar text, the earliest of equally similar ones, -1 without a near-duplicate; and
+            [Q] similarities, 1 for texts that are equal after normalizing, 0 without a near-duplicate.
         """
         size = int(self.distinct.max(initial=-1)) + 1
-        holder = np.full(size, -1)  # the first of `among` that has each distinct text
+        first_row = np.full(size, -1)  # of each distinct text within `among`
         ordered = np.sort(among)[::-1]
-        holder[self.distinct[ordered]] = ordered
+        first_row[self.distinct[ordered]] = ordered
         best, similarity = np.full(size, -1), np.zeros(size, np.float32)
         ends = np.concatenate([self.first, self.second]), np.concatenate([self.second, self.first])
-        other = holder[ends[1]]
+        other = first_row[ends[1]]
         value = np.tile(self.similarity, 2)
-        kept = np.flatnonzero(other >= 0)
-        kept = kept[np.lexsort((-other[kept], value[kept]))]  # the best comes last, and what comes last stays
-        best[ends[0][kept]], similarity[ends[0][kept]] = other[kept], value[kept]
-        best, similarity = np.where(holder >= 0, holder, best), np.where(holder >= 0, np.float32(1), similarity)
+        order = np.flatnonzero(other >= 0)
+        order = order[np.lexsort((-other[order], value[order]))]  # the best comes last, and the last assignment wins
+        best[ends[0][order]], similarity[ends[0][order]] = other[order], value[order]
+        best, similarity = (
+            np.where(first_row >= 0, first_row, best),
+            np.where(first_row >= 0, np.float32(1), similarity),
+        )
         return best[self.distinct[rows]], similarity[self.distinct[rows]]
 
 
@@ -110,47 +113,47 @@ def find_near_duplicates(texts: Sequence[str], threshold: float = NEAR_DUPLICATE
 
     Args:
         texts: N texts.
-        threshold: The Jaccard similarity from which on two texts are near-duplicates, above 0, at most 1.
+        threshold: The smallest Jaccard similarity of near-duplicates, above 0, at most 1.
 
     Raises:
-        DataError: If the threshold is out of its range.
+        DataError: The threshold is out of range.
     """
     if not 0 < threshold <= 1:
         raise DataError(f"threshold of near-duplicates: found {threshold}; expected above 0, up to 1")
     numbers: dict[str, int] = {}
-    distinct = np.array([numbers.setdefault(normalised(text), len(numbers)) for text in texts], np.int64)
+    distinct = np.array([numbers.setdefault(normalize(text), len(numbers)) for text in texts], np.int64)
     empty = np.empty(0, np.int64)
-    found = list(_pairs(_Shingles.of(list(numbers)), threshold)) or [(empty, empty, np.empty(0, np.float32))]
-    return NearDuplicates(distinct, *(np.concatenate(column) for column in zip(*found, strict=True)))
+    chunks = list(_pairs(_Shingles.from_texts(list(numbers)), threshold)) or [(empty, empty, np.empty(0, np.float32))]
+    return NearDuplicates(distinct, *(np.concatenate(column) for column in zip(*chunks, strict=True)))
 
 
 @dataclass(frozen=True)
 class _Shingles:
     """The sets of 5-grams of D texts: row d has `grams[offsets[d] : offsets[d + 1]]`, the rarest gram first.
 
-    A gram is its rank by rarity, so that equal grams are equal numbers and an order of numbers is one of rarity.
+    A gram is represented by its rank in rarity, so that the order of numbers is the order of rarity.
     """
 
     grams: NDArray[np.int32]
     offsets: Rows
-    frequency: Rows  # of each gram: how many texts have it
+    frequency: Rows  # number of texts that have each gram
 
     @classmethod
-    def of(cls, texts: list[str]) -> "_Shingles":
+    def from_texts(cls, texts: list[str]) -> "_Shingles":
         row, grams = hashed_ngrams(texts, GRAM)
-        _, places, occurrences = np.unique(grams, return_inverse=True, return_counts=True)
-        order = np.argsort(occurrences, kind="stable")  # occurrences for rarity: near enough, and one order for all
+        _, numbers, occurrences = np.unique(grams, return_inverse=True, return_counts=True)
+        order = np.argsort(occurrences, kind="stable")  # occurrences approximate rarity, and give one common order
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
-        keys = np.sort(row * max(len(order), 1) + ranks[places])  # each gram of a text, the rarest first
-        keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]  # once; np.unique would hash them, which is slower
-        row, kept = np.divmod(keys, max(len(order), 1))
+        keys = np.sort(row * max(len(order), 1) + ranks[numbers])  # the grams of each text, the rarest first
+        keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]  # unique; np.unique would hash them, which is slower
+        row, grams_of_rows = np.divmod(keys, max(len(order), 1))
         offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(texts)))])
-        return cls(kept.astype(np.int32), offsets, np.bincount(kept, minlength=len(order)))
+        return cls(grams_of_rows.astype(np.int32), offsets, np.bincount(grams_of_rows, minlength=len(order)))
 
     @property
     def sizes(self) -> Rows:
-        """[D] grams of each text."""
+        """[D] number of grams of each text."""
         return np.diff(self.offsets)
 
 
@@ -159,35 +162,37 @@ def _pairs(shingles: _Shingles, threshold: float) -> Iterator[tuple[Rows, Rows, 
     from scipy.sparse import csr_array  # noqa: PLC0415  # half a second to import
 
     sizes = shingles.sizes
-    overlap = np.ceil(threshold * sizes - 1e-9).astype(np.int64)  # the least that a near-duplicate of any size shares
+    overlap = np.ceil(threshold * sizes - 1e-9).astype(
+        np.int64
+    )  # the smallest overlap with a near-duplicate of any size
     row = np.repeat(np.arange(len(sizes)), sizes)
-    place = np.arange(len(row)) - shingles.offsets[row]
+    position = np.arange(len(row)) - shingles.offsets[row]
     # Two sets that share `overlap` elements share k of the first `size - overlap + k` of each, in any common order.
-    kept = (place < (sizes - overlap + _SHARED)[row]) & (shingles.frequency[shingles.grams] > 1)
+    in_prefix = (position < (sizes - overlap + _SHARED)[row]) & (shingles.frequency[shingles.grams] > 1)
     shape = (len(sizes), len(shingles.frequency))
-    prefixes = csr_array((np.ones(kept.sum(), np.int32), (row[kept], shingles.grams[kept])), shape=shape)
-    whole = csr_array((np.ones(len(row), np.int32), shingles.grams, shingles.offsets), shape=shape)
+    prefixes = csr_array((np.ones(in_prefix.sum(), np.int32), (row[in_prefix], shingles.grams[in_prefix])), shape=shape)
+    complete = csr_array((np.ones(len(row), np.int32), shingles.grams, shingles.offsets), shape=shape)
     columns = prefixes.T.tocsr()
-    products = np.diff(columns.indptr)[shingles.grams[kept]].astype(np.float64)
-    work = np.bincount(row[kept], weights=products, minlength=len(sizes)).astype(np.float64)
+    products = np.diff(columns.indptr)[shingles.grams[in_prefix]].astype(np.float64)
+    work = np.bincount(row[in_prefix], weights=products, minlength=len(sizes)).astype(np.float64)
     needed = np.minimum(overlap, _SHARED)
     for start, stop in _chunks(work):
-        met = (prefixes[start:stop] @ columns).tocoo()
-        one, other = met.row + start, met.col
-        likely = (one < other) & (met.data >= np.maximum(needed[one], needed[other]))
-        likely &= np.minimum(sizes[one], sizes[other]) >= threshold * np.maximum(sizes[one], sizes[other])
-        one, other = one[likely], other[likely]
-        for begin in range(0, len(one), _PAIRS_AT_ONCE):
-            a, b = one[begin : begin + _PAIRS_AT_ONCE], other[begin : begin + _PAIRS_AT_ONCE]
-            common = whole[a].multiply(whole[b]).sum(axis=1)
+        shared = (prefixes[start:stop] @ columns).tocoo()
+        one, other = shared.row + start, shared.col
+        candidate = (one < other) & (shared.data >= np.maximum(needed[one], needed[other]))
+        candidate &= np.minimum(sizes[one], sizes[other]) >= threshold * np.maximum(sizes[one], sizes[other])
+        one, other = one[candidate], other[candidate]
+        for begin in range(0, len(one), _PAIRS_PER_CHUNK):
+            a, b = one[begin : begin + _PAIRS_PER_CHUNK], other[begin : begin + _PAIRS_PER_CHUNK]
+            common = complete[a].multiply(complete[b]).sum(axis=1)
             similarity = common / (sizes[a] + sizes[b] - common)
             near = similarity >= threshold
             yield a[near].astype(np.int64), b[near].astype(np.int64), similarity[near].astype(np.float32)
 
 
 def _chunks(work: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
-    """Cut rows into stretches of like work, each of at least one row."""
-    bins = (np.cumsum(work) // _PRODUCTS_AT_ONCE).astype(np.int64)
+    """Split rows into chunks of similar work, each of at least one row."""
+    bins = (np.cumsum(work) // _PRODUCTS_PER_CHUNK).astype(np.int64)
     cuts = [0, *(np.flatnonzero(np.diff(bins)) + 1), len(work)]
     yield from ((int(a), int(b)) for a, b in pairwise(cuts) if b > a)
 
@@ -196,7 +201,7 @@ def _grams(plain: str) -> frozenset[str]:
     return frozenset(plain[start : start + GRAM] for start in range(max(1, len(plain) - GRAM + 1)))
 
 
-def _by_first_appearance(values: NDArray[np.int32]) -> Rows:
+def _number_by_first_appearance(values: NDArray[np.int32]) -> Rows:
     _, first, places = np.unique(values, return_index=True, return_inverse=True)
     ranks = np.empty(len(first), np.int64)
     ranks[np.argsort(first)] = np.arange(len(first))

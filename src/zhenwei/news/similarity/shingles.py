@@ -1,4 +1,4 @@
-"""Character n-grams of many texts at once, as numbers."""
+"""Hash the character n-grams of many texts at once."""
 
 from collections.abc import Sequence
 
@@ -9,34 +9,36 @@ Rows = NDArray[np.int64]
 
 
 def hashed_ngrams(texts: Sequence[str], size: int) -> tuple[Rows, NDArray[np.uint64]]:
-    """Return the character n-grams of texts, each occurrence once: the rows of their texts [S], and their hashes [S].
+    """Return all occurrences of character n-grams: the rows of their texts [S], and their hashes [S].
 
-    Equal n-grams have equal hashes, and unequal ones hardly ever. A text shorter than `size` is one n-gram.
+    Different n-grams rarely have equal hashes. A text shorter than `size` is one n-gram.
 
     Args:
         texts: The texts.
-        size: Characters of an n-gram.
+        size: Number of characters of an n-gram.
     """
     points, lengths = _code_points(texts, size)
     counts = np.maximum(lengths - size + 1, 1)
     rows = np.repeat(np.arange(len(texts)), counts)
     starts = np.concatenate([[0], np.cumsum(lengths + size)])[:-1]
-    places = starts[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    grams = np.minimum(lengths, size)[rows].astype(np.uint64)  # else a short text would be the same with NULs behind it
+    positions = starts[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    grams = np.minimum(lengths, size)[rows].astype(
+        np.uint64
+    )  # otherwise a short text would equal one with NULs appended
     for step in range(size):
-        grams = _mixed(grams ^ points[places + step].astype(np.uint64))
+        grams = _mix(grams ^ points[positions + step].astype(np.uint64))
     return rows, grams
 
 
 def _code_points(texts: Sequence[str], size: int) -> tuple[NDArray[np.uint32], Rows]:
-    """Return the code points of all texts one after the other, each text followed by zeros, and their lengths."""
+    """Return the concatenated code points of all texts, each text followed by zeros, and the lengths of the texts."""
     joined = ("\0" * size).join([*texts, ""])
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     return points, np.array([len(text) for text in texts], np.int64)
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix 64 bits well (splitmix64, Steele et al., OOPSLA 2014)."""
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of 64-bit integers (splitmix64, Steele et al., OOPSLA 2014)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
