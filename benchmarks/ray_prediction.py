@@ -1,18 +1,18 @@
-"""How many posts a second each engine scores, whether they agree, and what a scoring that is killed costs.
+"""Posts per second of each engine of `zhenwei predict --out`, their agreement, and resuming after a kill.
 
     python benchmarks/ray_prediction.py                             # 200,000 posts in 20 files, two workers
     python benchmarks/ray_prediction.py --posts 20000 --run runs/demo
 
-The posts are the synthetic world's, repeated with a number put in so that no two are alike. Without `--run`, a small
-BiGRU is trained first. Four scorings by `zhenwei predict --out`, each a process of its own whose start counts:
+The posts are those of the synthetic dataset, repeated with an inserted number so that all differ. Without `--run`, a
+small BiGRU is trained first. Four predictions by `zhenwei predict --out`, each in a new process whose start counts:
 
 1. the local engine, in one process;
 2. the local engine, with the workers;
 3. Ray Data on this machine, with the workers;
-4. Ray Data again, killed (SIGKILL, as a machine that fails does) when a third of the shards are whole, and started
-   again. No shard may be done twice or lost.
+4. Ray Data again, killed (SIGKILL, as by a failing machine) when a third of the shards are complete, and started again.
+   No shard may be predicted twice or lost.
 
-Ends with status 1 if shards differ (verdicts at all, probabilities by more than 1e-6), are done twice, or are lost.
+Exits with status 1 if shards differ (verdicts, or probabilities by more than 1e-6), are predicted twice, or are lost.
 """
 
 import argparse
@@ -45,28 +45,28 @@ def main() -> None:
         folder = Path(name)
         run = options.run or train_detector(folder)
         write_posts(folder / "posts", options.posts, options.files)
-        scorings = {
+        settings = {
             "local, 1 process": ["--workers", "1"],
             f"local, {options.workers} processes": ["--workers", str(options.workers)],
             f"Ray Data, {options.workers} workers": ["--engine", "ray", "--workers", str(options.workers)],
         }
-        rows, folders = [], [folder / f"scored-{number}" for number in range(len(scorings))]
-        for (engine, arguments), place in zip(scorings.items(), folders, strict=True):
-            begun = time.perf_counter()
-            figures = figures_of(command(run, folder, place, arguments))
-            seconds = time.perf_counter() - begun
+        rows, folders = [], [folder / f"predicted-{number}" for number in range(len(settings))]
+        for (engine, arguments), target in zip(settings.items(), folders, strict=True):
+            start = time.perf_counter()
+            figures = figures_of(command(run, folder, target, arguments))
+            seconds = time.perf_counter() - start
             speeds = [f"{options.posts / seconds:,.0f}", f"{figures['rows_per_second']:,.0f}"]
             rows.append((engine, f"{seconds:.1f}", *speeds))
         title = f"{options.posts:,} posts in {options.files} files by {run.name}"
         print_rows(("engine", "seconds in all", "posts/s in all", "posts/s"), rows, title)
-        differences = [difference(folders[0], place) for place in folders[1:]]
+        differences = [difference(folders[0], other) for other in folders[1:]]
         print(f"largest difference of a probability from the first: {', '.join(f'{each:.1e}' for each in differences)}")
         interrupted = folder / "interrupted"
         arguments = command(run, folder, interrupted, ["--engine", "ray", "--workers", str(options.workers)])
-        sound = kill_and_go_on(arguments, interrupted, options.files)
+        resumed = kill_and_resume(arguments, interrupted, options.files)
         print(f"largest difference after the kill: {(last := difference(folders[0], interrupted)):.1e}")
         print(f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, Ray {version('ray')}")
-        sys.exit(not sound or max(*differences, last) > TOLERANCE)
+        sys.exit(not resumed or max(*differences, last) > TOLERANCE)
 
 
 def parse_options() -> argparse.Namespace:
@@ -82,10 +82,10 @@ def parse_options() -> argparse.Namespace:
 
 
 def train_detector(folder: Path) -> Path:
-    """Train a BiGRU on a small synthetic world, in seconds: how good it is does not matter here."""
-    write_synthetic_dataset(folder / "world", SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=200, n_test=200))
+    """Train a BiGRU on a small synthetic dataset, in seconds: its scores do not matter here."""
+    write_synthetic_dataset(folder / "dataset", SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=200, n_test=200))
     settings: dict[str, Any] = {
-        "data": {"root_path": str(folder / "world")},
+        "data": {"root_path": str(folder / "dataset")},
         "model": {"name": "bigru", "emb_dim": 64, "hidden_dim": 64, "use_pretrained_bert": False},
         "training": {"epochs": 1, "device": "cpu"},
         "output": {"dir": str(folder / "small BiGRU"), "progress": False, "trackers": []},
@@ -95,8 +95,8 @@ def train_detector(folder: Path) -> Path:
 
 
 def write_posts(folder: Path, posts: int, files: int) -> None:
-    world = SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
-    stream = repeated([article.content for article in world])
+    articles = SyntheticDataset(n_train=SYNTHETIC_POSTS, n_val=0, n_test=0).generate()["train"]
+    stream = repeated([article.content for article in articles])
     for number in range(files):
         write_articles(folder / f"part-{number:03}.parquet", islice(stream, posts // files))
 
@@ -104,9 +104,9 @@ def write_posts(folder: Path, posts: int, files: int) -> None:
 def repeated(contents: list[str]) -> Iterator[Article]:
     for turn in count():
         for number, content in enumerate(contents):
-            place = turn * 37 % len(content)
-            changed = f"{content[:place]}第{turn}号{content[place:]}"
-            yield Article(content=changed, id=f"{turn}-{number}")
+            position = turn * 37 % len(content)
+            varied = f"{content[:position]}第{turn}号{content[position:]}"
+            yield Article(content=varied, id=f"{turn}-{number}")
 
 
 def figures_of(arguments: list[str]) -> dict[str, Any]:
@@ -124,8 +124,8 @@ def command(run: Path, folder: Path, out: Path, arguments: list[str]) -> list[st
     ]  # fmt: skip
 
 
-def kill_and_go_on(arguments: list[str], folder: Path, files: int) -> bool:
-    """Kill a scoring when a third of its shards are whole, start it again, and say whether all is as it should be."""
+def kill_and_resume(arguments: list[str], folder: Path, files: int) -> bool:
+    """Kill a prediction when a third of its shards are complete, resume it, and return whether no work is repeated."""
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -135,16 +135,16 @@ def kill_and_go_on(arguments: list[str], folder: Path, files: int) -> bool:
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
     figures = figures_of(arguments)
     after = {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.jsonl")}
-    twice = [name for name, moment in before.items() if after.get(name) != moment]
+    repeated = [name for name, mtime in before.items() if after.get(name) != mtime]
     print(
-        f"killed when {len(before)} of {files} shards were whole; started again, it kept {figures['kept']} and scored "
-        f"{figures['scored']}; done twice: {len(twice)}; lost: {files - len(after)}"
+        f"killed when {len(before)} of {files} shards were complete; started again, it reused {figures['reused']} and "
+        f"predicted {figures['predicted']}; repeated: {len(repeated)}; lost: {files - len(after)}"
     )
-    return not twice and len(after) == files and figures["reused"] >= len(before)
+    return not repeated and len(after) == files and figures["reused"] >= len(before)
 
 
 def difference(ours: Path, theirs: Path) -> float:
-    """Return the largest difference of a probability; infinity where anything else differs."""
+    """Return the largest difference of a probability; infinity if anything else differs."""
     largest = 0.0
     for path in sorted(ours.glob("part-*.jsonl")):
         if not (theirs / path.name).exists():

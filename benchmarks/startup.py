@@ -1,10 +1,10 @@
-"""How soon zhenwei is there: importing, the command line, a detector's first text, and each text after it.
+"""Startup times: import, command line, the first text of a detector, and each later text.
 
     python benchmarks/startup.py                      # the demo's BiGRU
     python benchmarks/startup.py --run runs/mine --json figures.json
 
-Programs are started anew for each figure, and the median of `--repeats` is shown, beside that of the same Python
-that does nothing, and that imports torch and transformers, which peers do before anything else.
+Each program is started `--repeats` times, and the median is printed. For comparison: Python without a program, and
+Python that imports torch and transformers.
 """
 
 import argparse
@@ -25,52 +25,52 @@ TEXT = "网传明天全市停水三天,请大家赶快储水!"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="the run or bundle; the demo's unless given")
+    parser.add_argument("--run", type=Path, help="run or bundle; default: that of the demo")
     parser.add_argument("--repeats", type=int, default=5, help="starts of each program (5)")
-    parser.add_argument("--json", help="write the figures here, too; -: to standard output, instead of the table")
+    parser.add_argument("--json", help="output JSON file; -: standard output, instead of the table")
     options = parser.parse_args()
     run = options.run or demo_run(Path("runs"))
     programs = {
-        "Python that does nothing": ["-c", "pass"],
+        "empty Python program": ["-c", "pass"],
         "import torch, transformers": ["-c", "import torch, transformers"],
         "import zhenwei": ["-c", "import zhenwei"],
         "zhenwei --help": ["-m", "zhenwei", "--help"],
         "zhenwei predict RUN TEXT": ["-m", "zhenwei", "predict", str(run), TEXT],
     }
-    found = {name: started(arguments, options.repeats) for name, arguments in programs.items()}
-    found |= in_process(run)
+    seconds = {name: started(arguments, options.repeats) for name, arguments in programs.items()}
+    seconds |= in_process(run)
     if options.json != "-":
-        rows = [(name, f"{1000 * seconds:.1f}") for name, seconds in found.items()]
+        rows = [(name, f"{1000 * value:.1f}") for name, value in seconds.items()]
         print_rows(("", "ms"), rows, f"{run}, medians")
         print(describe())
     if options.json:
-        write_json({"run": str(run), "machine": describe(), "seconds": found}, options.json)
+        write_json({"run": str(run), "machine": describe(), "seconds": seconds}, options.json)
 
 
 def started(arguments: list[str], repeats: int) -> float:
-    """Return the median seconds of a program, from its start to its end."""
+    """Return the median duration of a program, in seconds."""
     seconds = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
 
 def in_process(run: Path) -> dict[str, float]:
-    """Return the seconds of loading a detector (torch being there), of its first text, and of each after that."""
-    begun = time.perf_counter()
+    """Return the seconds of loading a detector after torch, of its first text, and of each later text."""
+    start = time.perf_counter()
     detector = Detector.load(run)
     loaded = time.perf_counter()
     detector.predict(TEXT)
     first = time.perf_counter()
     seconds = []
     for text in texts(100):
-        begun_text = time.perf_counter()
+        text_start = time.perf_counter()
         detector.predict(text)
-        seconds.append(time.perf_counter() - begun_text)
+        seconds.append(time.perf_counter() - text_start)
     return {
-        "Detector.load": loaded - begun,
+        "Detector.load": loaded - start,
         "predict, the first text": first - loaded,
         "predict, one text of 100 characters": statistics.median(seconds),
     }

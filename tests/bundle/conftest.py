@@ -1,5 +1,6 @@
-"""The fixtures of the training tests, which these tests share."""
+"""Fixtures of other packages that these tests share."""
 
+from tests.evaluation.conftest import tfidf, tfidf_run  # noqa: F401
 from tests.training.conftest import (  # noqa: F401
     articles,
     make_accelerator,

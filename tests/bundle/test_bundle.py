@@ -99,11 +99,11 @@ def test_domain_names_are_restored(own_bundle: Path, tmp_path: Path) -> None:
 
 def test_the_card_states_the_number_of_articles(own_bundle: Path) -> None:
     card = (own_bundle / "README.md").read_text(encoding="utf-8")
-    assert "On 24 articles, 12 of them fake," in card
+    assert "On 24 validation articles, 12 of them fake," in card
     assert "http" not in card
     bundle = load_bundle(own_bundle)
     bundle.facts = {}
-    assert "On ? articles" in model_card(bundle)
+    assert "On ? validation articles" in model_card(bundle)
 
 
 def test_a_copied_folder_loads(own_bundle: Path, tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ class TestDamage:
         (own_bundle / "model.safetensors").write_bytes(content)
         assert "it is not the file that was saved (sha256 differs)" in self.refusal(own_bundle)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 2}'])
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": 1}'])
     def test_damaged_manifest(self, own_bundle: Path, content: str) -> None:
         (own_bundle / "detector.json").write_text(content)
         assert f"{own_bundle / 'detector.json'}: damaged or foreign" in self.refusal(own_bundle)
