@@ -65,8 +65,11 @@ def cpu_seconds() -> float:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Use a temporary cache folder instead of the user's."""
-    os.environ["ZHENWEI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Use a temporary cache folder instead of the user's; parallel workers share it, and so the compiled kernels."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "zhenwei-cache"
+    cache.mkdir(exist_ok=True)
+    os.environ["ZHENWEI_CACHE"] = str(cache)
 
 
 @pytest.fixture(scope="session")
