@@ -224,7 +224,7 @@ class TestEmotion:
         config = self.enriched(folder, lambda text: [1.0, 0.5])
         write(folder, "val", [row | {"emotion": [1.0]} for row in make_posts(10)])
         with pytest.raises(
-            DataError, match=r"val\.json: row 1: found 1 values in 'emotion'; expected 2, what this detector"
+            DataError, match=r"val\.json: row 1: found 1 values in 'emotion'; expected 2, as this detector"
         ):
             prepare_data(config)
 
