@@ -1,7 +1,7 @@
 """jieba's hidden Markov model of words and their tags, with the same results as jieba's own code.
 
-jieba segments by its dictionary first. In the remaining runs of single characters, Viterbi's algorithm over 256 states (a position
-in a word, and the word's tag) finds names that are not in the dictionary. jieba's code uses dictionaries of
+jieba segments by its dictionary first. In the remaining runs of single characters, Viterbi's algorithm over 256 states
+(a position in a word, and the word's tag) finds names that are not in the dictionary. jieba's code uses dictionaries of
 tuples; here a step is a few operations on arrays. `benchmarks/name_model.py` prints 18 times as fast for the runs of
 Weibo21, and 6 to 7 times as fast for whole posts.
 """
