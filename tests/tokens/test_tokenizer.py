@@ -87,6 +87,7 @@ class TestTraining:
         tokenizer = train_tokenizer(["病病病蒜蒜大大大大"], vocab_size=7)
         assert set(tokenizer.backend.get_vocab()) >= {"大", "病"}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("unit", ["piece", "word", "character"])
     def test_the_file_is_the_same_byte_for_byte_whatever_the_threads(self, tmp_path: Path, unit: TokenUnit) -> None:
         program = (

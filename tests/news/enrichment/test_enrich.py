@@ -131,6 +131,7 @@ class TestProcesses:
             copies.append(out.read_bytes())
         assert copies[0] == copies[1]
 
+    @pytest.mark.slow
     def test_the_copy_is_the_same_for_any_number_of_processes(self, posts: Path) -> None:
         at_the_comma = methodcaller("partition", "，")  # any function of a text will do, if workers find it
         copies = []
