@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Article", "Config", "Detector", "Trainer", "__version__", "read_articles"]
 
-_HOMES = {
+_MODULES = {
     "Article": "zhenwei.news",
     "Config": "zhenwei.config",
     "Detector": "zhenwei.inference",
@@ -25,10 +25,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its room on first use."""
-    if name not in _HOMES:
+    """Import a public name on first use."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'zhenwei' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
     return value
 
 

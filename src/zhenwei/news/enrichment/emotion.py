@@ -93,7 +93,7 @@ class EmotionExtractor:
             if kept.get(name) != here:
                 raise ConfigError(
                     f"emotion features: found {name} {format_value(kept.get(name))}; this installation has "
-                    f"{format_value(here)} and would compute other values: enrich the articles again and train anew, "
+                    f"{format_value(here)} and would compute other values: enrich the articles and train again, "
                     "or install what made them"
                 )
         try:
