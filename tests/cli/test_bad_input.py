@@ -170,7 +170,7 @@ class TestConfig:
 class TestRunFolder:
     def test_it_is_a_file(self, train: Command, tmp_path: Path) -> None:
         (tmp_path / "run").write_text("")
-        assert "is a file; expected the name of a folder for the run" in train().error
+        assert "is a file; expected a folder for the run" in train().error
 
     def test_it_holds_something_else(self, train: Command, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()

@@ -64,6 +64,7 @@ class TestPublicNames:
         assert zhenwei.__version__ == version("zhenwei")
 
 
+@pytest.mark.slow
 class TestPipes:
     def test_json_is_all_that_goes_to_standard_output(self, tiny_run: Path) -> None:
         outcome = python("-m", "zhenwei", "predict", str(tiny_run), FAKE, "--json", "-")

@@ -150,14 +150,15 @@ class TestPrediction:
             torch.testing.assert_close(attention.sum(dim=1), torch.ones(32))
 
 
-class TestBundle:
-    @pytest.fixture(scope="session")
-    def saved(self, shared_subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The folder of the saved detector. Only to be read."""
-        folder = tmp_path_factory.mktemp("saved") / "bundle"
-        save_bundle(shared_subject.bundle, folder, card=updated_card(shared_subject.bundle, folder))
-        return folder
+@pytest.fixture(scope="session")
+def saved(shared_subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the saved detector, read-only."""
+    folder = tmp_path_factory.mktemp("saved") / "bundle"
+    save_bundle(shared_subject.bundle, folder, card=updated_card(shared_subject.bundle, folder))
+    return folder
 
+
+class TestBundle:
     def test_logits_are_the_same_after_loading(self, subject: Subject, saved: Path) -> None:
         expected = subject.logits(subject.batch())
         subject.bundle = load_bundle(saved)

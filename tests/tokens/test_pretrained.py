@@ -147,6 +147,7 @@ def is_advice(message: str) -> bool:
     return "\n" not in message and all(alternative in message for alternative in alternatives)
 
 
+@pytest.mark.slow
 class TestHub:
     def test_what_the_cache_holds_needs_no_network(self, tmp_path: Path) -> None:
         kept = tmp_path / "hub" / "models--some-org--some-bert"

@@ -29,7 +29,7 @@ def leaky(tmp_path: Path, make_posts: Callable[..., Any]) -> Path:
     return folder
 
 
-def test_one_line_a_check_with_its_bound_and_then_examples(zhenwei: Command, leaky: Path) -> None:
+def test_prints_a_line_per_check_with_its_threshold_then_examples(zhenwei: Command, leaky: Path) -> None:
     outcome = zhenwei("data", "audit", leaky)
     assert outcome.status == 0, outcome.stderr
     lines = outcome.stdout.splitlines()
@@ -38,13 +38,13 @@ def test_one_line_a_check_with_its_bound_and_then_examples(zhenwei: Command, lea
     checks = lines[3 : 3 + len(THRESHOLDS)]
     assert all(line.startswith(("✔ good  ", "⚠ warn  ", "✘ fail  ")) for line in checks)
     assert all(any(line.endswith(f"[{threshold}]") for line in checks) for threshold in map(str, THRESHOLDS.values()))
-    (copies,) = [line for line in checks if "Exact copies across parts" in line]
-    assert copies.startswith("✘ fail  Exact copies across parts: val: 250 of 250 articles (100.0%) are exact copies")
-    (mark,) = [line for line in checks if "A mark decides the label" in line]
-    assert mark.startswith("✘ fail")
-    assert "'※'" in mark
-    assert "※[b]听说" in outcome.stdout  # an example, with what rich would take for markup as it is
-    assert "\x1b[" not in outcome.stdout  # no colour where it goes to a file
+    (duplicates,) = [line for line in checks if "Exact duplicates across parts" in line]
+    assert duplicates.startswith("✘ fail  Exact duplicates across parts: val: 250 of 250 articles (100.0%) are")
+    (symbol,) = [line for line in checks if "A symbol predicts the label" in line]
+    assert symbol.startswith("✘ fail")
+    assert "'※'" in symbol
+    assert "※[b]听说" in outcome.stdout  # an example, not parsed as markup
+    assert "\x1b[" not in outcome.stdout  # no colours in a file
     assert lines[-1].startswith(f"{len(THRESHOLDS)} checks: ")
 
 
