@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +14,13 @@ from tqdm import tqdm
 
 from zhenwei.audit.findings import AuditedPart
 from zhenwei.audit.ngrams import NgramCounts, count_ngrams
-from zhenwei.audit.single_feature import FeatureSplit, choose_split
+from zhenwei.audit.single_feature import FeatureSplit, Mask, Rows, choose_split
 from zhenwei.audit.thresholds import MIN_SUPPORT
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import iter_articles
 from zhenwei.news.markup import LINK, MENTION
 from zhenwei.news.similarity.near_duplicates import NearDuplicates, find_near_duplicates
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 _LINK_OR_MENTION = re.compile(f"(?:{LINK.pattern})|(?:{MENTION.pattern})", re.IGNORECASE)
 
@@ -151,10 +148,6 @@ class AuditDataset:
     def rows(self, part: int) -> Rows:
         """Return the rows of one part."""
         return np.flatnonzero(self.part == part)
-
-    def later_parts(self) -> Iterator[tuple[AuditedPart, Rows]]:
-        """Yield each part after the training part, with its rows."""
-        yield from ((part, self.rows(number)) for number, part in enumerate(self.parts) if number)
 
     def label(self, row: int) -> str:
         """Return the label of an article, in words."""

@@ -57,20 +57,15 @@ def readable_ngram(ngram: str) -> str:
     return " ".join(c if c.isprintable() and not c.isspace() else _name_of(c) for c in ngram)
 
 
-def examples_table(dataset: AuditDataset, rows: Sequence[int], caption: str) -> Table:
+def examples_table(dataset: AuditDataset, rows: Sequence[int], caption: str, limit: int = MAX_EXAMPLES) -> Table:
     """Return a table of the first few of some articles."""
-    cells = [(*dataset.location(row), dataset.label(row), excerpt(dataset.texts[row])) for row in rows[:MAX_EXAMPLES]]
+    cells = [(*dataset.location(row), dataset.label(row), excerpt(dataset.texts[row])) for row in rows[:limit]]
     return Table(caption, ("part", "row", "label", "text"), tuple(cells))
 
 
 def pairs_table(dataset: AuditDataset, pairs: Sequence[tuple[int, int]], caption: str) -> Table:
     """Return a table of the first few of some pairs of articles, two rows each."""
-    cells = [
-        (*dataset.location(row), dataset.label(row), excerpt(dataset.texts[row]))
-        for pair in pairs[:MAX_EXAMPLES]
-        for row in pair
-    ]
-    return Table(caption, ("part", "row", "label", "text"), tuple(cells))
+    return examples_table(dataset, [row for pair in pairs for row in pair], caption, 2 * MAX_EXAMPLES)
 
 
 def _name_of(character: str) -> str:

@@ -1,7 +1,7 @@
 """Length-bucketed batches from flat arrays; their order is a pure function of its arguments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -49,22 +49,13 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """Return the batch on a device; ``lengths`` and ``rows`` are not moved."""
-
-        def moved(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=non_blocking)
-
-        return replace(
-            self,
-            tokens=self.tokens.to(device, non_blocking=non_blocking),
-            mask=self.mask.to(device, non_blocking=non_blocking),
-            weights=self.weights.to(device, non_blocking=non_blocking),
-            labels=moved(self.labels),
-            entity_tokens=moved(self.entity_tokens),
-            entity_mask=moved(self.entity_mask),
-            domains=moved(self.domains),
-            emotion=moved(self.emotion),
-            frozen_states=moved(self.frozen_states),
-        )
+        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "lengths"}
+        moved = {
+            name: tensor.to(device, non_blocking=non_blocking)
+            for name, tensor in tensors.items()
+            if isinstance(tensor, Tensor)
+        }
+        return replace(self, **moved)
 
 
 def batch_order(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.tokens.ragged import positions
-from zhenwei.tokens.splicing import BatchEncoder
+from zhenwei.tokens.splicing import StreamEncoder
 from zhenwei.tokens.tokenizer import TextTokenizer, TokenizedTexts
 
 MAX_ENTITY_LEN = 50  # ENDEF (SIGIR 2022)
@@ -42,7 +42,7 @@ def encode_entities(
     tokenizer: TextTokenizer,
     max_len: int,
     max_entity_len: int = MAX_ENTITY_LEN,
-    encoder: BatchEncoder | None = None,
+    encoder: StreamEncoder | None = None,
     *,
     match_unknown: bool = False,
 ) -> EncodedEntities:

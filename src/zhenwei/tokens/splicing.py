@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,6 @@ from zhenwei.tokens.vocabulary import text_normalizer
 MIN_CHARACTERS = 20_000  # with fewer, tokenizing the texts themselves is faster than tokenizing their segments
 
 
-class BatchEncoder(Protocol):
-    """A `TextTokenizer`, or a faster encoder with the same tokens."""
-
-    def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
-        """See `TextTokenizer.encode_batch`."""
-
-
 class StreamEncoder:
     """Encode a stream of texts by the faster of two methods; not thread-safe.
 
@@ -33,7 +25,7 @@ class StreamEncoder:
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._chosen: BatchEncoder | None = None
+        self._chosen: TextTokenizer | SplicingEncoder | None = None
 
     def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
         """Tokenize some of the texts, with the same result as `TextTokenizer.encode_batch`.
@@ -71,9 +63,11 @@ class SplicingEncoder:
         """
         self._tokenizer.check_max_len(max_len)
         if self._segments.is_full:
-            self._clear()
+            self._segments.clear()
+            self._cache = _EMPTY
         cut = self._segments.cut(texts)
-        self._tokenize_new_segments()
+        if new_segments := self._segments.names[len(self._cache.lengths) :]:
+            self._cache = self._cache.extended(self._tokenizer.encode_content(new_segments))
         cache, ends = self._cache, np.cumsum(cut.counts)
         lengths, n_words = cache.lengths[cut.numbers], cache.n_words[cut.numbers]  # per segment, [P]
         text_words = _sums(n_words, ends)  # words per text, [N]
@@ -103,16 +97,6 @@ class SplicingEncoder:
         for number, token in enumerate(self._suffix, start=-len(self._suffix)):
             joined[starts + lengths + number] = token
         return TokenizedTexts(joined, joined_words, lengths, full > content)
-
-    def _tokenize_new_segments(self) -> None:
-        """Tokenize the segments that are not in the cache."""
-        new = self._segments.names[len(self._cache.lengths) :]
-        if new:
-            self._cache = self._cache.extended(self._tokenizer.encode_content(new))
-
-    def _clear(self) -> None:
-        self._segments.clear()
-        self._cache = _EMPTY
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import os
 from array import array
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -64,17 +64,32 @@ class TextTokenizer:
         backend: the tokenizer; its padding and truncation are disabled.
         special: names of its special tokens.
 
+    Attributes:
+        pad_id: id of the padding token.
+        unk_id: id of the unknown token.
+        cls_id: id of the first token of a text.
+        sep_id: id of the token at the end of a text and after each entity.
+        mask_id: id of the mask token.
+
     Raises:
         PretrainedModelError: a special token is not in the vocabulary.
     """
 
     backend: Tokenizer
     special: SpecialTokens
+    pad_id: int = field(init=False)
+    unk_id: int = field(init=False)
+    cls_id: int = field(init=False)
+    sep_id: int = field(init=False)
+    mask_id: int = field(init=False)
 
     def __post_init__(self) -> None:
-        absent = [token for token in astuple(self.special) if self.backend.token_to_id(token) is None]
+        ids = {role: self.backend.token_to_id(token) for role, token in asdict(self.special).items()}
+        absent = [getattr(self.special, role) for role, token_id in ids.items() if token_id is None]
         if absent:
             raise PretrainedModelError(f"The vocabulary lacks the special tokens {', '.join(absent)}.")
+        for role, token_id in ids.items():
+            object.__setattr__(self, f"{role}_id", token_id)  # the tokenizer is frozen
         self.backend.no_padding()
         self.backend.no_truncation()
         self.backend.encode_special_tokens = True
@@ -83,31 +98,6 @@ class TextTokenizer:
     def vocab_size(self) -> int:
         """Number of rows of an embedding: the largest id + 1."""
         return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
-
-    @property
-    def pad_id(self) -> int:
-        """Id of the padding token."""
-        return self._id(self.special.pad)
-
-    @property
-    def unk_id(self) -> int:
-        """Id of the unknown token."""
-        return self._id(self.special.unk)
-
-    @property
-    def cls_id(self) -> int:
-        """Id of the first token of a text."""
-        return self._id(self.special.cls)
-
-    @property
-    def sep_id(self) -> int:
-        """Id of the token at the end of a text and after each entity."""
-        return self._id(self.special.sep)
-
-    @property
-    def mask_id(self) -> int:
-        """Id of the mask token."""
-        return self._id(self.special.mask)
 
     def encode_batch(self, texts: list[str], max_len: int) -> TokenizedTexts:
         """Tokenize texts with special tokens, in parallel inside the backend.
@@ -213,11 +203,6 @@ class TextTokenizer:
             return cls(Tokenizer.from_file(os.fspath(path)), special or SpecialTokens())
         except Exception as error:  # `tokenizers` raises bare Exception for damaged files
             raise CheckpointError(f"{os.fspath(path)} is not a readable tokenizer: {error}") from error
-
-    def _id(self, token: str) -> int:
-        token_id = self.backend.token_to_id(token)
-        assert token_id is not None  # checked by __post_init__
-        return token_id
 
     @cached_property
     def _n_special_after(self) -> int:

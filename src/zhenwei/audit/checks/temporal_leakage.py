@@ -19,12 +19,11 @@ def temporal_leakage(dataset: AuditDataset) -> Finding:
     if len(dataset.parts) < 2:
         return not_checked(*names, "there is only one part")
     has_time = ~np.isnat(dataset.times)
-    train = dataset.rows(0)[has_time[dataset.rows(0)]]
-    later = [(part.name, rows[has_time[rows]]) for part, rows in dataset.later_parts()]
-    later = [(name, rows) for name, rows in later if len(rows)]
+    timed = [(part.name, np.flatnonzero((dataset.part == n) & has_time)) for n, part in enumerate(dataset.parts)]
+    train_name, train = timed[0]
+    later = [(name, rows) for name, rows in timed[1:] if len(rows)]
     if not len(train) or not later:
         return not_checked(*names, "the articles of at least two parts need a `time`")
-    train_name = dataset.parts[0].name
     shares, sentences = [], []
     leaking: list[int] = []
     for part, rows in later:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from zhenwei.config import EmbeddingConfig
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models.dropout import Dropout
-from zhenwei.models.encoders.loading import check_fit, check_positions, empty_encoder, load_encoder
+from zhenwei.models.encoders.loading import check_fit, empty_encoder, load_encoder
 from zhenwei.models.gru.input_projection import FactoredEmbeddings
 from zhenwei.models.interface import TokenEncoder
 from zhenwei.models.registry import Vocabulary
@@ -95,9 +95,8 @@ def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchE
     model, encoder = load_encoder(name, layers=False) if saved is None else empty_encoder(saved, layers=False)
     layer = _embedding_layer(model, name)
     embedding = PretrainedEmbedding(layer, encoder, config.finetune_bert, config.emb_dropout)
-    words = layer.get_submodule("word_embeddings")
-    check_fit(words, embedding.features, config.emb_dim, vocabulary.size, name, "has embeddings of size")
-    check_positions(getattr(layer, "position_embeddings", None), vocabulary.max_len, name)
+    words, positions = layer.get_submodule("word_embeddings"), getattr(layer, "position_embeddings", None)
+    check_fit(words, positions, embedding.features, config, vocabulary)
     return embedding
 
 

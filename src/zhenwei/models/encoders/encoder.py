@@ -12,7 +12,7 @@ from zhenwei.config.model import PUBLISHED_EMB_DIM
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models.dropout import Dropout
 from zhenwei.models.encoders.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
-from zhenwei.models.encoders.loading import check_fit, check_positions, empty_encoder, load_encoder
+from zhenwei.models.encoders.loading import check_fit, empty_encoder, load_encoder
 from zhenwei.models.encoders.split import check_padding, check_split, find_layers, run_frozen_half, split_encoder
 from zhenwei.models.interface import DetectorNetwork, TokenEncoder
 from zhenwei.models.registry import Vocabulary
@@ -166,8 +166,8 @@ def build_token_encoder(
     model, settings = load_encoder(name, layers=True) if saved is None else empty_encoder(saved, layers=True)
     encoder = PretrainedEncoder(model, settings, config.finetune_layers, config.emb_dropout, name)
     words = model.get_input_embeddings()  # type: ignore[operator]
-    check_fit(words, encoder.features, config.emb_dim, vocabulary.size, name, "has the hidden size")
-    check_positions(getattr(getattr(model, "embeddings", None), "position_embeddings", None), vocabulary.max_len, name)
+    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    check_fit(words, positions, encoder.features, config, vocabulary)
     return encoder
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from zhenwei.config import EmbeddingConfig, EncoderConfig
 from zhenwei.errors import CheckpointError, PretrainedModelError
 from zhenwei.models.encoders.bert_embeddings import MODEL_TYPE, empty_bert_embeddings, load_bert_embeddings
+from zhenwei.models.registry import Vocabulary
 from zhenwei.tokens.pretrained import load_pretrained
 
 _EXPECTED = "expected an encoder such as BERT, RoBERTa or ELECTRA"
@@ -76,36 +78,35 @@ def empty_encoder(settings: dict[str, Any], *, layers: bool) -> tuple[nn.Module,
     return _without_pooler(model), settings
 
 
-def check_fit(words: nn.Module, size: int, emb_dim: int | None, vocab_size: int, name: str, what: str) -> None:
+def check_fit(
+    words: nn.Module, positions: object, size: int, config: EmbeddingConfig | EncoderConfig, vocabulary: Vocabulary
+) -> None:
     """Reject a pretrained model whose sizes contradict the settings.
 
     Args:
         words: Its table of word embeddings.
+        positions: Its table of position embeddings; anything else does not limit the length of texts.
         size: Size of a token's vector; that of the table may be smaller, as in ELECTRA and ALBERT.
-        emb_dim: The size in the settings, if set.
-        vocab_size: Entries of the tokenizer's vocabulary.
-        name: Its name.
-        what: Describes the size in the message, as in "has embeddings of size".
+        config: The detector's settings.
+        vocabulary: The tokenizer.
     """
+    name, emb_dim = config.pretrained, config.emb_dim
+    what = "has embeddings of size" if isinstance(config, EmbeddingConfig) else "has the hidden size"
     entries = int(words.num_embeddings)  # type: ignore[arg-type]
     if emb_dim not in (None, size):
         raise PretrainedModelError(f"model.emb_dim: found {emb_dim}; '{name}' {what} {size}: set that")
-    if vocab_size > entries:
+    if vocabulary.size > entries:
         raise PretrainedModelError(
-            f"the tokenizer of '{name}' has {vocab_size} entries, but there are embeddings for {entries}; "
+            f"the tokenizer of '{name}' has {vocabulary.size} entries, but there are embeddings for {entries}; "
             "expected the tokenizer that the model was trained with"
         )
-
-
-def check_positions(positions: object, max_len: int, name: str) -> None:
-    """Reject texts longer than a table of position embeddings; anything else sets no limit."""
     if not isinstance(positions, nn.Embedding):
         return
     # RoBERTa and similar models count positions from padding_idx + 1.
     first = 0 if positions.padding_idx is None else positions.padding_idx + 1
     longest = positions.num_embeddings - first
-    if max_len > longest:
-        raise PretrainedModelError(f"data.max_len: found {max_len}; '{name}' has only {longest} positions")
+    if vocabulary.max_len > longest:
+        raise PretrainedModelError(f"data.max_len: found {vocabulary.max_len}; '{name}' has only {longest} positions")
 
 
 def _load(name: str, local_only: bool, layers: bool) -> tuple[Any, set[str]]:

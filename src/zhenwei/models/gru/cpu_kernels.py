@@ -7,7 +7,6 @@ small one is a dozen calls that take longer than their arithmetic. A kernel is o
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,14 +17,7 @@ from zhenwei.models.gru.steps import BackwardSteps, ForwardSteps, GRUBuffers
 SOURCE = Path(__file__).parent / "cpp" / "gru.cpp"
 
 
-class Steps(Protocol):
-    """The recurrent steps in one pass, forward or backward."""
-
-    def step(self, number: int, products: Sequence[Tensor]) -> None:
-        """Take a step, given the matrix products of both directions."""
-
-
-def forward_steps(buffers: GRUBuffers, output: Tensor) -> Steps:
+def forward_steps(buffers: GRUBuffers, output: Tensor) -> "ForwardSteps | _KernelSteps":
     """Return `ForwardSteps`, or a kernel that does the same."""
     library = load_library(SOURCE) if has_kernel_types(buffers) else None
     if library is None:
@@ -33,7 +25,7 @@ def forward_steps(buffers: GRUBuffers, output: Tensor) -> Steps:
     return _KernelSteps(library, "forward_step", buffers, output=output, h=buffers.new_state(torch.float32).zero_())
 
 
-def backward_steps(buffers: GRUBuffers, grad_output: Tensor) -> Steps:
+def backward_steps(buffers: GRUBuffers, grad_output: Tensor) -> "BackwardSteps | _KernelSteps":
     """Return `BackwardSteps`, or a kernel that does the same."""
     library = load_library(SOURCE) if has_kernel_types(buffers) else None
     if library is None:
@@ -51,7 +43,7 @@ class _KernelSteps:
         self._pointer = ctypes.byref(self._params)
 
     def step(self, number: int, products: Sequence[Tensor]) -> None:
-        """Take a step."""
+        """Take a step, given the matrix products of both directions."""
         forward, backward = products
         self._step(self._pointer, number, forward.data_ptr(), backward.data_ptr())
 

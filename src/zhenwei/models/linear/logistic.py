@@ -89,8 +89,7 @@ class NgramLogisticRegression(nn.Module):
         Raises:
             DataError: If no n-gram occurs in `min_df` articles.
         """
-        keys, _ = self._frequent_ngrams(articles)
-        self.keys = torch.from_numpy(keys)
+        self.keys = self._frequent_ngrams(articles)
         labels = articles.labels.astype(np.int64)
         frequencies, hyperparameters = self._frequencies(articles), self._hyperparameters()
         weights = ngram_weights(frequencies, labels, hyperparameters.naive_bayes)
@@ -113,8 +112,7 @@ class NgramLogisticRegression(nn.Module):
             folds: Rows to fit on and rows to evaluate of each fold.
             seed: Seed of the regression.
         """
-        keys, _ = self._frequent_ngrams(articles)
-        self.keys = torch.from_numpy(keys)
+        self.keys = self._frequent_ngrams(articles)
         naive_bayes, inverse_penalty = self.config.naive_bayes, self.config.C
         self.tuned = grid_search(
             self._frequencies(articles), articles.labels.astype(np.int64), folds,
@@ -143,8 +141,8 @@ class NgramLogisticRegression(nn.Module):
             parts.append(csr_array((values.astype(np.float64), indices), shape=(len(batch), len(self.keys))))
         return vstack(parts, format="csr")
 
-    def _frequent_ngrams(self, articles: EncodedArticles) -> tuple[Keys, Keys]:
-        """Return the n-grams of at least `min_df` articles, sorted, and the number of articles with each."""
+    def _frequent_ngrams(self, articles: EncodedArticles) -> Tensor:
+        """Return the n-grams of at least `min_df` articles, sorted."""
         keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
         pending: list[tuple[Keys, Keys]] = []
         for batch in self._batches(articles):
@@ -162,7 +160,7 @@ class NgramLogisticRegression(nn.Module):
                 f"none of the {len(keys)} n-grams of the training articles is in {self.config.min_df} of them"
                 f"{'' if self.prefix else ' (model.min_df)'}: there is nothing to learn from"
             )
-        return keys[is_frequent], counts[is_frequent]
+        return torch.from_numpy(keys[is_frequent])
 
     def _batches(self, articles: EncodedArticles) -> Iterator[Batch]:
         for start in range(0, len(articles), BATCH_SIZE):
