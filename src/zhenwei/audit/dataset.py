@@ -14,13 +14,16 @@ from tqdm import tqdm
 
 from zhenwei.audit.findings import AuditedPart
 from zhenwei.audit.ngrams import NgramCounts, count_ngrams
-from zhenwei.audit.single_feature import FeatureSplit, Mask, Rows, choose_split
+from zhenwei.audit.single_feature import FeatureSplit, choose_split
 from zhenwei.audit.thresholds import MIN_SUPPORT
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import iter_articles
 from zhenwei.news.markup import LINK, MENTION
 from zhenwei.news.similarity.near_duplicates import NearDuplicates, find_near_duplicates
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _LINK_OR_MENTION = re.compile(f"(?:{LINK.pattern})|(?:{MENTION.pattern})", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """Return the batch on a device; ``lengths`` and ``rows`` are not moved."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "lengths"}
-        moved = {
+        moved: dict[str, Any] = {
             name: tensor.to(device, non_blocking=non_blocking)
             for name, tensor in tensors.items()
             if isinstance(tensor, Tensor)
