@@ -56,7 +56,8 @@ class OnnxNetwork(DetectorNetwork):
         inputs = graph_inputs(batch)
         arrays = {name: inputs[name].cpu().numpy() for name in self._inputs}
         results = self._session.run(self._outputs, arrays)
-        return Output(**{name: torch.from_numpy(array) for name, array in zip(self._outputs, results, strict=True)})
+        outputs = {name: torch.from_numpy(array) for name, array in zip(self._outputs, results, strict=True)}
+        return Output(outputs["logits"], attention=outputs.get("attention"), features=outputs.get("features"))
 
 
 def graph_inputs(batch: Batch) -> dict[str, Tensor]:
