@@ -233,7 +233,7 @@ def test_another_detector_is_used_from_the_next_batch_on(loaded: LoadedBundle, t
         async with busy(batcher) as release:
             waits = predict(batcher, FAKE)
             await waiting(batcher, 1)
-            batcher.swap(other)
+            batcher.loaded = other
             release()
             first, _ = await waits
         return [first.name]

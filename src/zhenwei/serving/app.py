@@ -57,20 +57,12 @@ def build_app(service: Service, page: Path = PAGE) -> FastAPI:
 async def _lifespan(service: Service) -> AsyncIterator[None]:
     """Write counts, watch the bundle and handle SIGHUP while the application runs."""
     loop = asyncio.get_running_loop()
-    tasks = {asyncio.create_task(service.flush_counts())}
-    if service.settings.watch_seconds > 0:
-        tasks.add(asyncio.create_task(service.watch()))
-    handles_sighup = hasattr(signal, "SIGHUP")
-    try:
-        if handles_sighup:
-            loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.create_task(service.try_reload())))
-    except (RuntimeError, ValueError):  # not the main thread
-        handles_sighup = False
+    tasks = {asyncio.create_task(service.flush_counts()), asyncio.create_task(service.watch())}
+    with contextlib.suppress(AttributeError, RuntimeError, ValueError):  # Windows, or not the main thread
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.create_task(service.try_reload())))
     try:
         yield
     finally:
-        if handles_sighup:
-            loop.remove_signal_handler(signal.SIGHUP)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 
 from zhenwei.bundle.bundle import DESCRIPTION, find_bundle
 from zhenwei.errors import CheckpointError
-from zhenwei.hashing import file_sha256
 from zhenwei.inference import Detector
+from zhenwei.inference.batch.shards import bundle_version
 from zhenwei.serving.schemas.responses import BundleInfo
 
 ATTEMPTS = 3  # a bundle that is replaced while it is read is read again
@@ -64,14 +63,9 @@ class LoadedBundle:
 
 
 def _version(path: Path) -> str | None:
-    """Return the version of a folder's current content; None if a file disappeared while it was read."""
+    """Return the version of a bundle; None if it disappeared while it was read."""
     try:
-        try:
-            return file_sha256(find_bundle(path) / DESCRIPTION)
-        except CheckpointError:  # an exported folder: the digest of all its files
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            lines = [f"{file.relative_to(path)} {file_sha256(file)}\n" for file in files]
-            return sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+        return bundle_version(path)
     except OSError:
         return None
 

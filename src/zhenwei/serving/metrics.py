@@ -1,6 +1,7 @@
 """Metrics of the service for Prometheus."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -15,26 +16,21 @@ class ServiceMetrics:
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self.registry = registry
-        self._requests = Counter(
-            "zhenwei_requests", "Requests by endpoint and status.", ["endpoint", "status"], registry=registry
+        self.registry = registry = CollectorRegistry()
+        counter, seconds = partial(Counter, registry=registry), partial(Histogram, registry=registry, buckets=LATENCIES)
+        self._requests = counter("zhenwei_requests", "Requests by endpoint and status.", ["endpoint", "status"])
+        self._latency = seconds(
+            "zhenwei_request_seconds", "Seconds from a request's headers to its response.", ["endpoint"]
         )
-        self._latency = Histogram(
-            "zhenwei_request_seconds", "Seconds from a request's headers to its response.", ["endpoint"],
-            buckets=LATENCIES, registry=registry,
-        )  # fmt: skip
         self._batch_texts = Histogram("zhenwei_batch_texts", "Texts of a batch.", buckets=SIZES, registry=registry)
-        self._batch_seconds = Histogram(
-            "zhenwei_batch_seconds", "Seconds of a batch.", buckets=LATENCIES, registry=registry
-        )
-        self._predictions = Counter("zhenwei_predictions", "Predictions by verdict.", ["verdict"], registry=registry)
-        self._reloads = Counter("zhenwei_reloads", "Reloads of the bundle by outcome.", ["outcome"], registry=registry)
+        self._batch_seconds = seconds("zhenwei_batch_seconds", "Seconds of a batch.")
+        predictions = counter("zhenwei_predictions", "Predictions by verdict.", ["verdict"])
+        self._by_verdict = {verdict: predictions.labels(verdict) for verdict in ("real", "fake")}
+        self._reloads = counter("zhenwei_reloads", "Reloads of the bundle by outcome.", ["outcome"])
         self._bundle = Gauge(
-            "zhenwei_bundle_loaded_timestamp_seconds", "When the served bundle was loaded.",
-            ["name", "version"], registry=registry,
+            "zhenwei_bundle_loaded_timestamp_seconds", "When the served bundle was loaded.", ["name", "version"],
+            registry=registry,
         )  # fmt: skip
-        self._by_verdict = {verdict: self._predictions.labels(verdict) for verdict in ("real", "fake")}
 
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Export the length of the queue, in texts."""

@@ -6,11 +6,11 @@ that does not fit fails at once, so that the waiting time of the others stays sh
 """
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,21 +30,19 @@ class Job:
     Attributes:
         texts: The texts to predict.
         function: A function of the detector to call instead; it is not batched.
-        future: Gets the bundle and the result, in the event loop of the request.
-        started: Whether the detector's thread has taken the job.
+        future: Gets the bundle and the result; running from when the detector's thread has taken the job.
     """
 
     texts: Sequence[str]
     function: Callable[[Detector], Any] | None = None
-    future: asyncio.Future[tuple[LoadedBundle, Any]] = field(default_factory=asyncio.Future)
-    started: bool = False
+    future: Future[tuple[LoadedBundle, Any]] = field(default_factory=Future)
 
 
 class MicroBatcher:
     """A bounded queue, and the thread that owns the detector.
 
     Args:
-        loaded: The detector.
+        loaded: The detector; another one that is assigned later is used from the next batch on.
         max_batch: Maximum texts of a batch; a larger request is predicted alone.
         max_wait: Seconds to wait for more requests under load.
         max_queue: Maximum texts that wait; a request of any size is accepted if none wait.
@@ -84,10 +82,6 @@ class MicroBatcher:
         """Whether the thread accepts work."""
         return self._thread.is_alive() and not self._closing
 
-    def swap(self, loaded: LoadedBundle) -> None:
-        """Use another detector from the next batch on."""
-        self.loaded = loaded
-
     async def predict(
         self, texts: Sequence[str], timeout: float, disconnected: Disconnected
     ) -> tuple[LoadedBundle, list[Prediction]]:
@@ -116,22 +110,24 @@ class MicroBatcher:
 
     async def _result(self, job: Job, timeout: float, disconnected: Disconnected) -> tuple[LoadedBundle, Any]:
         self._enqueue(job)
-        watcher = asyncio.ensure_future(disconnected())
+        result, watcher = asyncio.wrap_future(job.future), asyncio.ensure_future(disconnected())
         try:
-            done, _ = await asyncio.wait((job.future, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if job.future in done:
-                return job.future.result()
+            done, _ = await asyncio.wait((result, watcher), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if result in done:
+                return result.result()
             if watcher in done:
                 raise ApiError(499, "the client has disconnected")
-            if job.started:
+            if job.future.running():
                 raise ApiError(504, f"not done within {timeout:g} seconds; send fewer or shorter texts")
             wait = self._pace * self.waiting_texts
             raise unavailable(f"still waiting after {timeout:g} seconds; try again later", wait)
         finally:
             watcher.cancel()
-            job.future.cancel()
-            if not job.started:
-                self._withdraw(job)
+            result.cancel()
+            with self._changed:
+                if job.future.cancel():  # the thread has not taken it
+                    self._queue.remove(job)
+                    self.waiting_texts -= len(job.texts)
 
     def _enqueue(self, job: Job) -> None:
         with self._changed:
@@ -145,13 +141,6 @@ class MicroBatcher:
             self._queue.append(job)
             self.waiting_texts += len(job.texts)
             self._changed.notify()
-
-    def _withdraw(self, job: Job) -> None:
-        """Remove a canceled job from the queue, unless the thread has just taken it."""
-        with self._changed:
-            if not job.started:
-                self._queue.remove(job)
-                self.waiting_texts -= len(job.texts)
 
     def _work(self) -> None:
         """Predict batch after batch, until the end."""
@@ -181,7 +170,7 @@ class MicroBatcher:
         texts = 0
         while self._queue and (not jobs or self._fits(jobs[-1], self._queue[0], texts)):
             job = self._queue.popleft()
-            job.started = True
+            job.future.set_running_or_notify_cancel()
             jobs.append(job)
             texts += len(job.texts)
         self.waiting_texts -= texts
@@ -197,23 +186,13 @@ def _complete(jobs: list[Job], loaded: LoadedBundle) -> None:
     try:
         results = _results(jobs, loaded.detector)
     except Exception as error:
-        if len(jobs) > 1:
-            for job in jobs:
-                _complete([job], loaded)
+        if len(jobs) == 1:
+            jobs[0].future.set_exception(error)
             return
-        results = [error]
-    for loop in {job.future.get_loop() for job in jobs}:  # one call per batch: each call wakes up the loop
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(_set_results, loop, jobs, results, loaded)
-
-
-def _set_results(loop: asyncio.AbstractEventLoop, jobs: list[Job], results: list[Any], loaded: LoadedBundle) -> None:
-    for job, result in zip(jobs, results, strict=True):
-        if job.future.get_loop() is not loop or job.future.done():
-            continue
-        if isinstance(result, Exception):
-            job.future.set_exception(result)
-        else:
+        for job in jobs:
+            _complete([job], loaded)
+    else:
+        for job, result in zip(jobs, results, strict=True):
             job.future.set_result((loaded, result))
 
 

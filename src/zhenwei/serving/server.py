@@ -16,8 +16,6 @@ from zhenwei.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 2048
-
 
 def open_port(settings: ServingSettings) -> socket.socket:
     """Bind the port, so that an address in use is reported before a detector is loaded.
@@ -62,7 +60,6 @@ def serve(service: Service, listener: socket.socket, announce: Callable[[], None
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(settings.timeout) + 5,
-        backlog=BACKLOG,
         ws="none",
     )
     service.start()

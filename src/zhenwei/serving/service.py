@@ -103,7 +103,7 @@ class Service:
                 message = f"version {self.loaded.version[:12]} is still served; the new bundle cannot be used: {error}"
                 logger.error("reload failed: %s", message)
                 raise ApiError(409, message) from None
-            self.batcher.swap(loaded)
+            self.batcher.loaded = loaded
             self.metrics.reload("done")
             self.metrics.bundle(loaded.name, loaded.version, loaded.loaded_at.timestamp())
             logger.info("reloaded", extra={"fields": loaded.info.model_dump()})
@@ -117,8 +117,8 @@ class Service:
             logger.debug("%s", error.detail)
 
     async def watch(self) -> None:
-        """Reload whenever the bundle is replaced."""
-        while True:
+        """Reload whenever the bundle is replaced, if `watch_seconds` is set."""
+        while self.settings.watch_seconds > 0:
             await asyncio.sleep(self.settings.watch_seconds)
             current = await asyncio.to_thread(fingerprint, self.path)
             if current and current != self._fingerprint:  # empty: it is being replaced

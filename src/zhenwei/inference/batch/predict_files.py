@@ -15,12 +15,13 @@ from zhenwei.bundle.device import check_prediction_precision
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.inference.batch.local import predict_locally
 from zhenwei.inference.batch.ray import LOCAL, predict_on_ray
-from zhenwei.inference.batch.shards import Shard, bundle_version, lock_folder, plan_shards, reusable_record
+from zhenwei.inference.batch.shards import Shard, ShardRecord, bundle_version, lock_folder, plan_shards, reusable_record
 from zhenwei.inference.batch.summary import (
     BatchSummary,
     IncompleteBatchError,
     InterruptedBatchError,
     ShardReport,
+    State,
     check_complete,
 )
 from zhenwei.inference.batch.worker import OnError, OnRows, ShardOutcome, ShardWorker
@@ -115,7 +116,7 @@ def predict_files(
             if record is None:
                 pending[shard.path.stem] = (shard, report)
             else:
-                _fill(report, shard, "reused", record.rows, record.bad_rows, record.fake)
+                _fill(report, shard, "reused", record)
         if pending:
             worker = ShardWorker(Path(run), version, device, with_text, on_error, precision)
             _run(worker, pending, summary, engine, workers, address or LOCAL, progress)
@@ -175,7 +176,7 @@ def _outcomes(
 
 def _report(outcome: ShardOutcome, shard: Shard, report: ShardReport, summary: BatchSummary, bar: Any) -> None:
     if outcome.problem is None:
-        _fill(report, shard, "predicted", outcome.rows, outcome.bad_rows, outcome.fake)
+        _fill(report, shard, "predicted", outcome)
     else:
         report.state, report.problem = "failed", outcome.problem
     bar.set_postfix_str(f"{summary.complete}/{len(summary.shards)} files")
@@ -184,8 +185,6 @@ def _report(outcome: ShardOutcome, shard: Shard, report: ShardReport, summary: B
         logger.info("%s: %s (%d of %d files)", shard.path, result, summary.complete, len(summary.shards))
 
 
-def _fill(
-    report: ShardReport, shard: Shard, state: Literal["predicted", "reused"], rows: int, bad_rows: int, fake: int
-) -> None:
-    report.state, report.rows, report.bad_rows, report.fake = state, rows, bad_rows, fake
-    report.errors = str(shard.errors) if bad_rows else None
+def _fill(report: ShardReport, shard: Shard, state: State, counts: ShardOutcome | ShardRecord) -> None:
+    report.state, report.rows, report.bad_rows, report.fake = state, counts.rows, counts.bad_rows, counts.fake
+    report.errors = str(shard.errors) if counts.bad_rows else None

@@ -65,7 +65,8 @@ def predict_on_ray(
 
         gpus, actors = gpus_and_actors(worker.device, actors, ray.cluster_resources())
         worker = replace(worker, run=worker.run.absolute(), device="cuda" if gpus else worker.device)
-        rows = [{"source": str(shard.source), "path": str(shard.path)} for shard in map(Shard.absolute, shards)]
+        # Actors may have another working folder.
+        rows = [{"source": str(each.source.absolute()), "path": str(each.path.absolute())} for each in shards]
         pool = ray_data.ActorPoolStrategy(size=min(actors, len(shards)), max_tasks_in_flight_per_actor=2)
         with _quiet(ray_data.DataContext.get_current()):
             outcomes = ray_data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -155,5 +156,4 @@ def _quiet(context: Any) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

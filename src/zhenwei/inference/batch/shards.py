@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,10 +46,6 @@ class Shard:
     def errors(self) -> Path:
         """Path of the list of its bad rows."""
         return self.path.parent / RECORDS / f"{self.path.stem}.errors.jsonl"
-
-    def absolute(self) -> "Shard":
-        """Return the shard with absolute paths, for a process with another working folder."""
-        return Shard(self.source.absolute(), self.path.absolute())
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,7 @@ class ShardRecord:
 def read_record(shard: Shard) -> ShardRecord | None:
     """Return the record of a shard, or None if it is missing or invalid."""
     try:
-        values = json.loads(shard.record.read_text(encoding="utf-8"))
-        return ShardRecord(**values) if set(values) == {field.name for field in fields(ShardRecord)} else None
+        return ShardRecord(**json.loads(shard.record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zhenwei.errors import DataError
 
@@ -78,10 +78,9 @@ class BatchSummary:
         """Return totals and reports, ready for JSON."""
         totals = {name: sum(getattr(shard, name) for shard in self.shards) for name in ("rows", "bad_rows", "fake")}
         rows = sum(shard.rows for shard in self.shards if shard.state == "predicted")
-        states: tuple[State, ...] = ("predicted", "reused", "failed", "pending")
         return {
             "folder": self.folder, "bundle": self.bundle, "engine": self.engine, **totals,
-            **{state: self.count(state) for state in states}, "seconds": self.seconds,
+            **{state: self.count(state) for state in get_args(State)}, "seconds": self.seconds,
             "rows_per_second": rows / self.seconds if rows and self.seconds else None,
             "shards": [asdict(shard) for shard in self.shards],
         }  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, TypeVar
 
 from zhenwei.atomic import atomic_file
 from zhenwei.config import check_device
@@ -25,6 +25,7 @@ from zhenwei.news.io.validation import BadRows
 OnError = Literal["skip", "fail"]
 OnRows = Callable[[int], object]  # called with the number of new rows
 
+T = TypeVar("T")
 NumberedArticle = tuple[int, Article]
 NumberedPrediction = tuple[int, Prediction]
 
@@ -114,14 +115,14 @@ class ShardWorker:
 
         A shard without a record is therefore not ours, and a record without its shard means an interruption.
         """
-        old_record, stat = read_record(shard), _size_and_mtime(shard.source)
-        input_sha256 = _digest(shard.source)
+        old_record, stat = read_record(shard), _read(shard.source, _size_and_mtime)
+        input_sha256 = _read(shard.source, file_sha256)
         with atomic_file(shard.path) as temporary:
             with atomic_file(shard.errors) as error_list:
                 rows, fake, bad_rows = self._predict(shard, temporary, error_list, on_rows)
             if not bad_rows:
                 shard.errors.unlink()
-            if _size_and_mtime(shard.source) != stat:
+            if _read(shard.source, _size_and_mtime) != stat:
                 raise DataError(f"{shard.source}: changed during the prediction; start again")
             record = ShardRecord(
                 shard.path.name, file_sha256(temporary), shard.source.name, input_sha256, self.bundle, self.with_text,
@@ -198,16 +199,14 @@ def _predict(detector: Detector, chunk: list[NumberedArticle]) -> list[NumberedP
     return [(number, prediction) for (number, _), prediction in zip(chunk, predictions, strict=True)]
 
 
-def _digest(path: Path) -> str:
+def _read(path: Path, read: Callable[[Path], T]) -> T:
+    """Return what a function reads of a file; an error becomes a `DataError`."""
     try:
-        return file_sha256(path)
+        return read(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _size_and_mtime(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    status = path.stat()
     return status.st_size, status.st_mtime_ns

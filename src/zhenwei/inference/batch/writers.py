@@ -95,13 +95,4 @@ _OPENERS: dict[str, Callable[[Path, list[str]], AbstractContextManager[Write]]] 
 
 
 def _values(columns: list[str], row: int, prediction: Prediction) -> dict[str, Any]:
-    values = {
-        "id": prediction.id,
-        "row": row,
-        "text": prediction.text,
-        "verdict": prediction.verdict,
-        "probability": prediction.probability,
-        "threshold": prediction.threshold,
-        "warnings": list(prediction.warnings),
-    }
-    return {name: values[name] for name in columns}
+    return {name: row if name == "row" else prediction[name] for name in columns}

@@ -7,31 +7,18 @@ from zhenwei.errors import CheckpointError, ConfigError, ZhenweiError
 
 LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
-# Names of the library's errors, our error and its message; the first match is used.
-_TRANSLATIONS: tuple[tuple[str, type[ZhenweiError], str], ...] = (
-    (
-        "HFValidationError",
-        ConfigError,
-        "'{repo}': not a valid repository name; expected USER/NAME, of letters, digits, '-', '_' and '.'",
+# Names of the library's errors, and our message; the first match is used.
+_MESSAGES = {
+    "HFValidationError": (
+        "'{repo}': not a valid repository name; expected USER/NAME, of letters, digits, '-', '_' and '.'"
     ),
-    (
-        "GatedRepoError",
-        CheckpointError,
-        "{repo}: access is restricted; request it on the repository's page, then {login}",
-    ),
-    (
-        "RepositoryNotFoundError",
-        CheckpointError,
-        "{repo}: no such repository at {hub}; check the name, or, if it is private, {login}",
-    ),
-    (
-        "RevisionNotFoundError",
-        CheckpointError,
-        "{repo}: no revision '{revision}'; expected a branch, a tag or a commit",
-    ),
-    ("RemoteEntryNotFoundError", CheckpointError, "{repo}: not a zhenwei detector: it has no detector.json"),
-    ("LocalTokenNotFoundError", ConfigError, "{repo}: no token for the hub; {login}"),
-)
+    "GatedRepoError": "{repo}: access is restricted; request it on the repository's page, then {login}",
+    "RepositoryNotFoundError": "{repo}: no such repository at {hub}; check the name, or, if it is private, {login}",
+    "RevisionNotFoundError": "{repo}: no revision '{revision}'; expected a branch, a tag or a commit",
+    "RemoteEntryNotFoundError": "{repo}: not a zhenwei detector: it has no detector.json",
+    "LocalTokenNotFoundError": "{repo}: no token for the hub; {login}",
+}
+_IN_SETTINGS = {"HFValidationError", "LocalTokenNotFoundError"}  # a `ConfigError`; others are a `CheckpointError`
 
 
 @contextmanager
@@ -64,8 +51,9 @@ def _translate(error: Exception, repo_id: str, revision: str | None, writing: bo
 
     if isinstance(error, hub.LocalEntryNotFoundError) and isinstance(error.__cause__, hub.HfHubHTTPError):
         error = error.__cause__  # the hub was reached, and refused
-    for name, kind, message in _TRANSLATIONS:
+    for name, message in _MESSAGES.items():
         if isinstance(error, getattr(hub, name)):
+            kind = ConfigError if name in _IN_SETTINGS else CheckpointError
             return kind(message.format(repo=repo_id, revision=revision or "main", hub=_endpoint(), login=LOGIN))
     if isinstance(error, hub.HfHubHTTPError):
         return _refused(error, repo_id)

@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -45,37 +45,17 @@ def write_graph(network: DetectorNetwork, example: Batch, path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def strip_metadata(model: Any) -> None:
+def strip_metadata(message: Any) -> None:
     """Remove metadata and documentation of all parts of an `onnx.ModelProto`: they name files of this machine.
 
     torch's exporter stores a stack trace with each node. The computation, and the names of inputs and outputs, remain.
     """
-    _strip([model])
-    _strip_graph(model.graph)
-    for function in model.functions:
-        _strip([function, *function.value_info])
-        _strip_nodes(function.node)
-
-
-def _strip_graph(graph: Any) -> None:
-    _strip([graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer])
-    _strip_nodes(graph.node)
-
-
-def _strip_nodes(nodes: Iterable[Any]) -> None:
-    for node in nodes:
-        _strip([node])
-        for attribute in node.attribute:
-            attribute.ClearField("doc_string")
-            _strip([attribute.t] if attribute.HasField("t") else attribute.tensors)
-            for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:  # of an If or a Loop
-                _strip_graph(graph)
-
-
-def _strip(parts: Iterable[Any]) -> None:
-    for part in parts:
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
+    for field, value in message.ListFields():
+        if field.name in ("doc_string", "metadata_props"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                strip_metadata(part)
 
 
 def _build_graph(network: DetectorNetwork, example: Batch) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, literal, select, union_all
 
 from zhenwei.serving.feedback.store import FeedbackStore
 from zhenwei.serving.feedback.tables import reviews, weekly_predictions
@@ -20,55 +20,40 @@ def drift(store: FeedbackStore, weeks: int) -> list[dict[str, Any]]:
         `bundles` (versions), `reviews`, `reviewed_fakes`, `compared` (reviews with a known prediction), `agreed`, and
         `agreement`. A share is None if there is nothing to divide by.
     """
-    sums: dict[str, dict[str, Any]] = {}
-    with store.engine.connect() as connection:
-        for row in connection.execute(_predictions().limit(weeks)).mappings():
-            sums[row["week"]] = {**row}
-        for row in connection.execute(_reviews().limit(weeks)).mappings():
-            sums.setdefault(row["week"], {}).update(row)
-        last = sorted(sums)[-weeks:]
-        columns = weekly_predictions.c
-        versions = select(columns.week, columns.bundle_version).where(columns.week.in_(last)).order_by(*columns[:2])
-        bundles: dict[str, list[str]] = {}
-        for week, version in connection.execute(versions):
-            bundles.setdefault(week, []).append(version)
-    return [_week(week, sums[week], bundles.get(week, [])) for week in last]
-
-
-def _predictions() -> Any:
     columns = weekly_predictions.c
-    sums = [func.sum(column).label(column.name) for column in (columns.predictions, columns.fakes, columns.confidence)]
-    return select(columns.week, *sums).group_by(columns.week).order_by(columns.week.desc())
+    with store.engine.connect() as connection:
+        rows = connection.execute(_sums().limit(weeks)).mappings().all()[::-1]
+        versions = select(columns.week, columns.bundle_version).where(columns.week.in_([row["week"] for row in rows]))
+        bundles: dict[str, list[str]] = {}
+        for week, version in connection.execute(versions.order_by(*columns[:2])):
+            bundles.setdefault(week, []).append(version)
+    return [
+        {
+            **row,
+            "fake_share": _share(row["fakes"], row["predictions"]),
+            "confidence": _share(row["confidence"], row["predictions"]),
+            "agreement": _share(row["agreed"], row["compared"]),
+            "bundles": bundles.get(row["week"], []),
+        }
+        for row in rows
+    ]
 
 
-def _reviews() -> Any:
-    columns = reviews.c
-    return (
-        select(
-            columns.week,
-            func.count().label("reviews"),
-            func.sum(case((columns.verdict == "fake", 1), else_=0)).label("reviewed_fakes"),
-            func.count(columns.predicted_verdict).label("compared"),
-            func.sum(case((columns.verdict == columns.predicted_verdict, 1), else_=0)).label("agreed"),
-        )
-        .group_by(columns.week)
-        .order_by(columns.week.desc())
-    )
-
-
-def _week(week: str, sums: dict[str, Any], bundles: list[str]) -> dict[str, Any]:
-    counts = {
-        name: int(sums.get(name) or 0)
-        for name in ("predictions", "fakes", "reviews", "reviewed_fakes", "compared", "agreed")
+def _sums() -> Any:
+    """Select the sums of each week, the latest first."""
+    counts, review = weekly_predictions.c, reviews.c
+    reviewed = {
+        "reviews": literal(1),
+        "reviewed_fakes": case((review.verdict == "fake", 1), else_=0),
+        "compared": case((review.predicted_verdict.is_not(None), 1), else_=0),
+        "agreed": case((review.verdict == review.predicted_verdict, 1), else_=0),
     }
-    return {
-        "week": week,
-        **counts,
-        "fake_share": _share(counts["fakes"], counts["predictions"]),
-        "confidence": _share(float(sums.get("confidence") or 0), counts["predictions"]),
-        "agreement": _share(counts["agreed"], counts["compared"]),
-        "bundles": bundles,
-    }
+    predicted = (counts.predictions, counts.fakes, counts.confidence)
+    per_bundle = select(counts.week, *predicted, *(literal(0).label(name) for name in reviewed))
+    per_review = select(review.week, *(literal(0).label(column.name) for column in predicted), *reviewed.values())
+    week, *numbers = union_all(per_bundle, per_review).subquery().c
+    sums = (func.sum(number).label(number.name) for number in numbers)
+    return select(week, *sums).group_by(week).order_by(week.desc())
 
 
 def _share(part: float, total: int) -> float | None:

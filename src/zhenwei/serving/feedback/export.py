@@ -11,6 +11,8 @@ from zhenwei.news import Article, write_articles
 from zhenwei.serving.feedback.store import FeedbackStore
 from zhenwei.serving.feedback.tables import reason_of
 
+REVIEW_FIELDS = ("reviewer", "comment", "predicted_verdict", "predicted_probability", "bundle_version")
+
 
 def export_reviews(store: FeedbackStore, path: Path) -> dict[str, int]:
     """Write one labeled article per reviewed text, with the latest verdict on it.
@@ -43,21 +45,13 @@ def export_reviews(store: FeedbackStore, path: Path) -> dict[str, int]:
 def _articles(store: FeedbackStore, labels: Counter[str]) -> Iterator[Article]:
     for row in store.latest():
         labels[row["verdict"]] += 1
-        review = {
-            "reviewed_at": row["time"].isoformat(sep=" ", timespec="seconds"),
-            "reviewer": row["reviewer"],
-            "comment": row["comment"],
-            "predicted_verdict": row["predicted_verdict"],
-            "predicted_probability": row["predicted_probability"],
-            "bundle_version": row["bundle_version"],
-        }
-        extra = {name: value for name, value in review.items() if value is not None}
         yield Article.from_row(
             {
                 "id": f"review-{row['text_sha256'][:16]}",
                 "content": row["text"],
                 "label": row["verdict"],
                 "source": "feedback",
-                **extra,
+                "reviewed_at": row["time"].isoformat(sep=" ", timespec="seconds"),
+                **{name: row[name] for name in REVIEW_FIELDS if row[name] is not None},
             }
         )

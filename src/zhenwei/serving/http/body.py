@@ -52,42 +52,33 @@ class BodyLimitMiddleware:
         Raises:
             ApiError: 408 too slow, 413 too large, 499 the client has disconnected, 503 too many bodies at once.
         """
-        limit, size, chunks = self.settings.max_body, _declared_size(headers), list[bytes]()
+        limit, size, body = self.settings.max_body, _declared_size(headers), bytearray()
         # A client that sends `Expect: 100-continue` waits for the response; others must be allowed to send everything.
         if size > limit + MAX_DISCARDED or (size > limit and "expect" in headers):
             raise self._too_large(size)
         received, more = 0, True
         try:
             async with asyncio.timeout(self.settings.timeout):
-                while more:
+                while more and received <= limit + MAX_DISCARDED:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise ApiError(499, "the client has disconnected")
                     chunk, more = message.get("body", b""), message.get("more_body", False)
                     received += len(chunk)
                     size = max(size, received)
-                    if received > limit + MAX_DISCARDED:
-                        raise self._too_large(size)
-                    if size > limit:
-                        self._release(chunks)
-                        continue
-                    chunks.append(chunk)
-                    self.buffered += len(chunk)
+                    if size <= limit:
+                        body += chunk
+                        self.buffered += len(chunk)
                     if self.buffered > self.settings.max_bodies:
                         raise unavailable("busy: too many request bodies at once; try again later", 1)
-            if size > limit:
-                raise self._too_large(size)
-            return b"".join(chunks)
         except TimeoutError:
-            if size > limit:
-                raise self._too_large(size) from None
-            raise ApiError(408, f"the body did not arrive within {self.settings.timeout:g} seconds") from None
+            if size <= limit:
+                raise ApiError(408, f"the body did not arrive within {self.settings.timeout:g} seconds") from None
         finally:
-            self._release(chunks)
-
-    def _release(self, chunks: list[bytes]) -> None:
-        self.buffered -= sum(map(len, chunks))
-        chunks.clear()
+            self.buffered -= len(body)
+        if size > limit:
+            raise self._too_large(size)
+        return bytes(body)
 
     def _too_large(self, size: int) -> ApiError:
         limit = self.settings.max_body

@@ -34,13 +34,13 @@ DOCS_POLICY = CONTENT_POLICY.replace(
     "script-src 'self'; style-src 'self'",
     "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net",
 )
-SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
 
 
 class RequestMiddleware:
@@ -73,16 +73,12 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    *SECURITY_HEADERS,
-                    (b"content-security-policy", policy.encode()),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                added = MutableHeaders(scope=message)
+                added.update({**SECURITY_HEADERS, "content-security-policy": policy, "x-request-id": request_id})
                 if path.startswith("/v1/"):
-                    message["headers"].append((b"cache-control", b"no-store"))
+                    added["cache-control"] = "no-store"
                 if self.is_draining():
-                    MutableHeaders(raw=message["headers"])["connection"] = "close"
+                    added["connection"] = "close"
             await send(message)
 
         try:
