@@ -1,9 +1,13 @@
 """Selection and order of mistakes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from zhenwei.evaluation.mistakes import worst_mistakes
+from zhenwei.evaluation.predictions import FilePredictions
+from zhenwei.evaluation.records import Mistake
 from zhenwei.news import Article
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 0])
@@ -13,7 +17,11 @@ APART = np.arange(8)
 
 
 def rows(count: int, threshold: float = 0.5, groups: np.ndarray = APART, labels: np.ndarray = LABELS) -> list[int]:
-    return [mistake.row for mistake in worst_mistakes(ARTICLES, labels, LOGITS, threshold, groups, count)]
+    return [mistake.row for mistake in worst(count, threshold, groups, labels)]
+
+
+def worst(count: int, threshold: float, groups: np.ndarray, labels: np.ndarray) -> tuple[Mistake, ...]:
+    return worst_mistakes(FilePredictions(Path("a.json"), ARTICLES, labels, LOGITS, LOGITS, threshold), groups, count)
 
 
 def test_the_most_confident_first_and_half_of_each_kind() -> None:
@@ -48,7 +56,7 @@ def test_thresholds_of_0_and_1(threshold: float) -> None:
 
 
 def test_a_mistake_has_the_fields_of_its_article() -> None:
-    worst = worst_mistakes(ARTICLES, LABELS, LOGITS, 0.5, APART, 1)[0]
-    assert (worst.row, worst.id, worst.content, worst.label, worst.domain) == (1, "n1", "第1条", "real", None)
-    assert worst.time == "2020-01-02 00:00:00"
-    assert worst.probability == pytest.approx(1 / (1 + np.exp(-3.0)))
+    first = worst(1, 0.5, APART, LABELS)[0]
+    assert (first.row, first.id, first.content, first.label, first.domain) == (1, "n1", "第1条", "real", None)
+    assert first.time == "2020-01-02 00:00:00"
+    assert first.probability == pytest.approx(1 / (1 + np.exp(-3.0)))

@@ -1,12 +1,14 @@
 """Scores of slices."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from zhenwei.bundle.metrics import metrics_from_logits
+from zhenwei.evaluation.predictions import FilePredictions
 from zhenwei.evaluation.records import Slice
 from zhenwei.evaluation.slices import score_slices
 from zhenwei.news import Article
@@ -19,7 +21,8 @@ LOGITS = np.random.default_rng(0).normal(2.0 * LABELS - 1.0, 1.5)
 def sliced(kind: str, fields: list[dict[str, Any]], training_entities: frozenset[str] | None = None) -> list[Slice]:
     """Return the slices of one kind, of 60 articles that have these fields in turn."""
     articles = [Article(**({"content": "大蒜"} | fields[n % len(fields)])) for n in range(N)]
-    result = score_slices(articles, LABELS, LOGITS, 0.4, training_entities=training_entities, rounds=100, seed=0)
+    predictions = FilePredictions(Path("test.json"), articles, LABELS, LOGITS, LOGITS, 0.4)
+    result = score_slices(predictions, np.arange(N), training_entities, rounds=100, seed=0)
     return [part for part in result if part.kind == kind]
 
 
@@ -66,7 +69,8 @@ def test_a_single_slice_is_omitted() -> None:
 
 def test_a_slice_of_one_article_has_no_intervals_and_undefined_scores() -> None:
     articles = [Article(content="大蒜", domain="科技" if n == 0 else "财经") for n in range(N)]
-    alone = score_slices(articles, LABELS, LOGITS, 0.5, rounds=100, seed=0)[0]
+    predictions = FilePredictions(Path("test.json"), articles, LABELS, LOGITS, LOGITS, 0.5)
+    alone = score_slices(predictions, np.arange(N), None, rounds=100, seed=0)[0]
     assert (alone.name, alone.n, alone.n_fake) == ("科技", 1, 0)
     assert alone.scores["auc"] is None
     assert alone.scores["macro_f1"] is None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, write_json
+from zhenwei.cli.figures import JsonTarget, make_table, plain_console, write_json
 
 if TYPE_CHECKING:
     from zhenwei.evaluation.comparison.records import Comparison
@@ -47,25 +47,16 @@ def compare(
 
 def _print(comparison: "Comparison", out: Path, stderr: bool) -> None:
     from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text  # plain: names may contain rich's markup
 
     from zhenwei.evaluation.comparison.table import main_table, notes
 
     header, rows = main_table(comparison)
-    console = Console(stderr=stderr)
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    console = plain_console(stderr)
     columns = [
         index for index, name in enumerate(header) if console.width >= MIN_WIDTH or name not in NARROW_OMITS
     ]  # fmt: skip
-    for index in columns:
-        table.add_column(Text(header[index]), justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*(Text(row[index].replace(" [", "\n[")) for index in columns))
-    console.print(table)
-    for note in notes(comparison):
-        console.print(Text(note))
-    for warning in comparison.warnings:
-        console.print(Text(f"warning: {warning}"))
-    console.print(Text(f"{out}: comparison.json, .csv, .md and .html"))
+    cells = [[row[index].replace(" [", "\n[") for index in columns] for row in rows]
+    console.print(make_table([header[index] for index in columns], cells, box=box.SIMPLE, padding=(0, 1, 0, 0)))
+    for line in (*notes(comparison), *(f"warning: {warning}" for warning in comparison.warnings)):
+        console.print(line)
+    console.print(f"{out}: comparison.json, .csv, .md and .html")

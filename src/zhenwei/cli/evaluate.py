@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, format_value, write_json
+from zhenwei.cli.figures import JsonTarget, format_value, make_table, plain_console, write_json
 from zhenwei.cli.run import Precision, Run, folder_of
 from zhenwei.errors import ConfigError
 
@@ -93,48 +93,35 @@ def write_verdicts(predictions: "FilePredictions", path: Path) -> None:
 
 def print_evaluation(evaluation: "Evaluation", title: str, mistakes: int, slices: bool, stderr: bool) -> None:
     """Print an evaluation, its warnings first."""
-    from rich.console import Console
-    from rich.text import Text
-
     from zhenwei.evaluation.mistakes import balance_kinds
 
-    console = Console(stderr=stderr, highlight=False)
+    console = plain_console(stderr)
     for warning in evaluation.warnings:
-        console.print(Text(f"WARNING: {warning}", style="bold yellow"))
-    console.print(Text(title))
+        console.print(f"WARNING: {warning}", style="bold yellow")
+    console.print(title)
     console.print(_score_table(evaluation))
     for line in _notes(evaluation):
-        console.print(Text(line))
+        console.print(line)
     if slices and evaluation.slices:
         console.print(_slice_table(evaluation.slices))
     chosen = balance_kinds([mistake.label for mistake in evaluation.mistakes], mistakes)
     if chosen:
-        console.print(Text(f"The {len(chosen)} worst mistakes, most confident first:"))
+        console.print(f"The {len(chosen)} worst mistakes, most confident first:")
     for index in chosen:
         console.print(_format_mistake(evaluation.mistakes[index]))
 
 
 def _score_table(evaluation: "Evaluation") -> "RenderableType":
     """Return the table of scores; a second column has those without near-duplicates of training articles."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("score", caption=None)
     columns = {Path(evaluation.file).name: (evaluation.scores, evaluation.intervals)}
     if evaluation.clean is not None and evaluation.overlap is not None and evaluation.overlap.near:
         columns["unlike training"] = (evaluation.clean["scores"], evaluation.clean["intervals"])
-    for name in columns:
-        table.add_column(Text(name), justify="right")
-        table.add_column("95% interval", justify="right")
-    for key in evaluation.scores:
-        cells = [
-            cell
-            for scores, intervals in columns.values()
-            for cell in (format_value(scores.get(key)), _format_interval(intervals.get(key)))
-        ]
-        table.add_row(key, *cells)
-    table.add_row("threshold", format_value(evaluation.threshold))
-    return table
+    rows = [[key] for key in evaluation.scores]
+    for scores, intervals in columns.values():
+        for row in rows:
+            row += [format_value(scores.get(row[0])), _format_interval(intervals.get(row[0]))]
+    rows.append(["threshold", format_value(evaluation.threshold)])
+    return make_table(["score", *(title for name in columns for title in (name, "95% interval"))], rows)
 
 
 def _format_interval(interval: "Interval | None", digits: int = 3) -> str:
@@ -160,9 +147,8 @@ def _notes(evaluation: "Evaluation") -> Iterator[str]:
 def _slice_table(slices: Sequence["Slice"]) -> "RenderableType":
     """Return one table of the slices of all kinds, limited to the largest slices of each kind."""
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table("slice", "", title_justify="left")
+    table = Table("slice", "")
     for name in ("n", "fake", "macro_f1", "95%", "auc", "acc"):
         table.add_column(name, justify="right")
     for kind, members in itertools.groupby(slices, key=lambda member: member.kind):
@@ -174,7 +160,7 @@ def _slice_table(slices: Sequence["Slice"]) -> "RenderableType":
             )
             interval = _format_interval(member.intervals.get("macro_f1"), 2)
             row = [f"{member.n:,}", f"{member.n_fake / member.n:.0%}", macro_f1, interval, *others]
-            table.add_row("" if index else kind, Text(member.name), *row)
+            table.add_row("" if index else kind, member.name, *row)
         if len(of_kind) > len(largest):
             table.add_row("", f"({len(of_kind) - len(largest)} smaller ones: see --json)")
         table.add_section()

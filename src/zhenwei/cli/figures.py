@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import typer
 from zhenwei.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console, JustifyMethod
     from rich.table import Table
 
 HEADLINES = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")  # JSON has all metrics
@@ -56,29 +57,38 @@ def write_json(value: Any, target: str) -> None:
 
 def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_target: str | None) -> None:
     """Print scores side by side, one column per set of articles; to standard error if JSON takes standard output."""
-    from rich.table import Table
-    from rich.text import Text  # plain: posts and paths may contain rich's markup
-
-    table = Table()
-    table.add_column("score")
-    for name in columns:
-        table.add_column(Text(name), justify="right")
+    rows = []
     for key in next(iter(columns.values())):
         values = [column.get(key) for column in columns.values()]
         if all(value is None or isinstance(value, int | float) for value in values):
-            table.add_row(key, *[format_value(value) for value in values])
-    _print(title, table, stderr=json_target == "-")
+            rows.append([key, *map(format_value, values)])
+    _print(title, make_table(["score", *columns], rows), stderr=json_target == "-")
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
     """Print a table of text."""
-    from rich.table import Table
-    from rich.text import Text
+    _print(title, make_table(header, rows, justify="left"), stderr=False)
 
-    table = Table(*header)
+
+def make_table(
+    header: Iterable[str], rows: Iterable[Iterable[str]], justify: "JustifyMethod" = "right", **options: Any
+) -> "Table":
+    """Return a table of text; `justify` aligns all columns but the first, `options` are those of rich's table."""
+    from rich.table import Table
+
+    table = Table(**options)
+    for index, name in enumerate(header):
+        table.add_column(name, justify=justify if index else "left")
     for row in rows:
-        table.add_row(*map(Text, row))
-    _print(title, table, stderr=False)
+        table.add_row(*row)
+    return table
+
+
+def plain_console(stderr: bool) -> "Console":
+    """Return a console that prints strings as they are: posts and paths may contain rich's markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def format_value(value: float | None) -> str:
@@ -90,7 +100,6 @@ def format_value(value: float | None) -> str:
 
 def _print(title: str, table: "Table", stderr: bool) -> None:
     """Print a title and a table; a title inside the table would be wrapped to the table's width."""
-    from rich.console import Console
-
-    print(title, file=sys.stderr if stderr else sys.stdout, flush=True)
-    Console(stderr=stderr).print(table)
+    console = plain_console(stderr)
+    console.print(title, soft_wrap=True)
+    console.print(table)

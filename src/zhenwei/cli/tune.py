@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, write_json
+from zhenwei.cli.figures import JsonTarget, make_table, plain_console, write_json
 
 if TYPE_CHECKING:
     from zhenwei.evaluation.tuning.tune import Tuning
@@ -56,25 +56,20 @@ def tune(
 
 
 def _print(tuning: "Tuning", stderr: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console, table = Console(stderr=stderr), Table()
+    console = plain_console(stderr)
     names = list(tuning.trials[0].values)
-    for index, name in enumerate(["trial", f"val {tuning.metric}", "epoch", *names]):
-        table.add_column(Text(name), justify="right" if index else "left")
     completed = [trial for trial in tuning.trials if trial.score is not None]
+    rows = []
     for trial in completed[:MAX_TRIALS]:
         values = [_format_setting(trial.values[name]) for name in names]
-        table.add_row(*map(Text, [str(trial.number), f"{trial.score:.4f}", str(trial.best_epoch), *values]))
-    console.print(table)
-    console.print(Text(f"{len(completed)} trials completed, {len(tuning.trials) - len(completed)} pruned"))
+        rows.append([str(trial.number), f"{trial.score:.4f}", str(trial.best_epoch), *values])
+    console.print(make_table(["trial", f"val {tuning.metric}", "epoch", *names], rows))
+    console.print(f"{len(completed)} trials completed, {len(tuning.trials) - len(completed)} pruned")
     if tuning.importance:
         parts = ", ".join(f"{name} {value:.0%}" for name, value in tuning.importance.items())
-        console.print(Text(f"importance of the settings (fANOVA): {parts}"))
+        console.print(f"importance of the settings (fANOVA): {parts}")
     console.print(
-        Text(f"the best of many scores on val is optimistic; get the score on test with: zhenwei train {tuning.best}")
+        f"the best of many scores on val is optimistic; get the score on test with: zhenwei train {tuning.best}"
     )
 
 

@@ -11,6 +11,7 @@ from zhenwei.bundle.card.update import updated_card
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.config import CalibrationMethod, CalibrationSource, ThresholdObjective
 from zhenwei.errors import ConfigError, DataError
+from zhenwei.evaluation.overlap import training_digests
 from zhenwei.evaluation.predictions import predict_file
 from zhenwei.hashing import file_sha256
 from zhenwei.news import iter_articles
@@ -129,7 +130,7 @@ def _predict_held_out(bundle: Bundle, path: Path, on: str | Path, folds: int | N
     if folds is not None:
         config = config.model_copy(update={"training": config.training.model_copy(update={"calibration_folds": folds})})
     parts = find_parts(config)
-    digests = _training_digests(bundle)
+    digests = training_digests(bundle)
     for part in ("train", "val"):
         if part in digests and digests[part] != file_sha256(parts[part]):
             logger.warning("%s: differs from the %s file that the detector was trained with", parts[part], part)
@@ -142,11 +143,6 @@ def _predict_held_out(bundle: Bundle, path: Path, on: str | Path, folds: int | N
     return held_out if val is None else held_out.joined(val)
 
 
-def _training_digests(bundle: Bundle) -> dict[str, str]:
-    """Return the SHA-256 of each part that the detector was trained with."""
-    return {part: file["sha256"] for part, file in bundle.facts.get("files", {}).items()}
-
-
 def _name_in_training(bundle: Bundle, file: Path) -> str | None:
     """Return `val` or `test` if a file is that part of the detector's training, by its content; else None.
 
@@ -156,7 +152,7 @@ def _name_in_training(bundle: Bundle, file: Path) -> str | None:
     if not file.is_file():
         return None  # reading it raises the error
     digest = file_sha256(file)
-    parts = {part for part, known in _training_digests(bundle).items() if known == digest}
+    parts = {part for part, known in training_digests(bundle).items() if known == digest}
     if "train" in parts:
         raise DataError(
             f"{file}: the detector was trained on these articles; calibrate on others, or cross-fit with --on train"

@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 
 import zhenwei
-from zhenwei.config import Config
 from zhenwei.errors import ConfigError
-from zhenwei.evaluation.comparison.candidates import Candidate, keep_names, load_candidates
+from zhenwei.evaluation.comparison.candidates import first_to_train, keep_names, load_candidates
 from zhenwei.evaluation.comparison.plan import lock_comparison, parse_seeds, plan_runs, planned_detectors
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedPart, Comparison
 from zhenwei.evaluation.comparison.results import write_results
@@ -75,12 +74,12 @@ def compare(
     candidates = keep_names(candidates, {} if overwrite else planned_detectors(folder))
     baseline_name = candidates[-1].name if baseline_name else ""
     files = shared_files(candidates)
-    seed_list = parse_seeds(seeds, _first_to_train(candidates).seed)
+    seed_list = parse_seeds(seeds, first_to_train(candidates).config.seed)
     check_requirements(candidates, files)
     parts = {part: read_part(files[part].path) for part in EVALUATED_PARTS if part in files}
     check_both_labels(files["val"].path, parts["val"])
     planned = plan_runs(candidates, seed_list, folder)
-    device = _first_to_train(candidates).training.device
+    device = first_to_train(candidates).config.training.device
     with lock_comparison(folder, candidates, files, planned, overwrite):
         finished = execute_runs(planned, files, jobs, device)
         logger.info("comparing %d detectors on %s", len(candidates), " and ".join(parts))
@@ -89,7 +88,10 @@ def compare(
         comparison = Comparison(
             detectors,
             pairwise_differences(detectors, baseline_name, parts, samples),
-            tuple(_compared_part(part, files[part], articles) for part, articles in parts.items()),
+            tuple(
+                ComparedPart(part, str(files[part].path), len(articles.labels), articles.n_fake, articles.n_groups)
+                for part, articles in parts.items()
+            ),
             tuple(sorted({each.run.seed for each in finished})),
             baseline_name,
             _command(sources, folder, seeds, overrides, baseline, jobs),
@@ -99,14 +101,6 @@ def compare(
         write_comparison_page(comparison, folder / "comparison.html")
         write_results(comparison, folder)
     return comparison
-
-
-def _first_to_train(candidates: Sequence[Candidate]) -> Config:
-    return next((each for each in candidates if not each.trained), candidates[0]).config
-
-
-def _compared_part(name: str, file: SourceFile, articles: PartArticles) -> ComparedPart:
-    return ComparedPart(name, str(file.path), len(articles.labels), int(articles.labels.sum()), articles.n_groups)
 
 
 def _command(
@@ -132,8 +126,6 @@ def _versions() -> dict[str, str]:
 
 def _overlap_warnings(files: Mapping[str, SourceFile], parts: Mapping[str, PartArticles]) -> Iterable[str]:
     """Yield a warning for each part with near-duplicates of training articles."""
-    if "train" not in files:
-        return
     training = [article.content for article in iter_articles(files["train"].path, report_repeats=False)]
     for part, articles in parts.items():
         _, nearest = match_training(articles.contents, training)
@@ -168,9 +160,8 @@ def _warnings(
     if "test" not in parts:
         yield f"no test file: there is only val{_selected_on_val(detectors)}"
     for part, articles in parts.items():
-        n_fake = int(articles.labels.sum())
-        if n_fake in (0, len(articles.labels)):
-            yield f"{part}: all articles are {'fake' if n_fake else 'real'}: most metrics are undefined"
+        if articles.only_label:
+            yield f"{part}: all articles are {articles.only_label}: most metrics are undefined"
         if articles.n_groups < FEW_GROUPS:
             yield (
                 f"{part}: {articles.n_groups} groups of near-duplicates are too few for reliable intervals; expected "

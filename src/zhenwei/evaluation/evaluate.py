@@ -11,14 +11,14 @@ import numpy as np
 from zhenwei.bundle import Bundle
 from zhenwei.bundle.device import check_prediction_precision
 from zhenwei.bundle.metrics import metrics_from_logits
-from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.intervals import MIN_GROUPS, ROUNDS, bootstrap_intervals
 from zhenwei.evaluation.mistakes import add_word_attributions, worst_mistakes
-from zhenwei.evaluation.overlap import TrainingArticles, find_overlap, training_articles
-from zhenwei.evaluation.predictions import FilePredictions, Integers, predict_file
+from zhenwei.evaluation.overlap import TrainingArticles, find_overlap, training_articles, training_digests
+from zhenwei.evaluation.predictions import FilePredictions, predict_file
 from zhenwei.evaluation.records import Evaluation, Overlap
 from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability_bins
-from zhenwei.evaluation.slices import score_slices
+from zhenwei.evaluation.resampling import Integers
+from zhenwei.evaluation.slices import score_rows, score_slices
 from zhenwei.hashing import file_sha256
 
 MISTAKES = 20
@@ -63,51 +63,39 @@ def evaluate(
     check_prediction_precision(precision)
     torch_device = bundle.to(device)
     predictions = predict_file(bundle, Path(path), torch_device, precision)
-    labels, logits, threshold = predictions.labels, predictions.logits, predictions.threshold
+    labels, probabilities, threshold = predictions.labels, predictions.probabilities, predictions.threshold
     evaluation = Evaluation(
         file=str(predictions.path),
         n=len(labels),
         n_fake=int(labels.sum()),
         threshold=threshold,
         calibration=None if bundle.calibration is None else bundle.calibration.describe(),
-        scores=metrics_from_logits(labels, logits, threshold),
+        scores=metrics_from_logits(labels, predictions.logits, threshold),
         confusion=confusion(labels, predictions.verdicts),
-        reliability=reliability_bins(labels, predictions.probabilities),
+        reliability=reliability_bins(labels, probabilities),
         predictions=predictions,
     )
     if scores_only:
         return replace(evaluation, warnings=tuple(_warnings(evaluation, bundle, None)))
     training, problems = training_articles(bundle, None if train is None else Path(train))
     matches = find_overlap(predictions.articles, training)
-    groups = matches.groups
+    groups, entities = matches.groups, None if training is None else training.entities
     clean_rows = None if matches.counts is None else np.flatnonzero(~matches.in_training)
-    worst = worst_mistakes(predictions.articles, labels, logits, threshold, groups, mistakes)
+    worst = worst_mistakes(predictions, groups, mistakes)
     evaluation = replace(
         evaluation,
-        intervals=_intervals(predictions, np.arange(len(labels)), groups, rounds, seed),
+        intervals=bootstrap_intervals(
+            labels, probabilities, threshold, groups=groups, logits=predictions.logits, rounds=rounds, seed=seed
+        ),
         groups=int(groups.max()) + 1,
         rounds=rounds,
-        ece_by_chance=ece_by_chance(predictions.probabilities, groups, seed) if rounds else None,
-        slices=score_slices(
-            predictions.articles, labels, logits, threshold,
-            groups=groups, training_entities=None if training is None else training.entities, rounds=rounds, seed=seed,
-        ) if slices else (),
+        ece_by_chance=ece_by_chance(probabilities, groups, seed) if rounds else None,
+        slices=score_slices(predictions, groups, entities, rounds, seed) if slices else (),
         mistakes=add_word_attributions(worst, predictions.articles, bundle, torch_device) if words else worst,
         overlap=matches.counts,
         clean=None if clean_rows is None else _clean_scores(predictions, clean_rows, groups, rounds, seed),
-    )  # fmt: skip
+    )
     return replace(evaluation, warnings=(*_warnings(evaluation, bundle, training), *problems))
-
-
-def _intervals(
-    predictions: FilePredictions, rows: Integers, groups: Integers, rounds: int, seed: int
-) -> dict[str, tuple[float, float] | None]:
-    """Return the intervals of the scores of some articles."""
-    logits = predictions.logits[rows]
-    return bootstrap_intervals(
-        predictions.labels[rows], sigmoid(logits), predictions.threshold,
-        groups=groups[rows], logits=logits, rounds=rounds, seed=seed,
-    )  # fmt: skip
 
 
 def _clean_scores(
@@ -116,8 +104,7 @@ def _clean_scores(
     """Return the scores of the articles without a near-duplicate in training, as `Evaluation.clean`."""
     if not rows.size:
         return {"n": 0, "n_fake": 0, "scores": {}, "intervals": {}}
-    scores = metrics_from_logits(predictions.labels[rows], predictions.logits[rows], predictions.threshold)
-    intervals = _intervals(predictions, rows, groups, rounds, seed)
+    scores, intervals = score_rows(predictions, rows, groups, rounds, seed)
     return {"n": scores["n"], "n_fake": scores["n_fake"], "scores": scores, "intervals": intervals}
 
 
@@ -144,7 +131,7 @@ def _warnings(evaluation: Evaluation, bundle: Bundle, training: TrainingArticles
 
 def _used_in_training(bundle: Bundle, path: Path, training: TrainingArticles | None) -> Iterator[str]:
     """Yield a warning if the evaluated file was used in training."""
-    digests = {part: file["sha256"] for part, file in bundle.facts.get("files", {}).items()}
+    digests = training_digests(bundle)
     digest = file_sha256(path) if digests else ""
     is_train = training is not None and training.path.exists() and training.path.samefile(path)
     if is_train or digest == digests.get("train"):

@@ -6,38 +6,29 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
 from zhenwei.bundle.attribution import word_attributions
-from zhenwei.bundle.predict_logits import sigmoid
+from zhenwei.evaluation.predictions import FilePredictions
 from zhenwei.evaluation.records import Mistake
+from zhenwei.evaluation.resampling import Integers
 from zhenwei.news import Article
 
 
-def worst_mistakes(
-    articles: Sequence[Article],
-    labels: NDArray[np.int64],
-    logits: NDArray[np.float64],
-    threshold: float,
-    groups: NDArray[np.int64],
-    count: int,
-) -> tuple[Mistake, ...]:
+def worst_mistakes(predictions: FilePredictions, groups: Integers, count: int) -> tuple[Mistake, ...]:
     """Return the wrong verdicts with the highest confidence, the most confident first.
 
     Of each group of near-duplicates only the most confident mistake is returned. False alarms and missed fakes get
     half of the list each, so that the more frequent kind does not hide the other; see `balance_kinds`.
 
     Args:
-        articles: N articles.
-        labels: [N], 0 (real) or 1 (fake).
-        logits: [N] log odds of the probabilities of fake.
-        threshold: Articles with at least this probability count as fake.
+        predictions: The predictions of N articles.
         groups: [N] index of each article's group of near-duplicates.
         count: Maximum number of mistakes.
     """
-    probabilities = sigmoid(logits)
-    wrong = np.flatnonzero((probabilities >= threshold) != (labels == 1))
+    labels, logits, threshold = predictions.labels, predictions.logits, predictions.threshold
+    probabilities = predictions.probabilities
+    wrong = np.flatnonzero(predictions.verdicts != labels)
     with np.errstate(divide="ignore"):  # thresholds of 0 and 1 have infinite log odds
         confidence = np.abs(logits - (np.log(threshold) - np.log1p(-threshold)))
     if not np.isfinite(confidence).all():
@@ -45,7 +36,13 @@ def worst_mistakes(
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     wrong = wrong[np.sort(np.unique(groups[wrong], return_index=True)[1])]  # the most confident of each group
     chosen = wrong[balance_kinds(labels[wrong].tolist(), count)]
-    return tuple(_mistake(articles[row], int(row), float(probabilities[row])) for row in chosen)
+    return tuple(
+        Mistake(
+            int(row) + 1, article.id, article.content, str(article.label), float(probabilities[row]),
+            None if article.time is None else article.time.isoformat(sep=" "), article.domain,
+        )
+        for row, article in ((row, predictions.articles[row]) for row in chosen)
+    )  # fmt: skip
 
 
 def balance_kinds(kinds: Sequence[object], count: int) -> list[int]:
@@ -81,15 +78,3 @@ def add_word_attributions(
     """
     attributions = word_attributions(bundle, [articles[mistake.row - 1] for mistake in mistakes], device)
     return tuple(replace(mistake, words=tuple(words)) for mistake, words in zip(mistakes, attributions, strict=True))
-
-
-def _mistake(article: Article, index: int, probability: float) -> Mistake:
-    return Mistake(
-        row=index + 1,
-        id=article.id,
-        content=article.content,
-        label=str(article.label),
-        probability=probability,
-        time=None if article.time is None else article.time.isoformat(sep=" "),
-        domain=article.domain,
-    )

@@ -28,6 +28,7 @@ from zhenwei.bundle.card.signature import is_edited
 from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.evaluate import evaluate
 from zhenwei.evaluation.intervals import ROUNDS
+from zhenwei.evaluation.overlap import training_digests
 from zhenwei.evaluation.records import Evaluation
 from zhenwei.hashing import file_sha256
 from zhenwei.news import iter_articles
@@ -59,9 +60,7 @@ def complete_card(bundle: Bundle, *, device: str = "auto", rounds: int = ROUNDS)
         for part in ("val", "test")
         if part in paths
     ]
-    files = _data_files(bundle, paths)
-    audited = _all_unchanged(bundle, paths) and _count(files) <= MAX_AUDITED
-    return model_card(bundle, _facts(bundle, files, evaluations, audit_files(paths) if audited else None, paths))
+    return model_card(bundle, _facts(bundle, paths, evaluations, None, may_audit=True))
 
 
 def card_from_evaluations(bundle: Bundle, evaluations: Iterable[Evaluation], audit: AuditReport | None) -> str:
@@ -72,8 +71,7 @@ def card_from_evaluations(bundle: Bundle, evaluations: Iterable[Evaluation], aud
         evaluations: Those of other files than its val and test are ignored.
         audit: Ignored unless it is of exactly the detector's files.
     """
-    paths = unchanged_files(bundle)
-    return model_card(bundle, _facts(bundle, _data_files(bundle, paths), evaluations, audit, paths))
+    return model_card(bundle, _facts(bundle, unchanged_files(bundle), evaluations, audit))
 
 
 def write_card(
@@ -107,71 +105,49 @@ def write_card(
 
 def unchanged_files(bundle: Bundle) -> dict[str, Path]:
     """Return the files that a detector was made with, by part, as far as they exist and are unchanged."""
-    recorded = ((part, Path(file["path"]), file["sha256"]) for part, file in _recorded_files(bundle).items())
-    return {part: path for part, path, digest in recorded if path.is_file() and file_sha256(path) == digest}
-
-
-def _recorded_files(bundle: Bundle) -> dict[str, dict[str, str]]:
-    return bundle.facts.get("files") or {}
-
-
-def _all_unchanged(bundle: Bundle, paths: dict[str, Path]) -> bool:
-    return bool(paths) and paths.keys() == _recorded_files(bundle).keys()
-
-
-def _count(files: Iterable[DataFile]) -> int:
-    return sum(file.n or 0 for file in files)
+    digests = training_digests(bundle)
+    paths = {part: Path(bundle.facts["files"][part]["path"]) for part in digests}
+    return {part: path for part, path in paths.items() if path.is_file() and file_sha256(path) == digests[part]}
 
 
 def _facts(
     bundle: Bundle,
-    files: tuple[DataFile, ...],
+    paths: dict[str, Path],
     evaluations: Iterable[Evaluation],
     audit: AuditReport | None,
-    paths: dict[str, Path],
+    may_audit: bool = False,
 ) -> CardFacts:
-    parts = {str(path): part for part, path in paths.items()}
-    by_part = {parts[evaluation.file]: evaluation for evaluation in evaluations if evaluation.file in parts}
-    scores = (
-        tuple(
-            _part_scores(bundle, part, by_part[part], "train" in paths) for part in ("val", "test") if part in by_part
-        )
-        or facts_from_training(bundle).scores
+    """Return what the card reports; `may_audit`: audit the files if all are unchanged and there are not too many."""
+    recorded = facts_from_training(bundle)
+    files = tuple(_describe(file, paths[file.part]) if file.part in paths else file for file in recorded.files)
+    by_file = {evaluation.file: evaluation for evaluation in evaluations}
+    scores = tuple(
+        _part_scores(bundle, part, by_file[str(paths[part])], "train" in paths)
+        for part in ("val", "test")
+        if part in paths and str(paths[part]) in by_file
     )
-    digests = {part: file["sha256"] for part, file in _recorded_files(bundle).items()}
+    digests = training_digests(bundle)
+    unchanged = bool(paths) and paths.keys() == digests.keys()
+    too_many = sum(file.n or 0 for file in files) > MAX_AUDITED
+    if may_audit and unchanged and not too_many:
+        audit = audit_files(paths)
     if audit is not None and {part.name: part.sha256 for part in audit.parts} == digests:
-        return CardFacts(files, scores, audit)
-    if not _all_unchanged(bundle, paths):
+        return CardFacts(files, scores or recorded.scores, audit)
+    if not unchanged:
         reason = "its files are missing, or have changed since the training"
-    elif _count(files) > MAX_AUDITED:
-        reason = f"there are more than {MAX_AUDITED:,} articles"
     else:
-        reason = "no audit was requested"
-    return CardFacts(files, scores, None, reason)
-
-
-def _data_files(bundle: Bundle, paths: dict[str, Path]) -> tuple[DataFile, ...]:
-    """Describe the file of each part, from its articles if it is unchanged."""
-    recorded = facts_from_training(bundle).files
-    return tuple(_describe(file, paths[file.part]) if file.part in paths else file for file in recorded)
+        reason = f"there are more than {MAX_AUDITED:,} articles" if too_many else "no audit was requested"
+    return CardFacts(files, scores or recorded.scores, None, reason)
 
 
 def _describe(file: DataFile, path: Path) -> DataFile:
-    n = n_fake = n_undated = 0
-    days: list[str] = []
-    domains: Counter[str] = Counter()
-    for article in iter_articles(path, require_label=True, report_repeats=False):
-        n, n_fake = n + 1, n_fake + (article.target or 0)
-        if article.time is None:
-            n_undated += 1
-        else:
-            day = article.time.date().isoformat()
-            days = [min(days[0], day), max(days[1], day)] if days else [day, day]
-        if article.domain:
-            domains[article.domain] += 1
-    times = (days[0], days[1]) if days else None
-    name = file_name(str(path))
-    return DataFile(file.part, name, file.sha256, n, n_fake, times, n_undated, tuple(domains.most_common()))
+    """Describe a file by its articles."""
+    articles = list(iter_articles(path, require_label=True, report_repeats=False))
+    n, n_fake = len(articles), sum(article.target or 0 for article in articles)
+    days = sorted(article.time.date().isoformat() for article in articles if article.time is not None)
+    domains = Counter(article.domain for article in articles if article.domain).most_common()
+    times = (days[0], days[-1]) if days else None
+    return DataFile(file.part, file_name(str(path)), file.sha256, n, n_fake, times, n - len(days), tuple(domains))
 
 
 def _part_scores(bundle: Bundle, part: str, evaluation: Evaluation, train_unchanged: bool) -> PartScores:
@@ -192,9 +168,8 @@ def _part_scores(bundle: Bundle, part: str, evaluation: Evaluation, train_unchan
 
 def _used_for(bundle: Bundle, part: str) -> tuple[str, ...]:
     """Return what else an evaluated part was used for while the detector was made."""
-    files = _recorded_files(bundle)
-    digest = files[part]["sha256"]
-    same = {name for name, file in files.items() if file["sha256"] == digest}  # a test may be a copy of val
+    digests = training_digests(bundle)
+    same = {name for name, digest in digests.items() if digest == digests[part]}  # a test may be a copy of val
     uses = [EPOCH_SELECTION] if "val" in same and not bundle.facts.get("fitted") else []
     if bundle.calibration is not None and not same.isdisjoint(bundle.calibration.fitted_on.split("; ")):
         uses.append(CALIBRATION)

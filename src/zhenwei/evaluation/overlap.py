@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zhenwei.bundle import Bundle
 from zhenwei.errors import DataError
 from zhenwei.evaluation.records import Overlap
+from zhenwei.evaluation.resampling import Integers
 from zhenwei.hashing import file_sha256
 from zhenwei.news import Article, find_part, iter_articles
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
@@ -18,8 +19,6 @@ from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 logger = logging.getLogger(__name__)
 
 REMEDY = "pass it as --train to check these articles for overlap"
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,11 @@ class TrainingArticles:
         Raises:
             DataError: If the file is missing or has invalid rows, such as rows without a label.
         """
-        contents, labels = [], []
-        entities: set[str] = set()
-        has_entities = False
-        for article in iter_articles(path, require_label=True, report_repeats=False):
-            contents.append(article.content)
-            labels.append(article.target)
-            if article.entity_list is not None:
-                has_entities = True
-                entities.update(article.entity_list)
-        return cls(path, contents, np.array(labels, np.int64), frozenset(entities) if has_entities else None)
+        articles = list(iter_articles(path, require_label=True, report_repeats=False))
+        labels = np.array([article.target for article in articles], np.int64)
+        entities = [article.entity_list for article in articles if article.entity_list is not None]
+        contents = [article.content for article in articles]
+        return cls(path, contents, labels, frozenset().union(*entities) if entities else None)
 
 
 @dataclass(frozen=True)
@@ -93,6 +87,11 @@ def training_articles(bundle: Bundle, path: Path | None) -> tuple[TrainingArticl
     except DataError as error:
         logger.debug("%s", error)
         return None, [f"The training file {recorded} can no longer be read: {REMEDY}."]
+
+
+def training_digests(bundle: Bundle) -> dict[str, str]:
+    """Return the SHA-256 of each file that a detector was trained with, by part."""
+    return {part: file["sha256"] for part, file in (bundle.facts.get("files") or {}).items()}
 
 
 def match_training(contents: Sequence[str], training: Sequence[str]) -> tuple[Integers, Integers]:
@@ -142,7 +141,6 @@ def _recorded_path(bundle: Bundle) -> Path | None:
 
 def _changes(bundle: Bundle, path: Path) -> list[str]:
     """Return a sentence if the file differs from the one that the detector was trained on."""
-    digest = bundle.facts.get("files", {}).get("train", {}).get("sha256")
-    if digest is None or digest == file_sha256(path):
+    if training_digests(bundle).get("train") in (None, file_sha256(path)):
         return []
     return [f"{path} is not the file that the detector was trained on (sha256 differs): the overlap may be wrong."]

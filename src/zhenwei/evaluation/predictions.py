@@ -6,15 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
 from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.errors import CheckpointError
+from zhenwei.evaluation.resampling import Floats, Integers
 from zhenwei.news import Article, iter_articles
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

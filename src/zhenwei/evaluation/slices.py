@@ -1,14 +1,16 @@
 """Scores of subsets of the articles: by time, domain, length, and whether their entities occur in training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from zhenwei.bundle.metrics import metrics_from_logits
+from zhenwei.bundle.metrics import Scores, metrics_from_logits
 from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.intervals import bootstrap_intervals
-from zhenwei.evaluation.records import Slice
+from zhenwei.evaluation.predictions import FilePredictions
+from zhenwei.evaluation.records import Interval, Slice
+from zhenwei.evaluation.resampling import Integers
 from zhenwei.news import Article
 
 MAX_MONTHS = 36  # with more months, slices are years
@@ -21,23 +23,12 @@ Names = Sequence[str | None]
 
 
 def score_slices(
-    articles: Sequence[Article],
-    labels: NDArray[np.int64],
-    logits: NDArray[np.float64],
-    threshold: float,
-    *,
-    groups: NDArray[np.int64] | None = None,
-    training_entities: frozenset[str] | None = None,
-    rounds: int,
-    seed: int,
+    predictions: FilePredictions, groups: Integers, training_entities: frozenset[str] | None, rounds: int, seed: int
 ) -> tuple[Slice, ...]:
     """Score the slices of each kind; a kind with all articles in one slice is omitted.
 
     Args:
-        articles: N articles.
-        labels: [N], 0 (real) or 1 (fake).
-        logits: [N] log odds of the probabilities of fake.
-        threshold: Articles with at least this probability count as fake.
+        predictions: The predictions of N articles.
         groups: [N] index of each article's group of near-duplicates.
         training_entities: The entities of the training articles; None if they are unknown.
         rounds: Number of bootstrap resamples; 0 skips the intervals.
@@ -47,20 +38,34 @@ def score_slices(
         The slices, kind by kind; within a kind by time, name or length.
     """
     slices = []
-    for kind, names, order in _kinds(articles, training_entities):
+    for kind, names, order in _kinds(predictions.articles, training_entities):
         members = np.array([order.index(name) if name is not None else -1 for name in names])
         present = [index for index in range(len(order)) if (members == index).any()]
         if len(present) < 2 and (members >= 0).all():
             continue
         for index in present:
             rows = np.flatnonzero(members == index)
-            scores = metrics_from_logits(labels[rows], logits[rows], threshold)
-            intervals = bootstrap_intervals(
-                labels[rows], sigmoid(logits[rows]), threshold, groups=None if groups is None else groups[rows],
-                metrics=INTERVAL_METRICS, rounds=rounds, seed=seed,
-            )  # fmt: skip
-            slices.append(Slice(kind, order[index], len(rows), int(labels[rows].sum()), scores, intervals))
+            scores, intervals = score_rows(predictions, rows, groups, rounds, seed, INTERVAL_METRICS)
+            n_fake = int(predictions.labels[rows].sum())
+            slices.append(Slice(kind, order[index], len(rows), n_fake, scores, intervals))
     return tuple(slices)
+
+
+def score_rows(
+    predictions: FilePredictions,
+    rows: Integers,
+    groups: Integers,
+    rounds: int,
+    seed: int,
+    metrics: Collection[str] | None = None,
+) -> tuple[Scores, dict[str, Interval | None]]:
+    """Return the scores of some articles, and the intervals of these metrics (all by default)."""
+    labels, logits, threshold = predictions.labels[rows], predictions.logits[rows], predictions.threshold
+    intervals = bootstrap_intervals(
+        labels, sigmoid(logits), threshold,
+        groups=groups[rows], logits=logits, metrics=metrics, rounds=rounds, seed=seed,
+    )  # fmt: skip
+    return metrics_from_logits(labels, logits, threshold), intervals
 
 
 def _kinds(
@@ -75,7 +80,7 @@ def _kinds(
     if any(article.domain is not None for article in articles):
         domains = [article.domain or NO_DOMAIN for article in articles]
         yield "domain", domains, _sorted_names(domains, last=NO_DOMAIN)
-    bins = [*map(_length_name, range(len(LENGTHS) + 1))]
+    bins = [*(f"{low + 1}-{high}" for low, high in pairwise((0, *LENGTHS))), f"over {LENGTHS[-1]}"]
     yield "length", [bins[int(np.searchsorted(LENGTHS, len(article.content)))] for article in articles], bins
     if training_entities is not None and any(article.entity_list is not None for article in articles):
         yield "entities", [_entity_slice(each, training_entities) for each in articles], [SEEN, UNSEEN, NO_ENTITIES]
@@ -88,12 +93,6 @@ def _date(article: Article, form: str) -> str:
 def _sorted_names(names: Sequence[str], last: str) -> list[str]:
     """Return the distinct names in order, with one of them at the end."""
     return sorted({*names}, key=lambda name: (name == last, name))
-
-
-def _length_name(index: int) -> str:
-    if index == len(LENGTHS):
-        return f"over {LENGTHS[-1]}"
-    return f"{1 if index == 0 else LENGTHS[index - 1] + 1}-{LENGTHS[index]}"
 
 
 def _entity_slice(article: Article, training_entities: frozenset[str]) -> str | None:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from itertools import count as count_from
 from pathlib import Path
 from typing import Any
@@ -88,16 +89,10 @@ def load_candidates(
         if len(candidates) < 2:
             raise ConfigError("found one detector and no baseline; expected at least two detectors")
         return _with_names(candidates), ""
-    same = next((each for each in candidates if _is_same_detector(each, reference)), None)
-    if same is not None and reference.trained and reference.trained != same.trained:
-        same = None
-    others = [each for each in candidates if each is not same]
-    named = _with_names([*others, same or reference])
+    equal = [each for each in candidates if _identity(each) == _identity(reference)]
+    same = next((each for each in equal if reference.trained in ((), each.trained)), None)
+    named = _with_names([*(each for each in candidates if each is not same), same or reference])
     return named, named[-1].name
-
-
-def _is_same_detector(one: Candidate, other: Candidate) -> bool:
-    return _identity(one) == _identity(other)
 
 
 def _identity(candidate: Candidate) -> dict[str, Any]:
@@ -157,18 +152,17 @@ def _merge_seeds(candidates: list[Candidate]) -> list[Candidate]:
     """
     merged: list[Candidate] = []
     for candidate in candidates:
-        index = next((index for index, other in enumerate(merged) if _is_same_detector(other, candidate)), None)
-        if index is None:
+        other = next((each for each in merged if _identity(each) == _identity(candidate)), None)
+        if other is None:
             merged.append(candidate)
             continue
-        other = merged[index]
         seeds = {run.seed for run in other.trained}
         if not candidate.trained or not other.trained or candidate.trained[0].seed in seeds:
             raise ConfigError(
                 f"'{other.source}' and '{candidate.source}' are the same detector: their settings are equal; name it "
                 "once (--seeds is the number of training runs)"
             )
-        merged[index] = replace(other, trained=(*other.trained, *candidate.trained))
+        merged[merged.index(other)] = replace(other, trained=(*other.trained, *candidate.trained))
     return merged
 
 
@@ -184,6 +178,11 @@ def _with_names(candidates: list[Candidate]) -> list[Candidate]:
     return [replace(each, name=name) for name, each in zip(names, candidates, strict=True)]
 
 
+def first_to_train(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the first candidate that is to be trained; the first of all if all are trained."""
+    return next((each for each in candidates if not each.trained), candidates[0])
+
+
 def keep_names(candidates: Sequence[Candidate], planned: Mapping[str, Any]) -> list[Candidate]:
     """Give candidates the names that they have in an earlier plan of the comparison; the others avoid these names.
 
@@ -196,10 +195,8 @@ def keep_names(candidates: Sequence[Candidate], planned: Mapping[str, Any]) -> l
     taken = {name for name in earlier if name is not None}
     named = []
     for candidate, old in zip(candidates, earlier, strict=True):
-        suffixes = (f"-{number}" * (number > 1) for number in count_from(1))
-        name = (
-            next(free for suffix in suffixes if (free := candidate.name + suffix) not in taken) if old is None else old
-        )
+        numbered = (f"{candidate.name}-{number}" for number in count_from(2))
+        name = old or next(name for name in chain([candidate.name], numbered) if name not in taken)
         taken.add(name)
         named.append(replace(candidate, name=name))
     return named
@@ -207,10 +204,13 @@ def keep_names(candidates: Sequence[Candidate], planned: Mapping[str, Any]) -> l
 
 def _stem(candidate: Candidate) -> str:
     path = Path(candidate.source.removesuffix(ENDEF))
-    if candidate.trained and path.name == "best" and path.parent.name == "checkpoints":
-        path = path.parents[1]
-    stem = path.stem if not candidate.trained else path.name
+    stem = run_folder(path).name if candidate.trained else path.stem
     return stem + ("-endef" if candidate.source.endswith(ENDEF) and not stem.endswith("-endef") else "")
+
+
+def run_folder(folder: Path) -> Path:
+    """Return the run folder of the best checkpoint; other folders as they are."""
+    return folder.parents[1] if folder.name == "best" and folder.parent.name == "checkpoints" else folder
 
 
 def _folder_and_stem(candidate: Candidate) -> str:

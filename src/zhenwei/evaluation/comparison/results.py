@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zhenwei.atomic import write_atomic
@@ -16,11 +17,19 @@ def write_results(comparison: Comparison, folder: Path) -> None:
     Raises:
         OSError: If a file cannot be written; the older one does not change.
     """
-    rows = list(csv_rows(comparison))
+    write_csv(list(csv_rows(comparison)), folder / "comparison.csv")
+    write_atomic(markdown(comparison), folder / "comparison.md")
+    write_json(comparison.to_dict(), folder / "comparison.json")
+
+
+def write_csv(rows: Sequence[Mapping[str, object]], path: Path) -> None:
+    """Write rows with the same columns as CSV, atomically.
+
+    Raises:
+        OSError: If the file cannot be written; the older one does not change.
+    """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(text.getvalue(), folder / "comparison.csv")
-    write_atomic(markdown(comparison), folder / "comparison.md")
-    write_json(comparison.to_dict(), folder / "comparison.json")
+    write_atomic(text.getvalue(), path)

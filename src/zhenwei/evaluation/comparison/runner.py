@@ -5,8 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from zhenwei.config import Config
 from zhenwei.errors import ZhenweiError
 from zhenwei.evaluation.comparison.cost import CostTracker, TrainingCost
 from zhenwei.evaluation.comparison.plan import PlannedRun
@@ -35,13 +37,6 @@ class FinishedRun:
     loaded: bool
 
 
-@dataclass(frozen=True)
-class _Task:
-    run: PlannedRun
-    files: dict[str, tuple[Path, str]]
-    device: str
-
-
 def execute_runs(
     runs: Sequence[PlannedRun], files: Mapping[str, SourceFile], jobs: int, device: str
 ) -> list[FinishedRun]:
@@ -60,15 +55,15 @@ def execute_runs(
     evaluated = {part: (files[part].path, files[part].sha256) for part in EVALUATED_PARTS if part in files}
     loaded = {run.name: _load_predictions(run, files) for run in runs}
     predictions = {name: each for name, each in loaded.items() if each is not None}
-    tasks = {run.name: _Task(run, evaluated, device) for run in runs if run.name not in predictions}
+    tasks = {run.name: run for run in runs if run.name not in predictions}
     finished_before = {run.name for run in runs if run.config is None or (run.folder / "results.json").is_file()}
     if predictions:
         logger.info("%d of %d runs have finished before", len(predictions), len(runs))
     start = time.perf_counter()
-    with closing(run_in_subprocesses(_execute, tasks, jobs)) as outcomes:
+    with closing(run_in_subprocesses(partial(_execute, evaluated, device), tasks, jobs)) as outcomes:
         for done, (name, outcome) in enumerate(outcomes, start=1):
             predictions[name] = outcome
-            logger.info("%s", _progress(tasks[name].run, done, len(tasks), time.perf_counter() - start))
+            logger.info("%s", _progress(tasks[name], done, len(tasks), time.perf_counter() - start))
     return [
         FinishedRun(
             run, predictions[run.name], TrainingCost.load(run.cost) if run.config else None, run.name in finished_before
@@ -88,26 +83,24 @@ def _load_predictions(run: PlannedRun, files: Mapping[str, SourceFile]) -> RunPr
     return predictions
 
 
-def _execute(task: _Task) -> RunPredictions:
+def _execute(files: dict[str, tuple[Path, str]], device: str, run: PlannedRun) -> RunPredictions:
     """Train and predict, in the process of the run."""
-    run = task.run
-    device = task.device if run.config is None else run.config.training.device
     try:
         if run.config is not None:
-            _train(run)
-        predictions = predict_files(run.bundle, task.files, device)
+            device = run.config.training.device
+            _train(run, run.config)
+        predictions = predict_files(run.bundle, files, device)
     except ZhenweiError as error:
         raise ZhenweiError(f"{run.name}: {error}") from None
     predictions.save(run.predictions)
     return predictions
 
 
-def _train(run: PlannedRun) -> None:
+def _train(run: PlannedRun, config: Config) -> None:
     """Train or resume; the cost of a finished run does not change."""
-    assert run.config is not None
     tracker = CostTracker(run.cost)
     finished = (run.folder / "results.json").is_file()
-    Trainer(run.config, resume=True, on_epoch=tracker.save).train()
+    Trainer(config, resume=True, on_epoch=tracker.save).train()
     if not finished:
         tracker.save()
 

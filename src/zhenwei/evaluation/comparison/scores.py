@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.bundle.predict_logits import sigmoid
-from zhenwei.evaluation.comparison.candidates import Candidate
+from zhenwei.evaluation.comparison.candidates import Candidate, run_folder
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedRun, Difference, Summary
 from zhenwei.evaluation.comparison.runner import FinishedRun
 from zhenwei.evaluation.comparison.shared_data import PartArticles
@@ -70,14 +69,9 @@ def _compared_run(finished: FinishedRun, parts: Mapping[str, PartArticles]) -> C
         for part, articles in parts.items()
     }
     return ComparedRun(
-        finished.run.seed, str(_run_folder(finished.run.folder)), scores, cost.seconds if cost else None,
+        finished.run.seed, str(run_folder(finished.run.folder)), scores, cost.seconds if cost else None,
         cost.peak_memory if cost else None, finished.loaded,
     )  # fmt: skip
-
-
-def _run_folder(folder: Path) -> Path:
-    """Return the run folder of the best checkpoint; other folders as they are."""
-    return folder.parents[1] if folder.name == "best" and folder.parent.name == "checkpoints" else folder
 
 
 def pairwise_differences(
@@ -122,17 +116,12 @@ def choose_pairs(detectors: Sequence[ComparedDetector], baseline: str, part: str
     names = [detector.name for detector in detectors]
     pairs = [(name, baseline) for name in names if baseline and name != baseline]
     plain = {_without_debiasing(detector): detector.name for detector in detectors if not _debias(detector)}
-    for detector in detectors:
-        other = plain.get(_without_debiasing(detector))
-        if _debias(detector) and other is not None:
-            pairs.append((detector.name, other))
+    debiased = [detector for detector in detectors if _debias(detector)]
+    pairs += [(each.name, plain[key]) for each in debiased if (key := _without_debiasing(each)) in plain]
     mean = {detector.name: detector.summaries[part][RANKING_METRIC].mean for detector in detectors}
     ranked = sorted(names, key=lambda name: -1.0 if mean[name] is None else mean[name] or 0.0, reverse=True)
     pairs += pairwise(ranked)
-    unique: dict[frozenset[str], Pair] = {}
-    for pair in pairs:
-        unique.setdefault(frozenset(pair), pair)
-    return list(unique.values())
+    return [pair for index, pair in enumerate(pairs) if {*pair} not in map(set, pairs[:index])]
 
 
 def _debias(detector: ComparedDetector) -> object:

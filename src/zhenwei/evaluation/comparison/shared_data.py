@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.errors import ConfigError, DataError
-from zhenwei.evaluation.comparison.candidates import Candidate
+from zhenwei.evaluation.comparison.candidates import Candidate, first_to_train
 from zhenwei.hashing import file_sha256
 from zhenwei.news import Article, iter_articles
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
@@ -20,7 +20,6 @@ PARTS = ("train", "val", "test")
 EVALUATED_PARTS = ("val", "test")
 CHECKED_ARTICLES = 200  # at the start of each file, for fields that a detector needs
 _FIELDS = {"entities": "entity_list", "emotion": "emotion"}
-_OPTIONS = {"entities": "--entities", "emotion": "--emotion"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,16 @@ class PartArticles:
     groups: NDArray[np.int64]
 
     @property
+    def n_fake(self) -> int:
+        """Number of fake articles."""
+        return int(self.labels.sum())
+
+    @property
+    def only_label(self) -> str | None:
+        """The label of all articles; None if there are both labels."""
+        return {0: "real", len(self.labels): "fake"}.get(self.n_fake)
+
+    @property
     def n_groups(self) -> int:
         """Number of groups."""
         return int(self.groups.max(initial=-1)) + 1
@@ -61,7 +70,7 @@ def shared_files(candidates: Sequence[Candidate]) -> dict[str, SourceFile]:
     from zhenwei.training.preparation import find_parts  # noqa: PLC0415  # torch
 
     digest = cache(file_sha256)
-    first = next((each for each in candidates if not each.trained), candidates[0])
+    first = first_to_train(candidates)
     files = {part: SourceFile(path, digest(path)) for part, path in find_parts(first.config).items()}
     for candidate in candidates:
         for run in candidate.trained:
@@ -109,7 +118,6 @@ def check_requirements(candidates: Sequence[Candidate], files: dict[str, SourceF
     if not to_train:
         return
     heads = {part: list(islice(iter_articles(file.path), CHECKED_ARTICLES)) for part, file in files.items()}
-    tokenizers: set[str] = set()
     for candidate in to_train:
         check_trackers(candidate.config.output.trackers)
         if "domain" in network_needs(candidate.config.model):
@@ -117,10 +125,9 @@ def check_requirements(candidates: Sequence[Candidate], files: dict[str, SourceF
         for part, articles in heads.items():
             needs = network_needs(candidate.config.model, training=part == "train")
             _check_fields(candidate, needs, articles, files[part].path)
-        name = candidate.config.data.tokenizer or candidate.config.model.pretrained
-        if name is not None and name not in tokenizers:
+    for name in dict.fromkeys(each.config.data.tokenizer or each.config.model.pretrained for each in to_train):
+        if name is not None:
             load_pretrained_tokenizer(name)
-            tokenizers.add(name)
 
 
 def _check_fields(candidate: Candidate, needs: frozenset[str], articles: list[Article], path: Path) -> None:
@@ -131,7 +138,7 @@ def _check_fields(candidate: Candidate, needs: frozenset[str], articles: list[Ar
             file = shlex.quote(str(path))
             raise DataError(
                 f"{path}: row {row}: no field '{name}', which '{candidate.source}' needs; add it to all articles with: "
-                f"zhenwei data enrich {file} -o {file} {_OPTIONS[need]} --overwrite"
+                f"zhenwei data enrich {file} -o {file} --{need} --overwrite"
             )
 
 
@@ -141,11 +148,10 @@ def read_part(path: Path) -> PartArticles:
     Raises:
         DataError: If a row is invalid, for example without a label.
     """
-    labels, contents = [], []
-    for article in iter_articles(path, require_label=True, report_repeats=False):
-        labels.append(article.target)
-        contents.append(article.content)
-    return PartArticles(contents, np.array(labels, np.int64), find_near_duplicates(contents).groups)
+    articles = list(iter_articles(path, require_label=True, report_repeats=False))
+    contents = [article.content for article in articles]
+    labels = np.array([article.target for article in articles], np.int64)
+    return PartArticles(contents, labels, find_near_duplicates(contents).groups)
 
 
 def check_both_labels(path: Path, articles: PartArticles) -> None:
@@ -154,7 +160,5 @@ def check_both_labels(path: Path, articles: PartArticles) -> None:
     Raises:
         DataError: If all articles have the same label.
     """
-    n_fake = int(articles.labels.sum())
-    if n_fake in (0, len(articles.labels)):
-        label = "fake" if n_fake else "real"
+    if label := articles.only_label:
         raise DataError(f"{path}: all {len(articles.labels)} articles are {label}; expected both labels")

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zhenwei.evaluation.comparison.records import Interval, Summary
 from zhenwei.evaluation.intervals import MIN_GROUPS
+from zhenwei.evaluation.resampling import Floats
 
-Floats = NDArray[np.float64]
 LEVEL = 0.95
 
 

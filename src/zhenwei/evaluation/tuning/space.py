@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean, short
@@ -76,10 +76,6 @@ class Dimension:
             return trial.suggest_int(self.name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
         return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
 
-    def values_to_check(self) -> tuple[Any, ...]:
-        """Return values whose validity implies that of all others."""
-        return self.choices or (self.low, self.high)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         if self.choices:
@@ -113,8 +109,11 @@ def read_space(path: Path | None, config: Config) -> list[Dimension]:
         raise ConfigError(f"{source}: is empty; expected at least one setting, as in training.lr: {FORMS}")
     dimensions = [_dimension(name, value, source, config) for name, value in declared.items()]
     for dimension in dimensions:
-        for value in dimension.values_to_check():
-            _check_value(dimension.name, value, source, config)
+        for value in dimension.choices or (dimension.low, dimension.high):  # they imply that all others are valid
+            try:
+                with_values(config, {dimension.name: value})
+            except ConfigError as error:
+                raise ConfigError(f"{source}: {str(error).removeprefix('config: ')}") from None
     return dimensions
 
 
@@ -138,17 +137,16 @@ def _dimension(name: str, value: Any, source: str, config: Config) -> Dimension:
     if name in NOT_SEARCHED or name.split(".", maxsplit=1)[0] in NOT_SEARCHED:
         raise ConfigError(f"{source}: '{name}' cannot be searched: it changes the task, or where files are")
     invalid = ConfigError(f"{source}: {name}: found {short(value)}; expected {FORMS}")
-    if not isinstance(value, Mapping):
-        raise invalid
-    if value.keys() == {"choices"}:
-        choices = value["choices"]
-        if not isinstance(choices, list) or not choices:
+    match value:
+        case {"choices": [_, *_] as choices, **rest} if not rest:
+            return Dimension(name, choices=tuple(choices))
+        case {"low": low, "high": high, **rest} if rest.keys() <= {"step", "log"}:
+            step: Any = rest.get("step")
+            log: Any = rest.get("log", False)
+        case _:
             raise invalid
-        return Dimension(name, choices=tuple(choices))
-    low, high, step, log = value.get("low"), value.get("high"), value.get("step"), value.get("log", False)
-    if not {"low", "high"} <= value.keys() <= {"low", "high", "step", "log"} or not isinstance(log, bool):
-        raise invalid
-    if not _is_number(low) or not _is_number(high) or not (step is None or _is_number(step)) or low > high:
+    numbers = (low, high) if step is None else (low, high, step)
+    if not (all(map(_is_number, numbers)) and isinstance(log, bool) and low <= high):
         raise invalid
     if (log and (low <= 0 or step is not None)) or (step is not None and step <= 0):
         raise ConfigError(
@@ -160,11 +158,9 @@ def _dimension(name: str, value: Any, source: str, config: Config) -> Dimension:
     return Dimension(name, low, high, step, log, integer)
 
 
-def _check_value(name: str, value: Any, source: str, config: Config) -> None:
-    try:
-        Config.load(config, [f"{name}={json.dumps(value)}"])
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {str(error).removeprefix('config: ')}") from None
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return settings with other values of some of them, by name."""
+    return Config.load(config, [f"{name}={json.dumps(value)}" for name, value in values.items()])
 
 
 def _values(config: Config) -> Iterator[tuple[str, Any]]:
@@ -176,5 +172,5 @@ def _values(config: Config) -> Iterator[tuple[str, Any]]:
             yield section, value
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

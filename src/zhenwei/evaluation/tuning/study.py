@@ -108,7 +108,5 @@ def finished_trials(study: Study) -> list[FrozenTrial]:
 
 def completed_trials(study: Study) -> list[FrozenTrial]:
     """Return the trials that were not pruned, the best first."""
-    states = load_optuna().trial.TrialState
-    trials = study.get_trials(deepcopy=False, states=(states.COMPLETE,))
-    sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
-    return sorted(trials, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+    completed = [trial for trial in finished_trials(study) if trial.state.name == "COMPLETE"]
+    return sorted(completed, key=lambda trial: trial.value or 0.0, reverse=study.direction.name == "MAXIMIZE")

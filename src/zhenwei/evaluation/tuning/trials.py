@@ -1,6 +1,5 @@
 """The trials of a search: suggest settings, train, score on val, and prune trials without a chance."""
 
-import json
 import logging
 import shutil
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from zhenwei.bundle import load_bundle
 from zhenwei.config import Config
 from zhenwei.errors import DataError, TrainingError
-from zhenwei.evaluation.tuning.space import Dimension, Trial
+from zhenwei.evaluation.tuning.space import Dimension, Trial, with_values
 from zhenwei.evaluation.tuning.study import (
     FrozenTrial,
     Study,
@@ -76,8 +75,7 @@ def run_trials(search: Search) -> None:
         _log_trial(study, trial, search)
         if not search.keep:
             _remove_all_but_best(study, search.folder / TRIALS)
-        late = search.deadline is not None and time.time() > search.deadline
-        if late or len(finished_trials(study)) >= search.n_trials:
+        if len(finished_trials(study)) >= search.n_trials:
             study.stop()
 
     if len(finished_trials(study)) < search.n_trials:
@@ -103,7 +101,7 @@ def trial_settings(search: Search, values: dict[str, Any], folder: Path) -> Conf
         "data.test": None, "training.monitor": search.metric, "training.calibrate_on": "none",
         "output.dir": str(folder), "output.progress": False, "output.trackers": [], "output.save_steps": 0,
     }  # fmt: skip
-    return Config.load(search.config, [f"{name}={json.dumps(value)}" for name, value in (values | fixed).items()])
+    return with_values(search.config, values | fixed)
 
 
 def _train_trial(trial: Trial, search: Search) -> float:

@@ -1,7 +1,5 @@
 """Search for better settings of a detector."""
 
-import csv
-import io
 import json
 import logging
 import os
@@ -12,15 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from zhenwei.atomic import write_atomic
 from zhenwei.bundle.weights import write_json
 from zhenwei.config import Config
 from zhenwei.config.section import did_you_mean
 from zhenwei.config.training import Monitor
 from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.evaluation.comparison.candidates import Candidate
+from zhenwei.evaluation.comparison.results import write_csv
 from zhenwei.evaluation.comparison.shared_data import SourceFile, check_requirements
-from zhenwei.evaluation.tuning.space import Dimension, read_space
+from zhenwei.evaluation.tuning.space import Dimension, read_space, with_values
 from zhenwei.evaluation.tuning.study import (
     FrozenTrial,
     Study,
@@ -177,35 +175,21 @@ def _write_results(study: Study, config: Config, search: Search) -> Tuning:
         )
     records = tuple(_trial_record(trial, search.dimensions) for trial in [*completed, *pruned])
     best, folder = search.folder / BEST, search.folder / TRIALS / str(completed[0].number)
-    write_json(best_settings(config, records[0].values, search.metric, search.folder).to_dict(), best)
-    _write_table(records, [dimension.name for dimension in search.dimensions], search.folder / TABLE)
+    fixed = {"training.monitor": search.metric, "output.dir": str(search.folder / "best")}
+    write_json(with_values(config, records[0].values | fixed).to_dict(), best)
+    rows = [{name: value for name, value in (vars(each) | each.values).items() if name != "values"} for each in records]
+    write_csv(rows, search.folder / TABLE)
     run = str(folder) if folder.is_dir() else None
     return Tuning(search.metric, records, _importance(study, len(completed)), str(best), run)
 
 
 def _trial_record(trial: FrozenTrial, dimensions: Iterable[Dimension]) -> TrialRecord:
-    categorical = {dimension.name for dimension in dimensions if dimension.choices}
-    values = {name: json.loads(value) if name in categorical else value for name, value in trial.params.items()}
+    params = trial.params
+    values = {each.name: json.loads(params[each.name]) if each.choices else params[each.name] for each in dimensions}
     return TrialRecord(
         trial.number, trial.state.name.lower(), trial.value if trial.state.name == "COMPLETE" else None,
         trial.user_attrs.get("best_epoch"), trial.duration.total_seconds() if trial.duration else None, values,
     )  # fmt: skip
-
-
-def best_settings(config: Config, values: dict[str, Any], metric: str, folder: Path) -> Config:
-    """Return the settings that the search started from, with the best values."""
-    fixed = {"training.monitor": metric, "output.dir": str(folder / "best")}
-    return Config.load(config, [f"{name}={json.dumps(value)}" for name, value in (values | fixed).items()])
-
-
-def _write_table(records: Iterable[TrialRecord], names: list[str], path: Path) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["number", "state", "score", "best_epoch", "seconds", *names])
-    for each in records:
-        values = [each.values.get(name) for name in names]
-        writer.writerow([each.number, each.state, each.score, each.best_epoch, each.seconds, *values])
-    write_atomic(text.getvalue(), path)
 
 
 def _importance(study: Study, n_completed: int) -> dict[str, float]:
