@@ -18,7 +18,7 @@ from zhenwei.cli.figures import print_rows
 from zhenwei.news import read_articles
 from zhenwei.news.enrichment.entities import JiebaTagger
 from zhenwei.news.enrichment.jieba_hmm import NameModel
-from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, load_posseg
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, load_jieba
 from zhenwei.news.markup import without_markup
 from zhenwei.news.sources.synthetic import SyntheticDataset
 
@@ -28,7 +28,7 @@ CHUNK = 100
 def main() -> None:
     options = parse_options()
     texts = [without_markup(content) for content in read_contents(options.file)][: options.posts]
-    posseg, segmenter = load_posseg(), JiebaSegmenter()
+    posseg, segmenter = load_jieba("jieba.posseg"), JiebaSegmenter()
     library = posseg.POSTokenizer(segmenter.backend)
     runs = [run for text in texts for run in leftover_runs(text, segmenter)]
 

@@ -33,7 +33,8 @@ def atomic_folder(final: Path, then: str = "rerun with --resume") -> Iterator[Pa
         recover_folder(final)
         temporary.mkdir()
         yield temporary
-        _flush(temporary)
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)  # before the files get their final names
         _swap(temporary, final)
     except BaseException as error:
         with suppress(OSError):
@@ -74,13 +75,8 @@ def _backup(final: Path) -> Path:
     return final.with_name(f".{final.name}.old")
 
 
-def _flush(folder: Path) -> None:
-    """Flush the files of a folder to the disk before they get their final names."""
-    for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
 def _sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open a folder
     descriptor = os.open(path, os.O_RDONLY)

@@ -197,10 +197,7 @@ def _from_unix_seconds(raw: object, seconds: float) -> datetime:
 
 
 def _spells_a_date(digits: str) -> bool:
-    if not "1900" <= digits[:4] <= "2100":
-        return False
     try:
-        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+        return 1900 <= date.fromisoformat(digits).year <= 2100
     except ValueError:
         return False
-    return True

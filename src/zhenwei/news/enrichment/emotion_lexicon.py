@@ -24,7 +24,7 @@ COLUMNS = ("word", "category", "intensity", "polarity")
 _FOLDER = Path(__file__).parent / "lexicons"
 _BUILT_IN = ("emotion_words.tsv", "modifiers.tsv", "emoticons.tsv")
 _CATEGORY_NAMES: dict[str, Category] = {
-    **{category: category for category in CATEGORIES},
+    **dict(zip(CATEGORIES, CATEGORIES, strict=True)),
     **dict(zip("乐好怒哀惧恶惊", CATEGORIES, strict=True)),
 }
 _POLARITY_NAMES: dict[str, Polarity] = {
@@ -81,12 +81,9 @@ def read_lexicon(path: Path) -> tuple[LexiconEntry, ...]:
     entries: dict[str, LexiconEntry] = {}
     bad = BadRows(path)
     for (number, _), cells in zip(lines[1:], records, strict=True):
-        try:
+        with bad.collect(f"line {number}"):
             entry = _entry_of(columns, cells)
-        except BadRowError as problem:
-            bad.add(f"line {number}", str(problem))
-            continue
-        entries[entry.word] = entry
+            entries[entry.word] = entry
     bad.raise_if_any(len(lines) - 1)
     if not entries:
         raise DataError(f"{path}: found no words; expected at least one below the header")

@@ -132,9 +132,14 @@ def enrich_file(
     articles = iter_articles(source)
     summary = EnrichmentSummary()
     enriched = _enriched(articles, Enricher(entities, emotion), processes or usable_cores(), replace, summary)
-    with closing(enriched), tqdm(unit=" posts", disable=None if progress else True, dynamic_ncols=True) as bar:
-        write_articles(target, _counted(enriched, bar))
-    _warn_of_other_lengths(target, summary, emotion)
+    disable = None if progress else True  # None: unless standard error is a terminal
+    with closing(enriched), tqdm(enriched, unit=" posts", disable=disable, dynamic_ncols=True) as bar:
+        write_articles(target, bar)
+    if emotion is not None and summary.emotion_of_other_length:
+        _logger.warning(
+            "%s: %d articles kept an emotion that has not %d values; --replace recomputes it",
+            *(target, summary.emotion_of_other_length, len(emotion)),
+        )
     if entities is not None and summary.without_entities == summary.articles:
         _logger.warning("%s: no article has an entity; is the tagger made for this language?", target)
     return summary
@@ -182,17 +187,3 @@ def _filled(article: Article, found: Found, enricher: Enricher, summary: Enrichm
         summary.emotion_of_other_length += found.emotion is None and len(article.emotion or ()) != len(enricher.emotion)
     new: dict[str, Any] = {"entity_list": found.entities, "emotion": found.emotion}
     return dataclasses.replace(article, **{name: value for name, value in new.items() if value is not None})
-
-
-def _counted(articles: Iterable[Article], bar: Any) -> Iterator[Article]:
-    for article in articles:
-        yield article
-        bar.update()
-
-
-def _warn_of_other_lengths(target: Path, summary: EnrichmentSummary, emotion: EmotionExtractor | None) -> None:
-    if emotion is not None and summary.emotion_of_other_length:
-        _logger.warning(
-            "%s: %d articles kept an emotion that has not %d values; --replace recomputes it",
-            *(target, summary.emotion_of_other_length, len(emotion)),
-        )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.errors import ConfigError
-from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, load_posseg
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, load_jieba
 from zhenwei.news.enrichment.user_dictionary import DictionaryEntry, WordSearch, read_dictionary
 from zhenwei.news.fields import format_value
 from zhenwei.news.markup import NOTHING, without_markup
@@ -122,7 +122,7 @@ class _JiebaNames:
     def __init__(self, entries: Iterable[DictionaryEntry]) -> None:
         from zhenwei.news.enrichment.jieba_hmm import NameModel  # noqa: PLC0415 - needed by jieba only
 
-        posseg = load_posseg()
+        posseg = load_jieba("jieba.posseg")
         chinese = [entry for entry in entries if entry.is_chinese]
         self._segmenter = JiebaSegmenter(NewWord(entry.word, entry.frequency) for entry in chinese)
         self._model = NameModel(posseg)

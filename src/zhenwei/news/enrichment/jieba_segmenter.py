@@ -7,6 +7,7 @@ global tokenizer stays as it is, and nothing is written to the disk.
 Segmentation itself is jieba's own.
 """
 
+import importlib
 import warnings
 from collections.abc import Iterable
 from functools import cache
@@ -55,20 +56,16 @@ def in_dictionary(word: str) -> bool:
     return bool(_dictionary()[0].get(word))
 
 
-def load_jieba() -> Any:
-    """Import jieba without its warnings."""
+def load_jieba(module: str = "jieba") -> Any:
+    """Import a module of jieba without its warnings.
+
+    Args:
+        module: `jieba`; or `jieba.posseg`, its tagger, with the tags of its dictionary and the tables of its hidden
+            Markov model.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import jieba  # noqa: PLC0415 - needed only to segment texts
-    return jieba
-
-
-def load_posseg() -> Any:
-    """Import jieba's tagger, with the tags of its dictionary and the tables of its hidden Markov model."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from jieba import posseg  # noqa: PLC0415 - takes a second
-    return posseg
+        return importlib.import_module(module)
 
 
 @cache

@@ -86,12 +86,9 @@ def read_dictionary(path: Path) -> tuple[DictionaryEntry, ...]:
     bad = BadRows(path)
     lines = read_lines(path)
     for number, line in lines:
-        try:
+        with bad.collect(f"line {number}"):
             entry = _entry_of(line)
-        except BadRowError as problem:
-            bad.add(f"line {number}", str(problem))
-            continue
-        entries[entry.word] = entry
+            entries[entry.word] = entry
     bad.raise_if_any(len(lines))
     if not entries:
         raise DataError(f"{path}: found no words; expected one a line, {_FORM}")

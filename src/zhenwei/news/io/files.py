@@ -65,7 +65,7 @@ def iter_numbered_articles(
     Raises:
         DataError: As `iter_articles`.
     """
-    file = _existing_file(Path(path))
+    file = check_article_file(path)
     tracker = RowTracker(file, open_emotion_file(file), report_repeats, on_bad_row)
     return stream_articles(file, tracker, require_label)
 
@@ -76,7 +76,21 @@ def check_article_file(path: str | os.PathLike[str]) -> Path:
     Raises:
         DataError: It is missing, empty, a folder, or of another format.
     """
-    return _existing_file(Path(path))
+    file = Path(path)
+    if file.is_dir():
+        raise DataError(f"{file}: found a folder; expected a file ({_accepted()})")
+    if not file.exists():
+        raise DataError(f"{file}: no such file{_suggestion(file)}")
+    _known_suffix(file)
+    try:
+        with file.open("rb") as content:
+            # Leading white space may be long; a file is empty only if it has nothing else.
+            empty = not any(line.strip(b" \t\r\n\xef\xbb\xbf") for line in content)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from None
+    if empty:
+        raise DataError(f"{file}: the file is empty; expected at least one article")
+    return file
 
 
 def read_articles(path: str | os.PathLike[str], *, require_label: bool = False) -> list[Article]:
@@ -117,8 +131,9 @@ def write_all(files: Mapping[Path, Iterable[Article]]) -> dict[Path, int]:
     with ExitStack() as stack:
         for target, articles in files.items():
             write = WRITERS[_known_suffix(target)]
-            temporary = stack.enter_context(atomic_file(target))
-            written[target] = write(temporary, articles)
+            counter = itertools.count()
+            write(stack.enter_context(atomic_file(target)), (article for article, _ in zip(articles, counter)))  # noqa: B905
+            written[target] = next(counter)  # `zip` ends before it takes another number
     return written
 
 
@@ -177,23 +192,6 @@ def find_part(root: str | os.PathLike[str], part: str) -> Path | None:
         names = " and ".join(file.name for file in found)
         raise DataError(f"{root}: found {names}; expected one file for the part '{part}': remove the others")
     return found[0] if found else None
-
-
-def _existing_file(path: Path) -> Path:
-    if path.is_dir():
-        raise DataError(f"{path}: found a folder; expected a file ({_accepted()})")
-    if not path.exists():
-        raise DataError(f"{path}: no such file{_suggestion(path)}")
-    _known_suffix(path)
-    try:
-        with path.open("rb") as file:
-            # Leading white space may be long; a file is empty only if it has nothing else.
-            empty = not any(line.strip(b" \t\r\n\xef\xbb\xbf") for line in file)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if empty:
-        raise DataError(f"{path}: the file is empty; expected at least one article")
-    return path
 
 
 def _known_suffix(path: Path) -> str:

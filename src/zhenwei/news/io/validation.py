@@ -2,6 +2,8 @@
 
 import hashlib
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,14 @@ class BadRows:
             separator = ", " if problem.startswith("field ") else ": "
             self._first.append(f"{self._source.name}, {location}{separator}{problem}")
 
+    @contextmanager
+    def collect(self, location: str) -> Iterator[None]:
+        """Count a bad row if the block raises a `BadRowError`, which ends there."""
+        try:
+            yield
+        except BadRowError as problem:
+            self.add(location, str(problem))
+
     def raise_if_any(self, rows: int) -> None:
         """Raise if there are bad rows.
 
@@ -105,7 +115,7 @@ class DuplicateIds:
 
     def repeats(self) -> tuple[int, tuple[int, int] | None]:
         """Return how many rows repeat an earlier id, and the first such pair of rows (earlier, later)."""
-        digests = np.frombuffer(self._digests, dtype=np.uint64) if self._digests else np.empty(0, np.uint64)
+        digests = np.array(self._digests, np.uint64)
         order = np.argsort(digests, kind="stable")  # stable: rows of one id stay in the order of the file
         repeated = np.flatnonzero(digests[order][1:] == digests[order][:-1]) + 1
         if repeated.size == 0:

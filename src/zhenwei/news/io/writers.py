@@ -1,6 +1,7 @@
 """Write articles as JSON, JSON Lines, CSV and Parquet."""
 
 import csv
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -13,37 +14,30 @@ from zhenwei.news.article import FIELDS, Article
 _ROWS_PER_BATCH = 1024
 
 
-def write_json(path: Path, articles: Iterable[Article]) -> int:
+def write_json(path: Path, articles: Iterable[Article]) -> None:
     """Write an array with one object per line, so that `diff` can compare two versions of the file."""
-    count = 0
     with path.open("wb") as file:
         file.write(b"[")
+        separator = b"\n"
         for article in articles:
-            file.write(b",\n" if count else b"\n")
-            file.write(_json_line(article))
-            count += 1
+            file.write(separator + _json_line(article))
+            separator = b",\n"
         file.write(b"\n]\n")
-    return count
 
 
-def write_jsonl(path: Path, articles: Iterable[Article]) -> int:
+def write_jsonl(path: Path, articles: Iterable[Article]) -> None:
     """Write one object per line."""
-    count = 0
     with path.open("wb") as file:
-        for article in articles:
-            file.write(_json_line(article) + b"\n")
-            count += 1
-    return count
+        file.writelines(_json_line(article) + b"\n" for article in articles)
 
 
-def write_csv(path: Path, articles: Iterable[Article]) -> int:
+def write_csv(path: Path, articles: Iterable[Article]) -> None:
     """Write a comma-separated file with a header; lists and other values that are not text become JSON text.
 
     A CSV file holds only text: an extra field that is a number is read back as its digits.
     """
     columns: dict[str, None] = dict.fromkeys(FIELDS)
     used: set[str] = {"content"}
-    count = 0
     # The header names the fields of all rows, so the rows are buffered on disk until all have been seen.
     with tempfile.TemporaryFile("w+b", dir=path.parent) as buffer:
         for article in articles:
@@ -51,7 +45,6 @@ def write_csv(path: Path, articles: Iterable[Article]) -> int:
             columns |= dict.fromkeys(row)
             used |= row.keys()
             buffer.write(_json_line(article) + b"\n")
-            count += 1
         buffer.seek(0)
         header = [name for name in columns if name in used]
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -59,10 +52,9 @@ def write_csv(path: Path, articles: Iterable[Article]) -> int:
             writer.writeheader()
             for line in buffer:
                 writer.writerow({name: _cell(value) for name, value in json.loads(line).items()})
-    return count
 
 
-def write_parquet(path: Path, articles: Iterable[Article]) -> int:
+def write_parquet(path: Path, articles: Iterable[Article]) -> None:
     """Write a Parquet file; `time` is a timestamp in it, and an extra field must have one type in all rows."""
     import pyarrow as pa  # noqa: PLC0415 # heavy, and only this format needs it
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -74,10 +66,8 @@ def write_parquet(path: Path, articles: Iterable[Article]) -> int:
         "emotion": pa.list_(pa.float64()),
     }
     tables = []
-    count = 0
     try:
         for rows in _batches(articles):
-            count += len(rows)
             names = dict.fromkeys(name for row in rows for name in row)
             tables.append(pa.table({n: pa.array([row.get(n) for row in rows], type=types.get(n)) for n in names}))
         if not tables:
@@ -88,10 +78,9 @@ def write_parquet(path: Path, articles: Iterable[Article]) -> int:
         raise DataError(
             f"{path}: an extra field has values that Parquet cannot hold in one column ({error}); write .jsonl instead"
         ) from None
-    return count
 
 
-WRITERS: dict[str, Callable[[Path, Iterable[Article]], int]] = {
+WRITERS: dict[str, Callable[[Path, Iterable[Article]], None]] = {
     ".json": write_json,
     ".jsonl": write_jsonl,
     ".csv": write_csv,
@@ -112,14 +101,6 @@ def _cell(value: object) -> str:
 
 
 def _batches(articles: Iterable[Article]) -> Iterator[list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
-    for article in articles:
-        row = article.to_row()
-        if article.time is not None:
-            row["time"] = article.time
-        rows.append(row)
-        if len(rows) == _ROWS_PER_BATCH:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+    rest = iter(articles)
+    while batch := list(itertools.islice(rest, _ROWS_PER_BATCH)):
+        yield [article.to_row() | ({"time": article.time} if article.time is not None else {}) for article in batch]

@@ -86,7 +86,7 @@ class SimilarArticles:
         values = (1 + np.log(counts)) * idf[numbers]
         norms = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(plain)))
         order = np.lexsort((rows, numbers))
-        shingle_rows, shingles = _shingles(plain)
+        shingles, shingle_rows, _ = _count_ngrams(plain, [GRAM])
         return cls(
             ngrams=ngrams,
             idf=idf,
@@ -103,13 +103,7 @@ class SimilarArticles:
     def nearest(self, text: str, k: int) -> list[Similar]:
         """Return at most `k` known articles with similarity above 0, the most similar first."""
         rows, similarity = self._rank(normalize(text), k)
-        return [
-            Similar(
-                _LABELS[self.labels[row]], float(min(value, 1.0)), None if self.texts is None else self.texts[row],
-                self.ids[row],
-            )
-            for row, value in zip(rows, similarity, strict=True)
-        ]  # fmt: skip
+        return [self._similar(row, float(min(value, 1.0))) for row, value in zip(rows, similarity, strict=True)]
 
     def near_duplicate(self, text: str) -> Similar | None:
         """Return the known article of which a text is a near-duplicate, or None.
@@ -117,7 +111,7 @@ class SimilarArticles:
         Its `similarity` is the Jaccard similarity of the character 5-grams, as for all near-duplicates.
         """
         plain = normalize(text)
-        own = _shingles([plain])[1]
+        own, *_ = _count_ngrams([plain], [GRAM])
         best, best_row = 0.0, -1
         for row in self._rank(plain, CANDIDATES)[0]:
             known = self.shingles[self.shingle_starts[row] : self.shingle_starts[row + 1]]
@@ -125,12 +119,11 @@ class SimilarArticles:
             value = common / (len(own) + len(known) - common)
             if value > best:
                 best, best_row = value, int(row)
-        if best < NEAR_DUPLICATE:
-            return None
-        return Similar(
-            _LABELS[self.labels[best_row]], best, None if self.texts is None else self.texts[best_row],
-            self.ids[best_row],
-        )  # fmt: skip
+        return None if best < NEAR_DUPLICATE else self._similar(best_row, best)
+
+    def _similar(self, row: int, similarity: float) -> Similar:
+        text = None if self.texts is None else self.texts[row]
+        return Similar(_LABELS[self.labels[row]], similarity, text, self.ids[row])
 
     def _rank(self, plain: str, k: int) -> tuple[Rows, NDArray[np.float64]]:
         """Return the rows of the most similar articles, and their similarities."""
@@ -195,26 +188,17 @@ _ARRAYS: dict[str, type[np.generic]] = {
 }  # fmt: skip
 
 
-def _count_ngrams(plain: Sequence[str]) -> tuple[NDArray[np.uint32], Rows, NDArray[np.int64]]:
-    """Return the unique n-grams of each text: hashes, rows of their texts, and their counts."""
-    parts = [hashed_ngrams(plain, size) for size in NGRAMS]
+def _count_ngrams(
+    plain: Sequence[str], sizes: Sequence[int] = NGRAMS
+) -> tuple[NDArray[np.uint32], Rows, NDArray[np.int64]]:
+    """Return the unique n-grams of each text, sorted within it: hashes, rows of their texts, and their counts."""
+    parts = [hashed_ngrams(plain, size) for size in sizes]
     rows = np.concatenate([part[0] for part in parts])
     hashes = np.concatenate([part[1] for part in parts]).astype(np.uint32)  # half of the bits suffices
     order = np.lexsort((hashes, rows))
     rows, hashes = rows[order], hashes[order]
-    first = np.concatenate([[True], (np.diff(rows) != 0) | (hashes[1:] != hashes[:-1])])
-    counts = np.diff(np.concatenate([np.flatnonzero(first), [len(rows)]]))
-    return hashes[first], rows[first], counts
-
-
-def _shingles(plain: Sequence[str]) -> tuple[Rows, NDArray[np.uint32]]:
-    """Return the unique 5-grams of each text, sorted within it: rows of their texts, and hashes."""
-    rows, grams = hashed_ngrams(plain, GRAM)
-    hashes = grams.astype(np.uint32)
-    order = np.lexsort((hashes, rows))
-    rows, hashes = rows[order], hashes[order]
-    first = np.concatenate([[True], (np.diff(rows) != 0) | (hashes[1:] != hashes[:-1])])
-    return rows[first], hashes[first]
+    first = np.flatnonzero(np.concatenate([[True], (np.diff(rows) != 0) | (hashes[1:] != hashes[:-1])]))
+    return hashes[first], rows[first], np.diff(np.append(first, len(rows)))
 
 
 def _pack(texts: Sequence[str]) -> tuple[NDArray[np.uint8], Rows]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from zhenwei.errors import DataError
 from zhenwei.news.markup import LINK, MENTION
 from zhenwei.news.similarity.shingles import hashed_ngrams
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 GRAM = 5  # characters
 NEAR_DUPLICATE = 0.5  # smallest Jaccard similarity of near-duplicates
@@ -71,12 +75,7 @@ class NearDuplicates:
 
         Groups are numbered by first appearance; a text without near-duplicates is a group of its own.
         """
-        from scipy.sparse import coo_array  # noqa: PLC0415  # half a second to import
-        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
-        size = int(self.distinct.max(initial=-1)) + 1
-        links = coo_array((np.ones(len(self.first), bool), (self.first, self.second)), shape=(size, size))
-        components = connected_components(links, directed=False)[1]
+        components = connected(self.first, self.second, int(self.distinct.max(initial=-1)) + 1)
         return _number_by_first_appearance(components[self.distinct])
 
     def nearest(self, rows: Rows, among: Rows) -> tuple[Rows, NDArray[np.float32]]:
@@ -101,11 +100,19 @@ class NearDuplicates:
         order = np.flatnonzero(other >= 0)
         order = order[np.lexsort((-other[order], value[order]))]  # the best comes last, and the last assignment wins
         best[ends[0][order]], similarity[ends[0][order]] = other[order], value[order]
-        best, similarity = (
-            np.where(first_row >= 0, first_row, best),
-            np.where(first_row >= 0, np.float32(1), similarity),
-        )
+        equal = first_row >= 0
+        best[equal], similarity[equal] = first_row[equal], 1
         return best[self.distinct[rows]], similarity[self.distinct[rows]]
+
+
+def connected(first: Rows, second: Rows, size: int) -> NDArray[np.int32]:
+    """Return the connected component of each of `size` nodes, given the ends of their links."""
+    from scipy.sparse import coo_array  # noqa: PLC0415  # half a second to import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(size, size))
+    components: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return components
 
 
 def find_near_duplicates(texts: Sequence[str], threshold: float = NEAR_DUPLICATE) -> NearDuplicates:
@@ -123,58 +130,43 @@ def find_near_duplicates(texts: Sequence[str], threshold: float = NEAR_DUPLICATE
     numbers: dict[str, int] = {}
     distinct = np.array([numbers.setdefault(normalize(text), len(numbers)) for text in texts], np.int64)
     empty = np.empty(0, np.int64)
-    chunks = list(_pairs(_Shingles.from_texts(list(numbers)), threshold)) or [(empty, empty, np.empty(0, np.float32))]
+    chunks = list(_pairs(_gram_matrix(list(numbers)), threshold)) or [(empty, empty, np.empty(0, np.float32))]
     return NearDuplicates(distinct, *(np.concatenate(column) for column in zip(*chunks, strict=True)))
 
 
-@dataclass(frozen=True)
-class _Shingles:
-    """The sets of 5-grams of D texts: row d has `grams[offsets[d] : offsets[d + 1]]`, the rarest gram first.
+def _gram_matrix(texts: list[str]) -> "csr_array":
+    """Return the sets of 5-grams of D texts as a matrix of ones [D, G], the rarest gram of each row first.
 
-    A gram is represented by its rank in rarity, so that the order of numbers is the order of rarity.
+    A gram is represented by its rank in rarity, so that the order of columns is the order of rarity.
     """
-
-    grams: NDArray[np.int32]
-    offsets: Rows
-    frequency: Rows  # number of texts that have each gram
-
-    @classmethod
-    def from_texts(cls, texts: list[str]) -> "_Shingles":
-        row, grams = hashed_ngrams(texts, GRAM)
-        _, numbers, occurrences = np.unique(grams, return_inverse=True, return_counts=True)
-        order = np.argsort(occurrences, kind="stable")  # occurrences approximate rarity, and give one common order
-        ranks = np.empty(len(order), np.int64)
-        ranks[order] = np.arange(len(order))
-        keys = np.sort(row * max(len(order), 1) + ranks[numbers])  # the grams of each text, the rarest first
-        keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]  # unique; np.unique would hash them, which is slower
-        row, grams_of_rows = np.divmod(keys, max(len(order), 1))
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(texts)))])
-        return cls(grams_of_rows.astype(np.int32), offsets, np.bincount(grams_of_rows, minlength=len(order)))
-
-    @property
-    def sizes(self) -> Rows:
-        """[D] number of grams of each text."""
-        return np.diff(self.offsets)
-
-
-def _pairs(shingles: _Shingles, threshold: float) -> Iterator[tuple[Rows, Rows, NDArray[np.float32]]]:
-    """Yield all pairs of texts whose similarity reaches the threshold."""
     from scipy.sparse import csr_array  # noqa: PLC0415  # half a second to import
 
-    sizes = shingles.sizes
-    overlap = np.ceil(threshold * sizes - 1e-9).astype(
-        np.int64
-    )  # the smallest overlap with a near-duplicate of any size
-    row = np.repeat(np.arange(len(sizes)), sizes)
-    position = np.arange(len(row)) - shingles.offsets[row]
+    row, grams = hashed_ngrams(texts, GRAM)
+    _, numbers, occurrences = np.unique(grams, return_inverse=True, return_counts=True)
+    order = np.argsort(occurrences, kind="stable")  # occurrences approximate rarity, and give one common order
+    n_grams = len(order)
+    keys = np.sort(row * max(n_grams, 1) + np.argsort(order)[numbers])  # the grams of each text, the rarest first
+    keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]  # unique; np.unique would hash them, which is slower
+    row, columns = np.divmod(keys, max(n_grams, 1))
+    return csr_array((np.ones(len(row), np.int32), (row, columns)), shape=(len(texts), n_grams))
+
+
+def _pairs(complete: "csr_array", threshold: float) -> Iterator[tuple[Rows, Rows, NDArray[np.float32]]]:
+    """Yield all pairs of texts, given by `_gram_matrix`, whose similarity reaches the threshold."""
+    from scipy.sparse import csr_array  # noqa: PLC0415  # half a second to import
+
+    sizes = np.diff(complete.indptr)
+    # The smallest overlap with a near-duplicate of any size.
+    overlap = np.ceil(threshold * sizes - 1e-9).astype(np.int64)
+    row, grams = np.repeat(np.arange(len(sizes)), sizes), complete.indices
+    position = np.arange(len(row)) - complete.indptr[row]
     # Two sets that share `overlap` elements share k of the first `size - overlap + k` of each, in any common order.
-    in_prefix = (position < (sizes - overlap + _SHARED)[row]) & (shingles.frequency[shingles.grams] > 1)
-    shape = (len(sizes), len(shingles.frequency))
-    prefixes = csr_array((np.ones(in_prefix.sum(), np.int32), (row[in_prefix], shingles.grams[in_prefix])), shape=shape)
-    complete = csr_array((np.ones(len(row), np.int32), shingles.grams, shingles.offsets), shape=shape)
+    in_prefix = (position < (sizes - overlap + _SHARED)[row]) & (np.bincount(grams)[grams] > 1)
+    ends = row[in_prefix], grams[in_prefix]
+    prefixes = csr_array((np.ones(len(ends[0]), np.int32), ends), shape=complete.shape)
     columns = prefixes.T.tocsr()
-    products = np.diff(columns.indptr)[shingles.grams[in_prefix]].astype(np.float64)
-    work = np.bincount(row[in_prefix], weights=products, minlength=len(sizes)).astype(np.float64)
+    products = np.diff(columns.indptr)[ends[1]].astype(np.float64)
+    work = np.bincount(ends[0], weights=products, minlength=len(sizes)).astype(np.float64)
     needed = np.minimum(overlap, _SHARED)
     for start, stop in _chunks(work):
         shared = (prefixes[start:stop] @ columns).tocoo()
@@ -202,7 +194,5 @@ def _grams(plain: str) -> frozenset[str]:
 
 
 def _number_by_first_appearance(values: NDArray[np.int32]) -> Rows:
-    _, first, places = np.unique(values, return_index=True, return_inverse=True)
-    ranks = np.empty(len(first), np.int64)
-    ranks[np.argsort(first)] = np.arange(len(first))
-    return ranks[places]
+    _, first, numbers = np.unique(values, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[numbers]

@@ -22,9 +22,8 @@ def hashed_ngrams(texts: Sequence[str], size: int) -> tuple[Rows, NDArray[np.uin
     rows = np.repeat(np.arange(len(texts)), counts)
     starts = np.concatenate([[0], np.cumsum(lengths + size)])[:-1]
     positions = starts[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    grams = np.minimum(lengths, size)[rows].astype(
-        np.uint64
-    )  # otherwise a short text would equal one with NULs appended
+    # Mixed with the length: otherwise a short text would equal one with NULs appended.
+    grams = np.minimum(lengths, size)[rows].astype(np.uint64)
     for step in range(size):
         grams = _mix(grams ^ points[positions + step].astype(np.uint64))
     return rows, grams

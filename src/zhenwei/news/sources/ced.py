@@ -16,8 +16,8 @@ from typing import Any
 
 from zhenwei.news.article import Article
 from zhenwei.news.fields import FieldError
-from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
-from zhenwei.news.sources.folders import folder_with, read_object
+from zhenwei.news.io.validation import BadRowError, parse_article
+from zhenwei.news.sources.folders import folder_with, read_object, read_posts
 
 _BEIJING = timezone(timedelta(hours=8))
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -40,18 +40,12 @@ def read_ced(source: Path) -> dict[str, Iterable[Article]]:
     rumors, others = (
         {file.name for file in (root / name).glob("*.json")} for name in ("rumor-repost", "non-rumor-repost")
     )
-    bad = BadRows(root)
     posts = sorted((root / "original-microblog").glob("*.json"), key=lambda file: _number(file.name))
-    articles = []
-    for file in posts:
-        try:
-            label = _label(file.name in rumors, file.name in others)
-            articles.append(_article(file, label))
-        except BadRowError as problem:
-            bad.add(f"original-microblog/{file.name}", str(problem))
-    bad.raise_if_any(len(posts))
-    articles.sort(key=lambda article: article.time or datetime.min)
-    return {"articles": articles}
+
+    def parse(file: Path) -> Article:
+        return _article(file, _label(file.name in rumors, file.name in others))
+
+    return {"articles": read_posts(root, posts, parse)}
 
 
 def _label(is_rumor: bool, is_other: bool) -> str:

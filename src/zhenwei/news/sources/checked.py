@@ -6,12 +6,11 @@ Yang, Zhou, Zafarani: "CHECKED: Chinese COVID-19 Fake News Dataset" (SNAM 2021).
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
 from zhenwei.news.article import Article
-from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
-from zhenwei.news.sources.folders import folder_with, read_object
+from zhenwei.news.io.validation import BadRowError, parse_article
+from zhenwei.news.sources.folders import folder_with, read_object, read_posts
 
 _FOLDERS = {"fake_news": "fake", "real_news": "real"}
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -34,21 +33,12 @@ def read_checked(source: Path) -> dict[str, Iterable[Article]]:
             no text.
     """
     root = folder_with(source, _FOLDERS, "CHECKED")
-    bad = BadRows(root)
-    articles = []
     files = [file for folder in _FOLDERS for file in sorted((root / folder).glob("*.json"))]
-    for file in files:
-        try:
-            articles.append(_article(file, _FOLDERS[file.parent.name]))
-        except BadRowError as problem:
-            bad.add(f"{file.parent.name}/{file.name}", str(problem))
-    bad.raise_if_any(len(files))
-    articles.sort(key=lambda article: article.time or datetime.min)
-    return {"articles": articles}
+    return {"articles": read_posts(root, files, _article)}
 
 
-def _article(file: Path, label: str) -> Article:
-    post = read_object(file)
+def _article(file: Path) -> Article:
+    post, label = read_object(file), _FOLDERS[file.parent.name]
     text = post.get("text")
     row = {
         "id": post.get("id"),

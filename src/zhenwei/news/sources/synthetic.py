@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news.article import Article
@@ -94,12 +94,8 @@ class SyntheticDataset:
         for name in ("entity_bias", "style_strength"):
             _require(getattr(self, name) >= 0.5, name, getattr(self, name), "between 0.5 and 1")
         limit = max_flipped(load_grammar())
-        _require(
-            self.n_flipped % 2 == 0 and self.n_flipped <= limit,
-            "n_flipped",
-            self.n_flipped,
-            f"an even number up to {limit}",
-        )
+        fits = self.n_flipped % 2 == 0 and self.n_flipped <= limit
+        _require(fits, "n_flipped", self.n_flipped, f"an even number up to {limit}")
         total = self.n_train + self.n_val + self.n_test
         if total > CAPACITY:
             raise ConfigError(
@@ -140,14 +136,8 @@ class SyntheticDataset:
         seen = NearDuplicateFilter(_MAX_SIMILARITY, sample)
         for number, (time, fake) in enumerate(self._times_and_labels(), start=1):
             draft = self._distinct_draft(rng, seen, fake=fake, future=time >= _FUTURE[0])
-            yield Article(
-                id=f"synthetic-{number:06d}",
-                content=draft.content,
-                label="fake" if fake else "real",
-                time=time,
-                domain=draft.domain,
-                entity_list=draft.entities,
-            )
+            label = "fake" if fake else "real"
+            yield Article(id=f"synthetic-{number:06d}", label=label, time=time, **draft._asdict())
 
     def _times_and_labels(self) -> Iterator[tuple[datetime, bool]]:
         rng = self._rng("times")
@@ -181,10 +171,10 @@ class SyntheticDataset:
             return entities[-1].name
 
         writer = PostWriter(
-            load_grammar(),
-            rng,
-            subject.domain,
-            name_entity,
+            grammar=load_grammar(),
+            rng=rng,
+            domain=load_grammar().domains[subject.domain],
+            name_entity=name_entity,
             sensational=fake != (rng.random() < self.style_noise),
             style_strength=self.style_strength,
             shared_style=self.shared_style,
@@ -200,11 +190,10 @@ class SyntheticDataset:
         return rng.choice(self._pool.with_leaning("fake" if leans_fake else "real"))
 
 
-@dataclass(frozen=True)
-class _Draft:
+class _Draft(NamedTuple):
     content: str
     domain: str
-    entities: tuple[str, ...]  # in order of appearance
+    entity_list: tuple[str, ...]  # in order of appearance
 
 
 _KIND_OF_SLOT: dict[str, Kind] = {"org": "org", "place": "place", "person": "person"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,16 +27,11 @@ class Entity:
     leaning: Leaning = "neutral"
 
 
+@dataclass(frozen=True)
 class EntityPool:
-    """The entities of one dataset, indexed by leaning, domain and kind."""
+    """The entities of one dataset."""
 
-    def __init__(self, entities: Iterable[Entity]) -> None:
-        self.entities = tuple(entities)
-        self._by_leaning: dict[Leaning, list[Entity]] = {"fake": [], "real": [], "neutral": []}
-        self._by_group: dict[tuple[str, Kind, Leaning], list[Entity]] = {}
-        for entity in self.entities:
-            self._by_leaning[entity.leaning].append(entity)
-            self._by_group.setdefault((entity.domain, entity.kind, entity.leaning), []).append(entity)
+    entities: tuple[Entity, ...]
 
     @property
     def flipped(self) -> tuple[Entity, ...]:
@@ -46,14 +40,14 @@ class EntityPool:
 
     def with_leaning(self, leaning: Leaning) -> list[Entity]:
         """Return the entities of one leaning."""
-        return self._by_leaning[leaning]
+        return [entity for entity in self.entities if entity.leaning == leaning]
 
     def companions(self, subject: Entity, kind: Kind) -> list[Entity]:
         """Return entities that may appear beside the subject of a post: those of its leaning, and neutral ones."""
-        same_leaning = self._by_group.get((subject.domain, kind, subject.leaning), [])
-        if subject.leaning != "neutral" and same_leaning:
-            return same_leaning * COMPANION_WEIGHT + self._by_group[subject.domain, kind, "neutral"]
-        return self._by_group[subject.domain, kind, "neutral"]
+        cell = [entity for entity in self.entities if (entity.domain, entity.kind) == (subject.domain, kind)]
+        neutral = [entity for entity in cell if entity.leaning == "neutral"]
+        same_leaning = [entity for entity in cell if entity.leaning == subject.leaning != "neutral"]
+        return same_leaning * COMPANION_WEIGHT + neutral
 
 
 def max_flipped(grammar: Grammar) -> int:
@@ -86,7 +80,7 @@ def invent_entities(grammar: Grammar, rng: random.Random, n_flipped: int) -> Ent
             for leaning in leanings:
                 stem = next(persons) if kind == "person" else next(others)
                 entities.append(Entity(_name(grammar, rng, domain, kind, stem), domain, kind, leaning))
-    return EntityPool(entities)
+    return EntityPool(tuple(entities))
 
 
 def _name(grammar: Grammar, rng: random.Random, domain: str, kind: Kind, stem: str) -> str:

@@ -13,7 +13,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,75 +76,65 @@ def load_grammar() -> Grammar:
     return Grammar(stems=stems, surnames=surnames, domains=domains, **raw)
 
 
+@dataclass(frozen=True, kw_only=True)
 class PostWriter:
     """Writes one post: draws phrases and fills their slots consistently within the post.
 
-    Args:
+    Attributes:
         grammar: The phrases.
         rng: The only source of randomness.
-        domain: Name of the topic.
+        domain: The topic.
         name_entity: Returns the name for an entity slot (`org`, `other` ...); called once per slot name.
         sensational: Whether the post has the style of most fake posts.
         style_strength: Probability that a styled phrase has the post's own style rather than the opposite one.
         shared_style: Probability that a styled phrase has neither style.
     """
 
-    def __init__(
-        self,
-        grammar: Grammar,
-        rng: random.Random,
-        domain: str,
-        name_entity: Callable[[str], str],
-        *,
-        sensational: bool,
-        style_strength: float,
-        shared_style: float,
-    ) -> None:
-        self._grammar = grammar
-        self._domain = grammar.domains[domain]
-        self._rng = rng
-        self._name_entity = name_entity
-        self._sensational = sensational
-        self._style_strength = style_strength
-        self._shared_style = shared_style
-        self._words: dict[str, str] = {}  # a slot has the same word in the whole post
+    grammar: Grammar
+    rng: random.Random
+    domain: Domain
+    name_entity: Callable[[str], str]
+    sensational: bool
+    style_strength: float
+    shared_style: float
+    _words: dict[str, str] = field(default_factory=dict)  # a slot has the same word in the whole post
 
     def write(self, kind: str) -> str:
         """Write a post whose event is about an entity of this kind."""
-        layout = self._rng.choice(self._grammar.layouts)
-        event = self._fill(self._rng.choice(self._domain.events[kind]))  # first: it fixes the words of the slots
+        layout = self.rng.choice(self.grammar.layouts)
+        event = self._fill(self.rng.choice(self.domain.events[kind]))  # first: it fixes the words of the slots
         segments = [event if name == "event" else self._segment(name) for name in layout]
         return self._with_marks(segments)
 
     def _segment(self, name: str) -> str:
         if name == "detail":
-            return self._fill(self._rng.choice(self._domain.details))
+            return self._fill(self.rng.choice(self.domain.details))
         return self._styled(name)
 
     def _styled(self, name: str) -> str:
-        lists = self._grammar.style[name]
-        if self._rng.random() < self._shared_style:
-            return self._fill(self._rng.choice(lists["both"]))
-        own_style = self._rng.random() < self._style_strength
-        return self._fill(self._rng.choice(lists["fake" if own_style == self._sensational else "real"]))
+        lists = self.grammar.style[name]
+        if self.rng.random() < self.shared_style:
+            return self._fill(self.rng.choice(lists["both"]))
+        own_style = self.rng.random() < self.style_strength
+        return self._fill(self.rng.choice(lists["fake" if own_style == self.sensational else "real"]))
 
     def _fill(self, phrase: str) -> str:
         return _SLOT.sub(lambda slot: self._slot(slot[1]), phrase)
 
     def _slot(self, name: str) -> str:
-        if name in self._grammar.style:
+        if name in self.grammar.style:
             return self._styled(name)
         if name in _NUMBERS:
-            return _NUMBERS[name](self._rng)
-        if name in self._grammar.slots:
-            return self._rng.choice(self._grammar.slots[name])
+            return _NUMBERS[name](self.rng)
+        if name in self.grammar.slots:
+            return self.rng.choice(self.grammar.slots[name])
         if name not in self._words:
-            words = self._domain.slots.get(name)
-            self._words[name] = self._rng.choice(words) if words else self._name_entity(name)
+            words = self.domain.slots.get(name)
+            self._words[name] = self.rng.choice(words) if words else self.name_entity(name)
         return self._words[name]
 
     def _with_marks(self, segments: list[str]) -> str:
-        rng, grammar = self._rng, self._grammar
+        rng, grammar = self.rng, self.grammar
         has = {mark: rng.random() < rate for mark, rate in _MARK_RATES.items()}
         ended = [s if s.endswith(_ENDS) else s + rng.choice(_ENDS_BY_CHANCE) for s in segments]
         if ended[-1].endswith("，"):

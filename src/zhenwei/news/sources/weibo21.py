@@ -13,7 +13,7 @@ from typing import Any
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
-from zhenwei.news.io.validation import BadRowError, BadRows, parse_article
+from zhenwei.news.io.validation import BadRows, parse_article
 from zhenwei.news.sources.folders import folder_with
 from zhenwei.news.sources.restricted_pickle import read_pickled_table
 
@@ -45,9 +45,7 @@ def _read_part(file: Path, part: str) -> list[Article]:
     rows: list[tuple[Any, ...]] = list(zip(*(table[name] for name in _COLUMNS), strict=True))
     for number, (content, label, category) in enumerate(rows):
         row = {"id": f"weibo21-{part}-{number}", "content": content, "label": label, "domain": category}
-        try:
+        with bad.collect(f"row {number + 1}"):
             articles.append(parse_article(row, require_label=True))
-        except BadRowError as problem:
-            bad.add(f"row {number + 1}", str(problem))
     bad.raise_if_any(len(rows))
     return articles

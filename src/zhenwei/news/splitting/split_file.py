@@ -13,7 +13,7 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import check_free_for_parts, read_articles, write_all
-from zhenwei.news.similarity.near_duplicates import find_near_duplicates
+from zhenwei.news.similarity.near_duplicates import connected, find_near_duplicates
 from zhenwei.news.splitting.manifest import MANIFEST, write_manifest
 from zhenwei.news.splitting.strategies import (
     FRACTIONS,
@@ -177,14 +177,10 @@ def _split_rows(file: Path, articles: list[Article], groups: Rows | None, option
 
 def _joined(names: list[str], groups: Rows) -> list[int]:
     """Return groups that join articles of one name with those that are linked by near-duplicates."""
-    from scipy.sparse import coo_array  # noqa: PLC0415  # half a second to import
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
     name_numbers = np.unique(names, return_inverse=True)[1]
-    size = len(names) + int(groups.max()) + 1  # the nodes of names follow those of the groups
-    ends = (groups, name_numbers + int(groups.max()) + 1)
-    links = coo_array((np.ones(len(names), bool), ends), shape=(size, size))
-    return [int(number) for number in connected_components(links, directed=False)[1][groups]]
+    n_groups = int(groups.max()) + 1  # the nodes of names follow those of the groups
+    components: list[int] = connected(groups, name_numbers + n_groups, n_groups + len(names))[groups].tolist()
+    return components
 
 
 def _size_problem(split: Split, total: int, options: SplitOptions) -> str | None:

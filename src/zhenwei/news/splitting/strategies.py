@@ -142,11 +142,11 @@ def _assign_groups(order: Rows, groups: Rows, fractions: Fractions, labels: Sequ
 
 def _earliest_of_group(stamps: NDArray[np.datetime64], groups: Rows) -> NDArray[np.datetime64]:
     """Return the earliest time in the group of each row."""
-    numbers = np.unique(groups, return_inverse=True)[1]
-    ticks = stamps.astype(np.int64)
-    earliest = np.full(int(numbers.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, numbers, ticks)
-    return earliest[numbers].astype(stamps.dtype)
+    order = np.argsort(stamps)
+    _, first, numbers = np.unique(groups[order], return_index=True, return_inverse=True)
+    earliest = np.empty_like(stamps)
+    earliest[order] = stamps[order][first][numbers]
+    return earliest
 
 
 def grouped_split(groups: Sequence[Hashable], fractions: Fractions = FRACTIONS, *, seed: int) -> Split:
