@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from zhenwei.config.section import Section
+from zhenwei.config.section import AtLeastOne, Section
 
 
 class DataConfig(Section):
@@ -32,7 +32,7 @@ class DataConfig(Section):
     vocab_size: Annotated[int, Field(ge=10)] = 21128
     """Maximum size of a trained vocabulary; not used with a pretrained tokenizer."""
 
-    min_frequency: Annotated[int, Field(ge=1)] = 2
+    min_frequency: AtLeastOne = 2
     """Minimum number of occurrences of an entry of a trained vocabulary."""
 
     emotion_lexicons: list[str] = []

@@ -5,7 +5,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from zhenwei.config.model import (
-    AtLeastOne,
     Auto,
     ConvolutionConfig,
     DomainConfig,
@@ -13,13 +12,12 @@ from zhenwei.config.model import (
     EncoderConfig,
     ModelConfig,
     NgramConfig,
-    NotNegative,
-    Positive,
     Share,
     TokenUnit,
     check_ngram_range,
     register_model_config,
 )
+from zhenwei.config.section import AtLeastOne, Count, NotNegative, Positive
 
 PUBLISHED_BERT_RATES = {"lr": 7e-5, "pretrained_lr": 7e-5}
 
@@ -155,7 +153,7 @@ class MDFENDConfig(DomainConfig, ConvolutionConfig, EncoderConfig):
     name: Literal["mdfend"] = "mdfend"
     """Name of the detector."""
 
-    finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    finetune_layers: Count | Literal["all"] = 0
     """How many of the encoder's last layers train, at `training.pretrained_lr`; `all`: the embeddings, too. Published:
     none."""
 

@@ -7,49 +7,39 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.config.model import detector_names, model_config_class
-from zhenwei.config.section import did_you_mean, edit_distance
+from zhenwei.config.section import did_you_mean, nearest
 from zhenwei.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-# Flat key -> section and setting. Four more keys need more than a new name: see `from_flat`.
-RENAMED = {
-    "emb_dim": ("model", "emb_dim"),
-    "num_layers": ("model", "num_layers"),
-    "dropout": ("model", "dropout"),
-    "mlp_dims": ("model", "mlp_dims"),
-    "vocab_size": ("data", "vocab_size"),
-    "use_pretrained_bert": ("model", "use_pretrained_bert"),
-    "bert_model_name": ("model", "bert_model_name"),
-    "finetune_bert": ("model", "finetune_bert"),
-    "use_residual": ("model", "use_residual"),
-    "lr": ("training", "lr"),
-    "weight_decay": ("training", "weight_decay"),
-    "early_stop": ("training", "early_stop"),
-    "root_path": ("data", "root_path"),
-    "max_len": ("data", "max_len"),
-    "batchsize": ("training", "batch_size"),
-    "aug_prob": ("data", "aug_prob"),
-    "epoch": ("training", "epochs"),
-    "warmup_steps": ("training", "warmup_steps"),
-    "grad_clip": ("training", "grad_clip"),
-    "log_interval": ("output", "log_interval"),
+_SAME_NAME = {  # settings that have the same name in a section
+    "model": (
+        "emb_dim", "num_layers", "dropout", "mlp_dims", "use_pretrained_bert", "bert_model_name", "finetune_bert",
+        "use_residual",
+    ),
+    "data": ("vocab_size", "root_path", "max_len", "aug_prob"),
+    "training": ("lr", "weight_decay", "early_stop", "warmup_steps", "grad_clip"),
+    "output": ("log_interval",),
+}  # fmt: skip
+# Flat key -> section and setting.
+_RENAMED = {name: f"{section}.{name}" for section, names in _SAME_NAME.items() for name in names} | {
+    "batchsize": "training.batch_size",
+    "epoch": "training.epochs",
 }
-CANONICAL = {key: f"{section}.{name}" for key, (section, name) in RENAMED.items()} | {
+# Four more keys need more than a new name: see `from_flat`.
+CANONICAL = _RENAMED | {
     "save_param_dir": "output.dir",
     "model_name": "model.name",
     "use_cuda": "training.device",
     "use_amp": "training.precision",
 }
-FLAT_KEYS = frozenset(CANONICAL)
-SECTIONS = frozenset({"data", "model", "training", "output"})
 DEFAULT_DETECTOR = "bigru"
-MAX_TYPO_EDITS = 2
+TYPO_SIMILARITY = 0.75
 
 
 def is_flat(settings: Mapping[str, Any]) -> bool:
     """Return whether settings have the original's flat form: no section, and at least one of its keys."""
-    return not SECTIONS & settings.keys() and bool(FLAT_KEYS & settings.keys())
+    return not _SAME_NAME.keys() & settings.keys() and bool(CANONICAL.keys() & settings.keys())
 
 
 def from_flat(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -68,21 +58,24 @@ def from_flat(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
         ConfigError: If a key is not of the flat form (the message names the nearest), or one of the four special
             keys has a wrong type.
     """
-    sections: dict[str, Any] = {"data": {}, "model": {}, "training": {}, "output": {}}
+    sections: dict[str, Any] = {section: {} for section in _SAME_NAME}
     for key, value in settings.items():
-        if key in RENAMED:
-            section, name = RENAMED[key]
+        if key in _RENAMED:
+            section, name = _RENAMED[key].split(".")
             sections[section][name] = value
         elif key == "seed":
             sections["seed"] = value
-        elif key not in FLAT_KEYS:
-            raise ConfigError(f"{source}: unknown setting '{key}'; {did_you_mean(key, FLAT_KEYS | {'seed'})}")
-    for key in ("use_cuda", "use_amp"):
-        if not isinstance(settings.get(key, False), bool):
-            raise ConfigError(f"{source}: {key}: found {settings[key]!r}; expected true or false")
-    for key in ("save_param_dir", "model_name"):
-        if not isinstance(settings.get(key, ""), str):
-            raise ConfigError(f"{source}: {key}: found {settings[key]!r}; expected text")
+        elif key not in CANONICAL:
+            raise ConfigError(f"{source}: unknown setting '{key}'; {did_you_mean(key, [*CANONICAL, 'seed'])}")
+    flag, text = (bool, "true or false"), (str, "text")
+    for key, (kind, expected) in {
+        "use_cuda": flag,
+        "use_amp": flag,
+        "save_param_dir": text,
+        "model_name": text,
+    }.items():
+        if not isinstance(settings.get(key, kind()), kind):
+            raise ConfigError(f"{source}: {key}: found {settings[key]!r}; expected {expected}")
     run_name = settings.get("model_name", DEFAULT_DETECTOR)
     sections["model"] = _drop_unused(sections["model"] | _detector(run_name, source), source)
     if "save_param_dir" in settings:
@@ -103,8 +96,8 @@ def _detector(model_name: str, source: str) -> dict[str, str]:
     if name in known:
         return {"name": name, "debias": "endef"} if base != normalized else {"name": name}
     message = f"{source}: model_name '{model_name}' names the run, not a detector; the run trains '{DEFAULT_DETECTOR}'"
-    similar = min(known, key=lambda candidate: edit_distance(name, candidate))
-    if edit_distance(name, similar) <= MAX_TYPO_EDITS:
+    similar = nearest(name, known, TYPO_SIMILARITY)
+    if similar is not None:
         logger.warning("%s; did you mean '%s%s'?", message, similar, "_endef" if base != normalized else "")
     elif base != normalized:
         logger.warning("%s without entity debiasing; '%s_endef' trains with it", message, DEFAULT_DETECTOR)

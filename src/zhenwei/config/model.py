@@ -6,14 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zhenwei.config.section import Section, did_you_mean
+from zhenwei.config.section import AtLeastOne, Count, NotNegative, Positive, Section, did_you_mean
 from zhenwei.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0, le=1.0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Auto = Literal["auto"]
 DomainKind = Literal["field", "year"]
 TokenUnit = Literal["piece", "word", "character", "auto"]
@@ -71,23 +68,20 @@ class NetworkConfig(ModelConfig):
     endef_entity_weight: Weight = 0.1
     """ENDEF: weight of the entity branch's logit in the combined logit."""
 
-    endef_loss_weight: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.2
+    endef_loss_weight: NotNegative = 0.2
     """ENDEF: weight of the entity branch's cross-entropy in the training loss."""
 
     @model_validator(mode="after")
     def _check_mlp_dims(self) -> Self:
         for position, size in enumerate(self.mlp_dims):
-            if size == 1 and position == len(self.mlp_dims) - 1:
-                continue
-            if size < SMALLEST_HIDDEN_SIZE:
-                last = position == len(self.mlp_dims) - 1
-                expected = (
-                    f"the last entry is 1 (the output layer: one logit) or a hidden size of at least "
-                    f"{SMALLEST_HIDDEN_SIZE}"
-                    if last
-                    else f"a hidden size is at least {SMALLEST_HIDDEN_SIZE}"
+            is_last = position == len(self.mlp_dims) - 1
+            if size < SMALLEST_HIDDEN_SIZE and not (is_last and size == 1):
+                entry = (
+                    "the last entry is 1 (the output layer: one logit) or a hidden size of"
+                    if is_last
+                    else "a hidden size is"
                 )
-                raise ValueError(f"mlp_dims: found {self.mlp_dims}; {expected}")
+                raise ValueError(f"mlp_dims: found {self.mlp_dims}; {entry} at least {SMALLEST_HIDDEN_SIZE}")
         return self
 
     @property
@@ -166,7 +160,7 @@ class EncoderConfig(PretrainableConfig):
     bert_model_name: str | None = "bert-base-chinese"
     """Folder or hub name of the encoder (any of transformers: BERT, RoBERTa, ELECTRA, ERNIE ...)."""
 
-    finetune_layers: Annotated[int, Field(ge=0)] | Literal["all"] = 1
+    finetune_layers: Count | Literal["all"] = 1
     """How many of the encoder's last layers train, at `training.pretrained_lr`; `all`: the embeddings, too. The other
     layers are frozen and run without dropout."""
 
@@ -267,8 +261,8 @@ def model_config_class(name: object) -> type[ModelConfig]:
         _import_detector(name)
     if isinstance(name, str) and name in _CONFIGS:
         return _CONFIGS[name]
-    if str(name).endswith("endef") and str(name)[: -len("endef")].rstrip("_-") in _CONFIGS:
-        base = str(name)[: -len("endef")].rstrip("_-")
+    base = str(name).removesuffix("endef").rstrip("_-")
+    if base != name and base in _CONFIGS:
         raise ValueError(f"name: found {name!r}; set name to '{base}' and debias to 'endef'")
     raise ValueError(f"name: found {name!r}; {did_you_mean(str(name), detector_names())}")
 

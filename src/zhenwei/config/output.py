@@ -1,10 +1,8 @@
 """Settings of a run's output and log."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from zhenwei.config.section import Section
+from zhenwei.config.section import AtLeastOne, Count, Section
 
 
 class OutputConfig(Section):
@@ -13,10 +11,10 @@ class OutputConfig(Section):
     dir: str | None = None
     """The run folder; `null`: `runs/<model.name>`, with the suffix `-endef` for a debiased model."""
 
-    log_interval: Annotated[int, Field(ge=1)] = 50
+    log_interval: AtLeastOne = 50
     """Optimizer steps between two log lines (loss, learning rate, gradient norm, texts per second)."""
 
-    save_steps: Annotated[int, Field(ge=0)] = 500
+    save_steps: Count = 500
     """Optimizer steps between two saves of `checkpoints/last`; 0: only after each epoch."""
 
     trackers: list[Literal["tensorboard", "wandb", "mlflow", "comet_ml", "aim"]] = ["tensorboard"]

@@ -11,7 +11,7 @@ from zhenwei.errors import ConfigError
 def parse_override(text: str) -> tuple[list[str], Any]:
     """Split `section.key=value` into its path and its value.
 
-    The value is parsed as JSON (`1e-3`, `true`, `[384, 1]`, `null`) if possible, else it is text.
+    The value is parsed as JSON (`1e-3`, `true`, `[384, 1]`, `null`) or as `True`, `False` or `None`, else it is text.
 
     Raises:
         ConfigError: If there is no `=`, or no name before it.
@@ -23,12 +23,7 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     try:
         return path, json.loads(value)
     except ValueError:
-        return path, _python_literal(value.strip())
-
-
-def _python_literal(value: str) -> Any:
-    """Parse Python's spelling of true, false and null; anything else is text."""
-    return {"True": True, "False": False, "None": None}.get(value, value)
+        return path, {"True": True, "False": False, "None": None}.get(value.strip(), value.strip())
 
 
 def to_json_types(value: Any) -> Any:

@@ -3,10 +3,14 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 _WORDING = {
     "Input should be": "expected",
     "greater than or equal to": "at least",
@@ -35,31 +39,16 @@ class Section(BaseModel):
     )
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice most similar to a mistyped word, or None if no choice is similar."""
-    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def edit_distance(first: str, second: str) -> int:
-    """Return the Levenshtein distance of two words: the fewest inserted, deleted or replaced characters."""
-    previous = list(range(len(second) + 1))
-    for row, character in enumerate(first, start=1):
-        current = [row]
-        for column, other in enumerate(second, start=1):
-            substitution = previous[column - 1] + (character != other)
-            current.append(min(previous[column] + 1, current[-1] + 1, substitution))
-        previous = current
-    return previous[-1]
+def nearest(word: str, choices: Iterable[str], similarity: float = 0.6) -> str | None:
+    """Return the choice most similar to a mistyped word, or None if no choice is similar enough (1: equal)."""
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=similarity)), None)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return the end of a sentence about an unknown word: ``did you mean 'x'?``, or the list of choices."""
     choices = sorted(choices)
     guess = nearest(word, choices)
-    if guess is not None:
-        return f"did you mean '{guess}'?"
-    return "expected one of: " + ", ".join(choices)
+    return f"did you mean '{guess}'?" if guess is not None else "expected one of: " + ", ".join(choices)
 
 
 def format_errors(
@@ -111,17 +100,12 @@ def _sentence(details: dict[str, Any], known: Mapping[str, Iterable[str]], alias
 
 def _suggestion(path: list[str], known: Mapping[str, Iterable[str]], aliases: Mapping[str, str]) -> str:
     """Suggest a setting: by alias, else similar in the same section, else similar in any section."""
-    section, word = ".".join(path[:-1]), path[-1]
-    if word in aliases:
-        return f"did you mean '{aliases[word]}'?"
-    own = list(known.get(section, ()))
-    guess = nearest(word, own)
-    if guess is not None:
-        return f"did you mean '{'.'.join([*path[:-1], guess])}'?"
+    own = {key: ".".join([*path[:-1], key]) for key in known.get(".".join(path[:-1]), ())}
     elsewhere = {key: f"{other}.{key}" if other else key for other, keys in known.items() for key in keys}
-    guess = nearest(word, elsewhere)
-    if guess is not None:
-        return f"did you mean '{elsewhere[guess]}'?"
+    for names, similarity in ((aliases, 1.0), (own, 0.6), (elsewhere, 0.6)):
+        guess = nearest(path[-1], names, similarity)
+        if guess is not None:
+            return f"did you mean '{names[guess]}'?"
     return "expected one of: " + ", ".join(sorted(own))
 
 

@@ -15,15 +15,15 @@ def config_template(config: Config) -> str:
 
 def settings_guide(config: Config) -> str:
     """Return a Markdown page with the value and the description of every setting of a configuration."""
-    lines = [f"# Settings of `{config.model.title}`", ""]
-    lines += ["| setting | value | meaning |", "| --- | --- | --- |"]
-    for name, default, text in _settings(config):
-        lines.append(f"| `{name}` | `{json.dumps(default, ensure_ascii=False)}` | {_one_line(text)} |")
+    lines = [f"# Settings of `{config.model.title}`", "", "| setting | value | meaning |", "| --- | --- | --- |"]
+    for name, value, text in _settings(config):
+        meaning = " ".join((text or "").split()).replace("|", "\\|")
+        lines.append(f"| `{name}` | `{json.dumps(value, ensure_ascii=False)}` | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Any, str | None]]:
-    """Yield name, default and description of every setting, section by section."""
+    """Yield name, value and description of every setting, section by section."""
     for section, field in Config.model_fields.items():
         value = getattr(config, section)
         if not isinstance(value, Section):
@@ -31,7 +31,3 @@ def _settings(config: Config) -> Iterator[tuple[str, Any, str | None]]:
             continue
         for name, inner in type(value).model_fields.items():
             yield f"{section}.{name}", getattr(value, name), inner.description
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|")

@@ -1,8 +1,11 @@
 """The objective that a threshold is optimized for."""
 
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+_LARGEST = {"precision": 1.0, "recall": 1.0, "cost": sys.float_info.max}
 FORMS = "macro_f1, precision=P, recall=R (P and R above 0, up to 1) or cost=C (above 0)"
 
 
@@ -30,17 +33,12 @@ def parse_threshold_objective(text: str) -> ThresholdObjective:
     Raises:
         ValueError: If the text has none of the known forms.
     """
-    kind, separator, number = text.partition("=")
-    try:
-        value = float(number) if separator else 0.0
-    except ValueError:
-        value = -1.0
-    if kind == "macro_f1" and not separator:
+    if text == "macro_f1":
         return ThresholdObjective("macro_f1")
-    if kind in ("precision", "recall") and 0.0 < value <= 1.0:
-        return ThresholdObjective(kind, value)  # type: ignore[arg-type]  # one of the two
-    if kind == "cost" and 0.0 < value < float("inf"):
-        return ThresholdObjective("cost", value)
+    kind, _, number = text.partition("=")
+    with suppress(KeyError, ValueError):
+        if 0.0 < float(number) <= _LARGEST[kind]:
+            return ThresholdObjective(kind, float(number))  # type: ignore[arg-type]  # one of the keys
     raise ValueError(f"found {text!r}; expected {FORMS}")
 
 

@@ -5,13 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from zhenwei.config.section import Section
+from zhenwei.config.section import AtLeastOne, Count, NotNegative, Positive, Section
 from zhenwei.config.threshold_objective import ThresholdObjective, check_threshold_objective, parse_threshold_objective
-
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 Monitor = Literal[
     "metric", "macro_f1", "auc", "spauc", "acc", "f1_real", "f1_fake",
