@@ -37,8 +37,8 @@ class TestTrainingFiles:
     @pytest.mark.parametrize("part", ["train", "val"])
     def test_a_file_is_missing(self, train: Command, data: Path, part: str) -> None:
         (data / f"{part}.json").unlink()
-        told = train().error
-        assert f"data.root_path: '{data}' has no {part} file; expected {part}.json, {part}.jsonl" in told
+        output = train().error
+        assert f"data.root_path: '{data}' has no {part} file; expected {part}.json, {part}.jsonl" in output
 
     def test_the_folder_is_missing(self, train: Command, data: Path) -> None:
         shutil.rmtree(data)
@@ -85,9 +85,9 @@ class TestRows:
         rows = rows_of(data / f"{part}.json")
         rows[2] |= change
         (data / f"{part}.json").write_text(json.dumps(rows))
-        told = train().error
-        assert f"{data / part}.json: 1 of {len(rows)} rows cannot be used" in told
-        assert message.replace("row 3", f"{part}.json, row 3") in told
+        output = train().error
+        assert f"{data / part}.json: 1 of {len(rows)} rows cannot be used" in output
+        assert message.replace("row 3", f"{part}.json, row 3") in output
 
     def test_a_content_is_missing(self, train: Command, data: Path) -> None:
         rows = rows_of(data / "train.json")
@@ -98,9 +98,9 @@ class TestRows:
     def test_val_has_no_labels(self, train: Command, data: Path) -> None:
         rows = [{"content": row["content"]} for row in rows_of(data / "val.json")]
         (data / "val.json").write_text(json.dumps(rows))
-        told = train().error
-        assert "val.json: 24 of 24 rows cannot be used; the first 10:" in told
-        assert "val.json, row 1: no field 'label'" in told
+        output = train().error
+        assert "val.json: 24 of 24 rows cannot be used; the first 10:" in output
+        assert "val.json, row 1: no field 'label'" in output
 
     @pytest.mark.parametrize("part", ["train", "val"])
     def test_one_class_only(self, train: Command, data: Path, part: str) -> None:
@@ -143,9 +143,9 @@ class TestConfig:
     ) -> None:
         path = tmp_path / "config.json"
         path.write_text(content)
-        told = zhenwei("train", path).error
-        assert told.startswith(f"error: {path}: ")
-        assert message in told
+        output = zhenwei("train", path).error
+        assert output.startswith(f"error: {path}: ")
+        assert message in output
 
     def test_no_file(self, zhenwei: Command, tmp_path: Path) -> None:
         path = tmp_path / "none.json"
@@ -157,14 +157,14 @@ class TestConfig:
 
     def test_a_model_that_no_cache_or_hub_gives(self, train: Command) -> None:
         settings = {"model.use_pretrained_bert": "true", "model.bert_model_name": "nobody/no-such-bert"}
-        told = train(*(part for name, value in settings.items() for part in ("--set", f"{name}={value}"))).error
-        assert "'nobody/no-such-bert' is not available" in told
-        assert "hf download nobody/no-such-bert --local-dir DIR" in told
+        output = train(*(part for name, value in settings.items() for part in ("--set", f"{name}={value}"))).error
+        assert "'nobody/no-such-bert' is not available" in output
+        assert "hf download nobody/no-such-bert --local-dir DIR" in output
 
     def test_a_model_of_another_size(self, train: Command, tiny_bert: Path) -> None:
         settings = {"use_pretrained_bert": "true", "bert_model_name": tiny_bert, "emb_dim": 32}
-        told = train(*(part for name, value in settings.items() for part in ("--set", f"model.{name}={value}"))).error
-        assert f"model.emb_dim: found 32; '{tiny_bert}' has embeddings of size 16: set that" in told
+        output = train(*(part for name, value in settings.items() for part in ("--set", f"model.{name}={value}"))).error
+        assert f"model.emb_dim: found 32; '{tiny_bert}' has embeddings of size 16: set that" in output
 
 
 class TestRunFolder:
@@ -195,16 +195,16 @@ class TestDetectors:
         assert f"{weights}: damaged" in use(own_run).error
 
     def test_the_device_is_none(self, zhenwei: Command, tiny_run: Path, data_folder: Path) -> None:
-        told = "device: found 'gpu'; expected auto, cpu, cuda, cuda:N or mps"
-        assert told in zhenwei("predict", tiny_run, "大蒜", "--device", "gpu").error
-        assert told in zhenwei("evaluate", tiny_run, data_folder / "test.json", "--device", "gpu").error
+        output = "device: found 'gpu'; expected auto, cpu, cuda, cuda:N or mps"
+        assert output in zhenwei("predict", tiny_run, "大蒜", "--device", "gpu").error
+        assert output in zhenwei("evaluate", tiny_run, data_folder / "test.json", "--device", "gpu").error
 
     def test_the_precision_is_none(self, zhenwei: Command, tiny_run: Path, data_folder: Path, tmp_path: Path) -> None:
-        told, given = "precision: found 'fast'; expected float32 or auto", ("--precision", "fast")
-        assert told in zhenwei("predict", tiny_run, "大蒜", *given).error
-        assert told in zhenwei("evaluate", tiny_run, data_folder / "test.json", *given).error
+        output, given = "precision: found 'fast'; expected float32 or auto", ("--precision", "fast")
+        assert output in zhenwei("predict", tiny_run, "大蒜", *given).error
+        assert output in zhenwei("evaluate", tiny_run, data_folder / "test.json", *given).error
         scored = zhenwei("predict", tiny_run, "--file", data_folder / "test.json", "--out", tmp_path / "out", *given)
-        assert told in scored.error
+        assert output in scored.error
 
     def test_a_text_is_blank(self, zhenwei: Command, tiny_run: Path) -> None:
         assert "text 2: found ' '; expected a text that is not blank" in zhenwei("predict", tiny_run, "大蒜", " ").error
@@ -223,15 +223,15 @@ class TestDetectors:
 
 class TestPlacesToWrite:
     def test_json_is_refused_before_the_work_is_done(self, zhenwei: Command, tmp_path: Path) -> None:
-        told = zhenwei("evaluate", "never-looked-at", "nor-this", "--json", tmp_path / "none" / "out.json").error
-        assert told == f"error: --json: there is no folder {tmp_path / 'none'} to write out.json into"
-        told = zhenwei("predict", "never-looked-at", "大蒜", "--json", tmp_path).error
-        assert told == f"error: --json: {tmp_path} is a folder; expected the name of a file, or -"
+        output = zhenwei("evaluate", "never-looked-at", "nor-this", "--json", tmp_path / "none" / "out.json").error
+        assert output == f"error: --json: there is no folder {tmp_path / 'none'} to write out.json into"
+        output = zhenwei("predict", "never-looked-at", "大蒜", "--json", tmp_path).error
+        assert output == f"error: --json: {tmp_path} is a folder; expected the name of a file, or -"
 
     def test_a_folder_that_is_a_file(self, zhenwei: Command, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        told = f"error: {tmp_path / 'file'}: is a file; expected a folder"
-        assert zhenwei("init", tmp_path / "file" / "config.json").error == told
-        assert zhenwei("data", "import", "synthetic", tmp_path / "file").error == told
-        assert zhenwei("data", "split", tmp_path / "all.json", tmp_path / "file").error == told
+        output = f"error: {tmp_path / 'file'}: is a file; expected a folder"
+        assert zhenwei("init", tmp_path / "file" / "config.json").error == output
+        assert zhenwei("data", "import", "synthetic", tmp_path / "file").error == output
+        assert zhenwei("data", "split", tmp_path / "all.json", tmp_path / "file").error == output
         assert "expected a folder" in zhenwei("data", "split", tmp_path / "all.json", tmp_path / "new.json").error

@@ -75,5 +75,5 @@ def test_mistakes_are_refused_before_any_work(
 
 
 def test_a_missing_source_is_told_with_its_neighbour(zhenwei: Command, file: Path) -> None:
-    told = zhenwei("data", "enrich", file.with_suffix(".csv"), "-o", file.with_name("out.json"), "--entities").error
-    assert "in.csv: no such file; did you mean in.json?" in told
+    reported = zhenwei("data", "enrich", file.with_suffix(".csv"), "-o", file.with_name("out.json"), "--entities").error
+    assert "in.csv: no such file; did you mean in.json?" in reported

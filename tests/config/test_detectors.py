@@ -136,12 +136,12 @@ class TestFlatKeysWithoutUse:
 
     @pytest.mark.parametrize("name", ["bert", "tfidf", "mdfend"])
     def test_misspelt_ones_are_refused_all_the_same(self, name: str) -> None:
-        told = refusal({"model_name": name, "use_residul": True})
-        assert told == "config: unknown setting 'use_residul'; did you mean 'use_residual'?"
+        error = refusal({"model_name": name, "use_residul": True})
+        assert error == "config: unknown setting 'use_residul'; did you mean 'use_residual'?"
 
     def test_in_the_canonical_form_they_are_refused(self) -> None:
-        told = refusal({"model": {"name": "textcnn", "num_layers": 2}})
-        assert "unknown setting 'model.num_layers'" in told
+        error = refusal({"model": {"name": "textcnn", "num_layers": 2}})
+        assert "unknown setting 'model.num_layers'" in error
 
     def test_the_baseline_has_no_use_for_any(self) -> None:
         assert flat("tfidf", **OFTEN_SET, mlp_dims=[384, 1], dropout=0.2, use_pretrained_bert=True) == TfidfConfig()
@@ -152,8 +152,8 @@ class TestCanonicalNames:
         ("written", "base"), [("bigru_endef", "bigru"), ("bigruendef", "bigru"), ("mdfend_endef", "mdfend")]
     )
     def test_a_debiased_one_is_answered_with_the_two_settings(self, written: str, base: str) -> None:
-        told = refusal({"model": {"name": written}})
-        assert told == f"config: model.name: found '{written}'; set name to '{base}' and debias to 'endef'"
+        error = refusal({"model": {"name": written}})
+        assert error == f"config: model.name: found '{written}'; set name to '{base}' and debias to 'endef'"
 
     def test_another_spelling_is_answered_with_ours(self) -> None:
         assert "found 'bertemo'; did you mean 'bert_emo'?" in refusal({"model": {"name": "bertemo"}})

@@ -1,4 +1,4 @@
-"""What is no configuration, and what its author is told."""
+"""Invalid configurations and their error messages."""
 
 import re
 from pathlib import Path
@@ -111,14 +111,14 @@ def test_a_number_that_is_not_finite_is_refused(name: str, value: str, tmp_path:
 
 class TestContradictions:
     def test_finetuning_without_a_bert(self) -> None:
-        told = "finetune_bert is true but use_pretrained_bert is false: there is no BERT to finetune"
-        assert f"config: model.{told}" in refusal({"model": {"finetune_bert": True}})
-        assert f"config: {told}" in refusal({"finetune_bert": True})
+        error = "finetune_bert is true but use_pretrained_bert is false: there is no BERT to finetune"
+        assert f"config: model.{error}" in refusal({"model": {"finetune_bert": True}})
+        assert f"config: {error}" in refusal({"finetune_bert": True})
 
     def test_a_bert_without_a_name(self) -> None:
-        told = "use_pretrained_bert is true but bert_model_name is not set; expected a folder or a hub name"
-        assert told in refusal({"model": {"use_pretrained_bert": True}})
-        assert told in refusal({"use_pretrained_bert": True, "bert_model_name": ""})
+        error = "use_pretrained_bert is true but bert_model_name is not set; expected a folder or a hub name"
+        assert error in refusal({"model": {"use_pretrained_bert": True}})
+        assert error in refusal({"use_pretrained_bert": True, "bert_model_name": ""})
 
     def test_the_embeddings_of_one_model_and_the_tokenizer_of_another(self) -> None:
         model = {"use_pretrained_bert": True, "bert_model_name": "a"}

@@ -1,4 +1,4 @@
-"""What is told apart from the words of a post."""
+"""Markup that is separated from the words of a post."""
 
 import pytest
 

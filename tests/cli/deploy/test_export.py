@@ -76,5 +76,5 @@ def test_errors(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
 
 def test_calibrate_refuses_an_exported_detector(zhenwei: Command, baseline: Path, tmp_path: Path) -> None:
     assert zhenwei("export", baseline, "--onnx", tmp_path / "out").status == 0
-    told = zhenwei("calibrate", tmp_path / "out").error
-    assert "an exported detector can predict but has no weights" in told
+    message = zhenwei("calibrate", tmp_path / "out").error
+    assert "an exported detector can predict but has no weights" in message

@@ -205,8 +205,8 @@ class TestVector:
             "kept, texts = json.load(sys.stdin);"
             "extractor = EmotionExtractor.from_dict(kept); json.dump([extractor(text) for text in texts], sys.stdout)"
         )
-        told = json.dumps([extractor.to_dict(), texts])
-        done = subprocess.run([sys.executable, "-c", program], input=told, capture_output=True, text=True, check=True)
+        error = json.dumps([extractor.to_dict(), texts])
+        done = subprocess.run([sys.executable, "-c", program], input=error, capture_output=True, text=True, check=True)
         assert [tuple(vector) for vector in json.loads(done.stdout)] == [extractor(text) for text in texts]
 
 

@@ -161,9 +161,9 @@ class TestProcesses:
         wait_until(lambda: any(part.stat().st_size for part in tmp_path.glob(".out.jsonl.*.tmp")))
         assert members(started.pid) > 2
         os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to all of them at once
-        _, told = started.communicate(timeout=30)
+        _, error = started.communicate(timeout=30)
         assert started.returncode != 0
-        assert b"Traceback" not in told
+        assert b"Traceback" not in error
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
         assert (tmp_path / "out.jsonl").read_text() == "precious"
         wait_until(lambda: members(started.pid) == 0)

@@ -506,9 +506,9 @@ def test_a_label_that_was_left_empty_is_told_from_one_that_has_no_column(tmp_pat
         }
         write(path, texts[suffix])
     assert [article.label for article in read_articles(path)] == ["fake", None]
-    told = refused(path, require_label=True)
-    assert "1 of 2 rows" in told
-    assert "field 'label': found nothing (or null); expected 'real', 'fake', 0 or 1" in told
+    error = refused(path, require_label=True)
+    assert "1 of 2 rows" in error
+    assert "field 'label': found nothing (or null); expected 'real', 'fake', 0 or 1" in error
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -545,9 +545,9 @@ def test_brackets_within_texts_are_no_nesting(tmp_path: Path) -> None:
 def test_an_integer_of_more_than_64_bits_is_the_affair_of_its_row(tmp_path: Path) -> None:
     rows = [{"content": "甲", "likes": 10**30}, {"content": "乙", "label": 10**30}, {"content": "丙", "id": -(2**70)}]
     path = write(tmp_path / "a.json", rows)
-    told = refused(path)
-    assert "1 of 3 rows" in told
-    assert "row 2, field 'label': found 1000000" in told
+    error = refused(path)
+    assert "1 of 3 rows" in error
+    assert "row 2, field 'label': found 1000000" in error
     assert [article.extra for article in read_articles(write(path, rows[:1]))] == [{"likes": 10**30}]
 
 
@@ -559,13 +559,13 @@ def test_a_number_that_no_parser_bears_is_told(tmp_path: Path, number: str) -> N
 def test_articles_come_with_the_numbers_of_their_rows_and_bad_rows_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "posts.jsonl"
     path.write_text('{"content": "a"}\n\n{"content": ""}\n{"content": "b"}\n{\n', encoding="utf-8")
-    told: list[tuple[int, int | None, str]] = []
-    stream = iter_numbered_articles(path, on_bad_row=lambda row, problem: told.append((row.number, row.line, problem)))
+    error: list[tuple[int, int | None, str]] = []
+    stream = iter_numbered_articles(path, on_bad_row=lambda row, problem: error.append((row.number, row.line, problem)))
     assert [(number, article.content) for number, article in itertools.islice(stream, 2)] == [(1, "a"), (3, "b")]
-    assert told == [(2, 3, "field 'content': found ''; expected a text that is not blank")]
-    assert list(stream) == [], "bad rows that somebody was told of do not end the file"
-    assert told[1][:2] == (4, 5)
-    assert told[1][2].startswith("not JSON")
+    assert error == [(2, 3, "field 'content': found ''; expected a text that is not blank")]
+    assert list(stream) == [], "reported bad rows do not end the file"
+    assert error[1][:2] == (4, 5)
+    assert error[1][2].startswith("not JSON")
 
 
 def test_whoever_is_not_told_of_bad_rows_gets_the_error(tmp_path: Path) -> None:
