@@ -157,6 +157,7 @@ class TestCanonicalNames:
 
     def test_another_spelling_is_answered_with_ours(self) -> None:
         assert "found 'bertemo'; did you mean 'bert_emo'?" in refusal({"model": {"name": "bertemo"}})
+        assert "found 'bigru_'; did you mean 'bigru'?" in refusal({"model": {"name": "bigru_"}})
 
     def test_an_unknown_debiasing_is_refused(self) -> None:
         assert "model.debias: found 'end'; expected 'endef'" in refusal({"model": {"debias": "end"}})

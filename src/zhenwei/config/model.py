@@ -262,7 +262,7 @@ def model_config_class(name: object) -> type[ModelConfig]:
     if isinstance(name, str) and name in _CONFIGS:
         return _CONFIGS[name]
     base = str(name).removesuffix("endef").rstrip("_-")
-    if base != name and base in _CONFIGS:
+    if str(name).endswith("endef") and base in _CONFIGS:
         raise ValueError(f"name: found {name!r}; set name to '{base}' and debias to 'endef'")
     raise ValueError(f"name: found {name!r}; {did_you_mean(str(name), detector_names())}")
 
