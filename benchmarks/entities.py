@@ -1,6 +1,6 @@
 """How many posts a second `zhenwei data enrich --entities` does, from one file to another.
 
-    python benchmarks/entities.py                       # 20,000 posts made of the synthetic world's
+    python benchmarks/entities.py                       # 20,000 posts made of the synthetic dataset
     python benchmarks/entities.py --file posts.json     # of your own
     python benchmarks/entities.py --emotion             # with the emotion features, too
 
@@ -51,7 +51,7 @@ def main() -> None:
             copies.append(destination.read_bytes())
     length = sum(map(len, contents)) / len(contents)
     what = "entities and emotion" if options.emotion else "entities"
-    origin = options.file or "the synthetic world"
+    origin = options.file or "the synthetic dataset"
     title = f"{what} of {options.posts:,} posts made of {len(contents):,} of {origin} ({length:.0f} characters each)"
     print_rows(("processes", "seconds", "posts/s"), rows, title)
     print(f"copies are equal, byte for byte: {'yes' if len(set(copies)) == 1 else 'NO'}")
@@ -60,7 +60,7 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, help="articles to repeat; the synthetic world's unless given")
+    parser.add_argument("--file", type=Path, help="articles to repeat; the synthetic dataset by default")
     parser.add_argument("--posts", type=int, default=20_000, help="how many posts to tag (20,000)")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="how many processes to try (1 2)")
     parser.add_argument("--emotion", action="store_true", help="add the emotion features, too")

@@ -1,4 +1,4 @@
-"""What ENDEF, and masked names, give on the future and cost on the past, in the synthetic world.
+"""What ENDEF, and masked names, give on the future and cost on the past, in the synthetic dataset.
 
     python benchmarks/entity_debiasing.py                  # five worlds, the BiGRU plain, with ENDEF, names masked
     python benchmarks/entity_debiasing.py --against "preset bigru"

@@ -1,6 +1,6 @@
 """The same work by what a user would take from PyPI: scikit-learn for `tfidf`, Hugging Face's Trainer for `bert`.
 
-    python benchmarks/peers.py                                                   # the synthetic world, some 5 minutes
+    python benchmarks/peers.py                                                   # the synthetic dataset, some 5 minutes
     python benchmarks/peers.py --file data/weibo21/train.json --posts 64 --json figures.json
 
 `tfidf`: from the posts of a file in memory to a fitted detector, and from posts to probabilities: scikit-learn's
@@ -58,7 +58,7 @@ def main() -> None:
         file = options.file or folder / "world" / "train.json"
         articles = read_articles(file, require_label=True)
         rows = linear(articles) | encoder(posts(argparse.Namespace(file=file, posts=options.posts), folder), folder)
-    report = {"file": str(options.file or "the synthetic world"), "machine": describe(), "rows": rows}
+    report = {"file": str(options.file or "the synthetic dataset"), "machine": describe(), "rows": rows}
     if options.json != "-":
         show(report)
     if options.json:
@@ -76,7 +76,7 @@ def show(report: dict[str, Any]) -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, help="labelled articles (the synthetic world's)")
+    parser.add_argument("--file", type=Path, help="labelled articles (the synthetic dataset's)")
     parser.add_argument("--posts", type=int, default=64, help="posts of an epoch of `bert` (64)")
     parser.add_argument("--json", help="write the figures here, too; -: to standard output, instead of the table")
     return parser.parse_args()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenwei.config.model import detector_names, model_config_class
-from zhenwei.config.section import did_you_mean, nearest
+from zhenwei.config.section import did_you_mean, edit_distance
 from zhenwei.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ CANONICAL = _RENAMED | {
     "use_amp": "training.precision",
 }
 DEFAULT_DETECTOR = "bigru"
-TYPO_SIMILARITY = 0.75
+MAX_TYPO_EDITS = 2
 
 
 def is_flat(settings: Mapping[str, Any]) -> bool:
@@ -96,8 +96,8 @@ def _detector(model_name: str, source: str) -> dict[str, str]:
     if name in known:
         return {"name": name, "debias": "endef"} if base != normalized else {"name": name}
     message = f"{source}: model_name '{model_name}' names the run, not a detector; the run trains '{DEFAULT_DETECTOR}'"
-    similar = nearest(name, known, TYPO_SIMILARITY)
-    if similar is not None:
+    similar = min(known, key=lambda detector: edit_distance(name, detector))
+    if edit_distance(name, similar) <= MAX_TYPO_EDITS:
         logger.warning("%s; did you mean '%s%s'?", message, similar, "_endef" if base != normalized else "")
     elif base != normalized:
         logger.warning("%s without entity debiasing; '%s_endef' trains with it", message, DEFAULT_DETECTOR)

@@ -39,9 +39,21 @@ class Section(BaseModel):
     )
 
 
-def nearest(word: str, choices: Iterable[str], similarity: float = 0.6) -> str | None:
-    """Return the choice most similar to a mistyped word, or None if no choice is similar enough (1: equal)."""
-    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=similarity)), None)
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice most similar to a mistyped word, or None if no choice is similar."""
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), None)
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Return the Levenshtein distance of two words: the fewest inserted, deleted or replaced characters."""
+    previous = list(range(len(second) + 1))
+    for row, character in enumerate(first, start=1):
+        current = [row]
+        for column, other in enumerate(second, start=1):
+            substitution = previous[column - 1] + (character != other)
+            current.append(min(previous[column] + 1, current[-1] + 1, substitution))
+        previous = current
+    return previous[-1]
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
