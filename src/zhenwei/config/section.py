@@ -39,9 +39,9 @@ class Section(BaseModel):
     )
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice most similar to a mistyped word, or None if no choice is similar."""
-    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), None)
+def nearest(word: str, choices: Iterable[str], similarity: float = 0.6) -> str | None:
+    """Return the choice most similar to a mistyped word, or None if no choice is similar enough (1: equal)."""
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=similarity)), None)
 
 
 def edit_distance(first: str, second: str) -> int:
