@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zhenwei.news.enrichment.jieba_hmm import NameModel
-from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, in_dictionary, load_jieba, load_posseg
+from zhenwei.news.enrichment.jieba_segmenter import JiebaSegmenter, NewWord, in_dictionary, load_jieba
 from zhenwei.news.sources.synthetic import SyntheticDataset
 
 OLD = "杨振宁82时娶了28岁的翁帆如今翁帆68岁的父亲翁云光和杨振宁18岁的孙女喜结连理结婚的和尚未结婚的"
@@ -52,7 +52,7 @@ def test_new_words_are_kept_together() -> None:
 
 
 def test_runs_are_cut_and_tagged_as_jieba_does(texts: list[str], jiebas_own: Any) -> None:
-    posseg = load_posseg()
+    posseg = load_jieba("jieba.posseg")
     theirs = posseg.POSTokenizer(jiebas_own)
     ours = NameModel(posseg)
     chance = random.Random(1)
