@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.zhenwei-installed
 PYTHON ?=
 PYTEST_ARGS ?=
-MIN_COVERAGE := 97
+MIN_COVERAGE := 90
 # One process per core, up to four; each computes on one core. Each gets consecutive tests, which share fixtures.
 PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
@@ -31,7 +31,7 @@ check: lint ## Style, types and the fast tests: the loop while working
 	@$(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not nightly" $(PYTEST_ARGS)
 
 test: export HF_HUB_OFFLINE := 1
-test: $(STAMP) ## Run all tests; fail below 97% coverage of src
+test: $(STAMP) ## Run all tests; fail below 90% coverage of src
 	@$(BIN)/python -m pytest -m "not nightly" \
 		$(if $(PYTEST_ARGS),$(PYTEST_ARGS),$(PARALLEL) --durations=15 --cov --cov-report=term --cov-fail-under=$(MIN_COVERAGE))
 
