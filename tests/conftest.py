@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing from threads; 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MAX_CPU_SECONDS = 3.0  # of a test without the slow mark; CPU time, because wall time depends on the machine's load
-CPU_START = pytest.StashKey[float]()
+MANY_IMPORTS = 100  # modules; the first test that imports PyTorch and the like is not charged for it
+START = pytest.StashKey[tuple[float, int]]()
 
 Rows = list[dict[str, Any]]
 
@@ -48,10 +50,11 @@ def pytest_runtest_makereport(
     """Fail a test that takes longer than `MAX_CPU_SECONDS` without the slow mark."""
     report = yield
     if call.when == "setup":
-        item.stash[CPU_START] = cpu_seconds()
+        item.stash[START] = cpu_seconds(), len(sys.modules)
     elif call.when == "call" and report.passed and item.get_closest_marker("slow") is None:
-        seconds = cpu_seconds() - item.stash[CPU_START]
-        if seconds > MAX_CPU_SECONDS:
+        start, modules = item.stash[START]
+        seconds = cpu_seconds() - start
+        if seconds > MAX_CPU_SECONDS and len(sys.modules) - modules < MANY_IMPORTS:
             report.outcome = "failed"
             report.longrepr = f"took {seconds:.1f} s of CPU time; mark tests over {MAX_CPU_SECONDS:g} s as slow"
     return report

@@ -87,6 +87,7 @@ def test_ngram_counts_equal_those_of_a_loop(seed: int) -> None:
         assert actual == {ngram: counts for ngram, counts in expected.items() if sum(counts) >= 4}
 
 
+@pytest.mark.slow
 def test_the_best_threshold_equals_that_of_a_loop() -> None:
     rng = np.random.default_rng(3)
     targets = rng.integers(0, 2, 60).astype(np.int8)

@@ -39,6 +39,7 @@ def figures(path: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key != "seconds"} for trial in trials]
 
 
+@pytest.mark.slow
 class TestSearch:
     def test_best_settings_train_and_no_trial_reads_the_test_file(
         self, tune: Callable[..., Any], zhenwei: Command, data: Path, tmp_path: Path

@@ -100,8 +100,6 @@ class TestFlatNames:
             ("best", "bert"),
             ("cnn", "eann"),
             ("igr", "bigru"),
-            ("cnn", "eann"),
-            ("igr", "bigru"),
         ],
     )
     def test_a_name_within_two_edits_of_a_detectors_trains_the_bigru_with_a_warning(

@@ -135,6 +135,7 @@ def empty_stores(folder: Path, every: int = 1) -> None:
         marks.tofile(path)
 
 
+@pytest.mark.slow
 class TestSameTraining:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize(("precision", "noise"), [("no", 1e-3), ("bf16", 2e-2)])
