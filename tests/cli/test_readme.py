@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,19 @@ def write_posts(path: Path) -> None:
 
 
 def serve_until_ready(arguments: list[str]) -> None:
-    """Start the service on a free port, wait until it logs its address, and stop it as a service manager does."""
+    """Start the service on a free port, wait until it prints its address, and stop it as a service manager does."""
     command = [sys.executable, "-m", "zhenwei", *arguments, "--port", "0", "--drain-seconds", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        watchdog = threading.Timer(START_UP, process.kill)
+        watchdog.start()
+        assert process.stdout is not None
         lines = []
-        for line in process.stderr:
+        for line in process.stdout:
             lines.append(line)
             if "http://127.0.0.1:" in line:
                 process.send_signal(signal.SIGTERM)
-        assert process.wait(START_UP) == 0, "".join(lines)
+        watchdog.cancel()
+        assert process.wait() == 0, "".join(lines)
 
 
 @pytest.mark.slow
