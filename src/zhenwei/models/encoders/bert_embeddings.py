@@ -19,16 +19,18 @@ class BertEmbeddings(nn.Module):
     """LayerNorm of word, position and first type embeddings (Devlin et al., NAACL 2019), named as in transformers.
 
     Args:
-        config: The encoder's configuration in transformers. The weights are on the "meta" device: they have no memory.
+        config: The encoder's configuration in transformers.
+        weights: By name, with the names of `embedding_shapes`; not copied.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, weights: dict[str, Tensor]) -> None:
         super().__init__()
-        size = config.hidden_size
-        self.word_embeddings = nn.Embedding(config.vocab_size, size, config.pad_token_id, device="meta")
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, size, device="meta")
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size, device="meta")
-        self.LayerNorm = nn.LayerNorm(size, eps=config.layer_norm_eps, device="meta")
+        self.word_embeddings = _table(weights["word_embeddings.weight"], config.pad_token_id)
+        self.position_embeddings = _table(weights["position_embeddings.weight"])
+        self.token_type_embeddings = _table(weights["token_type_embeddings.weight"])
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.LayerNorm.weight = nn.Parameter(weights["LayerNorm.weight"])
+        self.LayerNorm.bias = nn.Parameter(weights["LayerNorm.bias"])
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -42,10 +44,10 @@ class BertEmbeddings(nn.Module):
 class BertWithoutLayers(nn.Module):
     """Replaces transformers' `BertModel` where only its embeddings are needed."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, weights: dict[str, Tensor]) -> None:
         super().__init__()
         self.config = config
-        self.embeddings = BertEmbeddings(config)
+        self.embeddings = BertEmbeddings(config, weights)
 
 
 def load_bert_embeddings(name: str, *, local_only: bool) -> BertWithoutLayers | None:
@@ -72,34 +74,46 @@ def load_bert_embeddings(name: str, *, local_only: bool) -> BertWithoutLayers | 
         path = cached_file(name, FILE, **options)
         if path is None:
             return None
-        model = BertWithoutLayers(config)
         with safe_open(path, framework="pt") as file:
-            weights = _read_weights(model.embeddings.state_dict(), file)
-        model.embeddings.load_state_dict(weights, assign=True)
-        return model
-    except (AttributeError, OSError, RuntimeError, SafetensorError, TypeError, ValueError):
+            weights = _read_weights(config, file)
+        return None if weights is None else BertWithoutLayers(config, weights)
+    except (AttributeError, OSError, SafetensorError, TypeError, ValueError):
         return None
 
 
 def empty_bert_embeddings(config: Any) -> BertWithoutLayers:
     """Build the embeddings of a configuration with uninitialized weights."""
-    return BertWithoutLayers(config).to_empty(device="cpu")
+    return BertWithoutLayers(config, {name: torch.empty(shape) for name, shape in embedding_shapes(config).items()})
 
 
-def _read_weights(expected: dict[str, Tensor], file: Any) -> dict[str, Tensor]:
-    """Read the expected weights from an open file.
+def embedding_shapes(config: Any) -> dict[str, list[int]]:
+    """Return the names and shapes of the weights of a configuration."""
+    size = config.hidden_size
+    return {
+        "word_embeddings.weight": [config.vocab_size, size],
+        "position_embeddings.weight": [config.max_position_embeddings, size],
+        "token_type_embeddings.weight": [config.type_vocab_size, size],
+        "LayerNorm.weight": [size],
+        "LayerNorm.bias": [size],
+    }
 
-    Raises:
-        ValueError: One is missing, exists twice, has another shape, or is not floating point.
-    """
+
+def _table(weights: Tensor, padding: int | None = None) -> nn.Embedding:
+    """Build a trainable table from its weights, without drawing random ones first."""
+    table: nn.Embedding = nn.Embedding.from_pretrained(weights, freeze=False, padding_idx=padding)  # type: ignore[no-untyped-call]
+    return table
+
+
+def _read_weights(config: Any, file: Any) -> dict[str, Tensor] | None:
+    """Read the weights from an open file; None where one is missing, has another shape, or exists twice."""
     names, weights = set(file.keys()), {}
-    for name, weight in expected.items():
+    for name, shape in embedding_shapes(config).items():
         aliases = {name, _OLD_NAMES.get(name, name)}
         keys = names & {f"{prefix}embeddings.{alias}" for prefix in ("", "bert.") for alias in aliases}
-        if len(keys) != 1 or file.get_slice(*keys).get_shape() != [*weight.shape]:
-            raise ValueError(f"found {len(keys)} weights of the expected shape for {name}; expected 1")
+        if len(keys) != 1 or file.get_slice(*keys).get_shape() != shape:
+            return None
         tensor = file.get_tensor(*keys)
         if not tensor.is_floating_point():
-            raise ValueError(f"{name} is not floating point")
+            return None
         weights[name] = tensor.float()
     return weights
