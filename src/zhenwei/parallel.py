@@ -238,7 +238,7 @@ def _outcome(work: Callable[[Any], Any], argument: Any) -> tuple[Any, Exception 
     except Exception as error:
         error.add_note(f"In a worker process:\n{traceback.format_exc()}")
         try:
-            pickle.loads(pickle.dumps(error))
+            pickle.loads(pickle.dumps(error))  # our own object: some exceptions cannot be rebuilt in the parent
         except Exception:
             return None, RuntimeError(traceback.format_exc())
         return None, error
