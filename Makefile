@@ -15,6 +15,9 @@ PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # The first of these that runs, is 3.11 or newer and can create virtual environments is used.
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 
+# Tests start many processes; each would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test nightly lint format docs constraints clean
 

@@ -16,9 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch._dynamo  # noqa: F401  # the first optimizer imports it, for two seconds
+# So that no job has to import them: together they take as long as a tiny training.
+import huggingface_hub.repocard  # noqa: F401
+import sklearn.metrics  # noqa: F401
+import torch._dynamo  # noqa: F401  # by the first optimizer
 
-import zhenwei.training.trainer  # noqa: F401  # so that no job has to import it
+import zhenwei.training.trainer  # noqa: F401
 from zhenwei.cli import main
 
 

@@ -32,6 +32,7 @@ def train(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Ten
     return results, load_file(model_path / "model.safetensors")
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not any(map(os.access, ["/usr/bin/g++", "/usr/bin/c++"], [os.X_OK] * 2)), reason="needs a compiler")
 def test_compiled_and_plain_training_agree(
     tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture

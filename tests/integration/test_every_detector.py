@@ -183,6 +183,7 @@ class TestCompiled:
         yield
         torch.compiler.reset()
 
+    @pytest.mark.nightly
     @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler")
     def test_compiled_and_plain_training_agree(
         self, make_settings: Callable[..., dict[str, Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -51,16 +51,16 @@ def expected(tiny_run: Path, posts: Path, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
-@pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="class")
+def ray() -> Iterator[Any]:
     """Ray with two CPUs, connected to this process."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     import ray as started  # noqa: PLC0415  # heavy, and an extra
 
-    if not started.is_initialized():
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         started.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield started
-    started.shutdown()
+        yield started
+        started.shutdown()
 
 
 def assert_equal_shards(found: Path, expected: Path) -> None:
@@ -79,32 +79,34 @@ def assert_equal_shards(found: Path, expected: Path) -> None:
         assert (found / "_records" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_shards_are_equal_to_those_of_the_local_engine(
-    ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
-) -> None:
-    summary = predict_files(
-        tiny_run, [posts / "*.jsonl"], tmp_path / "predicted", engine="ray", workers=2, device="cpu", progress=False
-    )
-    assert (summary.count("predicted"), summary.to_dict()["bad_rows"]) == (FILES, FILES)
-    assert_equal_shards(tmp_path / "predicted", expected)
-    assert ray.is_initialized(), "a connection that existed before is not closed"
+class TestConnected:
+    def test_shards_are_equal_to_those_of_the_local_engine(
+        self, ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
+    ) -> None:
+        summary = predict_files(
+            tiny_run, [posts / "*.jsonl"], tmp_path / "predicted", engine="ray", workers=2, device="cpu", progress=False
+        )
+        assert (summary.count("predicted"), summary.to_dict()["bad_rows"]) == (FILES, FILES)
+        assert_equal_shards(tmp_path / "predicted", expected)
+        assert ray.is_initialized(), "a connection that existed before is not closed"
 
-
-def test_killed_worker_is_replaced(ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "predicted"
-    shards = plan_shards(sorted(posts.glob("*.jsonl")), folder, None)
-    worker = ShardWorker(tiny_run, bundle_version(tiny_run), "cpu")
-    row_counts: list[int] = []
-    with lock_folder(folder), closing(predict_on_ray(worker, shards, 1, row_counts.append)) as outcomes:
-        first = next(outcomes)
-        os.kill(first.process, signal.SIGKILL)  # the only worker, which has shards left
-        others = list(outcomes)
-    assert {first.stem, *(outcome.stem for outcome in others)} == {shard.path.stem for shard in shards}
-    assert len(others) == FILES - 1
-    assert {outcome.problem for outcome in others} == {None}
-    assert first.process not in {outcome.process for outcome in others[-2:]}
-    assert row_counts == [200] * FILES
-    assert_equal_shards(folder, expected)
+    def test_killed_worker_is_replaced(
+        self, ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "predicted"
+        shards = plan_shards(sorted(posts.glob("*.jsonl")), folder, None)
+        worker = ShardWorker(tiny_run, bundle_version(tiny_run), "cpu")
+        row_counts: list[int] = []
+        with lock_folder(folder), closing(predict_on_ray(worker, shards, 1, row_counts.append)) as outcomes:
+            first = next(outcomes)
+            os.kill(first.process, signal.SIGKILL)  # the only worker, which has shards left
+            others = list(outcomes)
+        assert {first.stem, *(outcome.stem for outcome in others)} == {shard.path.stem for shard in shards}
+        assert len(others) == FILES - 1
+        assert {outcome.problem for outcome in others} == {None}
+        assert first.process not in {outcome.process for outcome in others[-2:]}
+        assert row_counts == [200] * FILES
+        assert_equal_shards(folder, expected)
 
 
 def signal_after_a_shard(command: list[str], number: signal.Signals) -> tuple[int, str, str]:
@@ -119,6 +121,7 @@ def signal_after_a_shard(command: list[str], number: signal.Signals) -> tuple[in
     return process.returncode, stdout, stderr
 
 
+@pytest.mark.nightly
 def test_interrupted_prediction_resumes_without_repeating_shards(
     tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
 ) -> None:
