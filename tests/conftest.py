@@ -51,7 +51,7 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "setup":
         item.stash[START] = cpu_seconds(), len(sys.modules)
-    elif call.when == "call" and report.passed and item.get_closest_marker("slow") is None:
+    elif call.when == "call" and report.passed and not any(map(item.get_closest_marker, ("slow", "nightly"))):
         start, modules = item.stash[START]
         seconds = cpu_seconds() - start
         if seconds > MAX_CPU_SECONDS and len(sys.modules) - modules < MANY_IMPORTS:

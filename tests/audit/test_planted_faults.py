@@ -15,6 +15,8 @@ from zhenwei.audit.significance import macro_f1_lower_bound
 from zhenwei.audit.thresholds import ALPHA, N_CANDIDATES, THRESHOLDS
 from zhenwei.news import Article
 
+pytestmark = pytest.mark.slow  # many simulations
+
 Parts = dict[str, list[Article]]
 
 TRAIN, VAL, TEST = 1000, 1000, 400  # articles of the clean parts, half of them fakes

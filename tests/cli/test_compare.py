@@ -199,6 +199,7 @@ class TestFolder:
 
 @pytest.mark.slow
 class TestProcesses:
+    @pytest.mark.nightly
     def test_an_error_in_training_is_printed_once_and_names_the_run(
         self, zhenwei: Command, config: Path, tmp_path: Path
     ) -> None:

@@ -46,7 +46,7 @@ def test_every_value_of_the_file_is_accepted(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["dict", "path"])
+@pytest.mark.parametrize("form", ["dict", pytest.param("path", marks=pytest.mark.nightly)])
 def test_three_lines_of_python_train_it(
     form: str, original: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +59,7 @@ def test_three_lines_of_python_train_it(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_command_trains_it(
     original: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zhenwei: Callable[..., Any]
 ) -> None:

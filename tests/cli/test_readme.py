@@ -51,7 +51,7 @@ def serve_until_ready(arguments: list[str]) -> None:
         assert process.wait() == 0, "".join(lines)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_readme_runs_from_top_to_bottom(
     zhenwei: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ class TestSearch:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_several_processes_share_a_study(tune: Callable[..., Any], tmp_path: Path) -> None:
     outcome = tune("--trials", 4, "--jobs", 2, "--json", tmp_path / "out.json")
     assert outcome.status == 0, outcome.stderr

@@ -18,6 +18,8 @@ from zhenwei.evaluation import evaluate
 from zhenwei.evaluation.calibrate import recalibrate
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
+pytestmark = pytest.mark.slow  # several trainings
+
 
 def scores_of(bundle: Bundle, file: Path) -> dict[str, Any]:
     return evaluate(bundle, file, scores_only=True).scores

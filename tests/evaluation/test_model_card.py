@@ -23,6 +23,8 @@ from zhenwei.evaluation.report.report_run import report_run
 from zhenwei.hashing import file_sha256
 from zhenwei.inference.known_articles import add_known_articles, remove_known_articles
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Rows = list[dict[str, Any]]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from zhenwei import Detector
 
+pytestmark = pytest.mark.slow  # a server, several processes
+
 if TYPE_CHECKING:
     from local_hub import LocalHub
 
@@ -130,6 +132,7 @@ class TestHubNames:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_processes_with_the_hub_in_their_environment(hub: "LocalHub", own_run: Path, tmp_path: Path) -> None:
     from local_hub import TOKEN  # noqa: PLC0415
 

@@ -12,6 +12,8 @@ from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.inference.hub.errors import translate_errors
 from zhenwei.inference.hub.upload import strip_paths
 
+pytestmark = pytest.mark.slow  # a server
+
 if TYPE_CHECKING:
     from local_hub import LocalHub
 

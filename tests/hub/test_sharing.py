@@ -15,6 +15,8 @@ from zhenwei.bundle.bundle import save_bundle
 from zhenwei.bundle.card.signature import is_complete
 from zhenwei.inference.known_articles import add_known_articles
 
+pytestmark = pytest.mark.slow  # a server, whole uploads
+
 if TYPE_CHECKING:
     from local_hub import LocalHub
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 KILLED, INTERRUPTED = -9, 130
 # Two at a time: when the baseline, which is fitted in no time, has ended, another run is under way.

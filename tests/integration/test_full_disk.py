@@ -50,7 +50,14 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "checkpoints" / "last" / "network.safetensors")
 
 
-@pytest.mark.parametrize(("left", "trackers"), [(16384, []), (0, []), (16384, ["tensorboard"])])
+@pytest.mark.parametrize(
+    ("left", "trackers"),
+    [
+        (16384, []),
+        pytest.param(0, [], marks=pytest.mark.nightly),
+        pytest.param(16384, ["tensorboard"], marks=pytest.mark.nightly),
+    ],
+)
 def test_a_run_resumes_from_the_checkpoint_before_the_disk_was_full(
     small_disk: Path, tmp_path: Path, run_settings: Settings, run_jobs: Jobs, train_job: MakeJob,
     left: int, trackers: list[str],

@@ -49,11 +49,19 @@ MOMENTS = {
     "between the best's two renames": renaming("/.best.new", 2),
     "naming the results": renaming("/.results.json.new", 1),
 }
-CASES = [("no", moment) for moment in MOMENTS] + [
-    ("bf16", "in an epoch"),
+OFTEN = [
+    ("no", "before the first checkpoint"),
+    ("no", "in an epoch"),
+    ("no", "between a checkpoint's two renames"),
+    ("no", "between the best's two renames"),
+    ("no", "naming the results"),
     ("bf16", "between epochs, the checkpoint saved"),
+]
+NIGHTLY = [("no", moment) for moment in MOMENTS if ("no", moment) not in OFTEN] + [
+    ("bf16", "in an epoch"),
     ("bf16", "writing a checkpoint in an epoch"),
 ]
+CASES = [*OFTEN, *(pytest.param(*case, marks=pytest.mark.nightly) for case in NIGHTLY)]
 
 
 Outcome = tuple[int, str]

@@ -48,6 +48,7 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == kind]
 
 
+@pytest.mark.nightly
 def test_two_processes_give_the_scores_of_one(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
     alone, _ = Trainer(run_settings(tmp_path / "alone", **TRAIN_STEPS)).train()
     done = launch(run_settings(tmp_path / "both", **TRAIN_STEPS))
@@ -90,6 +91,7 @@ def test_further_losses_have_the_same_weight_in_two_processes(
     assert both == pytest.approx(alone, abs=1e-4)
 
 
+@pytest.mark.nightly
 def test_accelerate_launch_needs_no_other_settings(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
     settings = run_settings(tmp_path / "run", training={"epochs": 1})
     done = launch(settings, launcher=ACCELERATE)
@@ -97,6 +99,7 @@ def test_accelerate_launch_needs_no_other_settings(launch: Launch, run_settings:
     assert json.loads((tmp_path / "run" / "results.json").read_text())["n"] == 60
 
 
+@pytest.mark.nightly
 def test_a_taken_run_folder_is_reported_once(launch: Launch, run_settings: Settings, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "checkpoints" / "last").mkdir(parents=True)

@@ -140,7 +140,9 @@ def wait_until_closed(service: Process) -> None:
 
 
 class TestReload:
-    @pytest.mark.parametrize("options", [(), ("--watch", "0.1")], ids=["request", "watch"])
+    @pytest.mark.parametrize(
+        "options", [(), pytest.param(("--watch", "0.1"), marks=pytest.mark.nightly)], ids=["request", "watch"]
+    )
     def test_a_reload_under_load_fails_no_request(
         self, own_bundle: Path, start: Callable[..., Process], options: tuple[str, ...]
     ) -> None:

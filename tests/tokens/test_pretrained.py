@@ -149,6 +149,7 @@ def is_advice(message: str) -> bool:
 
 @pytest.mark.slow
 class TestHub:
+    @pytest.mark.nightly
     def test_what_the_cache_holds_needs_no_network(self, tmp_path: Path) -> None:
         kept = tmp_path / "hub" / "models--some-org--some-bert"
         for folder in ("refs", "snapshots/0123abc"):
@@ -167,6 +168,7 @@ class TestHub:
         with pytest.raises(PretrainedModelError, match="the hub cannot be reached"):
             load_pretrained_tokenizer("no-such-org/no-such-model")
 
+    @pytest.mark.nightly
     def test_a_name_that_the_hub_does_not_know_is_refused(self, tmp_path: Path, empty_hub: str) -> None:
         message = message_for("no-such-org/no-such-model", tmp_path, HF_ENDPOINT=empty_hub)
         assert "the hub does not provide it" in message

@@ -12,6 +12,8 @@ from zhenwei.audit.findings import AuditReport, Finding, Plot, Table
 from zhenwei.evaluation.records import ReliabilityBin
 from zhenwei.evaluation.report import write_audit_page, write_comparison_page, write_evaluation_page
 
+pytestmark = pytest.mark.slow  # whole reports
+
 
 @pytest.fixture
 def show(tmp_path: Path, read_page: Callable[[Path], Any]) -> Callable[..., Any]:

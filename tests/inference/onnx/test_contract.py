@@ -28,6 +28,14 @@ SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "filters": 8, "n_expe
 DOMAINS = ("健康", "社会")
 LONGEST, SHORTEST, FOREIGN = "大蒜" * 100, "。", "Ceci n'est pas une nouvelle"
 
+# One export of each kind; the others are exported nightly.
+OFTEN: list[dict[str, Any]] = [
+    {"name": "bigru", "use_pretrained_bert": False, "use_residual": True, "debias": "endef"},
+    {"name": "mdfend", "use_pretrained_bert": False, "domain_at_prediction": "own"},
+    {"name": "bert_emo", "use_pretrained_bert": True},
+    {"name": "tfidf"},
+]
+
 
 def settings_of(detector: str) -> set[str]:
     return set(type(Config.load({"model": {"name": detector}}).model).model_fields)
@@ -51,7 +59,9 @@ def cases() -> Iterator[Any]:
                 {"wide_share": 0.6, "ngram_sizes": [2, 3], "ngram_buckets": 90, "pooling": ["attention", "max"]}
             )
         for start in starts:
-            yield pytest.param({"name": name, **start}, id=" ".join([name, *(f"{k}={v}" for k, v in start.items())]))
+            model = {"name": name, **start}
+            marks = [] if model in OFTEN else [pytest.mark.nightly]
+            yield pytest.param(model, id=" ".join([name, *(f"{k}={v}" for k, v in start.items())]), marks=marks)
 
 
 @dataclass

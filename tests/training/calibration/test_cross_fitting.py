@@ -23,6 +23,8 @@ from zhenwei.training.calibration.cross_fitting import cross_fitted
 from zhenwei.training.calibration.folds import split_into_folds
 from zhenwei.training.trainer import train_bundle
 
+pytestmark = pytest.mark.slow  # several trainings
+
 Settings = Callable[..., dict[str, Any]]
 
 
