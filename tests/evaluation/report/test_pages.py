@@ -12,6 +12,8 @@ import pytest
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.report import write_audit_page, write_evaluation_page
 
+pytestmark = pytest.mark.slow  # whole reports
+
 KINDS = ("run", "evaluation", "bare", "comparison", "single", "audit")
 
 every_page = pytest.mark.parametrize("kind", KINDS)

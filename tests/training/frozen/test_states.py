@@ -30,6 +30,8 @@ from zhenwei.training.optimization import build_optimizer, build_schedule
 from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.state import TrainState
 
+pytestmark = pytest.mark.slow  # several trainings
+
 MAX_LEN, COUNT = 40, 150
 DOMAINS = ("a", "b")
 KINDS = {
