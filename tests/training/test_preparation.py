@@ -54,7 +54,7 @@ def test_a_missing_test_file_is_logged(folder: Path, caplog: pytest.LogCaptureFi
     (folder / "test.json").unlink()
     data = prepare_data(config_of(folder))
     assert data.test is None
-    assert data.fingerprint()["test"] is None
+    assert data.fingerprint["test"] is None
     assert "no test file" in caplog.text
     assert "those of val" in caplog.text
 
@@ -122,10 +122,10 @@ def test_repeated_ids_are_reported_but_not_removed(
 
 
 def test_the_digest_changes_with_the_data(folder: Path, make_posts: Callable[..., Rows]) -> None:
-    before = prepare_data(config_of(folder)).fingerprint()
-    assert prepare_data(config_of(folder)).fingerprint() == before
+    before = prepare_data(config_of(folder)).fingerprint
+    assert prepare_data(config_of(folder)).fingerprint == before
     write(folder, "val", make_posts(10, seed=5))
-    after = prepare_data(config_of(folder)).fingerprint()
+    after = prepare_data(config_of(folder)).fingerprint
     assert {part for part in before if before[part] != after[part]} == {"val"}
 
 

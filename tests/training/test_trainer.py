@@ -283,7 +283,7 @@ class TestTrackers:
         config = Config.load(tiny_settings(tmp_path / "run"))
         nothing: Any = None
         state = TrainState(nothing, nothing, nothing, Accelerator(cpu=True))
-        Epochs(config, RunFolder(tmp_path), nothing, state, nothing, Progress(step=step), {})._start_trackers()
+        Epochs(config, RunFolder(tmp_path), nothing, state, nothing, Progress(step=step))._start_trackers()
         assert asked == [{"init_kwargs": {"tensorboard": {"purge_step": step + 1}}}]
 
     def test_without_trackers_there_is_no_folder_of_theirs(self, tiny_run: Path) -> None:

@@ -120,8 +120,7 @@ def save_bundle(bundle: Bundle, folder: Path, card: str | None = None) -> None:
     """
     network = bundle.network.for_prediction()
     with atomic_folder(folder) as target:
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_weights(weights, target / WEIGHTS)
+        save_weights(network.state_dict(), target / WEIGHTS)
         save_metadata(bundle, network, WEIGHTS, target)
         _copy_other_files(folder, target)
         if card is not None:

@@ -32,14 +32,14 @@ def load_weights(network: torch.nn.Module, path: Path, *more: Path) -> None:
 
 
 def save_weights(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write tensors as safetensors.
+    """Write tensors, on any device, as safetensors.
 
     The `save_file` of the library makes the file readable for its owner only, and hides system errors.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    path.write_bytes(to_bytes(tensors))
+    path.write_bytes(to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def write_json(value: Any, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,9 @@ def save_checkpoint(
     with atomic_folder(folder) as target:
         frozen = {name for name, weight in state.network.named_parameters() if not weight.requires_grad}
         weights = state.network.state_dict()
-        save_weights(_on_cpu({name: weights[name] for name in weights.keys() - frozen}), target / NETWORK)
+        save_weights({name: weight for name, weight in weights.items() if name not in frozen}, target / NETWORK)
         if frozen and not _link(folder / FROZEN, target / FROZEN):
-            save_weights(_on_cpu({name: weights[name] for name in frozen}), target / FROZEN)
+            save_weights({name: weights[name] for name in frozen}, target / FROZEN)
         save_weights(_optimizer_tensors(state), target / OPTIMIZER)
         tensors = {f"{rank}.{name}": value for rank, own in enumerate(random_states) for name, value in own.items()}
         save_weights(tensors, target / RANDOM)
@@ -193,17 +194,11 @@ def _check_finite(network: DetectorNetwork) -> None:
             raise TrainingError(f"the weights in {name} are no longer finite")
 
 
-def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in sorted(tensors.items())}
-
-
 def _link(source: Path, target: Path) -> bool:
     """Create a hard link to a file of the previous checkpoint; return whether that was possible."""
-    try:
+    with suppress(OSError, NotImplementedError):  # the first checkpoint, or a file system without hard links
         target.hardlink_to(source)
-    except (OSError, NotImplementedError):  # the first checkpoint, or a file system without hard links
-        return False
-    return True
+    return target.exists()
 
 
 def _trained_weights(state: TrainState) -> dict[str, torch.nn.Parameter]:
@@ -213,7 +208,7 @@ def _trained_weights(state: TrainState) -> dict[str, torch.nn.Parameter]:
 def _optimizer_tensors(state: TrainState) -> dict[str, Tensor]:
     """Return the moments of AdamW under the names of their weights."""
     return {
-        f"{name}/{key}": value.detach().cpu().contiguous()
+        f"{name}/{key}": value
         for name, weight in _trained_weights(state).items()
         for key, value in state.optimizer.state.get(weight, {}).items()
     }

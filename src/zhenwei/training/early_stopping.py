@@ -30,17 +30,13 @@ class EarlyStopping:
             score: The monitored score; None if it is undefined.
             epoch: Counted from 1.
         """
-        better = score is not None and not math.isnan(score) and self._is_better(score)
+        sign = 1 if self.direction == "max" else -1
+        better = score is not None and not math.isnan(score) and (self.best is None or sign * score > sign * self.best)
         if better:
             self.best, self.best_epoch, self.waited = score, epoch, 0
         else:
             self.waited += 1
         return better
-
-    def _is_better(self, score: float) -> bool:
-        if self.best is None:
-            return True
-        return score > self.best if self.direction == "max" else score < self.best
 
     @property
     def should_stop(self) -> bool:

@@ -3,15 +3,15 @@
 import logging
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
 from torch import nn
 
-from zhenwei.bundle.bundle import Bundle, save_bundle
-from zhenwei.bundle.card.update import updated_card
+from zhenwei.bundle.bundle import Bundle
+from zhenwei.bundle.card.update import save_with_card
 from zhenwei.bundle.metrics import check_finite, metrics_from_logits
 from zhenwei.bundle.predict_logits import PrecomputedStates, predict_logits
 from zhenwei.config import Config
@@ -38,39 +38,34 @@ logger = logging.getLogger(__name__)
 OnEpoch = Callable[[dict[str, Any]], None]
 
 
+@dataclass
 class Epochs:
-    """Trains from the progress of a run to its end, and keeps the run folder up to date."""
+    """Trains from the progress of a run to its end, and keeps the run folder up to date.
 
-    def __init__(
-        self,
-        config: Config,
-        folder: RunFolder,
-        data: PreparedData,
-        state: TrainState,
-        plan: TrainingPlan,
-        progress: Progress,
-        fingerprint: dict[str, str | None],
-        on_epoch: OnEpoch | None = None,
-    ) -> None:
-        """Store the parts of a run.
+    Attributes:
+        config: The settings.
+        folder: Where checkpoints and logs are written.
+        data: The articles and their tokenizer.
+        state: Network, optimizer, schedule and accelerator.
+        plan: The training articles and how they are batched.
+        progress: Steps and epochs done; changed in place.
+        on_epoch: Called after each epoch; see `OnEpoch`.
+    """
 
-        Args:
-            config: The settings.
-            folder: Where checkpoints and logs are written.
-            data: The articles and their tokenizer.
-            state: Network, optimizer, schedule and accelerator.
-            plan: The training articles and how they are batched.
-            progress: Steps and epochs done; changed in place.
-            fingerprint: Digests of the articles, for the checkpoint.
-            on_epoch: Called after each epoch; see `OnEpoch`.
-        """
-        self.config, self.folder, self.data = config, folder, data
-        self.state, self.plan, self.progress, self.fingerprint = state, plan, progress, fingerprint
-        self.accelerator, self.on_epoch = state.accelerator, on_epoch
-        self.stopping = EarlyStopping(config.training.monitor_direction, config.training.early_stop)
+    config: Config
+    folder: RunFolder
+    data: PreparedData
+    state: TrainState
+    plan: TrainingPlan
+    progress: Progress
+    on_epoch: OnEpoch | None = None
+
+    def __post_init__(self) -> None:
+        training = self.config.training
+        initial = {"direction": training.monitor_direction, "patience": training.early_stop}
+        self.stopping = EarlyStopping(**(self.progress.stopping or initial))
+        self.accelerator = self.state.accelerator
         self.frozen_val: PrecomputedStates | None = None
-        if progress.stopping:
-            self.stopping = EarlyStopping(**progress.stopping)
 
     def run(self) -> None:
         """Train until the last epoch or until early stopping.
@@ -156,7 +151,7 @@ class Epochs:
         best = self.stopping.update(val[self.config.training.monitor], progress.epoch)
         if (best or self.config.training.keep == "last") and self.accelerator.is_main_process:
             bundle = trained_bundle(self.config, self.data, self.state.network, record)
-            save_bundle(bundle, self.folder.best, card=updated_card(bundle, self.folder.best))
+            save_with_card(bundle, self.folder.best)
         self.accelerator.wait_for_everyone()
         progress.stopping = self.stopping.state_dict()
         progress.step_in_epoch, progress.loss_sum, progress.n_texts = 0, 0.0, 0
@@ -175,7 +170,7 @@ class Epochs:
         return text + ("; stopping early" if stopping.should_stop else "")
 
     def _save(self) -> None:
-        save_checkpoint(self.folder.last, self.state, self.progress, self.config, self.fingerprint)
+        save_checkpoint(self.folder.last, self.state, self.progress, self.config, self.data.fingerprint)
 
     def _stop_if_interrupted(self, interruption: Interruption) -> None:
         """Save a checkpoint and end the run if a signal has asked for it."""

@@ -139,7 +139,9 @@ def _gradients(
             with accelerator.autocast():
                 output: Output = model(batch, progress)
             loss = training_loss(output, batch, n_texts) * accelerator.num_processes
-            _backward(loss, accelerator.scaler)
+            # accelerate's own backward would divide by its accumulation steps once more
+            scaled = loss if accelerator.scaler is None else accelerator.scaler.scale(loss)
+            scaled.backward()
         total += loss.detach() / accelerator.num_processes
         width = max(width, batch.tokens.shape[1])
     if accelerator.num_processes > 1:
@@ -167,12 +169,6 @@ def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:
     for further in output.losses.values():
         loss = loss + further.float() * share
     return loss
-
-
-def _backward(loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
-    """Add to the gradients. Accelerate's own backward would divide by its accumulation steps once more."""
-    scaled = loss if scaler is None else scaler.scale(loss)
-    scaled.backward()  # type: ignore[no-untyped-call]
 
 
 def _cut_batch(plan: TrainingPlan, rows: Rows, epoch: int, state: TrainState) -> Batch:

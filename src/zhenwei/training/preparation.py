@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -56,13 +57,11 @@ class PreparedData:
             domains=fields.domain_names, emotion_size=fields.emotion_size,
         )  # fmt: skip
 
+    @cached_property
     def fingerprint(self) -> dict[str, str | None]:
-        """Return a digest of each part, to check that a resumed run reads the same data."""
-        return {
-            "train": self.train.fingerprint(),
-            "val": self.val.fingerprint(),
-            "test": None if self.test is None else self.test.fingerprint(),
-        }
+        """A digest of each part, to check that a resumed run reads the same data."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: None if part is None else part.fingerprint() for name, part in parts.items()}
 
 
 def prepare_data(config: Config) -> PreparedData:

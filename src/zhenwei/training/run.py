@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
-from zhenwei.bundle.bundle import Bundle, load_bundle, save_bundle
-from zhenwei.bundle.card.update import updated_card
+from zhenwei.bundle.bundle import Bundle, load_bundle
+from zhenwei.bundle.card.update import save_with_card
 from zhenwei.bundle.metrics import check_finite, metrics_from_logits
 from zhenwei.bundle.predict_logits import predict_logits
 from zhenwei.bundle.weights import write_json
@@ -46,6 +47,7 @@ RESULT_KEYS = {"split", "n", "macro_f1", "auc", "val", "model", "seed", "best_ep
 _OR_OVERWRITE = "or start over with --overwrite (in Python: overwrite=True)"
 
 
+@dataclass
 class Run:
     """A training run.
 
@@ -60,22 +62,13 @@ class Run:
         progress: Steps and epochs done.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        folder: RunFolder,
-        accelerator: Accelerator,
-        prepare_folder: Callable[[], None],
-        train_bundle: TrainBundle,
-        on_epoch: OnEpoch | None = None,
-    ) -> None:
-        self.config = config
-        self.folder = folder
-        self.accelerator = accelerator
-        self.prepare_folder = prepare_folder
-        self.train_bundle = train_bundle
-        self.on_epoch = on_epoch
-        self.progress = Progress()
+    config: Config
+    folder: RunFolder
+    accelerator: Accelerator
+    prepare_folder: Callable[[], None]
+    train_bundle: TrainBundle
+    on_epoch: OnEpoch | None = None
+    progress: Progress = field(default_factory=Progress)
 
     def run(self) -> tuple[Results, Path]:
         """Train what is left to train, then evaluate the best weights; see `Trainer.train`."""
@@ -93,12 +86,13 @@ class Run:
         network.to(self.accelerator.device)
         logger.info("network: %s", _describe_size(network))
         plan = self._plan(data)
-        state = self._train_state(network, plan)
-        fingerprint = data.fingerprint()
+        optimizer = build_optimizer(network, self.config.training)
+        schedule = build_schedule(optimizer, self.config.training, plan.total_steps)
+        state = TrainState(network, optimizer, schedule, self.accelerator)
         seed_all(self.config.seed + self.accelerator.process_index)  # each process drops other units
         if self.folder.last.exists():
             self.progress = on_all_ranks(
-                self.accelerator, lambda: load_checkpoint(self.folder.last, state, self.config, fingerprint)
+                self.accelerator, lambda: load_checkpoint(self.folder.last, state, self.config, data.fingerprint)
             )
             logger.info("resumed after epoch %d, step %d", self.progress.epoch, self.progress.step)
             on_all_ranks(self.accelerator, self._check_best)
@@ -109,7 +103,7 @@ class Run:
             logger.info("this run is finished: nothing is left to do")
             return results, self.folder.best
         if not self.progress.finished:
-            Epochs(self.config, self.folder, data, state, plan, self.progress, fingerprint, self.on_epoch).run()
+            Epochs(self.config, self.folder, data, state, plan, self.progress, self.on_epoch).run()
         return self._evaluate_best(data), self.folder.best
 
     def _check_same_detector(self) -> None:
@@ -129,7 +123,7 @@ class Run:
             return False
         bundle = load_bundle(self.folder.best)
         saved = {"config": bundle.config.to_dict(), "data": bundle.facts["data"]}
-        check_same_run(saved, self.config, data.fingerprint(), self.folder.best)
+        check_same_run(saved, self.config, data.fingerprint, self.folder.best)
         return True
 
     def _check_best(self) -> None:
@@ -145,12 +139,10 @@ class Run:
         """Return the results of a finished run; None if they must be computed."""
         if not self.progress.finished or not self.folder.results.exists():
             return None
-        try:
+        with suppress(OSError, ValueError):
             results = json.loads(self.folder.results.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            results = None
-        if isinstance(results, dict) and results.keys() >= RESULT_KEYS:
-            return results
+            if isinstance(results, dict) and results.keys() >= RESULT_KEYS:
+                return results
         logger.warning("'%s' is damaged: evaluating the best weights again", self.folder.results)
         return None
 
@@ -174,11 +166,6 @@ class Run:
         widths = default_widths(self.config.data.max_len) if self.config.training.compile else None
         return TrainingPlan(data.train, self.config, data.tokenizer.pad_id, augmentation, widths)
 
-    def _train_state(self, network: DetectorNetwork, plan: TrainingPlan) -> TrainState:
-        optimizer = build_optimizer(network, self.config.training)
-        schedule = build_schedule(optimizer, self.config.training, plan.total_steps)
-        return TrainState(network, optimizer, schedule, self.accelerator)
-
     def _fit_linear(self, data: PreparedData, network: DetectorNetwork) -> None:
         """Fit the linear parts of a network before the first step, unless a checkpoint contains them."""
         if not self.folder.last.exists():
@@ -193,7 +180,7 @@ class Run:
         selected = np.zeros(len(data.train), np.bool_)
         selected[rows] = True
         every_article = iter_articles(find_parts(self.config)["train"], require_label=True)
-        articles = list(compress(every_article, selected.tolist()))
+        articles = list(compress(every_article, selected))
         labels = data.train.labels[rows].astype(np.int64)
         try:
             folds = split_into_folds(articles, labels, self.config.training.calibration_folds, self.config.seed).folds
@@ -215,8 +202,8 @@ class Run:
         if self.accelerator.is_main_process:
             self.config.save(self.folder.config)
             bundle = trained_bundle(self.config, data, network, record)
-            bundle.facts |= {"fitted": True, "data": data.fingerprint()}
-            self._save(bundle)
+            bundle.facts |= {"fitted": True, "data": data.fingerprint}
+            save_with_card(bundle, self.folder.best)
         log = RunLog(self.folder.metrics, self.accelerator, interval=1, total=1, done=0, losses=[], show=False)
         log.epoch(record, 1, "fitted, saved")
         log.close()
@@ -268,7 +255,7 @@ class Run:
 
     def _calibrate(self, bundle: Bundle, data: PreparedData, val_logits: NDArray[np.float64]) -> None:
         """Calibrate the detector as the settings ask, and save it; on failure, log why and leave it uncalibrated."""
-        source = self.config.training.calibrate_on
+        training, source = self.config.training, self.config.training.calibrate_on
         if source == "none":
             return
         try:
@@ -276,17 +263,13 @@ class Run:
             if source != "val":
                 crossed = cross_fitted(self.config, self.folder.calibration, self.train_bundle)
                 held_out = crossed if source == "train" else crossed.joined(held_out)
-            training = self.config.training
             calibration = calibrate(bundle, held_out, training.calibration, training.objective)
         except (ConfigError, DataError, TrainingError) as error:  # the training itself has succeeded
             logger.warning("the detector is not calibrated, and its threshold is %g: %s", bundle.threshold, error)
             return
         logger.info("calibrated: %s: %.3f", calibration.describe(), bundle.threshold)
         if self.accelerator.is_main_process:
-            self._save(bundle)
-
-    def _save(self, bundle: Bundle) -> None:
-        save_bundle(bundle, self.folder.best, card=updated_card(bundle, self.folder.best))
+            save_with_card(bundle, self.folder.best)
 
 
 def _describe_size(network: nn.Module) -> str:

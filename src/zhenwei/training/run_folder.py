@@ -2,8 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,61 +21,35 @@ LOCK = ".lock"
 RUN_MARKERS = ("train.log", "metrics.jsonl", "checkpoints/last", "checkpoints/best")
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """The paths in the folder of a run."""
+    """The paths in the folder of a run.
 
-    path: Path
+    Attributes:
+        path: The folder itself.
+        lock: Locked by the one process that writes here; the empty file remains after the run.
+        config: The settings in canonical form.
+        log: The log.
+        metrics: One JSON object per logged step and per epoch.
+        results: The final metrics.
+        tensorboard: Files of TensorBoard.
+        calibration: Cross-fitted predictions of training articles.
+        report: The HTML report.
+        last: The checkpoint from which the run resumes.
+        best: The bundle with the best weights on val.
+    """
 
-    @property
-    def lock(self) -> Path:
-        """Locked by the one process that writes here; the empty file remains after the run."""
-        return self.path / LOCK
-
-    @property
-    def config(self) -> Path:
-        """The settings in canonical form."""
-        return self.path / "config.json"
-
-    @property
-    def log(self) -> Path:
-        """The log."""
-        return self.path / "train.log"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object per logged step and per epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def results(self) -> Path:
-        """The final metrics."""
-        return self.path / "results.json"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Files of TensorBoard."""
-        return self.path / "tensorboard"
-
-    @property
-    def calibration(self) -> Path:
-        """Cross-fitted predictions of training articles."""
-        return self.path / "calibration"
-
-    @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.path / "report.html"
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint from which the run resumes."""
-        return self.path / "checkpoints" / "last"
-
-    @property
-    def best(self) -> Path:
-        """The bundle with the best weights on val."""
-        return self.path / "checkpoints" / "best"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = path / LOCK
+        self.config = path / "config.json"
+        self.log = path / "train.log"
+        self.metrics = path / "metrics.jsonl"
+        self.results = path / "results.json"
+        self.tensorboard = path / "tensorboard"
+        self.calibration = path / "calibration"
+        self.report = path / "report.html"
+        self.last = path / "checkpoints" / "last"
+        self.best = path / "checkpoints" / "best"
 
 
 def check_run_folder(path: Path, resume: bool, overwrite: bool) -> RunFolder:
@@ -118,23 +91,14 @@ def lock_run_folder(folder: RunFolder, resume: bool, overwrite: bool) -> Iterato
         CheckpointError: If another process writes to the folder, or has done so since it was checked, or it cannot
             be written.
     """
-    lock = FileLock(folder.lock, timeout=0)
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise CheckpointError(
-            f"{folder.path}: another process is writing this run; wait until it ends, or choose another folder "
-            "with output.dir"
-        ) from None
-    except OSError as error:
-        raise CheckpointError(_not_writable(folder.path, error)) from None
-    try:
+    with _lock(folder, ", or choose another folder with output.dir"):
         check_run_folder(folder.path, resume, overwrite)  # again: another process may have been here in the meantime
-        _clean(folder, overwrite and not resume)
+        with _writing(folder):
+            if overwrite and not resume:
+                _remove_run(folder.path)
+            recover_folder(folder.last)
+            recover_folder(folder.best)
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -144,35 +108,32 @@ def lock_bundle(folder: Path) -> Iterator[None]:
     Raises:
         CheckpointError: If another process writes to the run.
     """
-    run = folder.parent.parent
-    if folder != RunFolder(run).best:
+    run = RunFolder(folder.parent.parent)
+    with _lock(run) if folder == run.best else nullcontext():
         yield
-        return
-    lock = FileLock(RunFolder(run).lock, timeout=0)
+
+
+@contextmanager
+def _lock(folder: RunFolder, alternative: str = "") -> Iterator[None]:
+    """Lock the folder of a run, which is created if it does not exist, within this context."""
+    with _writing(folder, alternative):
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.lock, timeout=0).acquire()
+    with lock:
+        yield
+
+
+@contextmanager
+def _writing(folder: RunFolder, alternative: str = "") -> Iterator[None]:
+    """Translate the errors that the folder of a run is locked or cannot be written."""
     try:
-        lock.acquire()
+        yield
     except Timeout:
-        raise CheckpointError(f"{run}: another process is writing this run; wait until it ends") from None
+        raise CheckpointError(
+            f"{folder.path}: another process is writing this run; wait until it ends{alternative}"
+        ) from None
     except OSError as error:
-        raise CheckpointError(_not_writable(run, error)) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _clean(folder: RunFolder, overwrite: bool) -> None:
-    try:
-        if overwrite:
-            _remove_run(folder.path)
-        recover_folder(folder.last)
-        recover_folder(folder.best)
-    except OSError as error:
-        raise CheckpointError(_not_writable(folder.path, error)) from None
-
-
-def _not_writable(path: Path, error: OSError) -> str:
-    return f"{path}: the run folder cannot be written: {reason_of(error)}"
+        raise CheckpointError(f"{folder.path}: the run folder cannot be written: {reason_of(error)}") from None
 
 
 def _remove_run(path: Path) -> None:

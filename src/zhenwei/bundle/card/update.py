@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from zhenwei.bundle.bundle import CARD, Bundle
+from zhenwei.bundle.bundle import CARD, Bundle, save_bundle
 from zhenwei.bundle.card.card import model_card
 from zhenwei.bundle.card.signature import is_edited
 
@@ -24,3 +24,8 @@ def updated_card(bundle: Bundle, folder: Path) -> str | None:
         "%s: kept, because it was edited; check that its scores, threshold and calibration are still correct", path
     )
     return None
+
+
+def save_with_card(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle with an updated model card; see `save_bundle` and `updated_card`."""
+    save_bundle(bundle, folder, card=updated_card(bundle, folder))

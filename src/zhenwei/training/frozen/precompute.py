@@ -5,24 +5,25 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 
 from zhenwei.atomic import reason_of
 from zhenwei.bundle.device import local_processes
 from zhenwei.caches import cache_folder
+from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork
 from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.tokens import EncodedArticles, collate
+from zhenwei.training.accelerator import on_all_ranks
 from zhenwei.training.frozen.cache import FrozenCache
 from zhenwei.training.frozen.states import FrozenStates, unchanged_share
 from zhenwei.training.frozen.store import FrozenStore
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 MIN_UNCHANGED = 0.1  # if augmentation leaves a smaller share of articles unchanged, storing them saves nothing
 _PROGRESS_SECONDS = 60.0
 _LOCK_TIMEOUT = 300  # seconds; accelerate's processes wait at most ten minutes for each other
-T = TypeVar("T")
 
 
 def precompute_frozen_states(
@@ -86,29 +86,29 @@ class _Precomputation:
     def run(self, parts: Mapping[str, EncodedArticles]) -> dict[str, FrozenStates]:
         weights = weights_digest(self.encoder)
         keys = {part: self._key(weights, articles) for part, articles in parts.items()}
-        stored = {}
-        for part, articles in sorted(parts.items(), key=lambda item: len(item[1])):  # the small part always has room
-            states = self._run_part(part, articles, keys[part], [*keys.values()])
-            if states is not None:
-                stored[part] = states
-        return stored
+        states = {
+            part: self._run_part(part, articles, keys[part], [*keys.values()])
+            for part, articles in sorted(parts.items(), key=lambda item: len(item[1]))  # the small part always has room
+        }
+        return {part: stored for part, stored in states.items() if stored is not None}
 
     def _run_part(self, part: str, articles: EncodedArticles, key: str, keys: list[str]) -> FrozenStates | None:
         """Open or create the store of one part, and compute what is missing."""
+        main, problem = self.accelerator.is_local_main_process, None
         with ExitStack() as locks:
-            store: FrozenStore | None = None
-            problem = None
-            if self.accelerator.is_local_main_process:
-                store, problem = self._create(articles, key, keys, locks)
-            problem = _first(_gather(self.accelerator, problem))
-            if problem is None and store is None:  # the main process of this machine has created it
-                store, problem = self._open(articles, key)
-            problem = _first(_gather(self.accelerator, problem))
-            if problem is not None or store is None:
-                logger.warning("frozen layers: nothing is stored of %s: %s", part, problem)
+            try:  # the main process of a machine creates the store, then the others open it
+                created = on_all_ranks(
+                    self.accelerator, lambda: self._create(articles, key, keys, locks) if main else None
+                )
+                store = on_all_ranks(self.accelerator, lambda: created or self._open(articles, key))
+            except TrainingError as error:
+                logger.warning("frozen layers: nothing is stored of %s: %s", part, error)
                 return None
             states = FrozenStates(self.encoder, articles, self.pad_id, self.accelerator.autocast, store)
-            problem = _first(_gather(self.accelerator, self._fill(part, states)))
+            try:
+                on_all_ranks(self.accelerator, lambda: self._fill(part, states))
+            except TrainingError as error:
+                problem = error
         store.refresh()
         n_stored = int(store.contains(np.arange(len(articles))).sum())
         logger.info(
@@ -119,37 +119,31 @@ class _Precomputation:
             logger.warning("frozen layers: the other articles of %s are computed in each epoch: %s", part, problem)
         return states
 
-    def _create(
-        self, articles: EncodedArticles, key: str, keys: list[str], locks: ExitStack
-    ) -> tuple[FrozenStore | None, str | None]:
-        """Create or open a store, lock and check it; or return why that is impossible."""
-        try:
+    def _create(self, articles: EncodedArticles, key: str, keys: list[str], locks: ExitStack) -> FrozenStore:
+        """Create or open a store, lock and check it."""
+        with _translate_errors(self.path):
             cache = FrozenCache(self.path, self.limit)
             locks.enter_context(_acquire(cache.fill_lock(key), alone=self.accelerator.num_processes == 1))
             store = cache.store(key, articles.lengths, self.encoder.features, keys)
             if store is None:
-                return None, f"there is no room in '{self.path}'"
+                raise TrainingError(f"there is no room in '{self.path}'")
             if damaged := store.check():
                 logger.warning("'%s': %d damaged blocks are computed again", store.folder, damaged)
-            return store, None
-        except (OSError, NotImplementedError) as error:  # the latter on a file system without locks
-            return None, _describe(error, self.path)
+            return store
 
-    def _open(self, articles: EncodedArticles, key: str) -> tuple[FrozenStore | None, str | None]:
-        """Open the store that another process has just created; or return why that is impossible."""
-        try:
+    def _open(self, articles: EncodedArticles, key: str) -> FrozenStore:
+        """Open the store that another process has just created."""
+        with _translate_errors(self.path):
             layout = FrozenCache(self.path, self.limit).layout(key, articles.lengths, self.encoder.features)
             if layout is None:
-                return None, f"not every process sees '{self.path / key}'"
-            return FrozenStore(self.path / key, layout), None
-        except (OSError, NotImplementedError) as error:  # the latter on a file system without locks
-            return None, _describe(error, self.path)
+                raise TrainingError(f"not every process sees '{self.path / key}'")
+            return FrozenStore(self.path / key, layout)
 
-    def _fill(self, part: str, states: FrozenStates) -> str | None:
-        """Compute and write this process's share of the missing blocks; return why some are still missing."""
+    def _fill(self, part: str, states: FrozenStates) -> None:
+        """Compute and write this process's share of the missing blocks."""
         store = states.store
         missing = store.missing()
-        _gather(self.accelerator, None)  # no process writes before all have seen what is missing
+        self.accelerator.wait_for_everyone()  # no process writes before all have seen what is missing
         share = missing[self.accelerator.local_process_index :: local_processes(self.accelerator.num_processes)]
         if missing:
             logger.info("frozen layers: computing %d of %d blocks of %s", len(missing), store.layout.n_blocks, part)
@@ -160,12 +154,11 @@ class _Precomputation:
                 logger.info("frozen layers: %d%% of %s", 100 * done // len(share), part)
             values = states.compute_block(store.layout.blocks[block])
             if not np.isfinite(values).all():
-                return "the encoder's outputs are beyond the range of fp16"
+                raise TrainingError("the encoder's outputs are beyond the range of fp16")
             try:
                 store.write(block, values)
             except OSError as error:
-                return reason_of(error)
-        return None
+                raise TrainingError(reason_of(error)) from None
 
     def _key(self, weights: str, articles: EncodedArticles) -> str:
         """Return the key of a store: a digest of everything that its numbers depend on, to their last bit."""
@@ -246,16 +239,14 @@ def _acquire(lock: FileLock, alone: bool) -> Any:
         return lock.acquire(timeout=-1 if alone else _LOCK_TIMEOUT)
 
 
-def _describe(error: OSError | NotImplementedError, path: Path) -> str:
-    if isinstance(error, Timeout):
-        return f"another process has been filling '{path}' for {_LOCK_TIMEOUT} seconds"
-    return f"'{error.filename or path}': {reason_of(error)}" if isinstance(error, OSError) else f"'{path}': {error}"
-
-
-def _gather(accelerator: Accelerator, value: T) -> list[T]:
-    """Return the values of all processes."""
-    return list(gather_object([value])) if accelerator.num_processes > 1 else [value]
-
-
-def _first(problems: list[str | None]) -> str | None:
-    return next((problem for problem in problems if problem is not None), None)
+@contextmanager
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Raise a TrainingError that says why the stores in a folder cannot be used."""
+    try:
+        yield
+    except Timeout:
+        raise TrainingError(f"another process has been filling '{path}' for {_LOCK_TIMEOUT} seconds") from None
+    except OSError as error:
+        raise TrainingError(f"'{error.filename or path}': {reason_of(error)}") from None
+    except NotImplementedError as error:  # a file system without locks
+        raise TrainingError(f"'{path}': {error}") from None
