@@ -71,7 +71,7 @@ def predict_logits(
         batches = batches[accelerator.process_index :: accelerator.num_processes]
         context = accelerator.autocast() if precision == "auto" else nullcontext()
     predicted: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    with context, _eval_mode(network), torch.inference_mode():
+    with context, evaluation_mode(network), torch.inference_mode():
         for rows in batches:
             batch = collate(articles, rows, pad_id=pad_id)
             batch = batch.to(device) if frozen is None else frozen.attach(batch, device)
@@ -89,7 +89,8 @@ def predict_logits(
 
 
 @contextmanager
-def _eval_mode(network: DetectorNetwork) -> Iterator[None]:
+def evaluation_mode(network: DetectorNetwork) -> Iterator[None]:
+    """Disable a network's dropout within this context."""
     training = network.training
     network.eval()
     try:

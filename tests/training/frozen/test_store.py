@@ -48,7 +48,7 @@ class TestLayout:
         assert layout.n_bytes <= room
         more = Layout(LENGTHS, SIZE, layout.n_blocks + 1)
         assert layout.n_blocks == ALL.n_blocks or more.n_bytes > room
-        assert layout.n_rows == sum(len(block) for block in ALL.blocks[: layout.n_blocks])
+        assert sum(map(len, layout.blocks)) == sum(len(block) for block in ALL.blocks[: layout.n_blocks])
 
 
 class TestReading:

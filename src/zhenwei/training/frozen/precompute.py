@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from zhenwei.atomic import reason_of
 from zhenwei.bundle.device import local_processes
+from zhenwei.bundle.predict_logits import evaluation_mode
 from zhenwei.caches import cache_folder
 from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork
@@ -217,12 +218,8 @@ def _reads_frozen_states(network: DetectorNetwork, plan: TrainingPlan) -> bool:
     assert encoder is not None
     states = torch.full((*batch.tokens.shape, encoder.features), torch.nan)
     device = next(network.parameters()).device
-    training = network.training
-    network.eval()
-    try:
+    with evaluation_mode(network):
         logits = network(replace(batch, frozen_states=states).to(device)).logits
-    finally:
-        network.train(training)
     return bool(logits.isnan().any())
 
 

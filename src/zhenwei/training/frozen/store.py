@@ -57,11 +57,6 @@ class Layout:
         return np.cumsum([self.lengths[rows].sum() for rows in self.blocks], dtype=np.int64)
 
     @property
-    def n_rows(self) -> int:
-        """Number of stored articles."""
-        return sum(map(len, self.blocks))
-
-    @property
     def n_bytes(self) -> int:
         """Size of the file of states in bytes."""
         return int(self.ends[-1]) * self.size * _BYTES if self.n_blocks else 0
