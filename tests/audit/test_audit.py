@@ -29,7 +29,8 @@ def statuses(parts: Parts) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.no_cover
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in (2, 3))])
 def test_clean_articles_raise_no_alarm(seed: int) -> None:
     parts = SyntheticDataset(seed=seed, n_train=1200, n_val=400, n_test=400, n_flipped=0).generate()
     assert {name: status for name, status in statuses(parts).items() if status != "good"} == {}
@@ -43,6 +44,7 @@ def test_chance_raises_no_alarm() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_entity_drift_lists_the_flipped_entities() -> None:
     synthetic = SyntheticDataset()
     finding = entity_drift(AuditDataset.from_articles(synthetic.generate()))
@@ -56,12 +58,13 @@ def test_entity_drift_lists_the_flipped_entities() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_a_shift_of_all_labels_is_not_entity_drift() -> None:
     synthetic = SyntheticDataset(n_flipped=0, fake_share_past=0.3, fake_share_future=0.75)
     assert entity_drift(AuditDataset.from_articles(synthetic.generate())).value == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_near_duplicates_equal_brute_force(clean: Parts) -> None:
     """Includes copies, reposts and halves of posts."""
     train, val = clean["train"][:120], clean["val"][:60]

@@ -46,6 +46,7 @@ def test_every_value_of_the_file_is_accepted(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize("form", ["dict", pytest.param("path", marks=pytest.mark.nightly)])
 def test_three_lines_of_python_train_it(
     form: str, original: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,7 +75,11 @@ def name_of(model: dict[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in model.items())
 
 
-CASES = [pytest.param(model, id=name_of(model)) for model in models()]
+# One finetuned layer is between none and all; it is tested nightly.
+CASES = [
+    pytest.param(model, id=name_of(model), marks=[pytest.mark.nightly] if model.get("finetune_layers") == 1 else [])
+    for model in models()
+]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from zhenwei.models.encoders.encoder import PretrainedEncoder
 
 from .conftest import MAX_LEN, Subject
 
-pytestmark = pytest.mark.slow  # a thousand tests
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # a thousand tests
 
 SHORTEST, LONGEST, NO_ENTITY, UNKNOWN_DOMAIN = 30, 31, 30, 31
 

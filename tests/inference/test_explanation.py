@@ -85,6 +85,7 @@ class TestPlantedWords:
     """A word of most fakes and of no real post is among the three with the largest attribution."""
 
     @pytest.mark.slow
+    @pytest.mark.no_cover
     @pytest.mark.parametrize("name", ["bigru", pytest.param("bigru-endef", marks=pytest.mark.nightly), "tfidf"])
     def test_is_among_the_top_three(self, planted: Path, tmp_path: Path, name: str) -> None:
         network: dict[str, Any] = {"name": name.split("-", maxsplit=1)[0]}

@@ -18,7 +18,7 @@ from zhenwei.config import detector_names
 from zhenwei.evaluation import evaluate
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 Rows = list[dict[str, Any]]
 PLACES = ("云溪", "东河", "南岭", "西塘", "北川", "临江")

@@ -19,7 +19,7 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "creating a store": {"event": "open", "text": ".meta.json.new", "time": 1},
     "in an epoch": {"event": "log", "text": "epoch 2 step 22:"},
 }
-OTHERS = ("before anything is stored", "creating a store")
+OTHERS = ("before anything is stored", "creating a store", "in an epoch")
 WEIGHTS = ("best/model.safetensors", "last/network.safetensors", "last/optimizer.safetensors")
 
 Settings = Callable[..., dict[str, Any]]

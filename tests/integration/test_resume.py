@@ -51,7 +51,6 @@ MOMENTS = {
 }
 OFTEN = [
     ("no", "before the first checkpoint"),
-    ("no", "in an epoch"),
     ("no", "between a checkpoint's two renames"),
     ("no", "between the best's two renames"),
     ("no", "naming the results"),

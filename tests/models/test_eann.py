@@ -173,7 +173,12 @@ class TestGradients:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {"reversal": 0.6}, {"debias": "endef"}], ids=str)
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    "settings",
+    [{"debias": "endef"}, *(pytest.param(settings, marks=pytest.mark.nightly) for settings in ({}, {"reversal": 0.6}))],
+    ids=str,
+)
 def test_progress_does_not_trigger_recompilation(settings: dict[str, Any], make_batch: MakeBatch) -> None:
     batch = make_batch(ROWS, labels=LABELS, domains=[0, 1, -1, 2], entities=[[5], [6, 7], [], [5]])
     network = build_network(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zhenwei.news import Article
 from zhenwei.tokens import Augmentation, EncodedArticles, TextTokenizer, collate, encode_articles, train_tokenizer
 
-pytestmark = pytest.mark.slow  # thousands of draws
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # thousands of draws
 
 LOW = 2**64 - 1
 CLS, SEP, MASK = 2, 3, 4

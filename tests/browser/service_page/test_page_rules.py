@@ -44,7 +44,7 @@ def enter(visit: Any, site: Any, write: Callable[..., Path]) -> Enter:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("state", STATES)
 def test_it_fits_the_window_and_logs_nothing(enter: Enter, state: str, language: str, width: int) -> None:
     visit = enter(state, language=language, width=width)
@@ -54,7 +54,7 @@ def test_it_fits_the_window_and_logs_nothing(enter: Enter, state: str, language:
     assert visit.browser.messages() == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_nothing_serious(enter: Enter, axe: str, state: str, scheme: str) -> None:
     assert enter(state, scheme=scheme).violations(axe) == []

@@ -90,6 +90,7 @@ class TestConnected:
         assert_equal_shards(tmp_path / "predicted", expected)
         assert ray.is_initialized(), "a connection that existed before is not closed"
 
+    @pytest.mark.nightly
     def test_killed_worker_is_replaced(
         self, ray: Any, tiny_run: Path, posts: Path, expected: Path, tmp_path: Path
     ) -> None:

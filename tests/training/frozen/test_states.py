@@ -140,7 +140,9 @@ def empty_stores(folder: Path, every: int = 1) -> None:
 @pytest.mark.slow
 class TestSameTraining:
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize(("precision", "noise"), [("no", 1e-3), ("bf16", 2e-2)])
+    @pytest.mark.parametrize(
+        ("precision", "noise"), [("no", 1e-3), pytest.param("bf16", 2e-2, marks=pytest.mark.nightly)]
+    )
     def test_losses_and_logits_are_those_without_a_store(
         self, kind: str, precision: str, noise: float, make_subject: Callable[..., Subject]
     ) -> None:
