@@ -45,8 +45,22 @@ def example(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, bert: P
     }  # fmt: skip
 
 
+def modules() -> dict[int, nn.Module]:
+    """Return the modules in memory by their ids."""
+    gc.collect()
+    return {id(each): each for each in gc.get_objects() if isinstance(each, nn.Module)}
+
+
 @pytest.fixture(scope="module")
-def trained(example: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+def modules_of_other_tests() -> dict[int, nn.Module]:
+    """The modules that are in memory before the training."""
+    return modules()
+
+
+@pytest.fixture(scope="module")
+def trained(
+    modules_of_other_tests: dict[int, nn.Module], example: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], Path]:
     assert len(example) == KEYS
     path = tmp_path_factory.mktemp("settings") / "config.json"
     path.write_text(json.dumps(example))
@@ -100,10 +114,12 @@ def test_no_checkpoint_contains_a_layer_of_the_encoder(
 
 
 @pytest.mark.parametrize("kind", [nn.TransformerEncoderLayer, "BertLayer"])
-def test_memory_contains_no_layer_of_the_encoder(trained: tuple[dict[str, Any], Path], kind: Any) -> None:
+def test_memory_contains_no_layer_of_the_encoder(
+    trained: tuple[dict[str, Any], Path], modules_of_other_tests: dict[int, nn.Module], kind: Any
+) -> None:
     detector = Detector.load(trained[1])
-    gc.collect()
-    alive = [type(each).__name__ for each in gc.get_objects() if isinstance(each, nn.Module)]
+    new = modules().items()
+    alive = [type(each).__name__ for number, each in new if number not in modules_of_other_tests]
     assert (kind if isinstance(kind, str) else kind.__name__) not in alive
     assert any("BertEmbeddings" in name for name in alive), detector
 

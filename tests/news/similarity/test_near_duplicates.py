@@ -70,6 +70,8 @@ def test_the_pairs_are_those_of_brute_force(seed: int, threshold: float) -> None
     st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=14), max_size=12), st.sampled_from([0.2, 0.5, 1])
 )
 @example(["", "\0"], 0.2)
+@example(["", "\1"], 0.2)
+@example(["a", "b\0", "\2"], 0.2)
 @example(["水火", "水火\0\0", "水火\0"], 0.2)
 def test_any_texts_give_the_pairs_of_brute_force(texts: list[str], threshold: float) -> None:
     assert found_pairs(texts, threshold) == all_pairs(texts, threshold)

@@ -22,8 +22,9 @@ def hashed_ngrams(texts: Sequence[str], size: int) -> tuple[Rows, NDArray[np.uin
     rows = np.repeat(np.arange(len(texts)), counts)
     starts = np.concatenate([[0], np.cumsum(lengths + size)])[:-1]
     positions = starts[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    # Mixed with the length: otherwise a short text would equal one with NULs appended.
-    grams = np.minimum(lengths, size)[rows].astype(np.uint64)
+    # The mixed length comes first: otherwise a short text would equal one with NULs appended, or with a character
+    # that is the difference of the lengths.
+    grams = _mix(np.minimum(lengths, size).astype(np.uint64))[rows]
     for step in range(size):
         grams = _mix(grams ^ points[positions + step].astype(np.uint64))
     return rows, grams
