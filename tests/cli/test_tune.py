@@ -90,6 +90,7 @@ class TestSearch:
         assert "trial " not in again.stderr
 
     @pytest.mark.slow
+    @pytest.mark.nightly
     def test_a_search_is_reproducible(self, tune: Callable[..., Any], tmp_path: Path) -> None:
         for name in ("one", "other"):
             url = f"sqlite:///{tmp_path / name}.db"

@@ -75,11 +75,13 @@ def name_of(model: dict[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in model.items())
 
 
-# One finetuned layer is between none and all; it is tested nightly.
-CASES = [
-    pytest.param(model, id=name_of(model), marks=[pytest.mark.nightly] if model.get("finetune_layers") == 1 else [])
-    for model in models()
-]
+def marks(model: dict[str, Any]) -> list[pytest.MarkDecorator]:
+    """Return the mark of a case that is close to others: one finetuned layer, or ENDEF on another network."""
+    rare = model.get("finetune_layers") == 1 or (model.get("debias") is not None and model["name"] != "bigru")
+    return [pytest.mark.nightly] if rare else []
+
+
+CASES = [pytest.param(model, id=name_of(model), marks=marks(model)) for model in models()]
 
 
 @dataclass

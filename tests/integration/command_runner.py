@@ -74,7 +74,7 @@ def run(job: dict[str, Any]) -> None:
         watch(job["at"], job["do"])
     try:
         main()
-    finally:  # the limit is the command's only: coverage writes after it
+    finally:  # the limit is that of the command alone
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 

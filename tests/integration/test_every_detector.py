@@ -145,9 +145,10 @@ RESUMED = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "name",
-    ["bigru_endef", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("eann", "bigru_wide"))],
+    RESUMED,
 )
 def test_killed_and_resumed_it_ends_like_the_undisturbed_run(
     name: str,

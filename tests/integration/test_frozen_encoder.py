@@ -116,6 +116,7 @@ def test_two_concurrent_runs_share_one_store(
         assert_same_end(tmp_path / name, undisturbed)
 
 
+@pytest.mark.nightly
 def test_two_processes_of_one_run_fill_a_store_together(
     undisturbed: Path, bert_settings: Settings, two_ranks: RunJobs, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_an_error_in_both_is_printed_once(two_ranks: Ranks, run_settings: Settin
     assert sum(output.count("all 5 articles are fake; expected both labels") for _, output in outcomes) == 1
 
 
+@pytest.mark.nightly
 def test_a_finished_run_of_two_is_evaluated_again_by_two(
     two_ranks: Ranks, run_settings: Settings, tmp_path: Path
 ) -> None:

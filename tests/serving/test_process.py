@@ -167,6 +167,7 @@ class TestReload:
 
 
 class TestLimits:
+    @pytest.mark.nightly
     def test_overload_gets_200_or_503_and_nothing_else(self, shared: Process) -> None:
         with load_on(shared.url) as load:
             load.wait_for(300)

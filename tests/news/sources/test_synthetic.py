@@ -22,7 +22,7 @@ from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dat
 from zhenwei.news.sources.synthetic_distinct import NearDuplicateFilter, shingles
 from zhenwei.news.sources.synthetic_grammar import load_grammar
 
-pytestmark = pytest.mark.slow  # thousands of posts
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # thousands of posts
 
 SMALL = SyntheticDataset(n_train=60, n_val=20, n_test=30)
 
