@@ -1,6 +1,7 @@
 """The records of a comparison: what `zhenwei compare` writes as JSON and reports show."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from statistics import mean
 from typing import Any
 
 Interval = tuple[float, float]  # low and high end of a 95% interval
@@ -57,6 +58,17 @@ class ComparedDetector:
     config: dict[str, Any]
     runs: tuple[ComparedRun, ...]
     summaries: dict[str, dict[str, Summary]]
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean duration of a training; None if all runs were trained elsewhere."""
+        seconds = [run.seconds for run in self.runs if run.seconds is not None]
+        return mean(seconds) if seconds else None
+
+    @property
+    def peak_memory(self) -> int | None:
+        """Largest memory of a training, in bytes; None if it is not known of any run."""
+        return max((run.peak_memory for run in self.runs if run.peak_memory is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,23 @@ class Comparison:
     command: str
     versions: dict[str, str]
     warnings: tuple[str, ...] = ()
+
+    def difference_to_baseline(self, detector: str, part: str, metric: str) -> Difference | None:
+        """Return detector minus baseline; None for the baseline, or if the difference is undefined."""
+        for each in self.differences:
+            if (each.part, each.metric, each.first, each.second) == (part, metric, detector, self.baseline):
+                return each
+            if (each.part, each.metric, each.first, each.second) == (part, metric, self.baseline, detector):
+                low, high = each.interval
+                return replace(
+                    each, first=detector, second=self.baseline, difference=-each.difference, interval=(-high, -low)
+                )
+        return None
+
+    def means(self, part: str, metric: str) -> dict[str, float]:
+        """Return the mean of a metric by the name of each detector that has one."""
+        summaries = {each.name: each.summaries.get(part, {}).get(metric) for each in self.detectors}
+        return {name: each.mean for name, each in summaries.items() if each is not None and each.mean is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

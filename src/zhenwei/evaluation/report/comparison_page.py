@@ -65,7 +65,6 @@ def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) 
         all_metrics=METRICS,
         headline=_headline(comparison),
         lead=_lead(comparison),
-        warnings=tuple(("", warning) for warning in comparison.warnings),
         files=tuple(CitedFile(dataset_name(part.name), part.file, digest(part.file)) for part in comparison.parts),
         best={(part, metric): _best(comparison, part, metric) for part in parts for metric in METRICS},
         changes=tuple(chart for chart in changes if chart is not None),

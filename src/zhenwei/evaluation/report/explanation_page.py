@@ -34,6 +34,5 @@ def write_explanation_page(
         "explanation.html", path,
         prediction=prediction,
         text=highlight_text(content, words, len(content)),
-        warnings=[("this text", warning) for warning in prediction["warnings"]],
         attention=weights[:MAX_ATTENTION_ROWS],
     )  # fmt: skip

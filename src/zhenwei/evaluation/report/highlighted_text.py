@@ -1,7 +1,7 @@
 """A text with the words highlighted that are evidence for fake or for real."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Attributions = Sequence[tuple[str, float]]
 
@@ -17,14 +17,24 @@ class Word:
     Attributes:
         text: The characters.
         attribution: Positive for evidence for fake, negative for real.
-        label: `fake` or `real` where the word is highlighted, else empty.
-        strong: Whether it is highlighted strongly.
+        share: Its absolute value, as a share of the largest one in the text.
     """
 
     text: str
     attribution: float = 0.0
-    label: str = ""
-    strong: bool = False
+    share: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """`fake` or `real` where the word is highlighted, else empty."""
+        if self.share < _WEAK or not self.text.strip():
+            return ""
+        return "fake" if self.attribution > 0 else "real"
+
+    @property
+    def strong(self) -> bool:
+        """Whether the word is highlighted strongly."""
+        return bool(self.label) and self.share >= _STRONG
 
 
 @dataclass(frozen=True)
@@ -40,44 +50,23 @@ class HighlightedText:
 
     words: tuple[Word, ...]
     n_omitted: int
-    for_fake: tuple[Word, ...] = ()
-    for_real: tuple[Word, ...] = ()
+    for_fake: tuple[Word, ...]
+    for_real: tuple[Word, ...]
 
 
 def highlight_text(content: str, attributions: Attributions, max_length: int = MAX_LENGTH) -> HighlightedText:
     """Highlight the words of a text by their attributions (empty: unknown), and truncate the text."""
-    n_omitted = max(len(content) - max_length, 0)
-    if not attributions:
-        return HighlightedText((Word(content[:max_length]),), n_omitted)
-    largest = max(abs(attribution) for _, attribution in attributions) or 1.0
-    words, remaining = [], max_length
-    for text, attribution in attributions:
-        if remaining <= 0:
-            break
-        words.append(_highlight(text[:remaining], attribution, largest))
-        remaining -= len(text)
-    ranked = sorted(_strongest(attributions, _WEAK * largest).items(), key=lambda item: -abs(item[1]))
-    listed = {
-        label: tuple(Word(*item, label) for item in ranked if _label(item[1]) == label)[:_LISTED]
-        for label in ("fake", "real")
-    }
-    return HighlightedText(tuple(words), n_omitted, listed["fake"], listed["real"])
-
-
-def _strongest(attributions: Attributions, minimum: float) -> dict[str, float]:
-    """Return the strongest attribution of each distinct word that reaches the minimum."""
-    strongest: dict[str, float] = {}
-    for text, attribution in attributions:
-        if text.strip() and abs(attribution) >= max(minimum, abs(strongest.get(text, 0.0))):
-            strongest[text] = attribution
-    return strongest
-
-
-def _label(attribution: float) -> str:
-    return "fake" if attribution > 0 else "real"
-
-
-def _highlight(text: str, attribution: float, largest: float) -> Word:
-    if abs(attribution) < _WEAK * largest or not text.strip():
-        return Word(text, attribution)
-    return Word(text, attribution, _label(attribution), abs(attribution) >= _STRONG * largest)
+    largest = max((abs(attribution) for _, attribution in attributions), default=0.0) or 1.0
+    words = [Word(*each, abs(each[1]) / largest) for each in attributions] or [Word(content)]
+    strongest: dict[str, Word] = {}
+    for word in sorted(words, key=lambda word: -word.share):
+        strongest.setdefault(word.text, word)
+    for_fake, for_real = (
+        tuple(word for word in strongest.values() if word.label == label)[:_LISTED] for label in ("fake", "real")
+    )
+    shown, remaining = [], max_length
+    for word in words:
+        if remaining > 0:
+            shown.append(replace(word, text=word.text[:remaining]))
+        remaining -= len(word.text)
+    return HighlightedText(tuple(shown), max(len(content) - max_length, 0), for_fake, for_real)

@@ -1,7 +1,8 @@
 """Render Jinja templates into self-contained pages, and write them atomically."""
 
+import json
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import zhenwei
 from zhenwei.atomic import reason_of, write_atomic
 from zhenwei.errors import ConfigError
 from zhenwei.evaluation.report import formatting
+from zhenwei.evaluation.report.highlighted_text import highlight_text
 
 STYLES = ("palette.css", "page.css", "parts.css", "print.css")
 SCRIPT = "page.js"
@@ -33,6 +35,11 @@ def _environment() -> Environment:
         finalize=_printable, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
+    environment.filters |= {
+        "highlighted": highlight_text,
+        "indented_json": partial(json.dumps, indent=2, ensure_ascii=False),
+    }
+    environment.globals["metrics"] = formatting.METRICS
     environment.filters["prose"] = lambda text: do_mark_safe(formatting.prose(text))  # it escapes the text
     return environment
 

@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import zhenwei
@@ -37,10 +37,9 @@ def digest(path: str | Path) -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of zhenwei, Python and the main packages, and the machine."""
-    versions = {"zhenwei": zhenwei.__version__, "Python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions | {"machine": f"{platform.system()} {platform.machine()}"}
+    return {
+        "zhenwei": zhenwei.__version__,
+        "Python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,9 +1,8 @@
 """The page about a run: training, scores, mistakes, and how to reproduce it."""
 
-import json
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from zhenwei.bundle.calibration import Calibration
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.evaluation.records import Evaluation
 from zhenwei.evaluation.report import formatting
-from zhenwei.evaluation.report.dataset_labels import DatasetResult, label_datasets
+from zhenwei.evaluation.report.dataset_labels import label_datasets
 from zhenwei.evaluation.report.evaluation_context import evaluation_context
 from zhenwei.evaluation.report.pages import write_page
 from zhenwei.evaluation.report.plots.training import training_charts
@@ -45,18 +44,22 @@ def write_run_page(
     """
     record = read_run(Path(run))
     results = label_datasets(evaluations, part_files(record))
+    trained, evaluated = _training_files(record), cite_datasets(results)
+    unchanged = {(each.path, each.sha256) for each in trained}  # listed once, although they are evaluated, too
     return write_page(
         "run.html", default_page(record) if path is None else Path(path),
         record=record,
-        name=record.name,
         evaluations=evaluation_context(results),
-        warnings=_changed_files(record, results),
+        changed=_changed_files(trained, evaluated),
         audit=audit,
         training=training_charts(record.epochs, record.steps, record.best_epoch),
-        facts=_facts(record),
-        settings=json.dumps(record.config.to_dict(), indent=2, ensure_ascii=False),
+        calibration=_calibration(record.description.get("calibration")),
         commands=_commands(record, [result.evaluation.file for result in results]),
-        files=_files(record, results),
+        files=[
+            *trained,
+            *(each for each in evaluated if (each.path, each.sha256) not in unchanged),
+            *_bundle_files(record),
+        ],
         versions={
             "trained by zhenwei": str(record.description.get("zhenwei_version", formatting.MISSING)),
             **package_versions(),
@@ -84,26 +87,10 @@ def part_files(record: RunRecord) -> dict[str, str]:
     return {}
 
 
-def _facts(record: RunRecord) -> list[tuple[str, str]]:
-    """Return the names and values of the detector's main facts."""
-    facts, calibration = record.facts, record.description.get("calibration")
-    if facts.get("fitted"):
-        training = ("Training", "fitted without epochs")
-    else:
-        last = record.results.get("epochs") or (record.epochs[-1].number if record.epochs else None)
-        training = ("Best epoch", f"{record.best_epoch or formatting.MISSING} of {last or formatting.MISSING}")
-    return [
-        ("Detector", record.config.model.title),
-        ("Training articles", formatting.count(facts.get("n_train"))),
-        training,
-        ("Seed", str(record.config.seed)),
-        ("Threshold", f"fake from a probability of {formatting.score(record.description.get('threshold'))}"),
-        ("Calibration", _calibration(calibration) if calibration else "not calibrated"),
-    ]
-
-
 def _calibration(stored: Any) -> str:
     """Describe the calibration that a bundle stores."""
+    if not stored:
+        return "not calibrated"
     try:
         return Calibration.from_dict(stored).describe()
     except (ValueError, AttributeError):
@@ -121,22 +108,14 @@ def _training_files(record: RunRecord) -> tuple[CitedFile, ...]:
     return tuple(CitedFile(f"{part}, as trained on", **file) for part, file in record.files.items())
 
 
-def _files(record: RunRecord, results: Sequence[DatasetResult]) -> tuple[CitedFile, ...]:
-    """Return all files behind the page; an evaluated file that has not changed since the training is listed once."""
-    training = _training_files(record)
-    known = {(each.path, each.sha256) for each in training}
-    others = (each for each in cite_datasets(results) if (each.path, each.sha256) not in known)
-    return (*training, *others, *_bundle_files(record))
-
-
-def _changed_files(record: RunRecord, results: Sequence[DatasetResult]) -> tuple[tuple[str, str], ...]:
+def _changed_files(trained: Iterable[CitedFile], evaluated: Iterable[CitedFile]) -> list[tuple[str, list[str]]]:
     """Return a warning for each evaluated file that has changed since the training."""
-    before = {each.path: each.sha256 for each in _training_files(record)}
-    return tuple(
-        (file.role, f"`{file.path}` has changed since the training: these scores are of its present content")
-        for file in cite_datasets(results)
+    before = {each.path: each.sha256 for each in trained}
+    return [
+        (file.role, [f"`{file.path}` has changed since the training: these scores are of its present content"])
+        for file in evaluated
         if file.path in before and file.sha256 not in ("", before[file.path])
-    )
+    ]
 
 
 def _bundle_files(record: RunRecord) -> tuple[CitedFile, ...]:

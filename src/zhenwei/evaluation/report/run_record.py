@@ -1,7 +1,6 @@
 """Read the record of a training from a run's folder, or from a bundle alone."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +70,11 @@ class RunRecord:
         return self.facts.get("files") or {}
 
     @property
+    def n_epochs(self) -> int | None:
+        """The number of epochs of the training; None if not recorded."""
+        return self.results.get("epochs") or (self.epochs[-1].number if self.epochs else None)
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch whose weights were saved; None for a detector that is fitted without epochs."""
         return None if self.facts.get("fitted") else self.facts.get("epoch")
@@ -84,51 +88,42 @@ def read_run(path: Path) -> RunRecord:
     """
     bundle = find_bundle(path)
     folder = None if bundle == path else RunFolder(path)
-    description = _read_object(bundle / DESCRIPTION)
-    if description is None:
+    description = _parse_object(_read_text(bundle / DESCRIPTION))
+    if not description:
         raise CheckpointError(f"{bundle / DESCRIPTION}: damaged: expected a JSON object")
     config = Config.load(bundle / SETTINGS)
     if folder is None:
         return RunRecord(path, None, bundle, config, description, {}, (), ())
-    epochs, steps = _read_metrics(folder.metrics)
-    return RunRecord(path, folder, bundle, config, description, _read_object(folder.results) or {}, epochs, steps)
+    results, metrics = _parse_object(_read_text(folder.results)), _read_text(folder.metrics)
+    return RunRecord(path, folder, bundle, config, description, results, *_parse_metrics(metrics))
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file; None if the file is missing or contains something else."""
+def _read_text(path: Path) -> str:
+    """Return the text of a file; empty if it is missing or damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+        return ""
 
 
-def _read_metrics(path: Path) -> tuple[tuple[Epoch, ...], tuple[Step, ...]]:
-    """Read the epochs and steps of `metrics.jsonl`; truncated or invalid lines are skipped."""
-    records = list(_lines(path))
-    epoch_records = [record for record in records if record.get("event") == "epoch"]
+def _parse_object(text: str) -> dict[str, Any]:
+    """Return a JSON object; empty if the text is something else or truncated."""
     try:
-        steps_per_epoch = epoch_records[-1]["step"] / epoch_records[-1]["epoch"] if epoch_records else 1.0
-        epochs = tuple(Epoch(each["epoch"], each["train_loss"], each["val"]) for each in epoch_records)
-        steps = tuple(
-            Step(each["step"] / steps_per_epoch, each["loss"], each["lr"])
-            for each in records
-            if each.get("event") == "step"
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _parse_metrics(text: str) -> tuple[tuple[Epoch, ...], tuple[Step, ...]]:
+    """Return the epochs and steps of `metrics.jsonl`; truncated or invalid lines are skipped."""
+    records = [_parse_object(line) for line in text.splitlines()]
+    epochs, steps = ([each for each in records if each.get("event") == event] for event in ("epoch", "step"))
+    try:
+        steps_per_epoch = epochs[-1]["step"] / epochs[-1]["epoch"] if epochs else 1.0
+        return (
+            tuple(Epoch(each["epoch"], each["train_loss"], each["val"]) for each in epochs),
+            tuple(Step(each["step"] / steps_per_epoch, each["loss"], each["lr"]) for each in steps),
         )
     except (KeyError, TypeError, ZeroDivisionError):
         return (), ()
-    return epochs, steps
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return
-    for line in text.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            yield record
