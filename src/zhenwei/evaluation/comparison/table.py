@@ -24,9 +24,11 @@ def main_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         row = [detector.name, _runs(detector), *(format_score(detector.summaries[part]["macro_f1"]) for part in parts)]
         row.append(format_score(detector.summaries[last]["auc"], interval=False))
         if comparison.baseline:
-            difference = difference_to_baseline(comparison, detector.name, last, "macro_f1")
+            difference = comparison.difference_to_baseline(detector.name, last, "macro_f1")
             row += ["-", "-"] if difference is None else [format_difference(difference), format_p(difference)]
-        rows.append([*row, _minutes(detector), _memory(detector)])
+        row.append("-" if detector.seconds is None else f"{detector.seconds / 60:.1f}")
+        row.append("-" if detector.peak_memory is None else f"{detector.peak_memory / 2**20:,.0f} MiB")
+        rows.append(row)
     return header, rows
 
 
@@ -75,7 +77,7 @@ def csv_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     for detector in comparison.detectors:
         for part, summaries in detector.summaries.items():
             for metric, summary in summaries.items():
-                difference = difference_to_baseline(comparison, detector.name, part, metric)
+                difference = comparison.difference_to_baseline(detector.name, part, metric)
                 low, high = summary.interval or (None, None)
                 yield {
                     "detector": detector.name, "part": part, "metric": metric, "runs": len(detector.runs),
@@ -86,14 +88,6 @@ def csv_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
                     "difference_high": difference.interval[1] if difference else None,
                     "p": difference.p if difference else None, "p_holm": difference.p_holm if difference else None,
                 }  # fmt: skip
-
-
-def difference_to_baseline(comparison: Comparison, detector: str, part: str, metric: str) -> Difference | None:
-    """Return the difference of a detector to the baseline; None for the baseline, or if it is undefined."""
-    for each in comparison.differences:
-        if (each.part, each.metric, each.first, each.second) == (part, metric, detector, comparison.baseline):
-            return each
-    return None
 
 
 def format_score(summary: Summary, interval: bool = True) -> str:
@@ -121,16 +115,6 @@ def format_p(difference: Difference) -> str:
 
 def _runs(detector: ComparedDetector) -> str:
     return "1 (any seed)" if detector.config["model"]["name"] == "tfidf" else str(len(detector.runs))
-
-
-def _minutes(detector: ComparedDetector) -> str:
-    seconds = [run.seconds for run in detector.runs if run.seconds is not None]
-    return f"{sum(seconds) / len(seconds) / 60:.1f}" if seconds else "-"
-
-
-def _memory(detector: ComparedDetector) -> str:
-    peaks = [run.peak_memory for run in detector.runs if run.peak_memory is not None]
-    return f"{max(peaks) / 2**20:,.0f} MiB" if peaks else "-"
 
 
 def _markdown_table(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -70,7 +70,7 @@ def difference_chart(comparison: Comparison, metric: str) -> Chart | None:
     Returns:
         None where there are none.
     """
-    last = comparison.parts[-1].name if comparison.parts else ""
+    last = comparison.parts[-1].name
     differences = [each for each in comparison.differences if each.metric == metric and each.part == last]
     if not differences:
         return None
