@@ -1,6 +1,5 @@
 """All articles of an audit as columns."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from zhenwei.audit.ngrams import NgramCounts, count_ngrams
 from zhenwei.audit.single_feature import FeatureSplit, choose_split
 from zhenwei.audit.thresholds import MIN_SUPPORT
 from zhenwei.errors import DataError
+from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import iter_articles
 from zhenwei.news.markup import LINK, MENTION
@@ -130,13 +130,12 @@ class AuditDataset:
         return choose_split([part.name for part in self.parts], self.part, self.targets, self.near_duplicates.groups)
 
     @cached_property
-    def ngram_counts(self) -> tuple[NgramCounts, ...]:
-        """Counts of n-grams of 1, 2 and 3 characters on the articles for fitting; empty without a split."""
-        if self.feature_split is None:
-            return ()
+    def ngram_counts(self) -> NgramCounts:
+        """Counts of n-grams of 1, 2 and 3 characters on the articles for fitting; there must be a split."""
+        assert self.feature_split is not None
         texts = [self.texts[row] for row in self.feature_split.fit]
         targets = self.targets[self.feature_split.fit]
-        return tuple(count_ngrams(texts, targets, n, MIN_SUPPORT) for n in (1, 2, 3))
+        return NgramCounts.joined(count_ngrams(texts, targets, n, MIN_SUPPORT) for n in (1, 2, 3))
 
     @property
     def labeled(self) -> Mask:
@@ -148,9 +147,10 @@ class AuditDataset:
         """Whether there are both fake and real articles."""
         return bool((self.targets == 0).any() and (self.targets == 1).any())
 
-    def rows(self, part: int) -> Rows:
-        """Return the rows of one part."""
-        return np.flatnonzero(self.part == part)
+    @property
+    def rows_of_parts(self) -> list[tuple[str, Rows]]:
+        """The name of each part with its rows."""
+        return [(part.name, np.flatnonzero(self.part == number)) for number, part in enumerate(self.parts)]
 
     def label(self, row: int) -> str:
         """Return the label of an article, in words."""
@@ -165,17 +165,8 @@ class AuditDataset:
         """Count the real and the fake articles among some rows."""
         return int((self.targets[rows] == 0).sum()), int((self.targets[rows] == 1).sum())
 
-    def count_fakes_and_labeled(self, rows: Rows) -> tuple[int, int]:
-        """Count the fake and the labeled articles among some rows."""
-        targets = self.targets[rows]
-        return int((targets == 1).sum()), int((targets != UNKNOWN).sum())
-
 
 def _audited_part(name: str, articles: list[Article], path: Path | None) -> AuditedPart:
-    digest = ""
-    if path is not None:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
     targets = [article.target for article in articles]
-    labeled = len(targets) - targets.count(None)
-    return AuditedPart(name, str(path or ""), digest, len(articles), targets.count(1), labeled)
+    digest, n_labeled = file_sha256(path) if path else "", len(targets) - targets.count(None)
+    return AuditedPart(name, str(path or ""), digest, len(targets), targets.count(1), n_labeled)

@@ -1,11 +1,9 @@
 """Features that are tested alone: symbols, characters, and phrases of two or three characters."""
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zhenwei.audit.dataset import AuditDataset, Mask, Rows
 from zhenwei.audit.findings import Table
@@ -34,58 +32,13 @@ PHRASES = NgramFamily((2, 3))
 FAMILIES = (SYMBOLS, CHARACTERS, PHRASES)
 
 
-@dataclass(frozen=True)
-class NgramFeatures:
-    """The G n-grams of a family.
-
-    Attributes:
-        fake: [G] number of fake articles with each n-gram.
-        real: [G] number of real articles with each n-gram.
-        counts: The counts by length, from which the n-grams were selected.
-        source: [G] index into `counts`.
-        index: [G] index into the n-grams of that entry.
-    """
-
-    fake: NDArray[np.int64]
-    real: NDArray[np.int64]
-    counts: tuple[NgramCounts, ...]
-    source: Rows
-    index: Rows
-
-    def text(self, feature: int) -> str:
-        """Return the text of an n-gram."""
-        return self.counts[int(self.source[feature])].text(int(self.index[feature]))
-
-    def first_distinct(self, order: Iterable[int], limit: int) -> list[int]:
-        """Return the first n-grams of an order, but only one of those with equal counts of fake and real articles.
-
-        N-grams with equal counts are mostly parts of one phrase, or the two brackets of a pair.
-        """
-        by_counts: dict[tuple[int, int], int] = {}
-        for feature in order:
-            by_counts.setdefault((int(self.fake[feature]), int(self.real[feature])), int(feature))
-            if len(by_counts) == limit:
-                break
-        return list(by_counts.values())
-
-
-def ngram_features(dataset: AuditDataset, family: NgramFamily) -> NgramFeatures:
+def ngram_features(dataset: AuditDataset, family: NgramFamily) -> NgramCounts:
     """Return the n-grams of a family with their counts among the articles on which rules are fitted."""
-    counts = tuple(entry for entry in dataset.ngram_counts if entry.n in family.lengths)
-    selected = [np.arange(len(entry.ngrams)) for entry in counts]
+    counts = dataset.ngram_counts
+    rows = np.flatnonzero(np.isin(counts.lengths, family.lengths)).tolist()
     if family.letters is not None:
-        matching = (
-            [number for number in indices if _is_letter(entry.text(int(number))) == family.letters]
-            for entry, indices in zip(counts, selected, strict=True)
-        )
-        selected = [np.array(indices, np.int64) for indices in matching]
-    return NgramFeatures(
-        np.concatenate([entry.fake[indices] for entry, indices in zip(counts, selected, strict=True)]),
-        np.concatenate([entry.real[indices] for entry, indices in zip(counts, selected, strict=True)]),
-        counts,
-        np.repeat(np.arange(len(counts)), [len(indices) for indices in selected]),
-        np.concatenate(selected),
-    )
+        rows = [row for row in rows if _is_letter(counts.text(row)) == family.letters]
+    return counts.select(rows)
 
 
 def contains_ngram(dataset: AuditDataset, ngram: str, rows: Rows) -> Mask:

@@ -95,15 +95,29 @@ def score_feature(
         targets: [M] 0 or 1.
         n_comparisons: Number of features that are evaluated on these articles.
     """
-    fake = targets == 1
-    confusion = (
-        int((predictions & fake).sum()),
-        int((~predictions & fake).sum()),
-        int((predictions & ~fake).sum()),
-        int((~predictions & ~fake).sum()),
-    )
-    score = float(macro_f1(*(np.array(float(count)) for count in confusion)))
-    return FeatureScore(name, rule, fit_score, score, macro_f1_lower_bound(confusion, n_comparisons, ALPHA))
+    counts = confusion(predictions, targets)
+    lower_bound = macro_f1_lower_bound(counts, n_comparisons, ALPHA)
+    return FeatureScore(name, rule, fit_score, float(macro_f1(*np.array(counts, float))), lower_bound)
+
+
+def score_presence(
+    name: str,
+    fit_score: float,
+    means_fake: bool,
+    present: Mask,
+    targets: NDArray[np.int8],
+    n_comparisons: int,
+) -> FeatureScore:
+    """Evaluate the rule that a feature means fake, or else real; [M] whether articles have it."""
+    rule = "present: fake, else real" if means_fake else "present: real, else fake"
+    return score_feature(name, rule, fit_score, present == means_fake, targets, n_comparisons)
+
+
+def confusion(predictions: Mask, targets: NDArray[np.int8]) -> tuple[int, int, int, int]:
+    """Count the fakes predicted fake and predicted real, then the real articles predicted fake and predicted real."""
+    fake_as_fake, real_as_fake = (int(predictions[targets == target].sum()) for target in (1, 0))
+    n_fake = int((targets == 1).sum())
+    return fake_as_fake, n_fake - fake_as_fake, real_as_fake, len(targets) - n_fake - real_as_fake
 
 
 def presence_scores(fake: Floats, real: Floats, n_fake: int, n_real: int) -> tuple[Floats, Mask]:

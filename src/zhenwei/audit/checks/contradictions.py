@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zhenwei.audit.dataset import UNKNOWN, AuditDataset, Mask, Rows
+from zhenwei.audit.dataset import AuditDataset, Mask, Rows
 from zhenwei.audit.findings import Finding
 from zhenwei.audit.format import format_share, make_finding, not_checked, pairs_table
 
@@ -60,8 +60,7 @@ def _pair_of_each_group(dataset: AuditDataset, groups: Rows, rows: Rows) -> list
 def _finding(
     dataset: AuditDataset, names: tuple[str, str], affected: Mask, predicate: str, pairs: list[tuple[int, int]]
 ) -> Finding:
-    labeled = int((dataset.targets != UNKNOWN).sum())
-    n = int(affected.sum())
+    labeled, n = int(dataset.labeled.sum()), int(affected.sum())
     summary = f"{format_share(n, labeled, 'labeled articles')} {predicate}"
     table = pairs_table(dataset, pairs, "pairs of contradictory labels")
     return make_finding(*names, summary, n / labeled, advice=_ADVICE, tables=[table])

@@ -112,7 +112,7 @@ def _compare_groups(
     """
     rows = np.flatnonzero(usable)
     counts = _count(dataset, rows, index, len(groups))
-    total = dataset.count_fakes_and_labeled(rows)
+    total = (int((dataset.targets[rows] == 1).sum()), len(rows))
     large = [i for i, (_, n) in enumerate(counts) if MIN_GROUP <= n <= total[1] - MIN_GROUP]
     if not large:
         return not_checked(*names, f"there is no group of {MIN_GROUP} articles with as many others outside it")
@@ -163,21 +163,25 @@ def _domains(dataset: AuditDataset, usable: Mask) -> tuple[list[str], Rows]:
 def _plot_months(dataset: AuditDataset, usable: Mask, months: np.ndarray, present: np.ndarray) -> Plot:
     """Plot the share of fakes of each part over all months, including months without articles."""
     axis = np.arange(present[0], present[-1] + 1)
-    series: dict[str, tuple[float | None, ...]] = {}
-    for number, part in enumerate(dataset.parts):
-        rows = np.flatnonzero(usable & (dataset.part == number))
-        counts = _count(dataset, rows, (months[rows] - axis[0]).astype(np.int64), len(axis))
-        series[part.name] = tuple(fakes / n if n else None for fakes, n in counts)
+    rows = np.flatnonzero(usable)
+    series = _shares_by_part(dataset, rows, (months[rows] - axis[0]).astype(np.int64), np.arange(len(axis)))
     return Plot("lines", "Share of fakes by month", tuple(map(str, axis)), _SHARE, series)
 
 
 def _plot_domains(dataset: AuditDataset, domains: list[str], index: Rows, usable: Mask) -> Plot:
     """Plot the share of fakes of the largest domains, by part."""
     largest = np.sort(np.argsort(-np.bincount(index, minlength=len(domains)), kind="stable")[:_MAX_DOMAINS])
-    rows = np.flatnonzero(usable)
-    series: dict[str, tuple[float | None, ...]] = {}
-    for number, part in enumerate(dataset.parts):
-        in_part = dataset.part[rows] == number
-        counts = _count(dataset, rows[in_part], index[in_part], len(domains))
-        series[part.name] = tuple(counts[i][0] / counts[i][1] if counts[i][1] else None for i in largest)
+    series = _shares_by_part(dataset, np.flatnonzero(usable), index, largest)
     return Plot("bars", "Share of fakes by domain", tuple(domains[i] for i in largest), _SHARE, series)
+
+
+def _shares_by_part(
+    dataset: AuditDataset, rows: Rows, index: Rows, groups: Rows
+) -> dict[str, tuple[float | None, ...]]:
+    """Return the share of fakes of some groups in each part, where `index` is the group of each row."""
+    series = {}
+    for number, part in enumerate(dataset.parts):
+        inside = dataset.part[rows] == number
+        counts = _count(dataset, rows[inside], index[inside], int(groups.max()) + 1)
+        series[part.name] = tuple(counts[i][0] / counts[i][1] if counts[i][1] else None for i in groups)
+    return series

@@ -23,11 +23,10 @@ class _Overlap(NamedTuple):
 
 def duplicates_within(dataset: AuditDataset) -> Finding:
     """Count the articles whose content occurs in an earlier row of their part."""
-    overlaps = []
-    for number, part in enumerate(dataset.parts):
-        rows = dataset.rows(number)
-        partners = _first_copy(dataset, rows, rows)
-        overlaps.append(_Overlap(part.name, rows, partners, "repeat an earlier article of the part"))
+    overlaps = [
+        _Overlap(part, rows, _first_copy(dataset, rows, rows), "repeat an earlier article of the part")
+        for part, rows in dataset.rows_of_parts
+    ]
     names = ("duplicates_within", "Exact duplicates within a part")
     return _overlap_finding(dataset, names, overlaps, "keep only one of each")
 
@@ -46,11 +45,10 @@ def duplicates_across(dataset: AuditDataset) -> Finding:
 
 def near_duplicates_within(dataset: AuditDataset) -> Finding:
     """Count the articles with a near-duplicate in an earlier row of their part; exact copies count, too."""
-    overlaps = []
-    for number, part in enumerate(dataset.parts):
-        rows = dataset.rows(number)
-        predicate = "have an earlier near-duplicate (or copy) in the part"
-        overlaps.append(_Overlap(part.name, rows, _earlier_near_duplicate(dataset, rows), predicate))
+    predicate = "have an earlier near-duplicate (or copy) in the part"
+    overlaps = [
+        _Overlap(part, rows, _earlier_near_duplicate(dataset, rows), predicate) for part, rows in dataset.rows_of_parts
+    ]
     names = ("near_duplicates_within", "Near-duplicates within a part")
     advice = "resample groups of near-duplicates instead of articles, or keep only one of each group"
     return _overlap_finding(dataset, names, overlaps, advice)
@@ -61,18 +59,18 @@ def near_duplicates_across(dataset: AuditDataset) -> Finding:
     names = ("near_duplicates_across", "Near-duplicates across parts")
     if len(dataset.parts) < 2:
         return not_checked(*names, "there is only one part")
-    overlaps = []
-    for name, rows, other, earlier in _pairs_of_parts(dataset):
-        partners = dataset.near_duplicates.nearest(rows, earlier)[0]
-        overlaps.append(_Overlap(name, rows, partners, f"have a near-duplicate (or copy) in {other}"))
+    nearest = dataset.near_duplicates.nearest
+    overlaps = [
+        _Overlap(name, rows, nearest(rows, earlier)[0], f"have a near-duplicate (or copy) in {other}")
+        for name, rows, other, earlier in _pairs_of_parts(dataset)
+    ]
     return _overlap_finding(dataset, names, overlaps, _SPLIT_ADVICE)
 
 
 def _pairs_of_parts(dataset: AuditDataset) -> Iterator[tuple[str, Rows, str, Rows]]:
     """Yield each later part with each part before it: name and rows of both."""
-    for number, part in enumerate(dataset.parts):
-        for before, other in enumerate(dataset.parts[:number]):
-            yield part.name, dataset.rows(number), other.name, dataset.rows(before)
+    parts = dataset.rows_of_parts
+    yield from ((*later, *earlier) for number, later in enumerate(parts) for earlier in parts[:number])
 
 
 def _first_copy(dataset: AuditDataset, rows: Rows, candidates: Rows) -> Rows:

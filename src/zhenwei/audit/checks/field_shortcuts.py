@@ -14,7 +14,15 @@ from zhenwei.audit.findings import Finding, Table
 from zhenwei.audit.format import excerpt, make_finding, not_checked
 from zhenwei.audit.shortcut_report import TOO_FEW_LABELS, shortcut_finding
 from zhenwei.audit.significance import macro_f1
-from zhenwei.audit.single_feature import FeatureScore, FeatureSplit, ThresholdRule, presence_scores, score_feature
+from zhenwei.audit.single_feature import (
+    FeatureScore,
+    FeatureSplit,
+    ThresholdRule,
+    confusion,
+    presence_scores,
+    score_feature,
+    score_presence,
+)
 from zhenwei.audit.thresholds import MAX_VALUES
 
 _MAX_CATEGORIES = 20  # distinct numbers up to which each one is a category; more are cut by a threshold
@@ -54,17 +62,14 @@ def shortcut_missing_fields(dataset: AuditDataset) -> Finding:
     varying = {name: has for name, has in _presence(dataset) if 0 < has[split.fit].sum() < len(split.fit)}
     if not varying:
         return make_finding(*names, "every field is present in all articles, or in none", None)
-    targets = dataset.targets
-    n_comparisons = (1 + split.same) * len(varying)
-    scores = []
-    for name, has in varying.items():
-        fake, real = (float((has[split.fit] & (targets[split.fit] == target)).sum()) for target in (1, 0))
-        n_fake = int((targets[split.fit] == 1).sum())
-        fit_score, means_fake = presence_scores(np.array(fake), np.array(real), n_fake, len(split.fit) - n_fake)
-        rule = "present: fake, else real" if means_fake else "present: real, else fake"
-        predictions = has[split.evaluate] == bool(means_fake)
-        targets_there = targets[split.evaluate]
-        scores.append(score_feature(name, rule, float(fit_score), predictions, targets_there, n_comparisons))
+    n_real, n_fake = dataset.count_by_label(split.fit)
+    real, fake = np.array([dataset.count_by_label(split.fit[has[split.fit]]) for has in varying.values()], float).T
+    fit_scores, means_fake = presence_scores(fake, real, n_fake, n_real)
+    targets, n_comparisons = dataset.targets[split.evaluate], (1 + split.same) * len(varying)
+    scores = [
+        score_presence(name, float(score), bool(is_fake), has[split.evaluate], targets, n_comparisons)
+        for (name, has), score, is_fake in zip(varying.items(), fit_scores, means_fake, strict=True)
+    ]
     return shortcut_finding(*names, scores, split, advice=_ADVICE)
 
 
@@ -152,9 +157,7 @@ def _score_categories(
     def predict(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.array([means_fake.get(categories[row], default) for row in rows], bool)
 
-    predictions, fake = predict(split.fit), targets == 1
-    confusion = [(predictions & fake), (~predictions & fake), (predictions & ~fake), (~predictions & ~fake)]
-    fit_score = float(macro_f1(*(np.array(float(cell.sum())) for cell in confusion)))
+    fit_score = float(macro_f1(*np.array(confusion(predict(split.fit), targets), float)))
     rule = f"each of {len(frequent):,} values as in train"
     targets = dataset.targets[split.evaluate]
     return score_feature(name, rule, fit_score, predict(split.evaluate), targets, n_comparisons)

@@ -13,7 +13,7 @@ from zhenwei.audit.ngram_features import (
     ngram_features,
 )
 from zhenwei.audit.shortcut_report import COLLECTION_ADVICE, TOO_FEW_LABELS, shortcut_finding
-from zhenwei.audit.single_feature import FeatureScore, presence_scores, score_feature
+from zhenwei.audit.single_feature import FeatureScore, presence_scores, score_presence
 from zhenwei.audit.thresholds import N_CANDIDATES, THRESHOLDS
 
 
@@ -47,11 +47,9 @@ def _test_family(dataset: AuditDataset, check: str, title: str, family: NgramFam
     scored: list[tuple[FeatureScore, str]] = []
     for feature in best:
         ngram = features.text(feature)
-        rule = "present: fake, else real" if means_fake[feature] else "present: real, else fake"
-        predictions = contains_ngram(dataset, ngram, split.evaluate) == means_fake[feature]
-        fit_score, targets = float(fit_scores[feature]), dataset.targets[split.evaluate]
-        score = score_feature(readable_ngram(ngram), rule, fit_score, predictions, targets, n_comparisons)
-        scored.append((score, ngram))
+        present, targets = contains_ngram(dataset, ngram, split.evaluate), dataset.targets[split.evaluate]
+        score, is_fake = float(fit_scores[feature]), bool(means_fake[feature])
+        scored.append((score_presence(readable_ngram(ngram), score, is_fake, present, targets, n_comparisons), ngram))
     scored.sort(key=lambda pair: -pair[0].lower_bound)
     best_score, best_ngram = scored[0]
     flagged = THRESHOLDS[check].status_of(best_score.lower_bound) != "good"

@@ -19,7 +19,7 @@ def temporal_leakage(dataset: AuditDataset) -> Finding:
     if len(dataset.parts) < 2:
         return not_checked(*names, "there is only one part")
     has_time = ~np.isnat(dataset.times)
-    timed = [(part.name, np.flatnonzero((dataset.part == n) & has_time)) for n, part in enumerate(dataset.parts)]
+    timed = [(name, rows[has_time[rows]]) for name, rows in dataset.rows_of_parts]
     train_name, train = timed[0]
     later = [(name, rows) for name, rows in timed[1:] if len(rows)]
     if not len(train) or not later:
@@ -37,10 +37,11 @@ def temporal_leakage(dataset: AuditDataset) -> Finding:
         )
         if len(late) > len(leaking):
             leaking = late[np.argsort(dataset.times[late])[::-1]].tolist()
-    if len(later) > 1:  # the threshold is chosen on val, so val must not be later than test either
-        for sentence, part_share in _later_among(dataset, later):
-            sentences.append(sentence)
-            shares.append(part_share)
+    for (part, rows), (other, others) in pairwise(later):  # the threshold is chosen on val: test must be later, too
+        n = int((_first_seen(dataset, rows) > dataset.times[others].min()).sum())
+        if n:
+            sentences.append(f"{format_share(n, len(rows), f'{part} articles')} are later than the start of {other}")
+            shares.append(n / len(rows))
     advice = "split by time: `zhenwei data split FILE DST --by time`"
     tables = [examples_table(dataset, leaking, f"the latest {train_name} articles"), _time_spans(dataset, has_time)]
     return make_finding(*names, "; ".join(sentences), max(shares), advice=advice, tables=tables)
@@ -55,24 +56,12 @@ def _first_seen(dataset: AuditDataset, rows: Rows) -> np.ndarray:
     return earliest[groups].astype(dataset.times.dtype)
 
 
-def _later_among(dataset: AuditDataset, later: list[tuple[str, Rows]]) -> list[tuple[str, float]]:
-    """Report the articles of each later part that are later than the start of the next one, if there are any."""
-    reports = []
-    for (one, rows), (other, others) in pairwise(later):
-        n = int((_first_seen(dataset, rows) > dataset.times[others].min()).sum())
-        if n:
-            sentence = f"{format_share(n, len(rows), f'{one} articles')} are later than the start of {other}"
-            reports.append((sentence, n / len(rows)))
-    return reports
-
-
 def _time_spans(dataset: AuditDataset, has_time: np.ndarray) -> Table:
     cells = []
-    for number, part in enumerate(dataset.parts):
-        rows = dataset.rows(number)
+    for part, rows in dataset.rows_of_parts:
         times = dataset.times[rows[has_time[rows]]]
         span = (_minute(times.min()), _minute(times.max())) if len(times) else (None, None)
-        cells.append((part.name, len(times), int(len(rows) - len(times)), *span))
+        cells.append((part, len(times), int(len(rows) - len(times)), *span))
     return Table("times by part", ("part", "with a time", "without", "first", "last"), tuple(cells))
 
 
