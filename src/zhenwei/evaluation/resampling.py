@@ -63,7 +63,7 @@ def resampled_scores(
         probabilities: [N] probabilities of fake, within [0, 1].
         threshold: Articles with at least this probability count as fake.
         weights: [R, N] weight of each article in each resample; at least 0.
-        metrics: A subset of `METRICS`; all by default.
+        metrics: A subset of `METRICS`; all by default, `loss` only with logits.
         logits: [N] log odds of the probabilities; required for `loss`.
 
     Returns:
@@ -72,18 +72,17 @@ def resampled_scores(
     Raises:
         ValueError: If a metric is unknown, or `loss` is requested without logits.
     """
-    requested = [name for name in METRICS if name in metrics] if metrics is not None else list(METRICS)
-    if metrics is not None and (unknown := {*metrics} - {*METRICS}):
+    if metrics is None:
+        metrics = [name for name in METRICS if name != "loss" or logits is not None]
+    if unknown := {*metrics} - {*METRICS}:
         raise ValueError(f"metrics: found {', '.join(sorted(unknown))}; expected any of {', '.join(METRICS)}")
-    if logits is None and "loss" in requested:
-        if metrics is not None:
-            raise ValueError("loss: expected logits, too")
-        requested.remove("loss")
+    if logits is None and "loss" in metrics:
+        raise ValueError("loss: expected logits, too")
     order = np.argsort(-probabilities, kind="stable")
     labels, probabilities = labels[order], probabilities[order]
     starts = np.flatnonzero(np.diff(probabilities, prepend=np.inf))  # of each run of equal probabilities
     terms = _terms(labels, probabilities, threshold, None if logits is None else logits[order])
-    scores = {name: np.empty(len(weights)) for name in requested}
+    scores = {name: np.empty(len(weights)) for name in METRICS if name in metrics}
     for chunk in _chunks(len(weights), len(labels)):
         drawn = weights[chunk].astype(np.float64)[:, order]  # [r, N]
         values = _sum_metrics(drawn @ terms)

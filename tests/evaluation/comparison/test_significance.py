@@ -8,11 +8,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from zhenwei.audit.significance import holm
 from zhenwei.evaluation.comparison.significance import (
     ScoreSamples,
     estimate_difference,
     estimate_mean,
-    holm,
     summarize,
 )
 
@@ -107,12 +107,12 @@ class TestSummary:
 
 class TestHolm:
     def test_the_smallest_is_multiplied_by_their_number(self) -> None:
-        assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+        assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
 
     def test_corrected_values_are_at_most_one_and_keep_their_order(self) -> None:
-        assert holm([0.9, 0.8]) == [1.0, 1.0]
-        assert holm([0.020, 0.021, 0.022]) == pytest.approx([0.06, 0.06, 0.06])
-        assert holm([]) == []
+        assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+        assert holm(np.array([0.020, 0.021, 0.022])) == pytest.approx([0.06, 0.06, 0.06])
+        assert holm(np.array([])).tolist() == []
 
 
 class TestOnSimulatedDetectors:

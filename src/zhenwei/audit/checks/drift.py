@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zhenwei.audit.dataset import AuditDataset, Mask, Rows
+from zhenwei.audit.dataset import AuditDataset, Rows
 from zhenwei.audit.findings import Finding, Plot, Table
 from zhenwei.audit.format import make_finding, not_checked
 from zhenwei.audit.significance import fisher_p_value, holm
@@ -37,39 +37,38 @@ def label_shift_parts(dataset: AuditDataset) -> Finding:
 def label_balance_months(dataset: AuditDataset) -> Finding:
     """Compare the share of fakes of each month with that of all other articles."""
     names = ("label_balance_months", "Share of fakes by month")
-    usable = dataset.labeled & ~np.isnat(dataset.times)
-    if not usable.any():
+    rows = np.flatnonzero(dataset.labeled & ~np.isnat(dataset.times))
+    if not len(rows):
         return not_checked(*names, "no article has a label and a `time`")
-    months = dataset.times.astype("datetime64[M]")
-    present, index = np.unique(months[usable], return_inverse=True)
-    plot = _plot_months(dataset, usable, months, present)
-    labels = [str(month) for month in present]
-    return _compare_groups(dataset, names, labels, index, usable, plot, "split by time, and " + _ADVICE)
+    months = dataset.times[rows].astype("datetime64[M]")
+    present, index = np.unique(months, return_inverse=True)
+    axis = np.arange(present[0], present[-1] + 1)  # including months without articles
+    series = _shares_by_part(dataset, rows, (months - axis[0]).astype(np.int64), np.arange(len(axis)))
+    plot = Plot("lines", "Share of fakes by month", tuple(map(str, axis)), _SHARE, series)
+    return _compare_groups(dataset, names, list(map(str, present)), index, rows, plot, "split by time, and " + _ADVICE)
 
 
 def label_balance_domains(dataset: AuditDataset) -> Finding:
     """Compare the share of fakes of each domain with that of all other articles."""
     names = ("label_balance_domains", "Share of fakes by domain")
-    usable = dataset.labeled & np.array([domain is not None for domain in dataset.domains], bool)
-    if not usable.any():
+    domains, rows, index = _domains(dataset)
+    if not domains:
         return not_checked(*names, "no article has a label and a `domain`")
-    domains, index = _domains(dataset, usable)
+    largest = np.sort(np.argsort(-np.bincount(index), kind="stable")[:_MAX_DOMAINS])
+    series = _shares_by_part(dataset, rows, index, largest)
+    plot = Plot("bars", "Share of fakes by domain", tuple(domains[i] for i in largest), _SHARE, series)
     advice = "report scores by domain, and train a detector that uses domains (mdfend, eann)"
-    return _compare_groups(
-        dataset, names, domains, index, usable, _plot_domains(dataset, domains, index, usable), advice
-    )
+    return _compare_groups(dataset, names, domains, index, rows, plot, advice)
 
 
 def label_shift_domains(dataset: AuditDataset) -> Finding:
     """Compare the share of fakes of each domain in a later part with that of the same domain in train."""
     names = ("label_shift_domains", "Shift of the share of fakes within domains")
-    usable = dataset.labeled & np.array([domain is not None for domain in dataset.domains], bool)
-    if len(dataset.parts) < 2 or not usable[dataset.part == 0].any() or not usable[dataset.part > 0].any():
-        return not_checked(*names, "at least two parts need labels and a `domain`")
-    domains, index = _domains(dataset, usable)
-    rows = np.flatnonzero(usable)
-    cells, shifts, compared = [], [], []
+    domains, rows, index = _domains(dataset)
     in_train = dataset.part[rows] == 0
+    if in_train.all() or not in_train.any():
+        return not_checked(*names, "at least two parts need labels and a `domain`")
+    cells, shifts, compared = [], [], []
     train_counts = _count(dataset, rows[in_train], index[in_train], len(domains))
     for number, part in enumerate(dataset.parts[1:], start=1):
         in_part = dataset.part[rows] == number
@@ -95,7 +94,7 @@ def _compare_groups(
     names: tuple[str, str],
     groups: Sequence[str],
     index: Rows,
-    usable: Mask,
+    rows: Rows,
     plot: Plot,
     advice: str,
 ) -> Finding:
@@ -105,12 +104,11 @@ def _compare_groups(
         dataset: All articles.
         names: Name and title of the check.
         groups: Names of the groups.
-        index: [U] group of each usable article.
-        usable: [N] whether an article is compared, U of them.
+        index: [R] group of each row.
+        rows: [R] articles to compare.
         plot: The plot of the finding.
         advice: The advice of the finding.
     """
-    rows = np.flatnonzero(usable)
     counts = _count(dataset, rows, index, len(groups))
     total = (int((dataset.targets[rows] == 1).sum()), len(rows))
     large = [i for i, (_, n) in enumerate(counts) if MIN_GROUP <= n <= total[1] - MIN_GROUP]
@@ -154,25 +152,11 @@ def _count(dataset: AuditDataset, rows: Rows, index: Rows, n_groups: int) -> lis
     return list(zip(fakes.tolist(), articles.tolist(), strict=True))
 
 
-def _domains(dataset: AuditDataset, usable: Mask) -> tuple[list[str], Rows]:
-    """Return the domains, sorted, and [U] the domain of each usable article as an index."""
-    names, index = np.unique([str(dataset.domains[row]) for row in np.flatnonzero(usable)], return_inverse=True)
-    return [str(name) for name in names], index
-
-
-def _plot_months(dataset: AuditDataset, usable: Mask, months: np.ndarray, present: np.ndarray) -> Plot:
-    """Plot the share of fakes of each part over all months, including months without articles."""
-    axis = np.arange(present[0], present[-1] + 1)
-    rows = np.flatnonzero(usable)
-    series = _shares_by_part(dataset, rows, (months[rows] - axis[0]).astype(np.int64), np.arange(len(axis)))
-    return Plot("lines", "Share of fakes by month", tuple(map(str, axis)), _SHARE, series)
-
-
-def _plot_domains(dataset: AuditDataset, domains: list[str], index: Rows, usable: Mask) -> Plot:
-    """Plot the share of fakes of the largest domains, by part."""
-    largest = np.sort(np.argsort(-np.bincount(index, minlength=len(domains)), kind="stable")[:_MAX_DOMAINS])
-    series = _shares_by_part(dataset, np.flatnonzero(usable), index, largest)
-    return Plot("bars", "Share of fakes by domain", tuple(domains[i] for i in largest), _SHARE, series)
+def _domains(dataset: AuditDataset) -> tuple[list[str], Rows, Rows]:
+    """Return the D domains, sorted, [R] the labeled articles with a domain, and [R] the index of their domain."""
+    rows = [row for row in np.flatnonzero(dataset.labeled).tolist() if dataset.domains[row] is not None]
+    names, index = np.unique([str(dataset.domains[row]) for row in rows], return_inverse=True)
+    return [str(name) for name in names], np.array(rows, np.int64), index
 
 
 def _shares_by_part(

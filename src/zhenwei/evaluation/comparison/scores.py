@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from zhenwei.audit.significance import holm
 from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.bundle.predict_logits import sigmoid
 from zhenwei.evaluation.comparison.candidates import Candidate, run_folder
 from zhenwei.evaluation.comparison.records import ComparedDetector, ComparedRun, Difference, Summary
 from zhenwei.evaluation.comparison.runner import FinishedRun
 from zhenwei.evaluation.comparison.shared_data import PartArticles
-from zhenwei.evaluation.comparison.significance import LEVEL, ScoreSamples, estimate_difference, holm, summarize
+from zhenwei.evaluation.comparison.significance import LEVEL, ScoreSamples, estimate_difference, summarize
 from zhenwei.evaluation.intervals import MIN_GROUPS
 from zhenwei.evaluation.resampling import resampled_scores, resampled_weights
 
@@ -95,7 +96,7 @@ def pairwise_differences(
                 if not (np.isfinite(one.values).all() and np.isfinite(other.values).all()):
                     continue  # undefined, with a single class
                 estimates.append((part, first, second, estimate_difference(one, other, articles.n_groups)))
-        corrected = holm([estimate.p for *_, estimate in estimates])
+        corrected = holm(np.array([estimate.p for *_, estimate in estimates])).tolist()
         differences += [
             Difference(
                 part, metric, first, second, estimate.value, estimate.interval, estimate.p, p, p < 1 - LEVEL

@@ -119,12 +119,3 @@ def summarize(samples: ScoreSamples, n_groups: int) -> Summary:
     estimate = estimate_mean(samples, n_groups)
     low, high = estimate.interval
     return Summary(estimate.value, deviation, (max(low, 0.0), min(high, 1.0)))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for multiple comparisons (Holm, Scandinavian Journal of Statistics 1979)."""
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = largest
-    return corrected

@@ -10,6 +10,11 @@ METRIC_NAMES = {
     "brier": "Brier score",
 }  # fmt: skip
 
+CSV_COLUMNS = (
+    "detector", "part", "metric", "runs", "mean", "deviation", "low", "high", "baseline", "difference",
+    "difference_low", "difference_high", "p", "p_holm",
+)  # fmt: skip
+
 
 def main_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the main table: one row per detector."""
@@ -77,17 +82,13 @@ def csv_rows(comparison: Comparison) -> Iterator[dict[str, object]]:
     for detector in comparison.detectors:
         for part, summaries in detector.summaries.items():
             for metric, summary in summaries.items():
-                difference = comparison.difference_to_baseline(detector.name, part, metric)
-                low, high = summary.interval or (None, None)
-                yield {
-                    "detector": detector.name, "part": part, "metric": metric, "runs": len(detector.runs),
-                    "mean": summary.mean, "deviation": summary.deviation, "low": low, "high": high,
-                    "baseline": comparison.baseline or None,
-                    "difference": difference.difference if difference else None,
-                    "difference_low": difference.interval[0] if difference else None,
-                    "difference_high": difference.interval[1] if difference else None,
-                    "p": difference.p if difference else None, "p_holm": difference.p_holm if difference else None,
-                }  # fmt: skip
+                tested = comparison.difference_to_baseline(detector.name, part, metric)
+                values = (
+                    detector.name, part, metric, len(detector.runs), summary.mean, summary.deviation,
+                    *(summary.interval or (None, None)), comparison.baseline or None,
+                    *((tested.difference, *tested.interval, tested.p, tested.p_holm) if tested else [None] * 5),
+                )  # fmt: skip
+                yield dict(zip(CSV_COLUMNS, values, strict=True))
 
 
 def format_score(summary: Summary, interval: bool = True) -> str:

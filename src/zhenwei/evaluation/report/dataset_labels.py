@@ -9,23 +9,20 @@ from zhenwei.evaluation.records import Evaluation, Slice
 
 Role = Literal["past", "future", "other"]
 ROLES: dict[str, Role] = {"val": "past", "test": "future"}
-_TITLES = {"past": "The past", "future": "The future"}
 
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """The evaluation of a dataset, with the dataset's role and names.
+    """The evaluation of a dataset, with the dataset's role and name.
 
     Attributes:
         role: `past` (val), `future` (test) or `other`.
         name: Short name, as in legends: `past (val)`.
-        title: As in headings: `The past`.
         evaluation: The evaluation.
     """
 
     role: Role
     name: str
-    title: str
     evaluation: Evaluation
 
     @property
@@ -61,5 +58,5 @@ def label_datasets(
         if role in {result.role for result in results}:
             role = "other"
         name = path.name if role == "other" else dataset_name(part)
-        results.append(DatasetResult(role, name, _TITLES.get(role, path.name), evaluation))
+        results.append(DatasetResult(role, name, evaluation))
     return tuple(results)

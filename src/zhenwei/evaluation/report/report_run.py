@@ -56,8 +56,7 @@ def report_run(
     parts = part_files(record)
     named = [Path(file) for file in data]
     files = named or _existing_files(record, parts)
-    description = record.bundle / DESCRIPTION
-    sha256 = file_sha256(description) if description.is_file() else ""  # before loading: a later one may be another's
+    sha256 = file_sha256(record.bundle / DESCRIPTION)  # before loading: a later one may be another's
     bundle = load_bundle(record.bundle)
     evaluations = [evaluate(bundle, file, device=device, rounds=rounds) for file in files]
     existing = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}

@@ -44,7 +44,8 @@ def write_run_page(
     """
     record = read_run(Path(run))
     results = label_datasets(evaluations, part_files(record))
-    trained, evaluated = _training_files(record), cite_datasets(results)
+    trained = [CitedFile(f"{part}, as trained on", **file) for part, file in record.files.items()]
+    evaluated, bundle_files = cite_datasets(results), record.description.get("sha256", {})
     unchanged = {(each.path, each.sha256) for each in trained}  # listed once, although they are evaluated, too
     return write_page(
         "run.html", default_page(record) if path is None else Path(path),
@@ -58,7 +59,7 @@ def write_run_page(
         files=[
             *trained,
             *(each for each in evaluated if (each.path, each.sha256) not in unchanged),
-            *_bundle_files(record),
+            *(CitedFile("bundle", str(record.bundle / name), digest) for name, digest in bundle_files.items()),
         ],
         versions={
             "trained by zhenwei": str(record.description.get("zhenwei_version", formatting.MISSING)),
@@ -103,11 +104,6 @@ def _commands(record: RunRecord, files: list[str]) -> tuple[str, ...]:
     return (train, *(f"zhenwei evaluate {run} {shlex.quote(file)}" for file in files), f"zhenwei report {run}")
 
 
-def _training_files(record: RunRecord) -> tuple[CitedFile, ...]:
-    """Return the files that the bundle was trained with, as recorded in it."""
-    return tuple(CitedFile(f"{part}, as trained on", **file) for part, file in record.files.items())
-
-
 def _changed_files(trained: Iterable[CitedFile], evaluated: Iterable[CitedFile]) -> list[tuple[str, list[str]]]:
     """Return a warning for each evaluated file that has changed since the training."""
     before = {each.path: each.sha256 for each in trained}
@@ -116,8 +112,3 @@ def _changed_files(trained: Iterable[CitedFile], evaluated: Iterable[CitedFile])
         for file in evaluated
         if file.path in before and file.sha256 not in ("", before[file.path])
     ]
-
-
-def _bundle_files(record: RunRecord) -> tuple[CitedFile, ...]:
-    digests = record.description.get("sha256", {})
-    return tuple(CitedFile("bundle", str(record.bundle / name), digest) for name, digest in digests.items())

@@ -21,7 +21,8 @@ def change_chart(comparison: Comparison, metric: str) -> Chart | None:
         None where no detector has the score.
     """
     parts = [part.name for part in comparison.parts]
-    detectors = [each for each in comparison.detectors if any(_mean(each, part, metric) is not None for part in parts)]
+    scored = {name for part in parts for name in comparison.means(part, metric)}
+    detectors = [each for each in comparison.detectors if each.name in scored]
     if not detectors:
         return None
     name = formatting.metric_name(metric)
@@ -29,11 +30,6 @@ def change_chart(comparison: Comparison, metric: str) -> Chart | None:
     label = f"{name} of each detector, past and future"
     draw = partial(_draw_change, detectors, parts, metric)
     return render_chart(f"change-{metric.replace('_', '-')}", name, note, label, draw, _WIDTHS)
-
-
-def _mean(detector: ComparedDetector, part: str, metric: str) -> float | None:
-    summary = detector.summaries.get(part, {}).get(metric)
-    return None if summary is None else summary.mean
 
 
 def _draw_change(detectors: Sequence[ComparedDetector], parts: Sequence[str], metric: str, width: int) -> Figure:
