@@ -101,12 +101,7 @@ def score_feature(
 
 
 def score_presence(
-    name: str,
-    fit_score: float,
-    means_fake: bool,
-    present: Mask,
-    targets: NDArray[np.int8],
-    n_comparisons: int,
+    name: str, fit_score: float, means_fake: bool, present: Mask, targets: NDArray[np.int8], n_comparisons: int
 ) -> FeatureScore:
     """Evaluate the rule that a feature means fake, or else real; [M] whether articles have it."""
     rule = "present: fake, else real" if means_fake else "present: real, else fake"

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,16 +128,12 @@ def find_overlap(articles: Sequence[Article], training: TrainingArticles | None)
 
 def _recorded_path(bundle: Bundle) -> Path | None:
     """Return the training file that the bundle, or else its settings, name; relative to the working directory."""
-    recorded = bundle.facts.get("files", {}).get("train", {}).get("path")
-    if recorded is not None:
-        return Path(recorded)
-    data = bundle.config.data
-    if data.train is not None:
-        return Path(data.train)
-    try:
+    data, recorded = bundle.config.data, bundle.facts.get("files", {}).get("train", {}).get("path")
+    if named := recorded or data.train:
+        return Path(named)
+    with suppress(DataError):  # two candidates: it is unknown which one was used
         return find_part(data.root_path, "train")
-    except DataError:  # two candidates: it is unknown which one was used
-        return None
+    return None
 
 
 def _changes(bundle: Bundle, path: Path) -> list[str]:

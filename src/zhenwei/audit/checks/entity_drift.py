@@ -1,5 +1,6 @@
 """Entities that change sides between past and future: Table 1 of ENDEF (Zhu et al., SIGIR 2022) for other articles."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -59,13 +60,12 @@ def entity_drift(dataset: AuditDataset) -> Finding:
 
 def _count_entities(dataset: AuditDataset, rows: Rows) -> dict[str, tuple[int, int]]:
     """Count the fake articles and all articles that name each entity."""
-    counts: dict[str, list[int]] = {}
+    fakes, articles = Counter[str](), Counter[str]()
     for row in rows:
-        for name in set(dataset.entities[row] or ()):
-            count = counts.setdefault(name, [0, 0])
-            count[0] += int(dataset.targets[row])
-            count[1] += 1
-    return {name: (fakes, n) for name, (fakes, n) in counts.items()}
+        names = set(dataset.entities[row] or ())
+        articles.update(names)
+        fakes.update(names if dataset.targets[row] else ())
+    return {name: (fakes[name], n) for name, n in articles.items()}
 
 
 def _leaning_change(counts: np.ndarray, totals: Iterable[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:

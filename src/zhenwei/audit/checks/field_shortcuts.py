@@ -145,13 +145,9 @@ def _score_categories(
     fitted = [categories[row] for row in split.fit]
     counts = Counter(category for category in fitted if category is not None)
     frequent = {category for category, n in counts.most_common(MAX_VALUES) if n >= _MIN_VALUE_SUPPORT}
-    fakes: Counter[str | None] = Counter()
-    articles: Counter[str | None] = Counter()
-    for category, target in zip(fitted, targets, strict=True):
-        key = category if category in frequent else None
-        fakes[key] += int(target)
-        articles[key] += 1
-    means_fake = {key: fakes[key] / n > fake_share for key, n in articles.items()}
+    keys = [category if category in frequent else None for category in fitted]
+    fakes = Counter(key for key, target in zip(keys, targets, strict=True) if target)
+    means_fake = {key: fakes[key] / n > fake_share for key, n in Counter(keys).items()}
     default = means_fake.get(None, fake_share > 0.5)
 
     def predict(rows: NDArray[np.int64]) -> NDArray[np.bool_]:

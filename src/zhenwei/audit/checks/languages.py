@@ -48,9 +48,7 @@ def other_scripts(dataset: AuditDataset) -> Finding:
 
 def count_letters_by_script(texts: tuple[str, ...]) -> NDArray[np.int64]:
     """Return [N, S] the number of letters of each of S scripts in each of N texts."""
-    firsts = np.array([first for first, _, _ in _RANGES], np.uint32)
-    lasts = np.array([last for _, last, _ in _RANGES], np.uint32)
-    scripts = np.array([script for _, _, script in _RANGES])
+    firsts, lasts, scripts = np.array(_RANGES, np.uint32).T
     size = len(SCRIPTS)
     counts = np.zeros((len(texts), size), np.int64)
     lengths = np.array([len(text) for text in texts])

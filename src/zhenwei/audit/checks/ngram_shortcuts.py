@@ -44,15 +44,13 @@ def _test_family(dataset: AuditDataset, check: str, title: str, family: NgramFam
     fit_scores, means_fake = presence_scores(features.fake.astype(float), features.real.astype(float), n_fake, n_real)
     best = features.first_distinct((-fit_scores).argsort(kind="stable"), N_CANDIDATES)
     n_comparisons = len(features.fake) if split.same else len(best)
-    scored: list[tuple[FeatureScore, str]] = []
+    targets = dataset.targets[split.evaluate]
+    scores: dict[str, FeatureScore] = {}
     for feature in best:
-        ngram = features.text(feature)
-        present, targets = contains_ngram(dataset, ngram, split.evaluate), dataset.targets[split.evaluate]
-        score, is_fake = float(fit_scores[feature]), bool(means_fake[feature])
-        scored.append((score_presence(readable_ngram(ngram), score, is_fake, present, targets, n_comparisons), ngram))
-    scored.sort(key=lambda pair: -pair[0].lower_bound)
-    best_score, best_ngram = scored[0]
-    flagged = THRESHOLDS[check].status_of(best_score.lower_bound) != "good"
-    tables = [context_table(dataset, best_ngram, split.evaluate)] if flagged else []
-    scores = [score for score, _ in scored]
-    return shortcut_finding(check, title, scores, split, advice=COLLECTION_ADVICE, tables=tables)
+        ngram, fit_score, is_fake = features.text(feature), float(fit_scores[feature]), bool(means_fake[feature])
+        present = contains_ngram(dataset, ngram, split.evaluate)
+        scores[ngram] = score_presence(readable_ngram(ngram), fit_score, is_fake, present, targets, n_comparisons)
+    most_predictive = max(scores, key=lambda ngram: scores[ngram].lower_bound)
+    flagged = THRESHOLDS[check].status_of(scores[most_predictive].lower_bound) != "good"
+    tables = [context_table(dataset, most_predictive, split.evaluate)] if flagged else []
+    return shortcut_finding(check, title, list(scores.values()), split, advice=COLLECTION_ADVICE, tables=tables)

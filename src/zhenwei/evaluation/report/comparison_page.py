@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from zhenwei.config.training import LOWER_IS_BETTER
 from zhenwei.evaluation.comparison.records import Comparison
 from zhenwei.evaluation.report import formatting
 from zhenwei.evaluation.report.dataset_labels import dataset_name
@@ -45,7 +46,7 @@ def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) 
 
 def _best(comparison: Comparison, part: str, metric: str) -> float | None:
     """Return the best mean of a metric."""
-    best = min if metric in formatting.LOWER_IS_BETTER else max
+    best = min if metric in LOWER_IS_BETTER else max
     return best(comparison.means(part, metric).values(), default=None)
 
 

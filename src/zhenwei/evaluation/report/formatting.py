@@ -23,7 +23,6 @@ METRICS: dict[str, tuple[str, str]] = {
     "brier": ("Brier score", "mean squared error of the probability; lower is better"),
     "loss": ("Log loss", "mean cross-entropy of the probability; lower is better"),
 }
-LOWER_IS_BETTER = {"ece", "brier", "loss"}
 
 
 def capitalize_first(text: str) -> str:

@@ -15,8 +15,6 @@ from zhenwei.errors import ConfigError
 from zhenwei.evaluation.report import formatting
 from zhenwei.evaluation.report.highlighted_text import highlight_text
 
-STYLES = ("palette.css", "page.css", "parts.css", "print.css")
-SCRIPT = "page.js"
 _FILTERS = (
     "score", "signed", "interval", "count", "percent", "p_value", "duration", "size", "cell", "metric_name",
     "language", "capitalize_first",
@@ -58,21 +56,10 @@ def write_page(template: str, path: str | os.PathLike[str], **context: Any) -> P
     Raises:
         ConfigError: If the file cannot be written.
     """
-    environment, path = _environment(), Path(path)
-    text = environment.get_template(template).render(
-        **context,
-        style=do_mark_safe("".join(_asset(environment, name) for name in STYLES)),
-        script=do_mark_safe(_asset(environment, SCRIPT)),
-        version=zhenwei.__version__,
-    )
+    path = Path(path)
+    text = _environment().get_template(template).render(**context, version=zhenwei.__version__)
     try:
         write_atomic(text, path)
     except OSError as error:
         raise ConfigError(f"{path}: the page cannot be written: {reason_of(error)}") from None
     return path
-
-
-def _asset(environment: Environment, name: str) -> str:
-    """Return a style sheet or script of the package; it is trusted, and not escaped."""
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
