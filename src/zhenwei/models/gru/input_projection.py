@@ -52,21 +52,21 @@ class FactoredEmbeddings:
 
 @dataclass(frozen=True)
 class InputProjection:
-    """Input projections of the form ``scale * (unique[unique_index] + positions[position_index]) + constant``.
+    """Input projections: ``scale * (unique_proj[unique_index] + position_proj[position_index]) + constant``.
 
     Attributes:
-        unique: [2 * U, 3H], the two directions of each unique token.
+        unique_proj: [2 * U, 3H], the two directions of each unique token.
         unique_index: [2, N] int64.
         constant: [2, 3H].
-        positions: [2 * T, 3H], the two directions of each position; None: nothing.
+        position_proj: [2 * T, 3H], the two directions of each position; None: nothing.
         position_index: [2, N] int64.
         scale: [2, N]; None: 1.
     """
 
-    unique: Tensor
+    unique_proj: Tensor
     unique_index: Tensor
     constant: Tensor
-    positions: Tensor | None = None
+    position_proj: Tensor | None = None
     position_index: Tensor | None = None
     scale: Tensor | None = None
 
