@@ -1,6 +1,7 @@
 """Early stopping, by scores of either direction."""
 
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -47,4 +48,4 @@ def test_its_state_can_be_restored() -> None:
     stopping = EarlyStopping("max", patience=3)
     stopping.update(0.5, 1)
     stopping.update(0.4, 2)
-    assert EarlyStopping(**stopping.state_dict()) == stopping
+    assert EarlyStopping(**asdict(stopping)) == stopping

@@ -228,9 +228,6 @@ def load_metadata(folder: Path, model_file: str, build: Callable[[Config, Vocabu
     Raises:
         CheckpointError: If a file is missing, damaged, foreign, or of another format.
     """
-    for name in (SETTINGS, TOKENIZER, model_file):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder}: damaged bundle: {name} is missing")
     manifest = read_manifest(folder / DESCRIPTION, (model_file, TOKENIZER, SETTINGS), optional=SIMILAR)
     for name, expected in manifest["sha256"].items():
         if not (folder / name).is_file():

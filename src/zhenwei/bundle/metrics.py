@@ -85,15 +85,12 @@ def _per_class(labels: NDArray[np.int64], verdicts: NDArray[np.int64], both: boo
 
     columns = precision_recall_fscore_support(labels, verdicts, labels=[0, 1], zero_division=0.0)
     present = [bool((labels == target).any()) for target in range(len(CLASSES))]
-    by_name: Scores = {}
-    for name, values in zip(("precision", "recall", "f1"), columns[:3], strict=True):
-        by_name["macro_f1" if name == "f1" else name] = float(np.mean(values)) if both else None
+    scores: Scores = {}
+    for name, values in zip(("f1", "recall", "precision"), columns[2::-1], strict=True):
+        scores["macro_f1" if name == "f1" else name] = float(np.mean(values)) if both else None
         for target, label in enumerate(CLASSES):
-            by_name[f"{name}_{label}"] = float(values[target]) if present[target] else None
-    order = ("f1_real", "f1_fake", "recall", "recall_real", "recall_fake",
-             "precision", "precision_real", "precision_fake")  # fmt: skip
-    macro_f1 = by_name["macro_f1"]
-    return {"metric": macro_f1, "macro_f1": macro_f1} | {name: by_name[name] for name in order}
+            scores[f"{name}_{label}"] = float(values[target]) if present[target] else None
+    return {"metric": scores["macro_f1"], **scores}
 
 
 def expected_calibration_error(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zhenwei.bundle.device import check_prediction_precision, resolve_precision
 from zhenwei.models import DetectorNetwork, int8_inference
+from zhenwei.models.dropout import evaluation_mode
 from zhenwei.tokens import Batch, EncodedArticles, batch_order, collate
 
 if TYPE_CHECKING:
@@ -86,17 +87,6 @@ def predict_logits(
     if sum(len(rows) for rows, _ in predicted) != len(articles):
         raise RuntimeError("some articles were predicted twice or not at all")
     return logits
-
-
-@contextmanager
-def evaluation_mode(network: DetectorNetwork) -> Iterator[None]:
-    """Disable a network's dropout within this context."""
-    training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(training)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Dropout with cheap random numbers on a CPU."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +39,17 @@ def _keep_mask(shape: torch.Size, dropped: int) -> Tensor:
     numbers = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(_INT64.min, _INT64.max)
     levels = numbers.view(torch.int16)[: shape.numel()].view(shape)
     return levels >= _LOWEST + dropped
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Disable a network's dropout within this context."""
+    training = network.training
+    network.eval()  # PyTorch's evaluation mode
+    try:
+        yield
+    finally:
+        network.train(training)
 
 
 def is_tracing() -> bool:

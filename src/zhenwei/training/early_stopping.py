@@ -1,8 +1,8 @@
 """Early stopping: the best score so far, and the epochs since then."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass
@@ -42,7 +42,3 @@ class EarlyStopping:
     def should_stop(self) -> bool:
         """Whether `patience` epochs have passed without a better score."""
         return bool(self.patience) and self.waited >= self.patience
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state for a checkpoint."""
-        return asdict(self)

@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 
 from zhenwei.bundle.bundle import Bundle
 from zhenwei.bundle.card.update import save_with_card
-from zhenwei.bundle.metrics import check_finite, metrics_from_logits
+from zhenwei.bundle.metrics import metrics_from_logits
 from zhenwei.bundle.predict_logits import PrecomputedStates, predict_logits
 from zhenwei.config import Config
 from zhenwei.errors import TrainingError
@@ -77,7 +77,10 @@ class Epochs:
         progress = self.progress
         graphs = self._prepare_plan()
         self._start_trackers()
-        log = self._open_log()
+        log = RunLog(
+            self.folder.metrics, self.accelerator, self.config.output.log_interval, total=self.plan.total_steps,
+            done=progress.step, losses=progress.unlogged_losses, show=self.config.output.progress,
+        )  # fmt: skip
         try:
             model = self._wrap_network()
             with graceful_interruption(enabled=self.accelerator.num_processes == 1) as interruption:
@@ -115,12 +118,6 @@ class Epochs:
             if tracker.name != "tensorboard":  # it would write them to files, beside config.json
                 tracker.store_init_configuration(_tracker_settings(self.config))
 
-    def _open_log(self) -> RunLog:
-        return RunLog(
-            self.folder.metrics, self.accelerator, self.config.output.log_interval, total=self.plan.total_steps,
-            done=self.progress.step, losses=self.progress.unlogged_losses, show=self.config.output.progress,
-        )  # fmt: skip
-
     def _wrap_network(self) -> nn.Module:
         """Return the network as it is called: distributed over processes, and compiled if the settings ask for it."""
         model: nn.Module = self.state.network
@@ -153,7 +150,7 @@ class Epochs:
             bundle = trained_bundle(self.config, self.data, self.state.network, record)
             save_with_card(bundle, self.folder.best)
         self.accelerator.wait_for_everyone()
-        progress.stopping = self.stopping.state_dict()
+        progress.stopping = asdict(self.stopping)
         progress.step_in_epoch, progress.loss_sum, progress.n_texts = 0, 0.0, 0
         log.epoch(record, progress.step, self._describe_epoch(best))
         self._save()
@@ -218,7 +215,6 @@ def validate(
     logits = predict_logits(
         network, articles, pad_id=pad_id, accelerator=accelerator, precision=precision, frozen=frozen
     )
-    check_finite(logits)
     return metrics_from_logits(articles.labels.astype(np.int64), logits)
 
 

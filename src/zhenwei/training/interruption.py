@@ -6,9 +6,8 @@ With several processes, a signal ends the run at once, and the last checkpoint r
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Any
 
 
 class Interruption:
@@ -32,17 +31,12 @@ def graceful_interruption(enabled: bool = True) -> Iterator[Interruption]:
     if not enabled or threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    previous: dict[signal.Signals, Any] = {}
+    with ExitStack() as previous:
 
-    def record(number: int, _frame: FrameType | None) -> None:
-        interruption.signal = signal.Signals(number)
-        for which, handler in previous.items():
-            signal.signal(which, handler)
+        def record(number: int, _frame: FrameType | None) -> None:
+            interruption.signal = signal.Signals(number)
+            previous.close()
 
-    for which in (signal.SIGINT, signal.SIGTERM):
-        previous[which] = signal.signal(which, record)
-    try:
+        for which in (signal.SIGINT, signal.SIGTERM):
+            previous.callback(signal.signal, which, signal.signal(which, record))
         yield interruption
-    finally:
-        for which, handler in previous.items():
-            signal.signal(which, handler)

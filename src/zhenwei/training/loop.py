@@ -124,16 +124,13 @@ def _gradients(
     accelerator = state.accelerator
     n_texts = sum(map(len, group))
     group = _split_large_batches(group, state, plan)
-    batches: Iterator[Batch] = (_cut_batch(plan, rows, epoch, state) for rows in group)
-    if graphs is not None:
-        [batch] = batches
-        replayed = graphs.gradients(batch)
-        if replayed is not None:
-            return *replayed, batch.tokens.shape[1]
-        batches = iter([batch])
     total = torch.zeros((), device=accelerator.device)
     width = 0
-    for number, cut in enumerate(batches, start=1):
+    for number, rows in enumerate(group, start=1):
+        cut = _cut_batch(plan, rows, epoch, state)
+        replayed = None if graphs is None else graphs.gradients(cut)
+        if replayed is not None:  # graphs compute steps of a single batch
+            return *replayed, cut.tokens.shape[1]
         batch = plan.on_device(cut, accelerator.device)
         with nullcontext() if number == len(group) else accelerator.no_sync(model):
             with accelerator.autocast():

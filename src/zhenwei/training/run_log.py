@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import InitVar, dataclass
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,16 @@ def logging_to(
             yield lambda: None
             return
         _keep_user_levels(root, undo)
-        file = _LogFile(path)
-        handlers: list[logging.Handler] = [file]
+        file = _LogFile(path, encoding="utf-8", delay=True)
+        file.setFormatter(LINE_FORMAT)
+        undo.callback(file.close)
+        buffer = MemoryHandler(capacity=1, flushOnClose=False)  # keeps all lines until it has a target
+
+        def open_file() -> None:
+            buffer.setTarget(file)
+            buffer.flush()
+
+        handlers: list[logging.Handler] = [buffer]
         if user_logger is not None:
             handlers.append(_ForwardingHandler(user_logger))
         elif not root.hasHandlers():
@@ -64,7 +74,7 @@ def logging_to(
         undo.callback(root.setLevel, root.level)
         root.setLevel(logging.INFO)
         with logging_redirect_tqdm(loggers=[each for each in (root, logging.root) if _on_terminal(each)]):
-            yield file.open_file
+            yield open_file
 
 
 def _keep_user_levels(root: logging.Logger, undo: ExitStack) -> None:
@@ -106,23 +116,6 @@ class _ForwardingHandler(logging.Handler):
 class _LogFile(logging.FileHandler):
     """A log file that raises an error if it cannot be written, instead of printing a traceback and continuing."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8", delay=True)
-        self.buffer: list[logging.LogRecord] | None = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or buffer it until the file is opened."""
-        if self.buffer is None:
-            super().emit(record)
-        else:
-            self.buffer.append(record)
-
-    def open_file(self) -> None:
-        """Write the buffered lines, and from now on each line at once."""
-        buffered, self.buffer = self.buffer or [], None
-        for record in buffered:
-            self.handle(record)
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # name of logging
         """Raise the error that is being handled."""
         raise  # noqa: PLE0704
@@ -133,40 +126,36 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
+@dataclass
 class RunLog:
-    """Writes each logged step and each epoch to the log, `metrics.jsonl`, the trackers and the progress bar."""
+    """Writes each logged step and each epoch to the log, `metrics.jsonl`, the trackers and the progress bar.
 
-    def __init__(
-        self,
-        path: Path,
-        accelerator: Accelerator,
-        interval: int,
-        total: int,
-        done: int,
-        losses: list[float],
-        show: bool,
-    ) -> None:
-        """Open the files of a run.
+    Args:
+        path: `metrics.jsonl`; lines are appended.
+        accelerator: Its main process writes; it holds the trackers.
+        interval: Steps between two lines.
+        total: Steps in the whole training.
+        done: Steps that a resumed run has done; lines of later steps are dropped.
+        losses: Losses of the steps since the last line; changed in place, and saved in checkpoints.
+        show: Whether to show a progress bar.
+    """
 
-        Args:
-            path: `metrics.jsonl`; lines are appended.
-            accelerator: Its main process writes; it holds the trackers.
-            interval: Steps between two lines.
-            total: Steps in the whole training.
-            done: Steps that a resumed run has done; lines of later steps are dropped.
-            losses: Losses of the steps since the last line; changed in place, and saved in checkpoints.
-            show: Whether to show a progress bar.
-        """
-        self.accelerator = accelerator
-        self.interval = interval
-        self.path = path
-        self.is_main = accelerator.is_main_process
+    path: Path
+    accelerator: Accelerator
+    interval: int
+    total: InitVar[int]
+    done: InitVar[int]
+    losses: list[float]
+    show: InitVar[bool]
+
+    def __post_init__(self, total: int, done: int, show: bool) -> None:
+        """Drop the lines of later steps, and open the progress bar."""
+        self.is_main = self.accelerator.is_main_process
         if self.is_main:
-            _drop_lines_after(path, done)
+            _drop_lines_after(self.path, done)
         self.bar = tqdm(
             total=total, initial=done, unit="step", disable=None if show and self.is_main else True, dynamic_ncols=True
         )
-        self._losses = losses
         self._line_start, self._n_texts = time.perf_counter(), 0
 
     def step(self, step: Step, number: int, epoch: int) -> None:
@@ -177,13 +166,13 @@ class RunLog:
             number: Its number since the start of the training, from 1.
             epoch: Counted from 1.
         """
-        self._losses.append(step.loss)
+        self.losses.append(step.loss)
         self._n_texts += step.n_texts
         self.bar.update()
         if number % self.interval:
             return
         rate = self._n_texts / max(time.perf_counter() - self._line_start, 1e-9)
-        loss = sum(self._losses) / len(self._losses)
+        loss = sum(self.losses) / len(self.losses)
         norm = step.grad_norm if math.isfinite(step.grad_norm) else None  # fp16 overflows; JSON has no infinity
         values = {"loss": loss, "lr": step.lr, "grad_norm": norm, "texts_per_second": rate}
         self.bar.set_postfix(epoch=epoch, loss=f"{loss:.4f}", lr=f"{step.lr:.2e}", texts_s=f"{rate:.0f}")
@@ -223,7 +212,7 @@ class RunLog:
             tracker.finish()
 
     def _begin_line(self) -> None:
-        self._losses.clear()
+        self.losses.clear()
         self._line_start, self._n_texts = time.perf_counter(), 0
 
     def _write(self, record: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The model card: its text for people, and its metadata for the hub."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from zhenwei.audit.findings import AuditedPart, AuditReport, Finding
 from zhenwei.bundle import Bundle, load_bundle, save_bundle
 from zhenwei.bundle.card.card import model_card, public_name
 from zhenwei.bundle.card.data import CardFacts, DataFile, PartScores, WorstSlice, file_name
-from zhenwei.bundle.card.papers import papers
 from zhenwei.bundle.card.signature import is_complete, is_edited, sign
 from zhenwei.bundle.card.update import updated_card
+from zhenwei.config import BiGRUConfig, MDFENDConfig, ModelConfig, TfidfConfig
 
 SECTIONS = [
     "Intended use", "How to use it", "Training data", "Scores", "Threshold and calibration", "Audit of the data",
@@ -210,11 +211,22 @@ class TestUpdate:
         assert "README.md: kept, because it was edited; check that its scores" in caplog.text
 
 
-def test_papers_are_cited() -> None:
-    assert "Entity Bias" in papers("bigru", debiased=False)[0]
-    assert [paper.rsplit(". ", 1)[1] for paper in papers("mdfend", debiased=True)] == ["CIKM 2021.", "SIGIR 2022."]
-    assert len(papers("bigru", debiased=True)) == 1
-    assert papers("tfidf", debiased=False) == papers("third-party", debiased=False) == ()
+@pytest.mark.parametrize(
+    ("model", "cited"),
+    [
+        (BiGRUConfig(), ["SIGIR 2022"]),
+        (BiGRUConfig(debias="endef"), ["SIGIR 2022"]),
+        (MDFENDConfig(debias="endef"), ["CIKM 2021", "SIGIR 2022"]),
+        (TfidfConfig(), []),
+        (ModelConfig(name="third-party"), []),
+    ],
+)
+def test_papers_are_cited(bundle: Bundle, model: ModelConfig, cited: list[str]) -> None:
+    card = model_card(replace(bundle, config=bundle.config.model_copy(update={"model": model})))
+    [citation] = re.findall(r"(?<=## Citation\n).*(?=\n## Versions)", card, re.DOTALL)
+    assert re.findall(r"(?m)^- .*\. (\w+ \d+)\.$", citation) == cited
+    assert ("Entity Bias" in citation) == ("SIGIR 2022" in cited)
+    assert ("implements no paper" in citation) == (not cited)
 
 
 def test_paths_are_cut_to_their_last_component() -> None:

@@ -129,7 +129,7 @@ class TestNotSplit:
 
     def test_differing_halves_are_detected(self, make_encoder: MakeEncoder) -> None:
         """As in a model that changes the output of its layers."""
-        model = make_encoder().model
+        model = make_encoder().eval().model
         halves = split_encoder(model, 1)
         assert check_split(model, halves) is None
 

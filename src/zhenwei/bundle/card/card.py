@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import zhenwei
 from zhenwei.bundle.card.data import CardFacts, PartScores, facts_from_training, file_name
-from zhenwei.bundle.card.papers import papers
 from zhenwei.bundle.card.signature import sign
 
 if TYPE_CHECKING:
@@ -71,7 +70,6 @@ def model_card(bundle: "Bundle", facts: CardFacts | None = None) -> str:
         metrics=_METRICS,
         known_metrics={name for part in facts.scores for name, value in part.scores.items() if value is not None},
         has_intervals=any(part.has_intervals for part in facts.scores),
-        papers=papers(model.name, debiased=getattr(model, "debias", None) is not None),
         versions=[
             f"zhenwei {zhenwei.__version__}", f"Python {platform.python_version()}",
             *(f"{name} {version(name)}" for name in _LIBRARIES),

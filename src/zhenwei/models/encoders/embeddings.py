@@ -5,13 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zhenwei.config import EmbeddingConfig
 from zhenwei.errors import PretrainedModelError
 from zhenwei.models.dropout import Dropout
-from zhenwei.models.encoders.loading import check_fit, empty_encoder, load_encoder
 from zhenwei.models.gru.input_projection import FactoredEmbeddings
 from zhenwei.models.interface import TokenEncoder
-from zhenwei.models.registry import Vocabulary
 
 
 class ScratchEmbedding(TokenEncoder):
@@ -45,11 +42,24 @@ class PretrainedEmbedding(TokenEncoder):
     Frozen, it has no dropout and no gradients; finetuned, it trains like any other layer.
     """
 
-    def __init__(self, layer: nn.Module, encoder: dict[str, Any], finetune: bool, dropout: float) -> None:
+    def __init__(self, model: nn.Module, encoder: dict[str, Any], finetune: bool, dropout: float, name: str) -> None:
+        """Take the embedding layer out of an encoder.
+
+        Args:
+            model: The encoder.
+            encoder: Its configuration, from which a bundle rebuilds the layer.
+            finetune: Whether the layer trains.
+            dropout: On the tokens' vectors.
+            name: The encoder's name, for messages.
+
+        Raises:
+            PretrainedModelError: If it has no such layer.
+        """
         super().__init__()
+        layer = _embedding_layer(model, name)
         self.features = int(layer.get_submodule("word_embeddings").embedding_dim)  # type: ignore[arg-type]
         self.layer = layer
-        self.encoder = encoder  # the encoder's configuration, from which a bundle rebuilds the layer
+        self.encoder = encoder
         self.finetune = finetune
         self.dropout = Dropout(dropout)
         self._is_bert_like: bool | None = None  # not tested yet
@@ -75,29 +85,6 @@ class PretrainedEmbedding(TokenEncoder):
         if self._is_bert_like is None:
             self._is_bert_like = _is_bert_like(self.layer)
         return _factorize(self.layer, tokens) if self._is_bert_like else None
-
-
-def build_embedding(config: EmbeddingConfig, vocabulary: Vocabulary) -> ScratchEmbedding | PretrainedEmbedding:
-    """Build the embedding that a detector's settings ask for.
-
-    Args:
-        config: The detector's settings.
-        vocabulary: The tokenizer. Where its `encoder` is set, the embedding layer is built without weights, which a
-            bundle then loads; otherwise the pretrained weights that the settings name are loaded.
-
-    Raises:
-        PretrainedModelError: If the pretrained model cannot be loaded, or does not fit the settings.
-    """
-    name = config.pretrained
-    if name is None:
-        return ScratchEmbedding(vocabulary.size, config.emb_dim, vocabulary.pad_id, config.emb_dropout)
-    saved = vocabulary.encoder
-    model, encoder = load_encoder(name, layers=False) if saved is None else empty_encoder(saved, layers=False)
-    layer = _embedding_layer(model, name)
-    embedding = PretrainedEmbedding(layer, encoder, config.finetune_bert, config.emb_dropout)
-    words, positions = layer.get_submodule("word_embeddings"), getattr(layer, "position_embeddings", None)
-    check_fit(words, positions, embedding.features, config, vocabulary)
-    return embedding
 
 
 def _embedding_layer(model: nn.Module, name: str) -> nn.Module:

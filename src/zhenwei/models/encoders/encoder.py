@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from zhenwei.config import EmbeddingConfig, EncoderConfig
 from zhenwei.config.model import PUBLISHED_EMB_DIM
 from zhenwei.errors import PretrainedModelError
-from zhenwei.models.dropout import Dropout
-from zhenwei.models.encoders.embeddings import PretrainedEmbedding, ScratchEmbedding, build_embedding
+from zhenwei.models.dropout import Dropout, evaluation_mode
+from zhenwei.models.encoders.embeddings import PretrainedEmbedding, ScratchEmbedding
 from zhenwei.models.encoders.loading import check_fit, empty_encoder, load_encoder
 from zhenwei.models.encoders.split import check_padding, check_split, find_layers, run_frozen_half, split_encoder
 from zhenwei.models.interface import DetectorNetwork, TokenEncoder
@@ -77,7 +77,8 @@ class PretrainedEncoder(TokenEncoder):
         if self.finetune_layers == "all":
             return "all of it trains"
         if self.finetune_layers == 0:
-            return check_padding(self.model, self.frozen_states)
+            with evaluation_mode(self):
+                return check_padding(self.model, self.frozen_states)
         if self._halves is not None:
             return None
         if self.finetune_layers == self.model.config.num_hidden_layers:  # type: ignore[union-attr]
@@ -86,8 +87,9 @@ class PretrainedEncoder(TokenEncoder):
             halves = split_encoder(self.model, self.finetune_layers)
         except ValueError as error:
             return str(error)
-        problem = check_split(self.model, halves)
-        problem = problem or check_padding(self.model, partial(run_frozen_half, halves[0]))
+        with evaluation_mode(self):
+            problem = check_split(self.model, halves)
+            problem = problem or check_padding(self.model, partial(run_frozen_half, halves[0]))
         if problem is None:
             self._halves = halves
         return problem
@@ -153,19 +155,27 @@ def build_token_encoder(
 ) -> ScratchEmbedding | PretrainedEmbedding | PretrainedEncoder:
     """Build a token encoder: new embeddings, BERT's embedding layer alone, or a complete pretrained encoder.
 
+    Args:
+        config: The detector's settings.
+        vocabulary: The tokenizer. Where its `encoder` is set, the encoder is built without weights, which a bundle then
+            loads; otherwise the pretrained weights that the settings name are loaded.
+
     Raises:
         PretrainedModelError: If the pretrained model cannot be loaded, or does not fit the settings.
     """
-    if isinstance(config, EmbeddingConfig):
-        return build_embedding(config, vocabulary)
-    name = config.pretrained
+    name, saved = config.pretrained, vocabulary.encoder
     if name is None:
         size = config.emb_dim or PUBLISHED_EMB_DIM
         return ScratchEmbedding(vocabulary.size, size, vocabulary.pad_id, config.emb_dropout)
-    saved = vocabulary.encoder
-    model, settings = load_encoder(name, layers=True) if saved is None else empty_encoder(saved, layers=True)
-    encoder = PretrainedEncoder(model, settings, config.finetune_layers, config.emb_dropout, name)
-    words = model.get_input_embeddings()  # type: ignore[operator]
+    layers = isinstance(config, EncoderConfig)
+    model, settings = load_encoder(name, layers=layers) if saved is None else empty_encoder(saved, layers=layers)
+    encoder: PretrainedEmbedding | PretrainedEncoder
+    if isinstance(config, EncoderConfig):
+        encoder = PretrainedEncoder(model, settings, config.finetune_layers, config.emb_dropout, name)
+        words = model.get_input_embeddings()  # type: ignore[operator]
+    else:
+        encoder = PretrainedEmbedding(model, settings, config.finetune_bert, config.emb_dropout, name)
+        words = encoder.layer.get_submodule("word_embeddings")
     positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     check_fit(words, positions, encoder.features, config, vocabulary)
     return encoder

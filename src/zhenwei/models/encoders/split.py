@@ -5,12 +5,13 @@ model, which does not change. Whether a model can be split is not looked up by t
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from zhenwei.errors import first_line
 
 _PROBE = (7, 4)  # lengths of two texts, one of them padded
 _TOLERANCE = 1e-5  # relative to the largest value in an encoder's output
@@ -92,40 +93,40 @@ def run_frozen_half(first: nn.Module, tokens: Tensor, attention_mask: Tensor) ->
     raise RuntimeError("it does not call its layers")
 
 
-@torch.no_grad()
 def check_split(model: nn.Module, halves: tuple[nn.Module, nn.Module]) -> str | None:
     """Compare two halves with the model on two texts; return the reason if they differ, otherwise None."""
     first, second = halves
-    tokens, mask = _probe(model)
-    try:
-        with _evaluation_mode(model):
-            expected = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
-            states = run_frozen_half(first, tokens, mask.long())
-            states = states * mask.unsqueeze(-1)  # cached states have zeros at padding
-            actual = second(inputs_embeds=states, attention_mask=mask.long()).last_hidden_state[mask]
-    except Exception as error:  # any type: each model raises its own
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
-    if expected.shape != actual.shape:
-        return "the output of its halves has another shape"
-    difference = float((expected - actual).abs().max())
-    if not difference <= _TOLERANCE * float(expected.abs().max()):
-        return f"the output of its halves differs by up to {difference:.2g}"
-    return None
+
+    def run_both(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        expected = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
+        states = run_frozen_half(first, tokens, mask.long())
+        states = states * mask.unsqueeze(-1)  # cached states have zeros at padding
+        return expected, second(inputs_embeds=states, attention_mask=mask.long()).last_hidden_state[mask]
+
+    return _compare(model, run_both, "the output of its halves differs by up to {:.2g}")
+
+
+def check_padding(model: nn.Module, run: Callable[[Tensor, Tensor], Tensor]) -> str | None:
+    """Return a reason if the states [1, T, D] of a text depend on its padding, as in convolutions; otherwise None."""
+
+    def run_padded(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        tokens, mask, length = tokens[1:], mask[1:], _PROBE[1]  # the padded text
+        return run(tokens[:, :length], mask[:, :length].long())[0], run(tokens, mask.long())[mask]
+
+    return _compare(model, run_padded, "its output depends on padding")
 
 
 @torch.no_grad()
-def check_padding(model: nn.Module, run: Callable[[Tensor, Tensor], Tensor]) -> str | None:
-    """Return a reason if the states [1, T, D] of a text depend on its padding, as in convolutions; otherwise None."""
-    tokens, mask = _probe(model)
-    tokens, mask = tokens[1:], mask[1:]  # the padded text
+def _compare(model: nn.Module, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], differ: str) -> str | None:
+    """Run a model in two ways on two texts; return the error, or the message `differ` where the outputs differ."""
     try:
-        with _evaluation_mode(model):
-            padded = run(tokens, mask.long())[mask]
-            unpadded = run(tokens[:, : _PROBE[1]], mask[:, : _PROBE[1]].long())[0]
+        expected, actual = run(*_probe(model))
     except Exception as error:  # any type: each model raises its own
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
-    difference = float((padded - unpadded).abs().max())
-    return None if difference <= _TOLERANCE * float(unpadded.abs().max()) else "its output depends on padding"
+        return f"{type(error).__name__}: {first_line(error)}"
+    if expected.shape != actual.shape:
+        return "its output has another shape"
+    largest = float((expected - actual).abs().max())
+    return None if largest <= _TOLERANCE * float(expected.abs().max()) else differ.format(largest)
 
 
 def _probe(model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -134,18 +135,6 @@ def _probe(model: nn.Module) -> tuple[Tensor, Tensor]:
     entries = int(model.get_input_embeddings().num_embeddings)  # type: ignore[operator]
     tokens = torch.arange(2 * _PROBE[0], device=device).view(2, -1) * 7919 % max(entries - 1, 1) + 1
     return tokens, torch.arange(_PROBE[0], device=device) < torch.tensor(_PROBE, device=device)[:, None]
-
-
-@contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Disable dropout within the context."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()  # PyTorch's evaluation mode
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _with_module(module: nn.Module, name: str, replacement: nn.Module) -> nn.Module:

@@ -5,7 +5,6 @@ BiGRU a seventh of a training step, and more memory than anything but the gates.
 """
 
 import ctypes
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,53 +49,49 @@ def fused_attention_pooling(
     Returns:
         The pooled features [B, D] and the weights [B, T], which have no gradient; both float32.
     """
-    is_active = dropout.training and dropout.p > 0
-    seed = int(torch.randint(_MAX_SEED, (1,), device="cpu")) if is_active else 0
+    rate = dropout.p if dropout.training else 0.0
+    dropped = min(round(rate * _RANDOM_VALUES), _RANDOM_VALUES - 1)
+    settings = {
+        "seed": int(torch.randint(_MAX_SEED, (1,), device="cpu")) if rate > 0 else 0,
+        "dropped": dropped,
+        "epsilon": norm.eps,
+        "keep_scale": _RANDOM_VALUES / (_RANDOM_VALUES - dropped),
+    }
     score = attention.score
     return _FusedPooling.apply(  # type: ignore[no-any-return, no-untyped-call]
-        states, mask, _settings(norm.eps, dropout.p if is_active else 0.0, seed),
-        norm.weight, norm.bias, score.weight, score.bias,
-    )  # fmt: skip
+        states, mask, settings, norm.weight, norm.bias, score.weight, score.bias
+    )
 
 
 Settings = dict[str, float]
+"""The numbers that a kernel reads beside tensors."""
 
-
-def _settings(epsilon: float, dropout: float, seed: int) -> Settings:
-    """Return the numbers that a kernel reads beside tensors."""
-    dropped = min(round(dropout * _RANDOM_VALUES), _RANDOM_VALUES - 1)
-    keep_scale = _RANDOM_VALUES / (_RANDOM_VALUES - dropped)
-    return {"seed": seed, "dropped": dropped, "epsilon": epsilon, "keep_scale": keep_scale}
+_WEIGHTS = ("norm_weight", "norm_bias", "score_weight", "score_bias")
+_SAVED = ("states", "mask", *_WEIGHTS, "mean", "inverse_std", "weights", "pooled")
 
 
 class _FusedPooling(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, mask: Tensor, settings: Settings, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        states, mask = states.contiguous(), mask.contiguous()
         rows, width, size = states.shape
-        sizes = (("mean", width), ("inverse_std", width), ("weights", width), ("pooled", size))
-        results = {name: torch.empty(rows, n) for name, n in sizes}
-        _call("forward", states, mask, weights, settings, results)
-        ctx.save_for_backward(states, mask, *weights, *results.values())
+        results = [torch.empty(rows, n) for n in (width, width, width, size)]
+        tensors = dict(zip(_SAVED, (states.contiguous(), mask.contiguous(), *weights, *results), strict=True))
+        _call("forward", tensors, settings)
+        ctx.save_for_backward(*tensors.values())
         ctx.settings = settings
-        ctx.mark_non_differentiable(results["weights"])
-        return results["pooled"], results["weights"]
+        ctx.mark_non_differentiable(tensors["weights"])
+        return tensors["pooled"], tensors["weights"]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        states, mask, *weights, mean, inverse_std, attention, pooled = ctx.saved_tensors
-        rows, _width, size = states.shape
-        sizes = (
-            ("grad_norm_weight", size), ("grad_norm_bias", size), ("grad_score_weight", size), ("grad_score_bias", 1),
-        )  # fmt: skip
-        grads_by_row = {name: torch.empty(rows, n) for name, n in sizes}
-        results = {"mean": mean, "inverse_std": inverse_std, "weights": attention, "pooled": pooled}
-        others = {**results, "grad": grad.float().contiguous(), **grads_by_row}
-        _call("backward", states, mask, weights, ctx.settings, others)
+        tensors = dict(zip(_SAVED, ctx.saved_tensors, strict=True))
+        states: Tensor = tensors["states"]
+        grads_by_row = {name: torch.empty(len(states), tensors[name].numel()) for name in _WEIGHTS}
+        grads = {f"grad_{name}": each for name, each in grads_by_row.items()}
+        _call("backward", {**tensors, "grad": grad.float(), **grads}, ctx.settings)
         states[:0].zero_()  # tells autograd that the states have changed
-        grads = [each.sum(dim=0).view_as(weight) for each, weight in zip(grads_by_row.values(), weights, strict=True)]
-        return states, None, None, *grads
+        return states, None, None, *(each.sum(dim=0).view_as(tensors[name]) for name, each in grads_by_row.items())
 
 
 class _PoolingParams(ctypes.Structure):
@@ -116,13 +111,9 @@ class _PoolingParams(ctypes.Structure):
     )
 
 
-def _call(
-    name: str, states: Tensor, mask: Tensor, weights: Sequence[Tensor], settings: Settings, others: dict[str, Tensor]
-) -> None:  # fmt: skip
-    library = load_library(SOURCE)
+def _call(name: str, tensors: dict[str, Tensor], settings: Settings) -> None:
+    library, states = load_library(SOURCE), tensors["states"]
     assert library is not None  # `prefers_kernel` has called it
-    names = ("norm_weight", "norm_bias", "score_weight", "score_bias")
-    tensors = {"states": states, "mask": mask, **dict(zip(names, weights, strict=True)), **others}
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     pointers = {name: tensor.data_ptr() for name, tensor in contiguous.items()}
     params = _PoolingParams(*states.shape, torch.get_num_threads(), **pointers, **settings)

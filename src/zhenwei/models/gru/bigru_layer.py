@@ -8,13 +8,7 @@ from torch import Tensor, nn
 from zhenwei.models.dropout import Dropout, is_tracing
 from zhenwei.models.gru.autograd import BiGRUFunction, bigru_inference
 from zhenwei.models.gru.buffers import BufferPool
-from zhenwei.models.gru.input_projection import (
-    DenseInputs,
-    FactoredEmbeddings,
-    GRUInputs,
-    PrecomputedInputs,
-    UniqueTokenInputs,
-)
+from zhenwei.models.gru.input_projection import DenseInputs, FactoredEmbeddings, GRUInputs, UniqueTokenInputs
 from zhenwei.models.gru.int8 import uses_int8
 from zhenwei.models.gru.packing import Packing
 
@@ -179,11 +173,10 @@ def _gru_inputs(
     inputs: Tensor | FactoredEmbeddings, packing: Packing, dtype: torch.dtype, projected: Tensor | None
 ) -> tuple[Tensor, GRUInputs]:
     """Return the vectors that `BiGRUFunction` reads, in a type, and how it projects them."""
-    if isinstance(inputs, FactoredEmbeddings) and projected is not None:
-        return projected, PrecomputedInputs(inputs, packing, dtype)
-    if isinstance(inputs, FactoredEmbeddings):
-        return UniqueTokenInputs.vectors(inputs, dtype), UniqueTokenInputs(inputs, packing, dtype)
-    return inputs.to(dtype).flatten(0, 1), DenseInputs(packing)
+    if isinstance(inputs, Tensor):
+        return inputs.to(dtype).flatten(0, 1), DenseInputs(packing)
+    vectors = UniqueTokenInputs.vectors(inputs, dtype) if projected is None else projected
+    return vectors, UniqueTokenInputs(inputs, packing, dtype, is_projected=projected is not None)
 
 
 def _forward_torch(inputs: Tensor, mirror: Tensor, forward: nn.Module, backward: nn.Module) -> Tensor:

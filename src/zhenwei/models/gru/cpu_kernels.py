@@ -61,26 +61,14 @@ class GRUParams(ctypes.Structure):
 
 def gru_params(buffers: GRUBuffers, more: dict[str, Tensor]) -> tuple[dict[str, Tensor], GRUParams]:
     """Fill in the parameters of the kernels; the returned tensors must outlive them."""
-    packing, projection = buffers.packing, buffers.projection
-    ends = packing.step_ends
+    packing, ends = buffers.packing, buffers.packing.step_ends
     tensors: dict[str, Tensor | None] = {
         **more,
         "step_offsets": torch.tensor([0, *ends, ends[-1]]),  # an empty step follows the last one
         "token_index": packing.token_index,
-        "gates": buffers.gates,
-        "hidden_new": buffers.hidden_new,
-        "prev_hidden": buffers.prev_hidden,
-        "b_hn": buffers.b_hn,
+        **{name: getattr(buffers, name) for name in ("gates", "hidden_new", "prev_hidden", "b_hn")},
+        **({} if buffers.projection is None else vars(buffers.projection)),
     }
-    if projection is not None:
-        tensors |= {
-            "unique_proj": projection.unique,
-            "unique_index": projection.unique_index,
-            "position_proj": projection.positions,
-            "position_index": projection.position_index,
-            "scale": projection.scale,
-            "constant": projection.constant,
-        }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
     hidden, threads = buffers.hidden_new.shape[-1], torch.get_num_threads()
     sizes = (hidden, packing.n_tokens, packing.rows, threads, int(buffers.keep_all))

@@ -9,7 +9,6 @@ Shapes: N tokens in the order of `Packing`, E features, H hidden units, M projec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -53,42 +52,48 @@ class FactoredEmbeddings:
 
 @dataclass(frozen=True)
 class InputProjection:
-    """Input projections of the form ``scale * (unique[unique_index] + positions[position_index]) + constant``.
+    """Input projections: ``scale * (unique_proj[unique_index] + position_proj[position_index]) + constant``.
 
     Attributes:
-        unique: [2 * U, 3H], the two directions of each unique token.
+        unique_proj: [2 * U, 3H], the two directions of each unique token.
         unique_index: [2, N] int64.
         constant: [2, 3H].
-        positions: [2 * T, 3H], the two directions of each position; None: nothing.
+        position_proj: [2 * T, 3H], the two directions of each position; None: nothing.
         position_index: [2, N] int64.
         scale: [2, N]; None: 1.
     """
 
-    unique: Tensor
+    unique_proj: Tensor
     unique_index: Tensor
     constant: Tensor
-    positions: Tensor | None = None
+    position_proj: Tensor | None = None
     position_index: Tensor | None = None
     scale: Tensor | None = None
 
 
-class GRUInputs(Protocol):
-    """Computes input projections from vectors, the tensor that autograd tracks, and their gradients."""
+class DenseInputs:
+    """One vector per token: vectors [B * T, E], padding included.
 
-    packing: Packing
-    is_dense: bool
-    """Whether all input projections are written to the gates before the first step, and not gathered at each step."""
-    n_projected: int
-    """M, the number of projected vectors to allocate; 0 where none are needed."""
+    Attributes:
+        packing: The order of the tokens.
+        is_dense: Whether all input projections are written to the gates before the first step, and not gathered at each
+            step.
+        n_projected: M, the number of projected vectors to allocate; 0 where none are needed.
+    """
+
+    is_dense = True
+    n_projected = 0
+
+    def __init__(self, packing: Packing) -> None:
+        self.packing = packing
 
     def project_inputs(
         self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
     ) -> InputProjection | None:
-        """Multiply the vectors by W_ih [2, 3H, E].
-
-        The projections are written to gates [2, N, 3H]; or the products are written to projected [M, 6H], and
-        returned with the indices to gather them.
-        """
+        """Multiply the vectors by W_ih [2, 3H, E], and write all projections to the gates [2, N, 3H]."""
+        for direction, inputs in enumerate(self._gather(vectors)):
+            torch.addmm(bias[direction], inputs, w_ih[direction].t(), out=gates[direction])
+        return None
 
     def backward(
         self, vectors: Tensor, w_ih: Tensor, grad_gates: Tensor, grad_bias: Tensor, projected: Tensor, spare: Tensor,
@@ -105,30 +110,6 @@ class GRUInputs(Protocol):
             spare: [any size], of the vectors' type: memory that may be overwritten and returned.
             needs_vectors: Whether the gradient of the vectors is needed.
         """
-
-
-class DenseInputs:
-    """One vector per token: vectors [B * T, E], padding included."""
-
-    is_dense = True
-    n_projected = 0
-
-    def __init__(self, packing: Packing) -> None:
-        self.packing = packing
-
-    def project_inputs(
-        self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
-    ) -> InputProjection | None:
-        """Write all projections to the gates."""
-        for direction, inputs in enumerate(self._gather(vectors)):
-            torch.addmm(bias[direction], inputs, w_ih[direction].t(), out=gates[direction])
-        return None
-
-    def backward(
-        self, vectors: Tensor, w_ih: Tensor, grad_gates: Tensor, grad_bias: Tensor, projected: Tensor, spare: Tensor,
-        *, needs_vectors: bool,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Go back through the product of each direction."""
         pairs = zip(grad_gates, self._gather(vectors), strict=True)
         grad_w_ih = torch.stack([grad.t() @ inputs for grad, inputs in pairs])
         if not needs_vectors:
@@ -146,18 +127,29 @@ class DenseInputs:
 class UniqueTokenInputs:
     """Factored embeddings: vectors [U + T + 1, E] of the unique tokens, then positions and shift.
 
-    Each of them is projected once, and gathered at each step.
+    Each of them is projected once, and gathered at each step. The attributes are those of `DenseInputs`.
     """
 
     is_dense = False
 
-    def __init__(self, embeddings: FactoredEmbeddings, packing: Packing, dtype: torch.dtype) -> None:
-        """Prepare the indices; `dtype` is the type of the products."""
+    def __init__(
+        self, embeddings: FactoredEmbeddings, packing: Packing, dtype: torch.dtype, *, is_projected: bool = False
+    ) -> None:
+        """Prepare the indices.
+
+        Args:
+            embeddings: The embeddings.
+            packing: The order of the tokens.
+            dtype: The type of the products.
+            is_projected: Whether the vectors are the projected ones, [U + T + 1, 6H]: in inference, parts of a batch
+                share the product.
+        """
         self.packing = packing
         self.n_unique = len(embeddings.unique)
         self.n_positions = 0 if embeddings.positions is None else len(embeddings.positions)
         self.has_shift = embeddings.shift is not None
-        self.n_projected = self.n_unique + self.n_positions + int(self.has_shift)
+        self.is_projected = is_projected
+        self.n_projected = 0 if is_projected else self.n_unique + self.n_positions + int(self.has_shift)
         # The two directions of a projected vector are adjacent rows.
         self.unique_index = _by_direction(packing.gather(embeddings.index))
         self.position_index = _by_direction(packing.token_index % packing.width) if self.n_positions else None
@@ -173,13 +165,10 @@ class UniqueTokenInputs:
     def project_inputs(
         self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
     ) -> InputProjection | None:
-        """Project the factors."""
-        return self._input_projection(torch.mm(vectors, w_ih.flatten(0, 1).t(), out=projected), bias)
-
-    def _input_projection(self, projected: Tensor, bias: Tensor) -> InputProjection:
-        """Split the projected vectors [U + T + 1, 6H]."""
+        """Multiply the vectors by W_ih [2, 3H, E]; return the products, in `projected` [M, 6H], with their indices."""
+        products = vectors if self.is_projected else torch.mm(vectors, w_ih.flatten(0, 1).t(), out=projected)
+        unique, positions, shift = self._split(products)
         size = bias.shape[1]
-        unique, positions, shift = self._split(projected)
         return InputProjection(
             unique.view(-1, size),
             self.unique_index,
@@ -193,7 +182,7 @@ class UniqueTokenInputs:
         self, vectors: Tensor, w_ih: Tensor, grad_gates: Tensor, grad_bias: Tensor, projected: Tensor, spare: Tensor,
         *, needs_vectors: bool,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Sum the gradients of each projected vector, and go back through the product."""
+        """Sum the gradients of each projected vector, and go back through the product; see `DenseInputs.backward`."""
         grad_unique, grad_positions, grad_shift = self._split(projected)
         scale = None if self.scale is None else self.scale.flatten()
         width = grad_gates.shape[-1]
@@ -210,21 +199,8 @@ class UniqueTokenInputs:
         return torch.split(projected, [self.n_unique, self.n_positions, int(self.has_shift)])
 
 
-class PrecomputedInputs(UniqueTokenInputs):
-    """Unique-token inputs whose product was taken before: vectors are the projected ones, [U + T + 1, 6H].
-
-    For inference, where parts of a batch share the product.
-    """
-
-    def __init__(self, embeddings: FactoredEmbeddings, packing: Packing, dtype: torch.dtype) -> None:
-        super().__init__(embeddings, packing, dtype)
-        self.n_projected = 0
-
-    def project_inputs(
-        self, vectors: Tensor, w_ih: Tensor, bias: Tensor, gates: Tensor, projected: Tensor
-    ) -> InputProjection | None:
-        """Return the projections."""
-        return self._input_projection(vectors, bias)
+GRUInputs = DenseInputs | UniqueTokenInputs
+"""Computes input projections from vectors, the tensor that autograd tracks, and their gradients."""
 
 
 def _by_direction(index: Tensor) -> Tensor:

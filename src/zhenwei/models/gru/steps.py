@@ -149,7 +149,7 @@ class _ProjectionSteps:
     """Factored input projections, step by step."""
 
     def __init__(self, projection: InputProjection, packing: Packing) -> None:
-        self._unique, self._positions = projection.unique, projection.positions
+        self._unique, self._positions = projection.unique_proj, projection.position_proj
         self._constant = projection.constant.unsqueeze(1)
         sizes = packing.batch_sizes
         self._unique_index = torch.split(projection.unique_index, sizes, dim=1)

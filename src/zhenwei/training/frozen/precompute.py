@@ -18,10 +18,10 @@ from filelock import FileLock, Timeout
 
 from zhenwei.atomic import reason_of
 from zhenwei.bundle.device import local_processes
-from zhenwei.bundle.predict_logits import evaluation_mode
 from zhenwei.caches import cache_folder
 from zhenwei.errors import TrainingError
 from zhenwei.models import DetectorNetwork
+from zhenwei.models.dropout import evaluation_mode
 from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.tokens import EncodedArticles, collate
 from zhenwei.training.accelerator import on_all_ranks
