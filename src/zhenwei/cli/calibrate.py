@@ -1,38 +1,23 @@
 """`zhenwei calibrate`: calibrate the probabilities of a trained detector, and choose its threshold."""
 
-from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import typer
 
 from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
 
 
-class Source(StrEnum):
-    """The articles that a detector is calibrated on."""
-
-    VAL = "val"
-    TRAIN = "train"
-    BOTH = "train+val"
-    NONE = "none"
-
-
-class Method(StrEnum):
-    """Calibration methods."""
-
-    PLATT = "platt"
-    TEMPERATURE = "temperature"
-    ISOTONIC = "isotonic"
-
-
 def calibrate(
     ctx: typer.Context,
     run: Path = typer.Argument(help="A run folder, or a bundle (with --file or --on val)."),
-    on: Source = typer.Option(
-        Source.VAL, "--on", help="train: cross-fit, which trains further detectors; none: remove the calibration."
+    on: Literal["val", "train", "train+val", "none"] = typer.Option(
+        "val", "--on", help="train: cross-fit, which trains further detectors; none: remove the calibration."
     ),
     file: Path | None = typer.Option(None, "--file", help="Labelled articles to calibrate on, instead of --on."),
-    method: Method = typer.Option(Method.PLATT, help="Calibration method; isotonic needs at least 500 articles."),
+    method: Literal["platt", "temperature", "isotonic"] = typer.Option(
+        "platt", help="Calibration method; isotonic needs at least 500 articles."
+    ),
     objective: str = typer.Option(
         "macro_f1",
         help="Threshold objective: macro_f1, precision=0.9, recall=0.9, or cost=5 (of a missed fake).",
@@ -53,13 +38,13 @@ def calibrate(
 
     on_source = ctx.get_parameter_source("on")
     if file is not None and on_source is not None and on_source.name != "DEFAULT":
-        raise ConfigError(f"--on {on.value} and --file {file} contradict each other; pass one of them")
+        raise ConfigError(f"--on {on} and --file {file} contradict each other; pass one of them")
     try:
         threshold_objective = parse_threshold_objective(objective)
     except ValueError as error:
         raise ConfigError(f"--objective: {error}") from None
     result = recalibrate(
-        run, on=file or on.value, method=method.value, objective=threshold_objective, folds=folds,
+        run, on=file or on, method=method, objective=threshold_objective, folds=folds,
         fake_share=fake_share, recent=recent, device=device,
     )  # fmt: skip
     if json is not None:

@@ -2,10 +2,9 @@
 
 import sys
 from contextlib import redirect_stdout
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -19,28 +18,6 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
 BATCH_PANEL = "Files of any size, with --out"
 BATCH_OPTIONS = ("engine", "workers", "address", "on_error", "format", "with_text", "overwrite")
-
-
-class Engine(StrEnum):
-    """Engine of a batch prediction."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-class OnError(StrEnum):
-    """Treatment of bad rows."""
-
-    SKIP = "skip"
-    FAIL = "fail"
-
-
-class Format(StrEnum):
-    """Format of the shards."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 class TextsCommand(TyperCommand):
@@ -77,8 +54,8 @@ def predict(
     precision: str = Precision,
     json: str | None = JsonTarget,
     out: Path | None = typer.Option(None, help="Folder for one output file (shard) per input file."),
-    engine: Engine = typer.Option(
-        Engine.LOCAL, help="local: this machine; ray: Ray Data.", rich_help_panel=BATCH_PANEL
+    engine: Literal["local", "ray"] = typer.Option(
+        "local", help="local: this machine; ray: Ray Data.", rich_help_panel=BATCH_PANEL
     ),
     workers: int | None = typer.Option(
         None,
@@ -88,12 +65,12 @@ def predict(
     address: str | None = typer.Option(
         None, help="Address of a Ray cluster, or auto. Default: start Ray on this machine.", rich_help_panel=BATCH_PANEL
     ),
-    on_error: OnError = typer.Option(
-        OnError.SKIP,
+    on_error: Literal["skip", "fail"] = typer.Option(
+        "skip",
         help="skip: list and skip bad rows; fail: stop at the first file with one.",
         rich_help_panel=BATCH_PANEL,
     ),
-    format: Format | None = typer.Option(
+    format: Literal["jsonl", "csv", "parquet"] | None = typer.Option(
         None, help="Format of the shards. Default: that of each input.", rich_help_panel=BATCH_PANEL
     ),
     with_text: bool = typer.Option(
@@ -115,8 +92,8 @@ def predict(
         if not file:
             raise DataError("--out: needs --file FILE")
         settings: dict[str, Any] = {
-            "engine": engine.value, "workers": workers, "address": address, "device": device,
-            "precision": precision, "on_error": on_error.value, "format": format and format.value,
+            "engine": engine, "workers": workers, "address": address, "device": device,
+            "precision": precision, "on_error": on_error, "format": format,
             "with_text": with_text, "overwrite": overwrite,
         }  # fmt: skip
         _predict_files(run, file, out, settings, json)

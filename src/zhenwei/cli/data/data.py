@@ -1,8 +1,7 @@
 """`zhenwei data`: import collections, add entities and emotion features, split files."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -16,31 +15,6 @@ data_app = typer.Typer(
     help="Prepare files of articles: import public collections, add entities and emotion features, split, audit.",
     no_args_is_help=True,
 )
-
-
-class By(StrEnum):
-    """How articles are split into parts."""
-
-    TIME = "time"
-    RANDOM = "random"
-    STRATIFIED = "stratified"
-    GROUP = "group"
-
-
-class NearDuplicatePolicy(StrEnum):
-    """How a split treats near-duplicates."""
-
-    AUTO = "auto"
-    WHOLE = "whole"
-    DROP = "drop"
-    LEAVE = "leave"
-
-
-class TaggerName(StrEnum):
-    """Tool that extracts entities."""
-
-    JIEBA = "jieba"
-    SPACY = "spacy"
 
 
 data_app.command()(audit)
@@ -82,7 +56,7 @@ def enrich(
     output: Path = typer.Option(..., "--output", "-o", help="Output file; may be FILE itself, with --overwrite."),
     entities: bool = typer.Option(False, "--entities", help="Add each article's named entities."),
     emotion: bool = typer.Option(False, "--emotion", help="Add each article's emotion features."),
-    tagger: TaggerName = typer.Option(TaggerName.JIEBA, help="Tool that extracts entities; spacy is an extra."),
+    tagger: Literal["jieba", "spacy"] = typer.Option("jieba", help="Tool that extracts entities; spacy is an extra."),
     dictionary: Path | None = typer.Option(
         None, help="Names to recognize, in jieba's format: word, optional frequency, optional tag."
     ),
@@ -101,14 +75,14 @@ def enrich(
 
     if not entities and not emotion:
         raise ConfigError("nothing to add; expected --entities, --emotion, or both")
-    if not entities and (dictionary or tagger_model or tagger is not TaggerName.JIEBA):
+    if not entities and (dictionary or tagger_model or tagger != "jieba"):
         raise ConfigError("--dictionary, --tagger and --tagger-model are for --entities, which is missing")
     if not emotion and lexicon:
         raise ConfigError("--lexicon is for --emotion, which is missing")
     summary = enrich_file(
         file,
         output,
-        entities=build_tagger(tagger.value, dictionary=dictionary, model=tagger_model) if entities else None,
+        entities=build_tagger(tagger, dictionary=dictionary, model=tagger_model) if entities else None,
         emotion=EmotionExtractor.from_files(lexicon) if emotion else None,
         processes=processes,
         replace=replace,
@@ -124,16 +98,16 @@ def enrich(
 def split(
     file: Path = typer.Argument(help="Articles: .json, .jsonl, .csv or .parquet."),
     destination: Path = typer.Argument(metavar="DST", help="Folder for train.json, val.json and test.json."),
-    by: By = typer.Option(
-        By.TIME,
+    by: Literal["time", "random", "stratified", "group"] = typer.Option(
+        "time",
         help="time: the latest articles are the test; random; stratified: random with equal shares of a field's "
         "values; group: all articles with one value of a field stay together.",
     ),
     field: str = typer.Option("domain", help="The field for --by stratified and --by group."),
     fractions: str = typer.Option("0.6,0.2,0.2", help="Shares of train, val and test."),
     seed: int = typer.Option(2021, min=0, help="Seed of random splits."),
-    near_duplicates: NearDuplicatePolicy = typer.Option(
-        NearDuplicatePolicy.AUTO,
+    near_duplicates: Literal["auto", "whole", "drop", "leave"] = typer.Option(
+        "auto",
         help="whole: they stay in one part; drop: remove those in later parts; leave: ignore them; auto: whole, or, if "
         "the parts' sizes would be far off, a warning and leave.",
     ),
@@ -143,8 +117,8 @@ def split(
     from zhenwei.news.splitting.split_file import split_file
 
     written = split_file(
-        file, destination, by.value, field=field, fractions=_shares(fractions), seed=seed,
-        near_duplicates=near_duplicates.value, overwrite=overwrite,
+        file, destination, by, field=field, fractions=_shares(fractions), seed=seed,
+        near_duplicates=near_duplicates, overwrite=overwrite,
     )  # fmt: skip
     for path, count in written.items():
         typer.echo(f"{path}: {count} articles")
