@@ -47,8 +47,7 @@ def calibrate(
         run, on=file or on, method=method, objective=threshold_objective, folds=folds,
         fake_share=fake_share, recent=recent, device=device,
     )  # fmt: skip
-    if json is not None:
-        write_json(result.to_dict(), json)
+    write_json(result.to_dict(), json)
     err = json == "-"
     typer.echo(f"{run}: {result.description}", err=err)
     if not result.after:

@@ -40,8 +40,7 @@ def compare(
     comparison = compare(
         configs, out, seeds=seeds, overrides=overrides, baseline=baseline, jobs=jobs, overwrite=overwrite
     )
-    if json is not None:
-        write_json(comparison.to_dict(), json)
+    write_json(comparison.to_dict(), json)
     _print(comparison, out, stderr=json == "-")
 
 

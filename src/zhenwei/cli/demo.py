@@ -32,8 +32,7 @@ def demo(
     if not is_main_process():
         return
     predictions = Detector.load(model_path).predict(NEW_TEXTS)
-    if json is not None:
-        write_json({**results, "predictions": [prediction.to_dict() for prediction in predictions]}, json)
+    write_json({**results, "predictions": [prediction.to_dict() for prediction in predictions]}, json)
     columns = {"the past (val)": results["val"], "the future (test)": results}
     shown = {name: {key: scores[key] for key in HEADLINES} for name, scores in columns.items()}
     print_scores(shown, "A BiGRU trained on the past of a synthetic dataset", json)

@@ -69,8 +69,7 @@ def evaluate(
         from zhenwei.evaluation.report import write_evaluation_page
 
         write_evaluation_page(evaluation, html)
-    if json is not None:
-        write_json(evaluation.to_dict(), json)
+    write_json(evaluation.to_dict(), json)
     print_evaluation(evaluation, f"{run} on {file}", mistakes, slices, stderr=json == "-")
 
 

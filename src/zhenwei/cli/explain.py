@@ -29,8 +29,7 @@ def explain(
     from zhenwei.inference import Detector
 
     explanation = Detector.load(folder_of(run), device).explain(text)
-    if json is not None:
-        write_json(explanation.to_dict(), json)
+    write_json(explanation.to_dict(), json)
     if html is not None:
         from zhenwei.evaluation.report import write_explanation_page
 

@@ -41,8 +41,10 @@ JsonTarget = typer.Option(
 )
 
 
-def write_json(value: Any, target: str) -> None:
-    """Write a value as JSON, in UTF-8, to a file, or to standard output for `-`."""
+def write_json(value: Any, target: str | None) -> None:
+    """Write a value as JSON, in UTF-8, to a file, to standard output for `-`, or nowhere for None."""
+    if target is None:
+        return
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.flush()

@@ -113,8 +113,7 @@ def _predict(detector: "Detector", run: str, texts: list[str], file: Path | None
     from zhenwei.news import iter_articles
 
     predictions = detector.predict(texts) if file is None else list(detector.predict_articles(iter_articles(file)))
-    if json is not None:
-        write_json([prediction.to_dict() for prediction in predictions], json)
+    write_json([prediction.to_dict() for prediction in predictions], json)
     if json == "-":
         return
     rows = [
@@ -136,14 +135,12 @@ def _predict_files(run: str, files: list[str], out: Path, settings: dict[str, An
         with redirect_stdout(sys.stderr):  # Ray reports dead workers on standard output
             summary = predict_files(folder_of(run), files, out, **settings)
     except IncompleteBatchError as error:
-        if json is not None:
-            write_json(error.summary.to_dict(), json)
+        write_json(error.summary.to_dict(), json)
         raise
     except InterruptedBatchError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    if json is not None:
-        write_json(summary.to_dict(), json)
+    write_json(summary.to_dict(), json)
     if json != "-":
         figures = summary.to_dict()
         header = ("posts", "fake", "bad rows", "files predicted", "reused", "seconds", "posts/s")

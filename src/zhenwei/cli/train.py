@@ -31,8 +31,7 @@ def train(
 
     results, model_path = Trainer(settings, resume=resume, overwrite=overwrite).train()
     if is_main_process():
-        if json is not None:
-            write_json(results, json)
+        write_json(results, json)
         columns = {"val": results["val"]} | ({"test": results} if results["split"] == "test" else {})
         shown = {part: {key: scores[key] for key in HEADLINES} for part, scores in columns.items()}
         print_scores(shown, f"{settings.model.title}: {model_path}", json)

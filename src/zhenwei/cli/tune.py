@@ -50,8 +50,7 @@ def tune(
         config, trials, out, space=space, overrides=overrides, metric=metric, storage=storage, study=study,
         timeout=timeout, jobs=jobs, seed=seed, keep=keep,
     )  # fmt: skip
-    if json is not None:
-        write_json(tuning.to_dict(), json)
+    write_json(tuning.to_dict(), json)
     _print(tuning, stderr=json == "-")
 
 

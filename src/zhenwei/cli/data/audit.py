@@ -42,8 +42,7 @@ def audit(
     if html is not None:
         _check_page(html)
     report = audit_files(named_parts(paths), progress=True)
-    if json is not None:
-        write_json(report.to_dict(), json)
+    write_json(report.to_dict(), json)
     if html is not None:
         from zhenwei.evaluation.report import write_audit_page
 

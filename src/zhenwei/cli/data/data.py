@@ -88,8 +88,7 @@ def enrich(
         replace=replace,
         overwrite=overwrite,
     )
-    if json is not None:
-        write_json(summary.to_dict(), json)
+    write_json(summary.to_dict(), json)
     if json != "-":
         _print_summary(output, summary, entities=entities, emotion=emotion)
 
@@ -133,8 +132,7 @@ def verify(
     from zhenwei.news.splitting.manifest import verify_split
 
     manifest, problems = verify_split(folder)
-    if json is not None:
-        write_json({"good": not problems, "problems": problems, "manifest": manifest}, json)
+    write_json({"good": not problems, "problems": problems, "manifest": manifest}, json)
     for problem in problems:
         typer.echo(problem, err=json == "-")
     if problems:

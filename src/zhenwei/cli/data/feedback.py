@@ -35,8 +35,7 @@ def export(
         figures = export_reviews(store, out)
     finally:
         store.close()
-    if json is not None:
-        write_json(figures, json)
+    write_json(figures, json)
     typer.echo(
         f"{out}: {figures['articles']} articles ({figures['fake']} fake); {figures['superseded']} reviews were "
         "superseded by later ones of the same text",

@@ -25,8 +25,7 @@ def export(
     from zhenwei.inference.onnx.export import MAX_INT8_LOSS, export_onnx
 
     exported = export_onnx(run, onnx, int8=int8, overwrite=overwrite)
-    if json is not None:
-        write_json(exported.to_dict(), json)
+    write_json(exported.to_dict(), json)
     for line in _report(exported, MAX_INT8_LOSS):
         typer.echo(line, err=json == "-")
 

@@ -33,8 +33,7 @@ def push(
         name, private=private, revision=revision, commit_message=message, include_known_articles=with_known_articles,
         license=license, overwrite_card=overwrite_card,
     )  # fmt: skip
-    if json is not None:
-        write_json(pushed.to_dict(), json)
+    write_json(pushed.to_dict(), json)
     err = json == "-"
     typer.echo(f"pushed {', '.join(pushed.files)}: {pushed.url}", err=err)
     if pushed.card == "kept":
