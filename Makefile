@@ -35,7 +35,7 @@ check: lint ## Style, types and the fast tests: the loop while working
 	@$(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not nightly" $(PYTEST_ARGS)
 
 test: export HF_HUB_OFFLINE := 1
-test: $(STAMP) ## Run all tests; fail below 97% coverage of src
+test: $(STAMP) ## Run all tests but the nightly ones; fail below 97% coverage of src
 	@$(BIN)/python -m pytest -m "not nightly" \
 		$(if $(PYTEST_ARGS),$(PYTEST_ARGS),$(PARALLEL) --durations=15 --cov --cov-report=term --cov-fail-under=$(MIN_COVERAGE))
 
