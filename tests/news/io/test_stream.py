@@ -263,6 +263,7 @@ def read(row: dict[str, Any]) -> Article | None:
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(rows=arbitrary_rows)
 def test_good_rows_are_read_whatever_the_other_rows_hold(
