@@ -166,6 +166,6 @@ def _shares_by_part(
     series = {}
     for number, part in enumerate(dataset.parts):
         inside = dataset.part[rows] == number
-        counts = _count(dataset, rows[inside], index[inside], int(groups.max()) + 1)
+        counts = _count(dataset, rows[inside], index[inside], int(index.max()) + 1)
         series[part.name] = tuple(counts[i][0] / counts[i][1] if counts[i][1] else None for i in groups)
     return series
