@@ -238,7 +238,9 @@ def _outcome(work: Callable[[Any], Any], argument: Any) -> tuple[Any, Exception 
     except Exception as error:
         error.add_note(f"In a worker process:\n{traceback.format_exc()}")
         try:
-            pickle.loads(pickle.dumps(error))  # our own object: some exceptions cannot be rebuilt in the parent
+            # The pool pickles the error for the parent process. Some exceptions can be pickled but not rebuilt, which
+            # would break the pool; this round trip tells. It reads only the bytes that it has just made itself.
+            pickle.loads(pickle.dumps(error))
         except Exception:
             return None, RuntimeError(traceback.format_exc())
         return None, error

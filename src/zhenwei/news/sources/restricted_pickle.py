@@ -1,7 +1,8 @@
 """Read a pickled pandas table without executing any of it.
 
-A pickle is a program: it names functions by module and name, and calls them with any arguments. `pickle.load` and
-`pandas.read_pickle` execute it. Some datasets are published as pickles nevertheless; this file reads them safely:
+A pickle is a program: it names functions by module and name, and calls them with any arguments. Python's own reader
+and that of pandas execute it, so neither is used here. Some datasets are published as pickles nevertheless; this file
+reads them safely:
 
 1. `find_class`, the only way from a pickle to anything outside, looks up an explicit list of (module, name) pairs. It
    never imports what the pickle names. A name that is not on the list ends the reading before any call of it. Dotted

@@ -89,7 +89,7 @@ class _Precomputation:
         keys = {part: self._key(weights, articles) for part, articles in parts.items()}
         states = {
             part: self._run_part(part, articles, keys[part], [*keys.values()])
-            for part, articles in sorted(parts.items(), key=lambda item: len(item[1]))  # the small part always has room
+            for part, articles in sorted(parts.items(), key=lambda item: len(item[1]))  # the small part always fits
         }
         return {part: stored for part, stored in states.items() if stored is not None}
 
@@ -127,7 +127,7 @@ class _Precomputation:
             locks.enter_context(_acquire(cache.fill_lock(key), alone=self.accelerator.num_processes == 1))
             store = cache.store(key, articles.lengths, self.encoder.features, keys)
             if store is None:
-                raise TrainingError(f"there is no room in '{self.path}'")
+                raise TrainingError(f"there is no space left in '{self.path}'")
             if damaged := store.check():
                 logger.warning("'%s': %d damaged blocks are computed again", store.folder, damaged)
             return store
