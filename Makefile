@@ -9,9 +9,9 @@ STAMP  := $(VENV)/.zhenwei-installed
 PYTHON ?=
 PYTEST_ARGS ?=
 MIN_COVERAGE := 97
-# One process more than cores, up to five, because tests of pages and services wait; each computes on one core.
+# One process per core, up to four; each computes on one core.
 # Each gets consecutive tests, which share fixtures.
-PARALLEL := --numprocesses=$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses=5 --dist=worksteal
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 # The first of these that runs, is 3.11 or newer and can create virtual environments is used.
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)

@@ -136,6 +136,7 @@ def test_the_layers_contract_names_every_package_and_module() -> None:
     assert named == existing - {"__init__", "__main__"}
 
 
+@pytest.mark.slow
 def test_the_required_packages_are_those_that_the_source_imports() -> None:
     """What only one command needs is an extra, and imported there alone; all else is required."""
     imported = set()

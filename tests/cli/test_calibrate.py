@@ -12,6 +12,8 @@ from zhenwei import Trainer
 from zhenwei.bundle import load_bundle
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 Command = Callable[..., Any]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 import zhenwei
 
+pytestmark = pytest.mark.slow  # several processes
+
 HEAVY = {"torch", "transformers", "tokenizers", "accelerate", "pydantic", "numpy", "sklearn", "pyarrow", "safetensors"}
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
 
@@ -64,7 +66,6 @@ class TestPublicNames:
         assert zhenwei.__version__ == version("zhenwei")
 
 
-@pytest.mark.slow
 class TestPipes:
     def test_json_is_all_that_goes_to_standard_output(self, tiny_run: Path) -> None:
         outcome = python("-m", "zhenwei", "predict", str(tiny_run), FAKE, "--json", "-")

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from zhenwei.bundle import load_bundle
 from zhenwei.evaluation import evaluate
+
+pytestmark = pytest.mark.slow  # whole reports
 
 
 def copy_data(run: Path, data_folder: Path, tmp_path: Path) -> Path:

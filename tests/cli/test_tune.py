@@ -12,6 +12,8 @@ import pytest
 
 from zhenwei import Config
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 pytest.importorskip("optuna")
 
 Command = Callable[..., Any]
@@ -39,7 +41,6 @@ def figures(path: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key != "seconds"} for trial in trials]
 
 
-@pytest.mark.slow
 class TestSearch:
     def test_best_settings_train_and_no_trial_reads_the_test_file(
         self, tune: Callable[..., Any], zhenwei: Command, data: Path, tmp_path: Path
@@ -89,7 +90,6 @@ class TestSearch:
         assert again.status == 0
         assert "trial " not in again.stderr
 
-    @pytest.mark.slow
     @pytest.mark.nightly
     def test_a_search_is_reproducible(self, tune: Callable[..., Any], tmp_path: Path) -> None:
         for name in ("one", "other"):
@@ -107,7 +107,6 @@ class TestSearch:
         assert states == {0.02: "complete", 1e30: "pruned"}
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_several_processes_share_a_study(tune: Callable[..., Any], tmp_path: Path) -> None:
     outcome = tune("--trials", 4, "--jobs", 2, "--json", tmp_path / "out.json")

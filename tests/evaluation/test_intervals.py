@@ -26,6 +26,7 @@ def truth() -> dict[str, float]:
     return {name: float(values[0]) for name, values in scores.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [1, 3])
 def test_about_95_percent_of_intervals_cover_the_truth(truth: dict[str, float], copies: int) -> None:
     """95% of 120 test sets are 114, with a standard deviation of 2.4; `benchmarks/intervals.py` simulates thousands."""

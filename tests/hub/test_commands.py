@@ -131,7 +131,6 @@ class TestHubNames:
         assert loaded.detector.predict(TEXT) == pushed.predict(TEXT)
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_processes_with_the_hub_in_their_environment(hub: "LocalHub", own_run: Path, tmp_path: Path) -> None:
     from local_hub import TOKEN  # noqa: PLC0415
@@ -154,7 +153,6 @@ def test_processes_with_the_hub_in_their_environment(hub: "LocalHub", own_run: P
     assert found["probability"] == Detector.load(own_run, "cpu").predict(TEXT)[0].probability
 
 
-@pytest.mark.slow
 def test_log_of_the_library_is_hidden() -> None:
     program = (
         "import sys; sys.argv = ['zhenwei', 'predict', 'hf://x', 'a']\n"

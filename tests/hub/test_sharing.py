@@ -86,7 +86,6 @@ class TestRoundTrip:
         detector.push_to_hub(NAME)
         assert Detector.from_hub(NAME).predict(TEXTS) == detector.predict(TEXTS)
 
-    @pytest.mark.slow
     @pytest.mark.nightly
     def test_exported_detector_replaces_its_bundle(self, hub: "LocalHub", own_run: Path, tmp_path: Path) -> None:
         from zhenwei.inference.onnx.export import export_onnx  # noqa: PLC0415

@@ -192,6 +192,7 @@ class TestTexts:
             assert drawn - given < 1024
         assert (drawn, given) == (5000, 5000)
 
+    @pytest.mark.slow
     def test_threads_share_a_detector_to_explain_and_predict(self, detector: Detector) -> None:
         def ask(turn: int) -> list[float]:
             text = [FAKE, REAL, FAKE * 3, REAL + FAKE][turn % 4]

@@ -14,6 +14,8 @@ from transformers import BertConfig, BertModel
 
 from zhenwei import Detector, Trainer
 
+pytestmark = pytest.mark.slow  # a whole training
+
 KEYS = 24
 HIDDEN = 32
 

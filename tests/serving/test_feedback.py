@@ -60,7 +60,7 @@ def _unprivileged_owner(folder: Path) -> str | None:
     return "nobody"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind, as a value of `--feedback`."""
     if request.param == "sqlite":

@@ -19,6 +19,8 @@ from zhenwei.tokens.splicing import MIN_CHARACTERS, SplicingEncoder, StreamEncod
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, TokenizedTexts
 from zhenwei.tokens.vocabulary import text_normalizer, train_tokenizer
 
+pytestmark = pytest.mark.slow  # thousands of texts
+
 POSTS = [
     "【网传】吃大蒜能治病！http://t.cn/RUnzfKG，真的吗？[泪]",
     "专家：“大蒜 不能治病”，iPhone12 也不能 @小明 #辟谣#",
@@ -93,7 +95,6 @@ def test_a_segment_is_a_character_that_stands_alone_or_an_unbroken_run_of_others
     assert cut.counts.tolist() == [5, 0, 1, 2]
 
 
-@pytest.mark.slow
 def test_no_character_that_stands_alone_ever_joins_its_neighbour() -> None:
     pairs = [unicodedata.decomposition(chr(code)).split() for code in range(sys.maxunicode + 1)]
     firsts = {chr(int(pair[0], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}

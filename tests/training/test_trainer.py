@@ -26,6 +26,8 @@ from zhenwei.training.epochs import Epochs
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.state import Progress, TrainState
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 Settings = Callable[..., dict[str, Any]]
 
 
@@ -297,7 +299,6 @@ def test_without_a_terminal_there_is_no_progress_bar(
     assert "step/s" not in capfd.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_logger_of_the_user_receives_what_the_run_logs(tmp_path: Path, tiny_settings: Settings) -> None:
     user_logger, output = logging.getLogger("experiment"), io.StringIO()
     handler = logging.StreamHandler(output)

@@ -70,7 +70,6 @@ def test_charts_have_labels_and_use_the_colors_of_the_page(page: Callable[[str],
     assert set(re.findall(r"var\((--[a-z-]+)\)", html.source)) <= defined
 
 
-@pytest.mark.slow
 @every_page
 def test_a_page_is_reproducible(
     page_file: Callable[[str], Path], kind: str, records: ModuleType, tiny_run: Path, tmp_path: Path
@@ -79,7 +78,6 @@ def test_a_page_is_reproducible(
     assert again.read_bytes() == page_file(kind).read_bytes()
 
 
-@pytest.mark.slow
 def test_a_failed_write_is_a_clear_error_and_leaves_the_older_page(records: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere/page\.html: the page cannot be written: No such file"):
         write_audit_page(records.audit(), tmp_path / "nowhere" / "page.html")

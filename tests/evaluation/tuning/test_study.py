@@ -21,6 +21,8 @@ from zhenwei.evaluation.tuning.study import (
 from zhenwei.evaluation.tuning.trials import Search, trial_settings
 from zhenwei.training.preparation import find_parts
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 optuna = pytest.importorskip("optuna")
 
 

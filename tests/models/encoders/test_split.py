@@ -13,6 +13,8 @@ from zhenwei.models import Vocabulary, build_network
 from zhenwei.models.encoders.encoder import PretrainedEncoder
 from zhenwei.models.encoders.split import check_split, split_encoder
 
+pytestmark = pytest.mark.slow  # many encoders
+
 SIZES = {
     "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32,
     "max_position_embeddings": 34,

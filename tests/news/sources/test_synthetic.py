@@ -126,7 +126,6 @@ def test_posts_name_one_to_three_entities_in_order_of_appearance(posts):
 # --- no near-duplicates
 
 
-@pytest.mark.slow
 def test_no_two_posts_are_near_duplicates(posts):
     def squeezed(text):
         return re.sub(r"https?://\S+|@\S+|[\W_]", "", unicodedata.normalize("NFKC", text))
@@ -230,7 +229,6 @@ def test_flipped_entities_change_their_label_and_the_others_have_none(parts):
     assert 0.45 < others < 0.55
 
 
-@pytest.mark.slow
 def test_tfidf_is_good_on_the_past_and_worse_on_the_future_unless_names_are_masked(parts):
     def masked(article):
         return re.sub("|".join(map(re.escape, article.entity_list)), "某", article.content)

@@ -137,7 +137,6 @@ def empty_stores(folder: Path, every: int = 1) -> None:
         marks.tofile(path)
 
 
-@pytest.mark.slow
 class TestSameTraining:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize(
