@@ -57,8 +57,7 @@ def test_entity_drift_lists_the_flipped_entities() -> None:
         assert (row[2] > 0.5) != (row[4] > 0.5)
 
 
-@pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.nightly
 def test_a_shift_of_all_labels_is_not_entity_drift() -> None:
     synthetic = SyntheticDataset(n_flipped=0, fake_share_past=0.3, fake_share_future=0.75)
     assert entity_drift(AuditDataset.from_articles(synthetic.generate())).value == 0

@@ -76,6 +76,7 @@ class TestTunedRun:
 
 
 class TestMaskedNames:
+    @pytest.mark.no_cover
     @pytest.mark.slow
     def test_masked_names_do_not_change_the_probability(self, data_folder: Path, tmp_path: Path) -> None:
         settings = run_settings(data_folder, tmp_path / "run")

@@ -114,6 +114,7 @@ class TestPlaces:
         backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         assert encode(TextTokenizer(backend, SpecialTokens()), ("x y z", ("y z", "x"))).of_token.tolist() == [1, 0, 0]
 
+    @pytest.mark.no_cover
     @pytest.mark.slow
     @given(pairs=st.lists(articles(), max_size=4))
     def test_the_places_are_those_that_an_obvious_slow_version_finds(
@@ -149,6 +150,7 @@ class TestLists:
             assert encoded.ids.dtype == encoded.numbers.dtype == encoded.of_token.dtype == np.int32
             assert encoded.lengths.dtype == np.int64
 
+    @pytest.mark.no_cover
     @pytest.mark.slow
     @given(pairs=st.lists(articles(), max_size=4))
     def test_tokens_carry_their_entitys_number(

@@ -19,7 +19,7 @@ from zhenwei.tokens.splicing import MIN_CHARACTERS, SplicingEncoder, StreamEncod
 from zhenwei.tokens.tokenizer import SpecialTokens, TextTokenizer, TokenizedTexts
 from zhenwei.tokens.vocabulary import text_normalizer, train_tokenizer
 
-pytestmark = pytest.mark.slow  # thousands of texts
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # thousands of texts
 
 POSTS = [
     "【网传】吃大蒜能治病！http://t.cn/RUnzfKG，真的吗？[泪]",

@@ -91,8 +91,7 @@ class TestFolder:
         assert after == before
         assert export["parity"]["largest"] <= export["limit"] == 1e-4
 
-    @pytest.mark.slow
-    @pytest.mark.no_cover
+    @pytest.mark.nightly
     def test_graph_contains_no_folder_of_this_machine(self, tiny_run: Path, in_int8: Export, tmp_path: Path) -> None:
         whole = export_onnx(tiny_run, tmp_path / "float32")
         for folder in (whole.folder, in_int8.folder):
@@ -168,8 +167,7 @@ class TestParity:
         assert parity["batches"] == random + real
         assert parity["articles"] == (1 + 3 + 17) * 4 * 2 + 3 * 24
 
-    @pytest.mark.slow
-    @pytest.mark.no_cover
+    @pytest.mark.nightly
     def test_graph_with_other_logits_is_not_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_textcnn: Callable[[], Path]
     ) -> None:

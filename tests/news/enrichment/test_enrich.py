@@ -119,7 +119,7 @@ class TestProcesses:
         write_articles(tmp_path / "in.json", [Article(content=post.content, id=post.id) for post in posts])
         return tmp_path / "in.json"
 
-    @pytest.mark.slow
+    @pytest.mark.nightly
     def test_the_copy_is_the_same_in_two_processes(
         self, posts: Path, tagger: JiebaTagger, extractor: EmotionExtractor
     ) -> None:

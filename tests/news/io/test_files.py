@@ -120,6 +120,7 @@ def test_half_a_surrogate_pair_makes_a_bad_row_and_no_question_mark(tmp_path: Pa
     assert "lone surrogates" in message
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None:

@@ -229,6 +229,7 @@ def test_flipped_entities_change_their_label_and_the_others_have_none(parts):
     assert 0.45 < others < 0.55
 
 
+@pytest.mark.nightly
 def test_tfidf_is_good_on_the_past_and_worse_on_the_future_unless_names_are_masked(parts):
     def masked(article):
         return re.sub("|".join(map(re.escape, article.entity_list)), "某", article.content)
