@@ -5,7 +5,7 @@ from typing import Literal
 
 import typer
 
-from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
+from zhenwei.cli.figures import JsonTarget, print_scores, write_json
 
 
 def calibrate(
@@ -53,8 +53,7 @@ def calibrate(
     if not result.after:
         return
     columns = {"uncalibrated, at 0.5": result.before, f"calibrated, at {result.threshold:.3f}": result.after}
-    scores = {name: {key: column[key] for key in HEADLINES} for name, column in columns.items()}
-    print_scores(scores, "On the calibration articles (slightly optimistic: the calibration is fitted to them)", json)
+    print_scores(columns, "On the calibration articles (slightly optimistic: the calibration is fitted to them)", json)
     if result.target_share is not None:
         typer.echo(
             f"share of fakes: {result.fake_share:.3f} in the calibration articles, corrected to "

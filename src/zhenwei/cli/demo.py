@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
+from zhenwei.cli.figures import JsonTarget, print_scores, write_json
 
 NEW_TEXTS = (
     "听说云溪市的自来水又出事了，朋友的亲戚就在里面上班，内部消息千万别喝，赶紧转给家人！",
@@ -34,8 +34,7 @@ def demo(
     predictions = Detector.load(model_path).predict(NEW_TEXTS)
     write_json({**results, "predictions": [prediction.to_dict() for prediction in predictions]}, json)
     columns = {"the past (val)": results["val"], "the future (test)": results}
-    shown = {name: {key: scores[key] for key in HEADLINES} for name, scores in columns.items()}
-    print_scores(shown, "A BiGRU trained on the past of a synthetic dataset", json)
+    print_scores(columns, "A BiGRU trained on the past of a synthetic dataset", json)
     err = json == "-"
     flipped = "、".join(dataset.flipped_entities[:5])
     typer.echo(

@@ -29,14 +29,13 @@ def explain(
     from zhenwei.inference import Detector
 
     explanation = Detector.load(folder_of(run), device).explain(text)
+    prediction = explanation.prediction
     write_json(explanation.to_dict(), json)
     if html is not None:
         from zhenwei.evaluation.report import write_explanation_page
 
-        prediction = explanation.prediction
         write_explanation_page(explanation.words, prediction.to_dict(), explanation.attention, html)
     console = Console(stderr=json == "-", highlight=False)
-    prediction = explanation.prediction
     console.print(
         f"{prediction.verdict}: probability of fake {prediction.probability:.3f}, threshold {prediction.threshold:.3f}"
     )

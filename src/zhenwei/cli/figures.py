@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
     from rich.table import Table
 
+Target = TypeVar("Target", str | None, Path | None)
+
 HEADLINES = ("n", "macro_f1", "auc", "spauc", "f1_real", "f1_fake", "acc", "ece", "brier")  # JSON has all metrics
 
 
-def _check_target(target: str | None) -> str | None:
+def check_target(param: typer.CallbackParam, target: Target) -> Target:
     """Refuse a file that cannot be written before hours of work instead of after them."""
     if target is None or target == "-":
         return target
-    path = Path(target)
+    path, option = Path(target), param.opts[0]
     if path.is_dir():
-        raise ConfigError(f"--json: {path} is a folder; expected the name of a file, or -")
+        dash = ", or -" if isinstance(target, str) else ""
+        raise ConfigError(f"{option}: {path} is a folder; expected the name of a file{dash}")
     if not path.parent.is_dir():
-        raise ConfigError(f"--json: there is no folder {path.parent} to write {path.name} into")
+        raise ConfigError(f"{option}: there is no folder {path.parent} to write {path.name} into")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigError(f"--json: {path} cannot be written: permission denied")
+        raise ConfigError(f"{option}: {path} cannot be written: permission denied")
     return target
 
 
@@ -36,7 +39,7 @@ JsonTarget = typer.Option(
     None,
     "--json",
     metavar="FILE",
-    callback=_check_target,
+    callback=check_target,
     help="Output JSON file; `-` for standard output, where nothing else is printed then.",
 )
 
@@ -58,12 +61,8 @@ def write_json(value: Any, target: str | None) -> None:
 
 
 def print_scores(columns: Mapping[str, Mapping[str, Any]], title: str, json_target: str | None) -> None:
-    """Print scores side by side, one column per set of articles; to standard error if JSON takes standard output."""
-    rows = []
-    for key in next(iter(columns.values())):
-        values = [column.get(key) for column in columns.values()]
-        if all(value is None or isinstance(value, int | float) for value in values):
-            rows.append([key, *map(format_value, values)])
+    """Print the main scores, one column per set of articles; to standard error if JSON takes standard output."""
+    rows = [[key, *(format_value(column[key]) for column in columns.values())] for key in HEADLINES]
     _print(title, make_table(["score", *columns], rows), stderr=json_target == "-")
 
 

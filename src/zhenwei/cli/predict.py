@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from zhenwei.inference import Detector
 
 EXIT_INTERRUPTED = 130  # the shell's status of a command that Ctrl-C ended
-BATCH_PANEL = "Files of any size, with --out"
 BATCH_OPTIONS = ("engine", "workers", "address", "on_error", "format", "with_text", "overwrite")
+
+_batch_option: Any = partial(typer.Option, rich_help_panel="Files of any size, with --out")
 
 
 class TextsCommand(TyperCommand):
@@ -54,33 +56,22 @@ def predict(
     precision: str = Precision,
     json: str | None = JsonTarget,
     out: Path | None = typer.Option(None, help="Folder for one output file (shard) per input file."),
-    engine: Literal["local", "ray"] = typer.Option(
-        "local", help="local: this machine; ray: Ray Data.", rich_help_panel=BATCH_PANEL
+    engine: Literal["local", "ray"] = _batch_option("local", help="local: this machine; ray: Ray Data."),
+    workers: int | None = _batch_option(
+        None, help="Number of processes with a detector each. Default: 1; with Ray, its number of GPUs or CPUs."
     ),
-    workers: int | None = typer.Option(
-        None,
-        help="Number of processes with a detector each. Default: 1; with Ray, its number of GPUs or CPUs.",
-        rich_help_panel=BATCH_PANEL,
+    address: str | None = _batch_option(
+        None, help="Address of a Ray cluster, or auto. Default: start Ray on this machine."
     ),
-    address: str | None = typer.Option(
-        None, help="Address of a Ray cluster, or auto. Default: start Ray on this machine.", rich_help_panel=BATCH_PANEL
+    on_error: Literal["skip", "fail"] = _batch_option(
+        "skip", help="skip: list and skip bad rows; fail: stop at the first file with one."
     ),
-    on_error: Literal["skip", "fail"] = typer.Option(
-        "skip",
-        help="skip: list and skip bad rows; fail: stop at the first file with one.",
-        rich_help_panel=BATCH_PANEL,
+    format: Literal["jsonl", "csv", "parquet"] | None = _batch_option(
+        None, help="Format of the shards. Default: that of each input."
     ),
-    format: Literal["jsonl", "csv", "parquet"] | None = typer.Option(
-        None, help="Format of the shards. Default: that of each input.", rich_help_panel=BATCH_PANEL
-    ),
-    with_text: bool = typer.Option(
-        False, "--with-text", help="Write the texts to the shards.", rich_help_panel=BATCH_PANEL
-    ),
-    overwrite: bool = typer.Option(
-        False,
-        "--overwrite",
-        help="Replace shards of another bundle, input, precision or format.",
-        rich_help_panel=BATCH_PANEL,
+    with_text: bool = _batch_option(False, "--with-text", help="Write the texts to the shards."),
+    overwrite: bool = _batch_option(
+        False, "--overwrite", help="Replace shards of another bundle, input, precision or format."
     ),
 ) -> None:
     """Predict on TEXTS or the articles of a file with the detector in RUN; with --out, on files of any size."""
@@ -91,11 +82,7 @@ def predict(
     if out is not None:
         if not file:
             raise DataError("--out: needs --file FILE")
-        settings: dict[str, Any] = {
-            "engine": engine, "workers": workers, "address": address, "device": device,
-            "precision": precision, "on_error": on_error, "format": format,
-            "with_text": with_text, "overwrite": overwrite,
-        }  # fmt: skip
+        settings = {name: ctx.params[name] for name in ("device", "precision", *BATCH_OPTIONS)}
         _predict_files(run, file, out, settings, json)
         return
     for name in BATCH_OPTIONS:

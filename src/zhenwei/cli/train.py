@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from zhenwei.cli.figures import HEADLINES, JsonTarget, print_scores, write_json
+from zhenwei.cli.figures import JsonTarget, print_scores, write_json
 
 
 def train(
@@ -33,8 +33,7 @@ def train(
     if is_main_process():
         write_json(results, json)
         columns = {"val": results["val"]} | ({"test": results} if results["split"] == "test" else {})
-        shown = {part: {key: scores[key] for key in HEADLINES} for part, scores in columns.items()}
-        print_scores(shown, f"{settings.model.title}: {model_path}", json)
+        print_scores(columns, f"{settings.model.title}: {model_path}", json)
         if settings.output.report:
             _write_report(settings.run_dir, results, to_stderr=json == "-")
     end_processes()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhenwei.errors import ConfigError
+from zhenwei.news.similarity.shingles import splitmix64
 
 _LOW_64 = 2**64 - 1
 # Keys of an article's random draws: its words from 0, its entities from _FIRST_ENTITY, and the choice of both.
@@ -110,7 +111,7 @@ class Augmentation:
         if self.rate == 0:
             return ids, lengths, entities.ids, entities.lengths
         keys = self._article_keys(rows, epoch)  # [B]
-        on_entities = _mix(keys + _CHOICE) >> np.uint64(63) == 1  # [B], the hash's first bit
+        on_entities = splitmix64(keys + _CHOICE) >> np.uint64(63) == 1  # [B], the hash's first bit
         article = np.repeat(np.arange(len(rows)), lengths)  # [S]
         draws = np.where(
             on_entities[article],
@@ -143,19 +144,19 @@ class Augmentation:
 
     def _article_keys(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.uint64]:
         """Return the keys of the articles' draws in this epoch, [B]."""
-        run = _mix(np.array([self.seed & _LOW_64], np.uint64))
-        key = _mix(run + np.uint64(epoch & _LOW_64))
-        return _mix(key + rows.astype(np.uint64))
+        run = splitmix64(np.array([self.seed & _LOW_64], np.uint64))
+        key = splitmix64(run + np.uint64(epoch & _LOW_64))
+        return splitmix64(key + rows.astype(np.uint64))
 
 
 def _word_draws(keys: NDArray[np.uint64], words: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return a draw in [0, 1) for each token, equal within a word; -1 for special tokens; [S]."""
-    return np.where(words < 0, _SPECIAL, _fraction(_mix(keys + words.astype(np.uint64))))
+    return np.where(words < 0, _SPECIAL, _fraction(splitmix64(keys + words.astype(np.uint64))))
 
 
 def _entity_draws(keys: NDArray[np.uint64], numbers: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return a draw in [0, 1) for each token, equal within an entity; infinity outside entities; [S]."""
-    return np.where(numbers < 0, _NEVER, _fraction(_mix(keys + numbers.astype(np.uint64) + _FIRST_ENTITY)))
+    return np.where(numbers < 0, _NEVER, _fraction(splitmix64(keys + numbers.astype(np.uint64) + _FIRST_ENTITY)))
 
 
 def _fraction(bits: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -171,11 +172,3 @@ def _largest(draws: NDArray[np.float64], article: NDArray[np.int64], n_articles:
 
 def _counts(article: NDArray[np.int64], n_articles: int) -> NDArray[np.int64]:
     return np.bincount(article, minlength=n_articles).astype(np.int64)
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply SplitMix64 (Steele et al., OOPSLA 2014) to each element; overflow wraps, as intended."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

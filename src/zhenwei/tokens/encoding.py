@@ -1,10 +1,11 @@
 """Encoding of articles into flat arrays, so that memory grows with tokens instead of Python objects."""
 
+import dataclasses
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,24 +72,13 @@ class EncodedArticles:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all arrays in hex, which is the same on every machine."""
-        entities = self.entity_tokens
-        arrays: dict[str, NDArray[Any] | None] = {
-            "ids": self.tokens.ids,
-            "offsets": self.tokens.offsets,
-            "words": self.words,
-            "labels": self.labels,
-            "entity_ids": None if entities is None else entities.ids,
-            "entity_offsets": None if entities is None else entities.offsets,
-            "entity_of_token": self.entity_of_token,
-            "entity_of_entity_token": self.entity_of_entity_token,
-            "domains": self.domains,
-            "emotion": self.emotion,
-        }
         digest = hashlib.sha256()
-        for name, values in arrays.items():
-            if values is not None:
-                digest.update(f"{name} {values.dtype.str} {values.shape};".encode())
-                digest.update(np.ascontiguousarray(values).data)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            for values in (value.ids, value.offsets) if isinstance(value, RaggedInts) else (value,):
+                if values is not None:
+                    digest.update(f"{field.name} {values.dtype.str} {values.shape};".encode())
+                    digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
 

@@ -17,9 +17,10 @@ from sklearn.metrics import f1_score
 
 from zhenwei.errors import ConfigError, DataError
 from zhenwei.news import read_articles
+from zhenwei.news.similarity.near_duplicates import shingles
 from zhenwei.news.sources import synthetic
 from zhenwei.news.sources.synthetic import SyntheticDataset, write_synthetic_dataset
-from zhenwei.news.sources.synthetic_distinct import NearDuplicateFilter, shingles
+from zhenwei.news.sources.synthetic_distinct import NearDuplicateFilter
 from zhenwei.news.sources.synthetic_grammar import load_grammar
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # thousands of posts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from zhenwei.cli.figures import JsonTarget, write_json
+from zhenwei.cli.figures import JsonTarget, check_target, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def audit(
         help="A folder with train, val and test, or files, of which the first is the training file.",
     ),
     html: Path | None = typer.Option(
-        None, "--html", metavar="FILE", help="Write an HTML page with plots and examples."
+        None, "--html", metavar="FILE", callback=check_target, help="Write an HTML page with plots and examples."
     ),
     json: str | None = JsonTarget,
     strict: bool = typer.Option(False, "--strict", help="Exit with status 1 if a check fails."),
@@ -39,8 +39,6 @@ def audit(
 
     from zhenwei.audit.audit import audit_files, named_parts
 
-    if html is not None:
-        _check_page(html)
     report = audit_files(named_parts(paths), progress=True)
     write_json(report.to_dict(), json)
     if html is not None:
@@ -52,16 +50,6 @@ def audit(
         print(f"wrote {html}", file=sys.stderr if json == "-" else sys.stdout)
     if strict and report.status == "fail":
         raise typer.Exit(EXIT_FAILED)
-
-
-def _check_page(path: Path) -> None:
-    """Check that the page can be written before the audit starts."""
-    from zhenwei.errors import ConfigError
-
-    if path.is_dir():
-        raise ConfigError(f"--html: {path} is a folder; expected the name of a file")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--html: there is no folder {path.parent} to write {path.name} into")
 
 
 def _print_report(report: "AuditReport", console: "Console") -> None:

@@ -8,6 +8,7 @@ from zhenwei.cli.run import Run, folder_of, hub_name
 
 
 def serve(
+    ctx: typer.Context,
     run: str = Run,
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0: all of this machine's."),
     port: int = typer.Option(8000, help="Port to listen on; 0: any free port."),
@@ -22,7 +23,9 @@ def serve(
     max_connections: int = typer.Option(2048, help="Maximum open connections; beyond it: 503."),
     threads: int = typer.Option(0, help="Threads of PyTorch; 0: all cores but one."),
     drain_seconds: float = typer.Option(2.0, help="Seconds between SIGTERM and closing the port."),
-    watch: float = typer.Option(0.0, help="Seconds between checks for a replaced bundle; 0: reload on SIGHUP only."),
+    watch_seconds: float = typer.Option(
+        0.0, "--watch", help="Seconds between checks for a replaced bundle; 0: reload on SIGHUP only."
+    ),
     api_key_file: Path | None = typer.Option(
         None, help="File of API keys, one per line, that clients must send; more in ZHENWEI_API_KEYS."
     ),
@@ -49,14 +52,8 @@ def serve(
     from zhenwei.serving.service import Service
     from zhenwei.serving.settings import ServingSettings
 
-    settings = ServingSettings.of(
-        {
-            "host": host, "port": port, "max_batch": max_batch, "max_wait_ms": max_wait_ms, "max_queue": max_queue,
-            "timeout": timeout, "max_body": max_body, "max_texts": max_texts, "max_characters": max_characters,
-            "max_connections": max_connections, "threads": threads, "drain_seconds": drain_seconds,
-            "watch_seconds": watch, "log_texts": log_texts,
-        }
-    )  # fmt: skip
+    options = {name: ctx.params[name] for name in ServingSettings.model_fields if name in ctx.params}
+    settings = ServingSettings.of(options)
     keys = load_keys(api_key_file)
     with server.open_port(settings) as listener:
         recorder = None if feedback is None else FeedbackRecorder(FeedbackStore.open(feedback))

@@ -10,14 +10,14 @@ from zhenwei.parallel import map_in_processes, usable_cores
 
 
 def predict_locally(
-    worker: ShardWorker, shards: Sequence[Shard], processes: int, on_rows: OnRows
+    worker: ShardWorker, shards: Sequence[Shard], processes: int | None, on_rows: OnRows
 ) -> Generator[ShardOutcome]:
     """Predict shards in order; when the iterator is closed, all processes have ended.
 
     Args:
         worker: Predicts a shard.
         shards: The shards.
-        processes: Number of processes; with 1, this one does the work.
+        processes: Number of processes; with 1, the default, this one does the work.
         on_rows: Called with the number of new rows; with several processes, when their shard is complete.
 
     Yields:
@@ -28,7 +28,7 @@ def predict_locally(
         ConfigError: If the device is unknown.
         ZhenweiError: If a worker process died.
     """
-    processes = min(processes, len(shards))
+    processes = min(processes or 1, len(shards))
     if processes == 1:
         _ = worker.detector  # an error of the detector is not an error of the first file
         yield from (worker(shard, on_rows) for shard in shards)

@@ -4,8 +4,9 @@ import glob
 import logging
 import os
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,7 +120,8 @@ def predict_files(
                 _fill(report, shard, "reused", record)
         if pending:
             worker = ShardWorker(Path(run), version, device, with_text, on_error, precision)
-            _run(worker, pending, summary, engine, workers, address or LOCAL, progress)
+            predict = partial(predict_on_ray, address=address or LOCAL) if engine == "ray" else predict_locally
+            _run(predict, worker, pending, summary, workers, progress)
     check_complete(summary)
     return summary
 
@@ -140,12 +142,11 @@ def _check_settings(engine: str, workers: int | None, address: str | None, on_er
 
 
 def _run(
+    predict: Callable[[ShardWorker, Sequence[Shard], int | None, OnRows], Generator[ShardOutcome]],
     worker: ShardWorker,
     pending: dict[str, tuple[Shard, ShardReport]],
     summary: BatchSummary,
-    engine: Engine,
     workers: int | None,
-    address: str,
     progress: bool,
 ) -> None:
     """Run an engine on the pending shards, and fill in their reports."""
@@ -154,7 +155,7 @@ def _run(
     with tqdm(unit=" posts", disable=None if progress else True, dynamic_ncols=True) as bar:
         bar.set_postfix_str(f"{summary.complete}/{len(summary.shards)} files")
         try:
-            with closing(_outcomes(worker, shards, engine, workers, address, bar.update)) as outcomes:
+            with closing(predict(worker, shards, workers, bar.update)) as outcomes:
                 for outcome in outcomes:
                     _report(outcome, *pending[outcome.stem], summary, bar)
                     if outcome.problem is not None and worker.on_error == "fail":
@@ -163,15 +164,6 @@ def _run(
             raise InterruptedBatchError(f"interrupted: {summary.progress}") from None
         finally:
             summary.seconds = time.perf_counter() - start
-
-
-def _outcomes(
-    worker: ShardWorker, shards: list[Shard], engine: Engine, workers: int | None, address: str, on_rows: OnRows
-) -> Generator[ShardOutcome]:
-    if engine == "ray":
-        worker.check()
-        return predict_on_ray(worker, shards, workers, on_rows, address)
-    return predict_locally(worker, shards, workers or 1, on_rows)
 
 
 def _report(outcome: ShardOutcome, shard: Shard, report: ShardReport, summary: BatchSummary, bar: Any) -> None:

@@ -55,9 +55,11 @@ def predict_on_ray(
         The outcome of each shard when it is complete.
 
     Raises:
-        ConfigError: If Ray is not installed or not reachable, or the device is a numbered GPU.
+        CheckpointError: If there is no detector, or it is damaged.
+        ConfigError: If Ray is not installed or not reachable, or the device is unknown or a numbered GPU.
         ZhenweiError: If Ray fails.
     """
+    worker.check()
     if worker.device.startswith("cuda:"):
         raise ConfigError(f"device: found {worker.device}; expected cuda: Ray assigns a GPU to each worker")
     with _ray(address, actors, len(shards)) as ray:

@@ -75,28 +75,26 @@ def check_unchanged(bundle: Bundle, folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def strip_paths(value: Any) -> Any:
+def strip_paths(value: Any, *, is_path: bool = False) -> Any:
     """Cut each path of this machine in settings or facts to its last component: folders may name people.
 
-    A relative path into the working folder is kept, because it may be a name on the hub.
+    A relative path into the working folder is kept, because it may be a name on the hub, unless the value `is_path`.
     """
     if isinstance(value, dict):
-        return {name: strip_paths(each) for name, each in value.items()}
+        return {name: strip_paths(each, is_path=is_path) for name, each in value.items()}
     if isinstance(value, list):
-        return [strip_paths(each) for each in value]
+        return [strip_paths(each, is_path=is_path) for each in value]
     if isinstance(value, str):
         absolute = any(kind(value).is_absolute() for kind in (PurePosixPath, PureWindowsPath))
-        if absolute or value.startswith(_LOCAL_PREFIXES):
+        if is_path or absolute or value.startswith(_LOCAL_PREFIXES):
             return file_name(value) or value
     return value
 
 
 def _strip_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """Cut settings that are always paths, relative ones too, and all other paths of this machine."""
-    data = {
-        name: _last_component(value) if name in _PATH_SETTINGS else value for name, value in settings["data"].items()
-    }
-    output = settings["output"] | {"dir": _last_component(settings["output"].get("dir"))}
+    data = {name: strip_paths(value, is_path=name in _PATH_SETTINGS) for name, value in settings["data"].items()}
+    output = settings["output"] | {"dir": strip_paths(settings["output"].get("dir"), is_path=True)}
     stripped: dict[str, Any] = strip_paths(settings | {"data": data, "output": output})
     return stripped
 
@@ -105,12 +103,6 @@ def _strip_facts(facts: dict[str, Any]) -> dict[str, Any]:
     files = {part: file | {"path": file_name(file["path"])} for part, file in (facts.get("files") or {}).items()}
     stripped: dict[str, Any] = strip_paths(facts | ({"files": files} if files else {}))
     return stripped
-
-
-def _last_component(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_last_component(each) for each in value]
-    return file_name(value) or value if isinstance(value, str) else value
 
 
 def _to_json(value: Any) -> bytes:

@@ -50,17 +50,16 @@ def parse_article(values: object, *, require_label: bool, emotion: np.ndarray | 
 
 
 class BadRows:
-    """The bad rows of a file: all are counted, the first ten are shown."""
+    """The bad rows of a file: all are counted, the first ten are shown.
+
+    Attributes:
+        count: Number of bad rows.
+    """
 
     def __init__(self, source: Path) -> None:
         self._source = source
-        self._count = 0
+        self.count = 0
         self._first: list[str] = []
-
-    @property
-    def count(self) -> int:
-        """Number of bad rows."""
-        return self._count
 
     def add(self, location: str, problem: str) -> None:
         """Count one bad row.
@@ -69,7 +68,7 @@ class BadRows:
             location: Where it is within the source, such as "row 7".
             problem: What was found, and what was expected.
         """
-        self._count += 1
+        self.count += 1
         if len(self._first) < _MAX_SHOWN:
             separator = ", " if problem.startswith("field ") else ": "
             self._first.append(f"{self._source.name}, {location}{separator}{problem}")
@@ -91,10 +90,10 @@ class BadRows:
         Raises:
             DataError: There are bad rows.
         """
-        if not self._count:
+        if not self.count:
             return
-        header = f"{self._source}: {self._count} of {rows} rows cannot be used"
-        if self._count > len(self._first):
+        header = f"{self._source}: {self.count} of {rows} rows cannot be used"
+        if self.count > len(self._first):
             header += f"; the first {len(self._first)}"
         raise DataError("\n  ".join([header + ":", *self._first]))
 

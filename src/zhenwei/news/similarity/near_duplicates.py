@@ -44,9 +44,15 @@ def normalize(text: str) -> str:
     return plain or text.strip()
 
 
+def shingles(text: str) -> frozenset[str]:
+    """Return the character 5-grams of a text after normalizing; a shorter text is one gram."""
+    plain = normalize(text)
+    return frozenset(plain[start : start + GRAM] for start in range(max(1, len(plain) - GRAM + 1)))
+
+
 def jaccard(one: str, other: str) -> float:
     """Return the Jaccard similarity of two texts' sets of character 5-grams, after normalizing."""
-    first, second = _grams(normalize(one)), _grams(normalize(other))
+    first, second = shingles(one), shingles(other)
     return len(first & second) / len(first | second)
 
 
@@ -187,10 +193,6 @@ def _chunks(work: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     bins = (np.cumsum(work) // _PRODUCTS_PER_CHUNK).astype(np.int64)
     cuts = [0, *(np.flatnonzero(np.diff(bins)) + 1), len(work)]
     yield from ((int(a), int(b)) for a, b in pairwise(cuts) if b > a)
-
-
-def _grams(plain: str) -> frozenset[str]:
-    return frozenset(plain[start : start + GRAM] for start in range(max(1, len(plain) - GRAM + 1)))
 
 
 def _number_by_first_appearance(values: NDArray[np.int32]) -> Rows:

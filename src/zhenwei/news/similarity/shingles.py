@@ -24,9 +24,9 @@ def hashed_ngrams(texts: Sequence[str], size: int) -> tuple[Rows, NDArray[np.uin
     positions = starts[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     # The mixed length comes first: otherwise a short text would equal one with NULs appended, or with a character
     # that is the difference of the lengths.
-    grams = _mix(np.minimum(lengths, size).astype(np.uint64))[rows]
+    grams = splitmix64(np.minimum(lengths, size).astype(np.uint64))[rows]
     for step in range(size):
-        grams = _mix(grams ^ points[positions + step].astype(np.uint64))
+        grams = splitmix64(grams ^ points[positions + step].astype(np.uint64))
     return rows, grams
 
 
@@ -37,8 +37,8 @@ def _code_points(texts: Sequence[str], size: int) -> tuple[NDArray[np.uint32], R
     return points, np.array([len(text) for text in texts], np.int64)
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix the bits of 64-bit integers (splitmix64, Steele et al., OOPSLA 2014)."""
+def splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of 64-bit integers (SplitMix64, Steele et al., OOPSLA 2014); overflow wraps, as intended."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
-GRAM = 5
-_LINKS_AND_MENTIONS = re.compile(r"https?://\S+|@\S+")
-_NOT_WORD = re.compile(r"[\W_]+")
-
-
-def shingles(text: str) -> frozenset[str]:
-    """Return the character 5-grams of a text without links, handles, marks and spaces, in NFKC and lower case."""
-    plain = _LINKS_AND_MENTIONS.sub("", unicodedata.normalize("NFKC", text).lower())
-    plain = _NOT_WORD.sub("", plain)
-    return frozenset(plain[i : i + GRAM] for i in range(max(1, len(plain) - GRAM + 1)))
+from zhenwei.news.similarity.near_duplicates import shingles
 
 
 class NearDuplicateFilter:
