@@ -100,7 +100,8 @@ def _predict(detector: "Detector", run: str, texts: list[str], file: Path | None
     from zhenwei.news import iter_articles
 
     predictions = detector.predict(texts) if file is None else list(detector.predict_articles(iter_articles(file)))
-    write_json([prediction.to_dict() for prediction in predictions], json)
+    if json is not None:
+        write_json([prediction.to_dict() for prediction in predictions], json)
     if json == "-":
         return
     rows = [

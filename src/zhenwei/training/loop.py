@@ -124,12 +124,13 @@ def _gradients(
     accelerator = state.accelerator
     n_texts = sum(map(len, group))
     group = _split_large_batches(group, state, plan)
+    assert graphs is None or len(group) == 1  # graphs are recorded of steps of a single batch
     total = torch.zeros((), device=accelerator.device)
     width = 0
     for number, rows in enumerate(group, start=1):
         cut = _cut_batch(plan, rows, epoch, state)
         replayed = None if graphs is None else graphs.gradients(cut)
-        if replayed is not None:  # graphs compute steps of a single batch
+        if replayed is not None:
             return *replayed, cut.tokens.shape[1]
         batch = plan.on_device(cut, accelerator.device)
         with nullcontext() if number == len(group) else accelerator.no_sync(model):
