@@ -15,7 +15,7 @@ from zhenwei.audit.significance import macro_f1_lower_bound
 from zhenwei.audit.thresholds import ALPHA, N_CANDIDATES, THRESHOLDS
 from zhenwei.news import Article
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # many simulations
+pytestmark = pytest.mark.slow  # many simulations
 
 Parts = dict[str, list[Article]]
 

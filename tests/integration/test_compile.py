@@ -48,7 +48,6 @@ def test_compiled_and_plain_training_agree(
         torch.testing.assert_close(other[name], weights[name], rtol=0.01, atol=1e-3)
 
 
-@pytest.mark.nightly
 def test_without_a_compiler_training_continues_with_one_warning(
     tmp_path: Path, tiny_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -264,6 +264,7 @@ def read(row: dict[str, Any]) -> Article | None:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(rows=arbitrary_rows)
 def test_good_rows_are_read_whatever_the_other_rows_hold(
