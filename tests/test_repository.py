@@ -103,6 +103,7 @@ def test_the_guide_to_the_settings_is_current() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_examples_for_contributors_work(tmp_path: Path) -> None:
     (tmp_path / "posts").mkdir()
     for number in range(12):

@@ -68,6 +68,7 @@ def test_on_all_ranks_returns_the_result_or_raises_the_error(make_accelerator: C
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_loading_a_detector_imports_no_library_of_training() -> None:
     program = (
         "import sys; from zhenwei import Detector; from zhenwei.bundle import load_bundle;"

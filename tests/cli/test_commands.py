@@ -207,6 +207,7 @@ class TestPredict:
 
 class TestData:
     @pytest.mark.slow
+    @pytest.mark.nightly
     def test_the_synthetic_dataset_has_three_parts(self, zhenwei: Command, tmp_path: Path) -> None:
         outcome = zhenwei("data", "import", "synthetic", tmp_path, "--seed", 7)
         assert outcome.status == 0

@@ -86,6 +86,7 @@ class TestPipes:
         assert outcome.stderr.decode().startswith("error: ")
         assert outcome.stderr.count(b"\n") == 1
 
+    @pytest.mark.nightly
     def test_it_is_said_by_one_of_several_processes(self, tmp_path: Path) -> None:
         outcome = python("-m", "zhenwei", "train", str(tmp_path / "none.json"), RANK="1")
         assert (outcome.returncode, outcome.stderr) == (2, b"")

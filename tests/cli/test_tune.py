@@ -62,6 +62,7 @@ class TestSearch:
         (data / "test.json").write_text(good, encoding="utf-8")
         assert zhenwei("train", result["best"]).status == 0
 
+    @pytest.mark.nightly
     def test_the_best_trials_score_is_its_best_epochs_on_val(self, tune: Callable[..., Any], tmp_path: Path) -> None:
         tune("--trials", 2, "--metric", "auc", "--keep", "--json", tmp_path / "out.json")
         for trial in figures(tmp_path / "out.json"):
@@ -70,6 +71,7 @@ class TestSearch:
             scores = {record["epoch"]: record["val"]["auc"] for record in epochs}
             assert trial["score"] == max(scores.values()) == scores[trial["best_epoch"]]
 
+    @pytest.mark.nightly
     def test_only_the_best_trials_run_is_kept(self, tune: Callable[..., Any], tmp_path: Path) -> None:
         assert tune("--trials", 3, "--json", tmp_path / "out.json").status == 0
         best = json.loads((tmp_path / "out.json").read_text())

@@ -153,6 +153,7 @@ def test_processes_with_the_hub_in_their_environment(hub: "LocalHub", own_run: P
     assert found["probability"] == Detector.load(own_run, "cpu").predict(TEXT)[0].probability
 
 
+@pytest.mark.nightly
 def test_log_of_the_library_is_hidden() -> None:
     program = (
         "import sys; sys.argv = ['zhenwei', 'predict', 'hf://x', 'a']\n"

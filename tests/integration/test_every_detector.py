@@ -32,18 +32,19 @@ def settings_of(detector: str) -> set[str]:
     return set(type(Config.load({"model": {"name": detector}}).model).model_fields)
 
 
-CASES = [  # debiased ones other than MDFEND, which has most parts, are trained nightly
+OFTEN = ("bert", "bigru", "mdfend_endef", "tfidf")
+CASES = [  # MDFEND debiased has most parts; the others are trained nightly
     pytest.param(
         {"name": name} | ({"debias": "endef"} if debias else {}),
-        id=name + ("_endef" if debias else ""),
-        marks=[pytest.mark.nightly] if debias and name != "mdfend" else [],
+        id=(case := name + ("_endef" if debias else "")),
+        marks=[] if case in OFTEN else [pytest.mark.nightly],
     )
     for name in detector_names()
     for debias in (False, True)
     if not debias or "debias" in settings_of(name)
 ]
 WIDE = {"wide_share": 0.5, "ngram_sizes": [2, 3], "ngram_buckets": 500, "pooling": ["attention", "max"]}
-CASES.append(pytest.param({"name": "bigru", **WIDE}, id="bigru_wide"))
+CASES.append(pytest.param({"name": "bigru", **WIDE}, id="bigru_wide", marks=pytest.mark.nightly))
 
 
 @pytest.fixture(scope="module")

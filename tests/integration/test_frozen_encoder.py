@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 KILLED = -9
 MOMENTS: dict[str, dict[str, Any]] = {
@@ -19,7 +19,6 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "creating a store": {"event": "open", "text": ".meta.json.new", "time": 1},
     "in an epoch": {"event": "log", "text": "epoch 2 step 22:"},
 }
-OTHERS = ("before anything is stored", "creating a store", "in an epoch")
 WEIGHTS = ("best/model.safetensors", "last/network.safetensors", "last/optimizer.safetensors")
 
 Settings = Callable[..., dict[str, Any]]
@@ -67,10 +66,7 @@ def assert_same_end(run: Path, undisturbed: Path) -> None:
     assert json.loads((run / "results.json").read_text()) == json.loads((undisturbed / "results.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [pytest.param(moment, marks=[pytest.mark.nightly] if moment in OTHERS else []) for moment in MOMENTS],
-)
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_ends_like_the_undisturbed_one(
     moment: str, undisturbed: Path, bert_settings: Settings, run_jobs: RunJobs, train_job: TrainJob, tmp_path: Path
 ) -> None:
@@ -87,7 +83,6 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
         assert "computing" not in resumed[1]
 
 
-@pytest.mark.nightly
 def test_a_run_resumed_without_its_cache_ends_the_same(
     undisturbed: Path, bert_settings: Settings, run_jobs: RunJobs, train_job: TrainJob, tmp_path: Path
 ) -> None:
@@ -101,7 +96,6 @@ def test_a_run_resumed_without_its_cache_ends_the_same(
     assert_same_end(tmp_path / "run", undisturbed)
 
 
-@pytest.mark.nightly
 def test_two_concurrent_runs_share_one_store(
     undisturbed: Path, bert_settings: Settings, run_jobs: RunJobs, train_job: TrainJob, tmp_path: Path
 ) -> None:
@@ -116,7 +110,6 @@ def test_two_concurrent_runs_share_one_store(
         assert_same_end(tmp_path / name, undisturbed)
 
 
-@pytest.mark.nightly
 def test_two_processes_of_one_run_fill_a_store_together(
     undisturbed: Path, bert_settings: Settings, two_ranks: RunJobs, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
         pytest.param(16384, ["tensorboard"], marks=pytest.mark.nightly),
     ],
 )
+@pytest.mark.nightly
 def test_a_run_resumes_from_the_checkpoint_before_the_disk_was_full(
     small_disk: Path, tmp_path: Path, run_settings: Settings, run_jobs: Jobs, train_job: MakeJob,
     left: int, trackers: list[str],

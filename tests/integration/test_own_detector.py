@@ -116,7 +116,13 @@ def settings(tmp_path: Path, make_posts: Callable[..., list[dict[str, Any]]]) ->
     return path
 
 
-@pytest.mark.parametrize("options", [(), ("--set", "model.debias=endef")], ids=["plain", "debiased"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(("--set", "model.debias=endef"), id="debiased", marks=pytest.mark.nightly),
+    ],
+)
 def test_it_is_trained_and_used_like_a_built_in_one(
     options: tuple[str, ...], site: Path, zhenwei: Command, settings: Path
 ) -> None:
@@ -132,6 +138,7 @@ def test_it_is_trained_and_used_like_a_built_in_one(
     assert [prediction["verdict"] for prediction in json.loads(predicted.stdout)] == ["fake", "real"]
 
 
+@pytest.mark.nightly
 def test_debiasing_needs_a_token_encoder(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     refused = zhenwei("-q", "train", settings, "--set", "model.debias=endef")
@@ -143,6 +150,7 @@ def test_debiasing_needs_a_token_encoder(site: Path, zhenwei: Command, settings:
     assert not (settings.parent / "run").exists()
 
 
+@pytest.mark.nightly
 def test_a_misspelled_setting_is_suggested(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     refused = zhenwei("train", settings, "--set", "model.emb_dm=3")
@@ -162,15 +170,25 @@ BROKEN = "found 'mean_pool', which the package 'mean-pool' declares, but its mod
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import no_such_library\n", "cannot be imported (ModuleNotFoundError: No module named 'no_such_library')"),
-        ("def broken(:\n", "cannot be imported (SyntaxError: "),
-        (NETWORK, "registers no detector of this name; expected register_detector(...) with settings whose default "),
-        (
+        pytest.param(
+            "import no_such_library\n",
+            "cannot be imported (ModuleNotFoundError: No module named 'no_such_library')",
+            id="import",
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param("def broken(:\n", "cannot be imported (SyntaxError: ", id="syntax", marks=pytest.mark.nightly),
+        pytest.param(
+            NETWORK,
+            "registers no detector of this name; expected register_detector(...) with settings whose default ",
+            id="nothing",
+        ),
+        pytest.param(
             NETWORK + "register_detector(NetworkConfig, MeanPool)\n",
             "cannot be imported (ConfigError: NetworkConfig declares no default for 'name'",
+            id="nameless",
+            marks=pytest.mark.nightly,
         ),
     ],
-    ids=["import", "syntax", "nothing", "nameless"],
 )
 def test_a_broken_package_is_named_in_one_sentence(
     code: str, reason: str, site: Path, zhenwei: Command, settings: Path
@@ -182,6 +200,7 @@ def test_a_broken_package_is_named_in_one_sentence(
     assert sentence.startswith(f"error: {settings}: model.name: {BROKEN} {reason}")
 
 
+@pytest.mark.nightly
 def test_a_bundle_without_its_package_names_the_missing_detector(site: Path, zhenwei: Command, settings: Path) -> None:
     install(site, NETWORK + REGISTRATION)
     assert zhenwei("train", settings, "--set", "training.epochs=1").returncode == 0

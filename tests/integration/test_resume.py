@@ -52,9 +52,9 @@ MOMENTS = {
 OFTEN = [
     ("no", "before the first checkpoint"),
     ("no", "between a checkpoint's two renames"),
-    ("bf16", "between epochs, the checkpoint saved"),
 ]
 NIGHTLY = [("no", moment) for moment in MOMENTS if ("no", moment) not in OFTEN] + [
+    ("bf16", "between epochs, the checkpoint saved"),
     ("bf16", "in an epoch"),
     ("bf16", "writing a checkpoint in an epoch"),
 ]

@@ -78,6 +78,7 @@ class TestTunedRun:
 class TestMaskedNames:
     @pytest.mark.no_cover
     @pytest.mark.slow
+    @pytest.mark.nightly
     def test_masked_names_do_not_change_the_probability(self, data_folder: Path, tmp_path: Path) -> None:
         settings = run_settings(data_folder, tmp_path / "run")
         settings["data"]["mask_entities"] = True

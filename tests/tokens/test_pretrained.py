@@ -158,6 +158,7 @@ class TestHub:
         write_model(kept / "snapshots" / "0123abc", "bert", vocab_txt=BERT_VOCABULARY)
         assert message_for("some-org/some-bert", tmp_path, HF_ENDPOINT="http://127.0.0.1:9") == "loaded"
 
+    @pytest.mark.nightly
     def test_with_a_closed_network_the_message_says_at_once_how_to_go_on(self, tmp_path: Path) -> None:
         message = message_for("no-such-org/no-such-model", tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
         assert "the hub cannot be reached" in message

@@ -95,6 +95,7 @@ def test_a_segment_is_a_character_that_stands_alone_or_an_unbroken_run_of_others
     assert cut.counts.tolist() == [5, 0, 1, 2]
 
 
+@pytest.mark.nightly
 def test_no_character_that_stands_alone_ever_joins_its_neighbour() -> None:
     pairs = [unicodedata.decomposition(chr(code)).split() for code in range(sys.maxunicode + 1)]
     firsts = {chr(int(pair[0], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}

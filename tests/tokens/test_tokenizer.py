@@ -88,9 +88,8 @@ class TestTraining:
         assert set(tokenizer.backend.get_vocab()) >= {"大", "病"}
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(
-        "unit", ["character", *(pytest.param(unit, marks=pytest.mark.nightly) for unit in ("piece", "word"))]
-    )
+    @pytest.mark.nightly
+    @pytest.mark.parametrize("unit", ["character", "piece", "word"])
     def test_the_file_is_the_same_byte_for_byte_whatever_the_threads(self, tmp_path: Path, unit: TokenUnit) -> None:
         program = (
             "import sys; from zhenwei.tokens.vocabulary import train_tokenizer; "

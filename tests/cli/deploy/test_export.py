@@ -51,6 +51,7 @@ def test_predict_accepts_the_folder(zhenwei: Command, baseline: Path, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_int8_reports_its_loss(zhenwei: Command, tiny_run: Path, tmp_path: Path) -> None:
     outcome = zhenwei("export", tiny_run, "--onnx", tmp_path / "out", "--int8")
     assert outcome.status == 0, outcome.stderr

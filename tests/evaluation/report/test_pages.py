@@ -70,7 +70,9 @@ def test_charts_have_labels_and_use_the_colors_of_the_page(page: Callable[[str],
     assert set(re.findall(r"var\((--[a-z-]+)\)", html.source)) <= defined
 
 
-@every_page
+@pytest.mark.parametrize(
+    "kind", ["run", *(pytest.param(kind, marks=pytest.mark.nightly) for kind in KINDS if kind != "run")]
+)
 def test_a_page_is_reproducible(
     page_file: Callable[[str], Path], kind: str, records: ModuleType, tiny_run: Path, tmp_path: Path
 ) -> None:

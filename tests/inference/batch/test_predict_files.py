@@ -135,6 +135,7 @@ class TestShards:
         assert peaks[1] - peaks[0] < 4_000 * 10, "4,000 more rows, each of 300 bytes, need almost no memory"
 
     @pytest.mark.slow
+    @pytest.mark.nightly
     def test_several_processes_write_the_same_bytes(self, predict: Any, predicted: Path, tmp_path: Path) -> None:
         predict(precision="auto")  # also the precision is that of one process
         assert states(predict(folder=tmp_path / "by two", workers=2, precision="auto")) == ["predicted"] * 3

@@ -186,6 +186,7 @@ class TestRefusals:
             predict_files(tiny_run, [posts / "*"], tmp_path / "s", engine="ray", device="cuda:1", progress=False)
 
 
+@pytest.mark.nightly
 def test_missing_ray_is_reported(tiny_run: Path, posts: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['ray'] = None\n"

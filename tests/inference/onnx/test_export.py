@@ -186,6 +186,7 @@ class TestParity:
 
     @pytest.mark.slow
     @pytest.mark.no_cover
+    @pytest.mark.nightly
     def test_network_that_cannot_be_traced_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_textcnn: Callable[[], Path]
     ) -> None:

@@ -73,6 +73,7 @@ class TestLoaded:
         torch.testing.assert_close(result, expected, atol=0.01, rtol=0.01)
 
     @pytest.mark.slow  # imports PyTorch in a process of its own
+    @pytest.mark.nightly
     def test_transformers_bert_and_the_compiler_are_not_imported(self, tiny_bert: Path) -> None:
         program = (
             "import sys, torch; from zhenwei.models.encoders.loading import empty_encoder, load_encoder; "

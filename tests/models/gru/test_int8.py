@@ -204,6 +204,7 @@ def test_a_batch_of_padding_has_zero_states() -> None:
 
 
 @pytest.mark.slow  # imports PyTorch's compiler
+@pytest.mark.nightly
 def test_export_does_not_use_int8() -> None:
     given = torch.randn(*MASK.shape, FEATURES), MASK
     with torch.no_grad():

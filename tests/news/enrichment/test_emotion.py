@@ -197,6 +197,7 @@ class TestVector:
         assert named == list(extractor.names)
 
     @pytest.mark.slow
+    @pytest.mark.nightly
     def test_it_is_the_same_in_another_process(self, extractor: EmotionExtractor) -> None:
         posts = SyntheticDataset(n_train=20, n_val=0, n_test=0).generate()["train"]
         texts = ["我不是很开心！[泪]", "太高兴了", *(post.content for post in posts)]

@@ -145,6 +145,7 @@ class TestProcesses:
         assert enrich_file(file, file.with_name("out.json"), entities=tagger, processes=8).processes == 1
 
     @pytest.mark.slow
+    @pytest.mark.nightly
     def test_ctrl_c_leaves_neither_a_half_file_nor_a_worker(self, tmp_path: Path) -> None:
         articles = [Article(content=f"第{n}号，刘翔回到北京，太高兴了！" * 20, id=str(n)) for n in range(12_000)]
         write_articles(tmp_path / "in.jsonl", articles)

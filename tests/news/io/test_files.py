@@ -122,7 +122,9 @@ def test_half_a_surrogate_pair_makes_a_bad_row_and_no_question_mark(tmp_path: Pa
 
 @pytest.mark.no_cover
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "suffix", [".csv", *(pytest.param(suffix, marks=pytest.mark.nightly) for suffix in SUFFIXES if suffix != ".csv")]
+)
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None:
     def peak(rows: int) -> int:
         path = tmp_path / f"{rows}{suffix}"
