@@ -1,5 +1,6 @@
 """Fixtures of all tests: tiny posts, a tiny BERT, one tiny trained run; and a limit on the time of unmarked tests."""
 
+import gc
 import json
 import os
 import random
@@ -41,6 +42,12 @@ def posts(count: int, seed: int = 0) -> Rows:
         time = f"2020-01-{1 + number % 28:02}"
         rows.append({"id": f"{seed}-{number}", "content": content, "label": label, "time": time})
     return rows
+
+
+def pytest_collection_finish() -> None:
+    """Exempt modules and collected tests from garbage collection, which would visit them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,7 +22,7 @@ def original(
     """The original's settings with `root_path` and `bert_model_name` replaced; few articles, because 768 units cost."""
     data = tmp_path_factory.mktemp("few")
     for seed, part in enumerate(("train", "val", "test")):
-        (data / f"{part}.json").write_text(json.dumps(make_posts(12, seed)), encoding="utf-8")
+        (data / f"{part}.json").write_text(json.dumps(make_posts(6, seed)), encoding="utf-8")
     bert = tmp_path_factory.mktemp("bert-768")
     characters = sorted({character for row in make_posts(64) for character in row["content"]})
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]

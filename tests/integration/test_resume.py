@@ -49,10 +49,7 @@ MOMENTS = {
     "between the best's two renames": renaming("/.best.new", 2),
     "naming the results": renaming("/.results.json.new", 1),
 }
-OFTEN = [
-    ("no", "before the first checkpoint"),
-    ("no", "between a checkpoint's two renames"),
-]
+OFTEN = [("no", "between a checkpoint's two renames")]
 NIGHTLY = [("no", moment) for moment in MOMENTS if ("no", moment) not in OFTEN] + [
     ("bf16", "between epochs, the checkpoint saved"),
     ("bf16", "in an epoch"),

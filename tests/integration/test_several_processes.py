@@ -108,6 +108,7 @@ def test_a_taken_run_folder_is_reported_once(launch: Launch, run_settings: Setti
     assert done.stderr.count("there is a run already") == 1
 
 
+@pytest.mark.nightly
 def test_an_error_in_both_is_printed_once(two_ranks: Ranks, run_settings: Settings, tmp_path: Path) -> None:
     rows = [{"content": f"谣言{number}", "label": 1} for number in range(5)]
     (tmp_path / "val.json").write_text(json.dumps(rows))

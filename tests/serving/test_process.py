@@ -111,6 +111,7 @@ class TestEnd:
         assert httpx.post(f"{service.url}/v1/predict", json={"text": FAKE}, timeout=60).status_code == 200
         assert service.stop() == 0
 
+    @pytest.mark.nightly
     def test_the_counts_are_stored_and_the_log_is_json_without_texts(
         self, tiny_run: Path, start: Callable[..., Process], tmp_path: Path
     ) -> None:

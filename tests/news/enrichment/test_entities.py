@@ -80,6 +80,7 @@ class TestJieba:
         assert all(len(entity) > 1 for entity in tagger("京沪粤，王李张，中美俄韩"))
 
     @pytest.mark.no_cover
+    @pytest.mark.nightly
     def test_a_very_long_text_gives_what_its_parts_give(self, tagger: JiebaTagger) -> None:
         assert tagger("北京的刘翔，" * 4_000) == tagger("北京的刘翔，")
         assert tagger("长" * 20_000 + "，北京") == ("北京",)

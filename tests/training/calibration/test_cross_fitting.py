@@ -164,6 +164,7 @@ class TestInARun:
         assert log.count("macro-F1") == 2  # after fitting, and at the end
         assert "cross-fitting 3 of 3" in log
 
+    @pytest.mark.nightly
     def test_both_together(self, make_settings: Settings, tmp_path: Path) -> None:
         _, best = Trainer(make_settings(tmp_path / "run", calibrate_on="train+val")).train()
         calibration = load_bundle(best).calibration
