@@ -34,6 +34,7 @@ _PIECE = re.compile(
 )
 
 Attributions = list[tuple[str, float]]
+Mask = NDArray[np.bool_]
 
 
 def cut_words(text: str) -> list[str]:
@@ -77,12 +78,8 @@ def word_attributions(bundle: Bundle, articles: Sequence[Article], device: torch
 
 def _attributions(bundle: Bundle, article: Article, device: torch.device) -> Attributions:
     encoded = bundle.featurizer().encode([article])
-    words = cut_words(article.content)
-    masks = word_token_masks(bundle, article.content, words)
+    words, masks = words_with_tokens(bundle, article.content)
     read = [index for index, mask in enumerate(masks) if mask.any()]
-    if len(read) > MAX_VARIANTS:
-        words, masks = _merge_words(words, masks, -(-len(read) // MAX_VARIANTS))
-        read = [index for index, mask in enumerate(masks) if mask.any()]
     if not read:
         return [(word, 0.0) for word in words]
     variants = [encoded.tokens.ids] + [_occlude(bundle, encoded.tokens.ids, masks[index]) for index in read]
@@ -91,23 +88,44 @@ def _attributions(bundle: Bundle, article: Article, device: torch.device) -> Att
     return [(word, float(attributions.get(index, 0.0))) for index, word in enumerate(words)]
 
 
-def word_token_masks(bundle: Bundle, text: str, words: Sequence[str]) -> list[NDArray[np.bool_]]:
-    """Return a mask [T] over the tokens of the text for each word: the tokens that overlap with the word."""
-    tokens = bundle.tokenizer.tokenize(text, bundle.config.data.max_len)
+def words_with_tokens(bundle: Bundle, text: str) -> tuple[list[str], list[Mask]]:
+    """Segment a text into words, with a mask [T] over the detector's tokens for each: the tokens that it became.
+
+    The text is segmented as it is read, after normalizing; the words are those of the text as it was given, whose
+    concatenation they are. What normalizing deletes between words is words without tokens. In a text with more words
+    than `MAX_VARIANTS`, several neighbors are one.
+    """
+    normalized = bundle.normalizer.with_offsets(text)
+    tokens = bundle.tokenizer.tokenize(normalized.text, bundle.config.data.max_len)
     starts, ends = np.array([token.start for token in tokens]), np.array([token.end for token in tokens])
     real = np.array([token.word >= 0 for token in tokens])
-    masks, end = [], 0
-    for word in words:
-        start, end = end, end + len(word)
-        masks.append(real & (starts < end) & (ends > start))
-    return masks
+    words: list[str] = []
+    masks: list[Mask] = []
+    nothing = np.zeros(len(tokens), np.bool_)
+    read_end = given_end = 0
+    for word in cut_words(normalized.text):
+        read_start, read_end = read_end, read_end + len(word)
+        mask = real & (starts < read_end) & (ends > read_start)
+        start, end = normalized.starts[read_start], max(normalized.ends[read_end - 1], given_end)
+        if start > given_end:
+            deleted = cut_words(text[given_end:start])
+            words, masks = words + deleted, masks + [nothing] * len(deleted)
+        if end > given_end:
+            words.append(text[max(start, given_end) : end])
+            masks.append(mask)
+        else:  # another part of characters that are a word already, such as an entity of HTML
+            masks[-1] = masks[-1] | mask
+        given_end = end
+    deleted = cut_words(text[given_end:])
+    return _merge_words(words + deleted, masks + [nothing] * len(deleted))
 
 
-def _merge_words(
-    words: list[str], masks: list[NDArray[np.bool_]], size: int
-) -> tuple[list[str], list[NDArray[np.bool_]]]:
-    """Merge every `size` words that are read, and the words between them; the unread words at the end are one more."""
-    read = np.array([mask.any() for mask in masks])
+def _merge_words(words: list[str], masks: list[Mask]) -> tuple[list[str], list[Mask]]:
+    """Merge neighbors so that at most `MAX_VARIANTS` words are read; the unread words at the end are one more."""
+    read = np.array([mask.any() for mask in masks], np.bool_)
+    size = -(-int(read.sum()) // MAX_VARIANTS)
+    if size <= 1:
+        return words, masks
     chunk = np.maximum(np.cumsum(read) - 1, 0) // size
     chunk[np.flatnonzero(read)[-1] + 1 :] += 1
     starts = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(words)]

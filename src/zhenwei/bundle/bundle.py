@@ -1,7 +1,8 @@
 """The bundle: the files of a trained detector. It contains no pickle, and loads without its training data."""
 
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from safetensors.numpy import save as arrays_to_bytes
 
 import zhenwei
 from zhenwei.atomic import atomic_folder, resolve_folder
+from zhenwei.bundle.abstention import AbstentionRules, Reason
 from zhenwei.bundle.calibration import Calibration
 from zhenwei.bundle.device import resolve_device
 from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
@@ -25,9 +27,14 @@ from zhenwei.config import Config, check_device
 from zhenwei.errors import CheckpointError, ConfigError, DataError, PretrainedModelError
 from zhenwei.hashing import file_sha256
 from zhenwei.models import DetectorNetwork, Vocabulary, build_network
+from zhenwei.news import Article
 from zhenwei.news.enrichment.emotion import EmotionExtractor
+from zhenwei.news.normalize.normalizer import Normalizer
+from zhenwei.news.normalize.simplify import opencc_version
 from zhenwei.news.similarity.index import SimilarArticles
 from zhenwei.tokens import EncodedArticles, SpecialTokens, TextTokenizer
+
+logger = logging.getLogger(__name__)
 
 LABELS = ("real", "fake")
 SIMILAR = "similar.safetensors"  # present only after `zhenwei index`
@@ -50,6 +57,7 @@ class Bundle:
         field_metadata: Domains and emotion vectors of the training articles.
         calibration: Maps logits to probabilities; None: the logistic function.
         similar: Index of known articles, to find those most similar to a new text; None: there is no index.
+        abstention: When the detector gives no verdict.
     """
 
     config: Config
@@ -60,6 +68,7 @@ class Bundle:
     field_metadata: FieldMetadata = field(default_factory=FieldMetadata)
     calibration: Calibration | None = None
     similar: SimilarArticles | None = None
+    abstention: AbstentionRules = field(default_factory=AbstentionRules)
 
     def to(self, device: str) -> torch.device:
         """Move the network to a device, and return that device.
@@ -98,12 +107,28 @@ class Bundle:
         """Return the probabilities of fake [N] for the network's logits [N], calibrated if the detector is."""
         return sigmoid(self.calibrated(logits))
 
+    @property
+    def normalizer(self) -> Normalizer:
+        """The normalization of the texts that the detector reads."""
+        return Normalizer(tuple(self.config.data.normalize))
+
+    def abstentions(self, articles: Sequence[Article], encoded: EncodedArticles) -> list[tuple[Reason, ...]]:
+        """Return why there is no verdict on each of N articles; none if there is one.
+
+        Args:
+            articles: N articles.
+            encoded: The same articles, encoded by this detector's featurizer.
+        """
+        texts = [article.content for article in articles]
+        unknown = encoded.share_of(self.tokenizer.unk_id)
+        return self.abstention.reasons(texts, self.normalizer.all(texts), unknown)
+
     def featurizer(self) -> Featurizer:
         """Return the featurizer of this detector; it extracts missing fields from the text."""
         config = self.config
         return Featurizer(
             self.tokenizer, config.data.max_len, self.network.needs, self.field_metadata, config.model.domain_kind,
-            config.data.mask_entities, complete=True,
+            config.data.mask_entities, self.normalizer, complete=True,
         )  # fmt: skip
 
 
@@ -170,6 +195,8 @@ def save_metadata(bundle: Bundle, network: DetectorNetwork, model_file: str, fol
         "domain_names": list(fields.domain_names),
         "emotion_size": fields.emotion_size,
         "emotion": None if fields.emotion is None else fields.emotion.to_dict(),
+        "abstention": bundle.abstention.to_dict(),
+        "opencc": opencc_version() if "traditional" in bundle.config.data.normalize else None,
         "facts": bundle.facts,
         "sha256": {name: file_sha256(folder / name) for name in files},
     }
@@ -247,7 +274,21 @@ def load_metadata(folder: Path, model_file: str, build: Callable[[Config, Vocabu
         raise CheckpointError(f"{folder}: damaged or foreign bundle: {error}") from None
     threshold, calibration = float(manifest["threshold"]), _calibration(manifest, folder)
     similar = _similar(folder) if SIMILAR in manifest["sha256"] else None
-    return Bundle(config, tokenizer, network, threshold, manifest["facts"], fields, calibration, similar)
+    _check_opencc(manifest["opencc"], folder)
+    try:
+        abstention = AbstentionRules.from_dict(manifest["abstention"])
+    except ValueError as error:
+        raise CheckpointError(f"{folder / DESCRIPTION}: damaged or foreign: abstention: {error}") from None
+    return Bundle(config, tokenizer, network, threshold, manifest["facts"], fields, calibration, similar, abstention)
+
+
+def _check_opencc(trained: str | None, folder: Path) -> None:
+    """Warn if the installed table of Traditional characters is not the one of the training."""
+    if trained is not None and trained != (installed := opencc_version()):
+        logger.warning(
+            "%s: trained with OpenCC's table %s, but %s is installed: Traditional texts may be read differently",
+            folder, trained, installed,
+        )  # fmt: skip
 
 
 def _similar(folder: Path) -> SimilarArticles:

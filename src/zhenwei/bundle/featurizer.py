@@ -8,16 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zhenwei.config import DomainKind
 from zhenwei.errors import DataError, MissingFieldError
 from zhenwei.news import Article, iter_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 from zhenwei.news.enrichment.entities import Tagger, build_tagger
+from zhenwei.news.normalize.normalizer import NO_STEPS, Normalizer
 from zhenwei.tokens import EncodedArticles, TextTokenizer, encode_articles
 from zhenwei.tokens.entities import MAX_ENTITY_LEN
 
 logger = logging.getLogger(__name__)
 
+FIRST_ROWS = 10  # that a message names
 _OPTIONS = {"entity_list": "--entities", "emotion": "--emotion"}
 
 
@@ -49,6 +53,7 @@ class Featurizer:
         field_metadata: Domains and emotion vectors of the training articles.
         domain_kind: Whether an article's domain is its field `domain` or its year.
         mask_entities: Whether entities are masked; they are extracted from articles without an entity list.
+        normalizer: Applied to contents and entities before they are tokenized.
         complete: Whether to extract missing entities and emotion vectors from the text, as for new articles; otherwise
             articles without them are refused.
     """
@@ -59,6 +64,7 @@ class Featurizer:
     field_metadata: FieldMetadata = field(default_factory=FieldMetadata)
     domain_kind: DomainKind = "field"
     mask_entities: bool = False
+    normalizer: Normalizer = NO_STEPS
     complete: bool = False
 
     def encode(self, articles: Iterable[Article], first_row: int = 1) -> EncodedArticles:
@@ -84,6 +90,7 @@ class Featurizer:
                 max_entity_len=min(MAX_ENTITY_LEN, self.max_len),  # the positions of an encoder are limited
                 mask_entities=self.mask_entities,
                 first_row=first_row,
+                normalizer=self.normalizer,
             )
         except MissingFieldError as error:
             if not self.complete:
@@ -118,14 +125,22 @@ class Featurizer:
             path, len(encoded), int(encoded.labels.sum()), float(encoded.lengths.mean()),
             n_cut, 100 * n_cut / len(encoded), self.max_len,
         )  # fmt: skip
+        self._report_empty(path, encoded)
         return encoded
+
+    def _report_empty(self, path: Path, encoded: EncodedArticles) -> None:
+        """Log which articles have no text left after normalizing."""
+        rows = np.flatnonzero(encoded.content_lengths == 0) + 1
+        if len(rows):
+            first = ", ".join(map(str, rows[:FIRST_ROWS])) + (", ..." if len(rows) > FIRST_ROWS else "")
+            logger.warning("%s: %d articles have no text left after data.normalize: rows %s", path, len(rows), first)
 
     def _completed(self, articles: Iterable[Article]) -> Iterator[Article]:
         """Extract missing fields from the text: entities, and with `complete` emotion vectors, too."""
         for article in articles:
             fields: dict[str, Any] = {}
             if (self.mask_entities or "entities" in self.needs) and article.entity_list is None:
-                fields["entity_list"] = _tagger()(article.content)
+                fields["entity_list"] = _tagger()(self.normalizer(article.content))
             emotion = self.field_metadata.emotion if self.complete else None
             if "emotion" in self.needs and article.emotion is None and emotion is not None:
                 fields["emotion"] = emotion(article.content)

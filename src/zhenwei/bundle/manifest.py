@@ -19,6 +19,8 @@ _ENTRIES: dict[str, tuple[Any, str]] = {
     "domain_names": (list[str], "a list of names"),
     "emotion_size": (Annotated[int, Field(ge=0)], "a length"),
     "emotion": (dict[str, Any] | None, "an object or null"),
+    "abstention": (dict[str, Any], "an object"),
+    "opencc": (str | None, "a table and its version, or null"),
     "facts": (dict[str, Any], "an object"),
 }
 

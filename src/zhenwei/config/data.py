@@ -2,9 +2,27 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from zhenwei.config.section import AtLeastOne, Section
+from zhenwei.config.section import AtLeastOne, Section, did_you_mean
+
+NORMALIZE_STEPS = (
+    "invisible", "width", "html", "links", "residue", "mentions", "edges", "traditional", "emoji", "hashtags",
+    "brackets", "runs", "blanks",
+)  # fmt: skip
+DEFAULT_STEPS = tuple(step for step in NORMALIZE_STEPS if step not in ("emoji", "hashtags"))
+
+
+def _check_step(name: str) -> str:
+    if name not in NORMALIZE_STEPS:
+        raise ValueError(f"found '{name}'; {did_you_mean(name, NORMALIZE_STEPS)}")
+    return name
+
+
+def _check_distinct(steps: list[str]) -> list[str]:
+    if repeated := sorted({step for step in steps if steps.count(step) > 1}):
+        raise ValueError(f"found '{repeated[0]}' twice; expected each step once")
+    return steps
 
 
 class DataConfig(Section):
@@ -21,6 +39,12 @@ class DataConfig(Section):
 
     test: str | None = None
     """File of test articles, the future; `null`: `test.*` in `root_path`. Without one, val is reported."""
+
+    normalize: Annotated[list[Annotated[str, AfterValidator(_check_step)]], AfterValidator(_check_distinct)] = [
+        *DEFAULT_STEPS
+    ]
+    """Steps that each text goes through before the detector reads it, in this order; [] reads texts as they are. See
+    [normalization](normalization.md) for the steps. The original's flat form has none."""
 
     max_len: Annotated[int, Field(ge=3, le=8192)] = 170
     """Maximum length of a text in tokens, two special ones included; longer texts are truncated."""

@@ -59,6 +59,7 @@ def from_flat(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
             keys has a wrong type.
     """
     sections: dict[str, Any] = {section: {} for section in _SAME_NAME}
+    sections["data"]["normalize"] = []  # published results stay reproducible
     for key, value in settings.items():
         if key in _RENAMED:
             section, name = _RENAMED[key].split(".")

@@ -17,24 +17,22 @@ from zhenwei.errors import CheckpointError, ConfigError
 from zhenwei.inference.explanation import Explanation, explain
 from zhenwei.inference.hub.hub import Pushed, fetch, push
 from zhenwei.inference.onnx.runtime import OnnxNetwork, is_exported, load_exported
-from zhenwei.inference.prediction import Prediction
+from zhenwei.inference.prediction import Prediction, Verdict
 from zhenwei.inference.validate_texts import article_of, articles_of, check_count
 from zhenwei.news import Article
 from zhenwei.news.similarity.index import Similar
-from zhenwei.news.writing_system import chinese_share
-from zhenwei.tokens import EncodedArticles
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 1024  # texts in memory at once
-MAX_UNKNOWN_SHARE = 0.5  # of a text's tokens; above it, a prediction has a warning
-MOSTLY, HARDLY = 0.6, 0.1  # shares of Chinese letters
 
 
 class Detector:
     """A trained detector. Prediction does not change it, so that threads may share one."""
 
-    def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "float32") -> None:
+    def __init__(
+        self, bundle: Bundle, device: str = "auto", precision: str = "float32", *, always: bool = False
+    ) -> None:
         """Put a bundle on a device.
 
         Args:
@@ -42,10 +40,12 @@ class Detector:
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
             precision: `float32`; or `auto`, the fastest of the device, whose probabilities differ by some thousandths.
                 An exported detector has the precision of its export.
+            always: Whether every text gets the verdict `real` or `fake`, also where there are reasons for none.
 
         Raises:
             ConfigError: If the device or the precision is unknown.
         """
+        self.always = always
         self.precision = check_prediction_precision(precision)
         self.bundle = bundle
         self.folder: Path | None = None  # where it was loaded from
@@ -53,17 +53,19 @@ class Detector:
         bundle.network.eval()  # PyTorch's switch: prediction without dropout
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "float32") -> "Detector":
+    def load(
+        cls, path: str | os.PathLike[str], device: str = "auto", precision: str = "float32", *, always: bool = False
+    ) -> "Detector":
         """Load a detector from the folder of a run, a bundle or an exported detector.
 
-        Device and precision are as for a `Detector`.
+        Device, precision and `always` are as for a `Detector`.
 
         Raises:
             CheckpointError: If there is no detector, or it is damaged or foreign.
             ConfigError: If the device or the precision is unknown, or onnxruntime is missing for an exported detector.
         """
         check_prediction_precision(precision)  # before any file is read
-        detector = cls(load_detector(Path(path)), device, precision)
+        detector = cls(load_detector(Path(path)), device, precision, always=always)
         detector.folder = find_bundle(Path(path))
         return detector
 
@@ -201,39 +203,26 @@ class Detector:
         """Predict on a chunk of articles, in batches of similar length."""
         bundle = self.bundle
         encoded = bundle.featurizer().encode(articles, first_row)
-        logits = bundle.predict_logits(encoded, self.device, precision)
-        for row, (article, probability) in enumerate(zip(articles, bundle.probabilities(logits), strict=True)):
+        probabilities = bundle.probabilities(bundle.predict_logits(encoded, self.device, precision)).tolist()
+        abstentions = bundle.abstentions(articles, encoded)
+        rows = zip(articles, probabilities, abstentions, encoded.truncated, strict=True)
+        for article, probability, reasons, truncated in rows:
+            verdict: Verdict = "fake" if probability >= self.threshold else "real"
             yield Prediction(
                 text=article.content,
-                verdict="fake" if probability >= self.threshold else "real",
-                probability=float(probability),
+                verdict="unsure" if reasons and not self.always else verdict,
+                probability=probability,
                 threshold=self.threshold,
-                warnings=self._warnings(article.content, encoded, row),
+                warnings=self._warnings(article.content, bool(truncated)),
+                reasons=reasons,
                 id=article.id,
             )
 
-    def _warnings(self, text: str, encoded: EncodedArticles, row: int) -> tuple[str, ...]:
+    def _warnings(self, text: str, truncated: bool) -> tuple[str, ...]:
         """Return why the prediction on a text may be unreliable."""
-        warnings = []
-        tokenizer, max_len = self.bundle.tokenizer, self.bundle.config.data.max_len
-        if encoded.truncated[row]:
-            warnings.append(f"only the first {max_len} tokens were read: the text is longer")
-        content = encoded.content(row)
-        if len(content) == 0 or float((content == tokenizer.unk_id).mean()) > MAX_UNKNOWN_SHARE:
-            warnings.append("most of the text is unknown to this detector: it was trained on other writing")
-        warnings += self._language_warnings(text) + self._duplicate_warnings(text)
-        return tuple(warnings)
-
-    def _language_warnings(self, text: str) -> list[str]:
-        """Warn if a text is in another writing system than the training articles."""
-        trained, share = self.bundle.facts.get("chinese_share"), chinese_share(text)
-        if trained is None or share is None:
-            return []
-        if trained >= MOSTLY and share <= HARDLY:
-            return ["the text is hardly in Chinese, in which nearly all training articles were"]
-        if trained <= HARDLY and share >= MOSTLY:
-            return ["the text is in Chinese, in which hardly any training article was"]
-        return []
+        max_len = self.bundle.config.data.max_len
+        warnings = [f"only the first {max_len} tokens were read: the text is longer"] if truncated else []
+        return (*warnings, *self._duplicate_warnings(text))
 
     def _duplicate_warnings(self, text: str) -> list[str]:
         """Warn if a text is a near-duplicate of a known article."""

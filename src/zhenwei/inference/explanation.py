@@ -1,6 +1,5 @@
 """Explain a prediction: word attributions, and the attention of the network."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
-from zhenwei.bundle.attribution import word_attributions, word_token_masks
+from zhenwei.bundle.attribution import word_attributions, words_with_tokens
 from zhenwei.inference.prediction import Prediction
 from zhenwei.news import Article
 from zhenwei.tokens import collate
@@ -59,11 +58,11 @@ def explain(bundle: Bundle, article: Article, prediction: Prediction, device: to
         device: The device of the network.
     """
     [attributions] = word_attributions(bundle, [article], device)
-    attention = _attention(bundle, article, [word for word, _ in attributions], device)
+    attention = _attention(bundle, article, device)
     return Explanation(prediction, tuple(attributions), attention=attention)
 
 
-def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: torch.device) -> Words | None:
+def _attention(bundle: Bundle, article: Article, device: torch.device) -> Words | None:
     """Return each word's share of the network's attention; None if the network has no attention."""
     encoded = bundle.featurizer().encode([article])
     batch = collate(encoded, np.zeros(1, np.int64), pad_id=bundle.tokenizer.pad_id).to(device)
@@ -73,6 +72,7 @@ def _attention(bundle: Bundle, article: Article, words: Sequence[str], device: t
     if attention is None:
         return None
     weights: NDArray[np.float64] = attention[0].float().cpu().numpy().astype(np.float64)  # [T]
-    shares = [float(weights[: len(mask)][mask].sum()) for mask in word_token_masks(bundle, article.content, words)]
+    words, masks = words_with_tokens(bundle, article.content)
+    shares = [float(weights[: len(mask)][mask].sum()) for mask in masks]
     total = sum(shares) or 1.0  # without the attention of special tokens
     return tuple((word, share / total) for word, share in zip(words, shares, strict=True))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news.article import Article
+from zhenwei.news.normalize.normalizer import NO_STEPS, Normalizer
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, NO_ENTITY, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
 from zhenwei.tokens.splicing import StreamEncoder
@@ -65,6 +66,17 @@ class EncodedArticles:
         """Tokens per article, int64 [N]."""
         return self.tokens.lengths
 
+    @property
+    def content_lengths(self) -> NDArray[np.int64]:
+        """Tokens per article without special tokens, int64 [N]."""
+        before = np.concatenate([[0], np.cumsum(self.words >= 0)])
+        return np.diff(before[self.tokens.offsets])
+
+    def share_of(self, token: int) -> NDArray[np.float64]:
+        """Return the share of a token among each article's tokens without special tokens, float64 [N]; 0 if none."""
+        before = np.concatenate([[0], np.cumsum((self.tokens.ids == token) & (self.words >= 0))])
+        return np.diff(before[self.tokens.offsets]) / np.maximum(self.content_lengths, 1)
+
     def content(self, row: int) -> NDArray[np.int32]:
         """Return the token ids of one article without special tokens, int32."""
         start, end = self.tokens.offsets[row], self.tokens.offsets[row + 1]
@@ -108,6 +120,7 @@ def encode_articles(
     mask_entities: bool = False,
     chunk_size: int = 4096,
     first_row: int = 1,
+    normalizer: Normalizer = NO_STEPS,
 ) -> EncodedArticles:
     """Encode a stream of articles in one pass, chunk by chunk.
 
@@ -123,6 +136,7 @@ def encode_articles(
         mask_entities: whether to replace each token of an entity in the content by a mask token.
         chunk_size: maximum articles per call of the tokenizer.
         first_row: number of the first article, for messages.
+        normalizer: applied to contents and entities before they are tokenized.
 
     Raises:
         ConfigError: ``fields`` has an unknown name, or ``max_len`` leaves no space for content.
@@ -138,13 +152,16 @@ def encode_articles(
     encoder = StreamEncoder(tokenizer)
     for chunk in _chunks(articles, chunk_size):
         chunk_row = first_row + len(labels)
-        texts = encoder.encode_batch([article.content for article in chunk], max_len)
+        texts = encoder.encode_batch(normalizer.all(article.content for article in chunk), max_len)
         ids = texts.ids
         words.extend(texts.words)
         truncated += texts.truncated.tobytes()
         labels.extend(float("nan") if article.target is None else article.target for article in chunk)
         if mask_entities or "entities" in fields:
-            lists = [_require(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, chunk_row)]
+            required = (
+                _require(article.entity_list, "entity_list", row) for row, article in enumerate(chunk, chunk_row)
+            )
+            lists = [_normalize_entities(entities, normalizer) for entities in required]
             entities = encode_entities(
                 lists, texts, tokenizer, max_len, max_entity_len, encoder, match_unknown=mask_entities
             )
@@ -171,6 +188,11 @@ def encode_articles(
         domains=np.array(domains, np.int64) if "domain" in fields else None,
         emotion=emotion.finish() if "emotion" in fields else None,
     )
+
+
+def _normalize_entities(entities: tuple[str, ...], normalizer: Normalizer) -> tuple[str, ...]:
+    """Return normalized entities; one of which nothing is left is dropped."""
+    return tuple(filter(None, normalizer.all(entities))) if normalizer.steps else entities
 
 
 class _GrowingVectors:

@@ -222,7 +222,9 @@ def trained_bundle(config: Config, data: PreparedData, network: DetectorNetwork,
     """Return the bundle of a trained network, with its epoch, step and metrics on val."""
     facts = {**record, "n_train": len(data.train), "n_val": len(data.val), "files": data.files}
     facts["chinese_share"] = data.chinese_share
-    return Bundle(config, data.tokenizer, network, facts=facts, field_metadata=data.field_metadata)
+    return Bundle(
+        config, data.tokenizer, network, facts=facts, field_metadata=data.field_metadata, abstention=data.abstention
+    )
 
 
 def _tracker_settings(config: Config) -> dict[str, Any]:

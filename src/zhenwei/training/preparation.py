@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zhenwei.bundle.abstention import AbstentionRules
 from zhenwei.bundle.featurizer import Featurizer, FieldMetadata
 from zhenwei.config import Config
 from zhenwei.errors import DataError
@@ -16,6 +17,7 @@ from zhenwei.hashing import file_sha256
 from zhenwei.models import Vocabulary, network_needs
 from zhenwei.news import find_part, iter_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
+from zhenwei.news.normalize.normalizer import Normalizer
 from zhenwei.news.writing_system import chinese_share
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
 
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 EMOTION_SAMPLE = 50  # training articles whose emotion vectors are computed again, to check that they are ours
 EMOTION_TOLERANCE = 1e-4
-SCRIPT_SAMPLE = 1000  # training articles from which the share of Chinese is estimated
+WRITING_SAMPLE = 10_000  # training articles from which the share of Chinese and the rules of abstention are estimated
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class PreparedData:
         files: `path` and `sha256` of the file of each part.
         chinese_share: Mean share of Chinese characters among the letters of training articles; None if they have too
             few letters.
+        abstention: When the detector gives no verdict.
     """
 
     tokenizer: TextTokenizer
@@ -48,6 +51,7 @@ class PreparedData:
     field_metadata: FieldMetadata
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     chinese_share: float | None = None
+    abstention: AbstentionRules = field(default_factory=AbstentionRules)
 
     def vocabulary(self, max_len: int) -> Vocabulary:
         """Return the vocabulary that a network is built for."""
@@ -80,6 +84,7 @@ def prepare_data(config: Config) -> PreparedData:
     featurizer = Featurizer(
         tokenizer, config.data.max_len, network_needs(config.model, training=True),
         FieldMetadata(names), config.model.domain_kind, config.data.mask_entities,
+        Normalizer(tuple(config.data.normalize)),
     )  # fmt: skip
     train = featurizer.encode_file(paths["train"])
     if train.emotion is not None:
@@ -94,7 +99,7 @@ def prepare_data(config: Config) -> PreparedData:
     files = {part: {"path": str(path), "sha256": file_sha256(path)} for part, path in paths.items()}
     return PreparedData(
         tokenizer, train, encoded["val"], encoded.get("test"), featurizer.field_metadata, files,
-        _chinese_share(paths["train"]),
+        *_writing(paths["train"], Normalizer(tuple(config.data.normalize))),
     )  # fmt: skip
 
 
@@ -129,7 +134,7 @@ def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
     if name is not None:
         return load_pretrained_tokenizer(name)
     articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
-    contents = (article.content for article in articles)
+    contents = map(Normalizer(tuple(config.data.normalize)), (article.content for article in articles))
     return train_tokenizer(contents, config.data.vocab_size, config.data.min_frequency, config.model.token_unit)
 
 
@@ -191,11 +196,15 @@ def emotion_extractor(train: Path, config: Config) -> EmotionExtractor | None:
     return extractor
 
 
-def _chinese_share(train: Path) -> float | None:
-    """Return the mean share of Chinese among the letters of the first training articles."""
-    sample = islice(iter_articles(train, report_repeats=False), SCRIPT_SAMPLE)
-    shares = [share for article in sample if (share := chinese_share(article.content)) is not None]
-    return float(np.mean(shares)) if shares else None
+def _writing(train: Path, normalizer: Normalizer) -> tuple[float | None, AbstentionRules]:
+    """Return the mean share of Chinese among the letters of the first training articles, and the rules of abstention.
+
+    Both describe the articles as the detector reads them.
+    """
+    sample = islice(iter_articles(train, report_repeats=False), WRITING_SAMPLE)
+    texts = normalizer.all(article.content for article in sample)
+    shares = [share for text in texts if (share := chinese_share(text)) is not None]
+    return float(np.mean(shares)) if shares else None, AbstentionRules.fit(texts)
 
 
 def _check_both_labels(encoded: EncodedArticles, path: Path) -> None:

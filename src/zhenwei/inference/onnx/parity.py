@@ -106,7 +106,7 @@ def _with_fields(bundle: Bundle, batch: Batch, rng: np.random.Generator) -> Batc
 def _real_batches(bundle: Bundle, articles: list[Article]) -> Iterator[Batch]:
     """Yield the articles in batches of each size."""
     rng = np.random.default_rng(_SEED)
-    encoded = encode_articles(articles, bundle.tokenizer, bundle.config.data.max_len)
+    encoded = encode_articles(articles, bundle.tokenizer, bundle.config.data.max_len, normalizer=bundle.normalizer)
     for count in BATCHES:
         for start in range(0, len(articles), count):
             rows = np.arange(start, min(start + count, len(articles)))

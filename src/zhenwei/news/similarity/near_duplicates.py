@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.config.data import DEFAULT_STEPS
 from zhenwei.errors import DataError
-from zhenwei.news.markup import LINK, MENTION
+from zhenwei.news.normalize.normalizer import Normalizer
 from zhenwei.news.similarity.shingles import hashed_ngrams
 
 if TYPE_CHECKING:
@@ -30,17 +31,18 @@ _SHARED = 4  # k: a larger one gives longer prefixes and fewer false candidates
 _PRODUCTS_PER_CHUNK = 20_000_000  # multiplications of a chunk of the sparse product: about 300 MB
 _PAIRS_PER_CHUNK = 100_000
 _NOT_WORD = re.compile(r"[\W_]+")
-_LINK_OR_MENTION = re.compile(f"(?:{LINK.pattern})|(?:{MENTION.pattern})", re.IGNORECASE)
+_NORMALIZER = Normalizer(DEFAULT_STEPS)
 
 Rows = NDArray[np.int64]
 
 
 def normalize(text: str) -> str:
-    """Return the letters and digits of a text in NFKC and lower case, the form in which texts are compared.
+    """Return the letters and digits of a normalized text in NFKC and lower case, the form in which texts are compared.
 
-    Links and mentions, which differ between copies of one post, are left out; a text of nothing else is unchanged.
+    Links, mentions and residue of platforms differ between copies of one post: `data.normalize` leaves them out. A text
+    of nothing else is unchanged.
     """
-    plain = _NOT_WORD.sub("", _LINK_OR_MENTION.sub("", unicodedata.normalize("NFKC", text))).lower()
+    plain = _NOT_WORD.sub("", unicodedata.normalize("NFKC", _NORMALIZER(text))).lower()
     return plain or text.strip()
 
 
