@@ -79,15 +79,18 @@ def write_verdicts(predictions: "FilePredictions", path: Path) -> None:
     Raises:
         DataError: If the file cannot be written; an older file does not change.
     """
+    import numpy as np
+
     from zhenwei.atomic import atomic_file
     from zhenwei.bundle.metrics import CLASSES
 
-    columns = zip(predictions.articles, predictions.verdicts, predictions.probabilities, strict=True)
+    verdicts = np.where(predictions.undecided, "unsure", np.array(CLASSES)[predictions.verdicts]).tolist()
+    columns = zip(predictions.articles, verdicts, predictions.probabilities, strict=True)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_format.writer(file)
         writer.writerow(("row", "id", "label", "verdict", "probability"))
         for row, (article, verdict, probability) in enumerate(columns, start=1):
-            writer.writerow((row, article.id, article.label, CLASSES[verdict], f"{probability:.6f}"))
+            writer.writerow((row, article.id, article.label, verdict, f"{probability:.6f}"))
 
 
 def print_evaluation(evaluation: "Evaluation", title: str, mistakes: int, slices: bool, stderr: bool) -> None:
@@ -111,10 +114,12 @@ def print_evaluation(evaluation: "Evaluation", title: str, mistakes: int, slices
 
 
 def _score_table(evaluation: "Evaluation") -> "RenderableType":
-    """Return the table of scores; a second column has those without near-duplicates of training articles."""
+    """Return the table of scores; further columns those of some articles."""
     columns = {Path(evaluation.file).name: (evaluation.scores, evaluation.intervals)}
     if evaluation.clean is not None and evaluation.overlap is not None and evaluation.overlap.near:
         columns["unlike training"] = (evaluation.clean["scores"], evaluation.clean["intervals"])
+    if evaluation.decided is not None:
+        columns["decided"] = (evaluation.decided["scores"], evaluation.decided["intervals"])
     rows = [[key] for key in evaluation.scores]
     for scores, intervals in columns.values():
         for row in rows:
@@ -141,6 +146,8 @@ def _notes(evaluation: "Evaluation") -> Iterator[str]:
         f"wrong: {evaluation.confusion['real']['fake']:,} of {n_real:,} real articles called fake, "
         f"{evaluation.confusion['fake']['real']:,} of {evaluation.n_fake:,} fakes missed"
     )
+    if evaluation.n_unsure:
+        yield f"unsure: {evaluation.n_unsure:,} of {evaluation.n:,} articles have no verdict; the scores count them"
 
 
 def _slice_table(slices: Sequence["Slice"]) -> "RenderableType":

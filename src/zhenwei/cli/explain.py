@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from zhenwei.cli.figures import JsonTarget, write_json
-from zhenwei.cli.run import Run, folder_of
+from zhenwei.cli.run import Always, Run, folder_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,6 +21,7 @@ def explain(
     text: str = typer.Argument(help="Text to predict on and explain."),
     html: Path | None = typer.Option(None, "--html", metavar="FILE", help="Output HTML page with the coloured text."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
+    always: bool = Always,
     json: str | None = JsonTarget,
 ) -> None:
     """Predict on TEXT with the detector in RUN, and show which words are evidence of fake and of real."""
@@ -28,7 +29,7 @@ def explain(
 
     from zhenwei.inference import Detector
 
-    explanation = Detector.load(folder_of(run), device).explain(text)
+    explanation = Detector.load(folder_of(run), device, always=always).explain(text)
     prediction = explanation.prediction
     write_json(explanation.to_dict(), json)
     if html is not None:
@@ -41,6 +42,8 @@ def explain(
     )
     console.print(_highlight(explanation))
     console.print(_top_words(explanation))
+    for reason in prediction.reasons:
+        console.print(f"reason: {reason.en}", markup=False)
     for warning in prediction.warnings:
         console.print(f"warning: {warning}", markup=False)
     if html is not None:

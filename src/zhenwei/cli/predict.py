@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from zhenwei.cli.figures import JsonTarget, print_rows, write_json
-from zhenwei.cli.run import Precision, Run, folder_of
+from zhenwei.cli.run import Always, Precision, Run, folder_of
 
 if TYPE_CHECKING:
     from zhenwei.inference import Detector
@@ -54,6 +54,7 @@ def predict(
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps."),
     precision: str = Precision,
+    always: bool = Always,
     json: str | None = JsonTarget,
     out: Path | None = typer.Option(None, help="Folder for one output file (shard) per input file."),
     engine: Literal["local", "ray"] = _batch_option("local", help="local: this machine; ray: Ray Data."),
@@ -82,7 +83,7 @@ def predict(
     if out is not None:
         if not file:
             raise DataError("--out: needs --file FILE")
-        settings = {name: ctx.params[name] for name in ("device", "precision", *BATCH_OPTIONS)}
+        settings = {name: ctx.params[name] for name in ("device", "precision", "always", *BATCH_OPTIONS)}
         _predict_files(run, file, out, settings, json)
         return
     for name in BATCH_OPTIONS:
@@ -93,7 +94,8 @@ def predict(
         raise DataError(f"--file: found {len(file)} files; expected one, or --out FOLDER")
     from zhenwei.inference import Detector
 
-    _predict(Detector.load(folder_of(run), device, precision), run, texts, Path(file[0]) if file else None, json)
+    detector = Detector.load(folder_of(run), device, precision, always=always)
+    _predict(detector, run, texts, Path(file[0]) if file else None, json)
 
 
 def _predict(detector: "Detector", run: str, texts: list[str], file: Path | None, json: str | None) -> None:
@@ -109,11 +111,15 @@ def _predict(detector: "Detector", run: str, texts: list[str], file: Path | None
             prediction.verdict,
             f"{prediction.probability:.3f}",
             _shorten(prediction.text),
-            "; ".join(prediction.warnings),
+            "; ".join([reason.en for reason in prediction.reasons] + [*prediction.warnings]),
         )
         for prediction in predictions
     ]
-    print_rows(("verdict", "probability of fake", "text", "warnings"), rows, f"{run}, threshold {detector.threshold:g}")
+    print_rows(
+        ("verdict", "probability of fake", "text", "reasons and warnings"),
+        rows,
+        f"{run}, threshold {detector.threshold:g}",
+    )
 
 
 def _predict_files(run: str, files: list[str], out: Path, settings: dict[str, Any], json: str | None) -> None:
@@ -131,9 +137,9 @@ def _predict_files(run: str, files: list[str], out: Path, settings: dict[str, An
     write_json(summary.to_dict(), json)
     if json != "-":
         figures = summary.to_dict()
-        header = ("posts", "fake", "bad rows", "files predicted", "reused", "seconds", "posts/s")
+        header = ("posts", "fake", "unsure", "bad rows", "files predicted", "reused", "seconds", "posts/s")
         speed = figures["rows_per_second"]
-        counts = [f"{figures[name]:,}" for name in ("rows", "fake", "bad_rows", "predicted", "reused")]
+        counts = [f"{figures[name]:,}" for name in ("rows", "fake", "unsure", "bad_rows", "predicted", "reused")]
         row = [*counts, f"{figures['seconds']:.1f}", "" if speed is None else f"{speed:,.0f}"]
         print_rows(header, [row], str(out))
 

@@ -11,6 +11,10 @@ Precision = typer.Option(
     "float32", help="float32, or auto: the fastest of the device; probabilities differ by some thousandths."
 )
 
+Always = typer.Option(
+    False, "--always", help="Give every text the verdict fake or real, also where there are reasons for unsure."
+)
+
 
 def folder_of(run: str) -> Path:
     """Return the folder of RUN; a detector on the hub is downloaded.

@@ -68,6 +68,7 @@ def evaluate(
         file=str(predictions.path),
         n=len(labels),
         n_fake=int(labels.sum()),
+        n_unsure=int(predictions.undecided.sum()),
         threshold=threshold,
         calibration=None if bundle.calibration is None else bundle.calibration.describe(),
         scores=metrics_from_logits(labels, predictions.logits, threshold),
@@ -81,6 +82,7 @@ def evaluate(
     matches = find_overlap(predictions.articles, training)
     groups, entities = matches.groups, None if training is None else training.entities
     clean_rows = None if matches.counts is None else np.flatnonzero(~matches.in_training)
+    decided_rows = np.flatnonzero(~predictions.undecided) if predictions.undecided.any() else None
     worst = worst_mistakes(predictions, groups, mistakes)
     evaluation = replace(
         evaluation,
@@ -93,15 +95,16 @@ def evaluate(
         slices=score_slices(predictions, groups, entities, rounds, seed) if slices else (),
         mistakes=add_word_attributions(worst, predictions.articles, bundle, torch_device) if words else worst,
         overlap=matches.counts,
-        clean=None if clean_rows is None else _clean_scores(predictions, clean_rows, groups, rounds, seed),
+        clean=None if clean_rows is None else _scores_of(predictions, clean_rows, groups, rounds, seed),
+        decided=None if decided_rows is None else _scores_of(predictions, decided_rows, groups, rounds, seed),
     )
     return replace(evaluation, warnings=(*_warnings(evaluation, bundle, training), *problems))
 
 
-def _clean_scores(
+def _scores_of(
     predictions: FilePredictions, rows: Integers, groups: Integers, rounds: int, seed: int
 ) -> dict[str, Any]:
-    """Return the scores of the articles without a near-duplicate in training, as `Evaluation.clean`."""
+    """Return the scores of some articles, as `Evaluation.clean` and `Evaluation.decided` have them."""
     if not rows.size:
         return {"n": 0, "n_fake": 0, "scores": {}, "intervals": {}}
     scores, intervals = score_rows(predictions, rows, groups, rounds, seed)

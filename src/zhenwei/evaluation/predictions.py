@@ -1,11 +1,12 @@
 """Predictions of a trained detector for a labelled file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
 from zhenwei.bundle.predict_logits import sigmoid
@@ -26,6 +27,7 @@ class FilePredictions:
         logits: [N] log odds of the detector's probabilities of fake, after calibration.
         threshold: Articles with at least this probability count as fake.
         precision: Precision of the forward pass: `float32` or `auto`.
+        undecided: [N] whether the detector gives no verdict (`unsure`); empty: it gives all.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class FilePredictions:
     logits: Floats
     threshold: float
     precision: str = "float32"
+    undecided: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     @property
     def probabilities(self) -> Floats:
@@ -70,4 +73,5 @@ def predict_file(bundle: Bundle, path: Path, device: torch.device, precision: st
             f"{n_bad} of the {len(logits)} articles of {path} have no finite logit: the weights are damaged"
         )
     labels = encoded.labels.astype(np.int64)
-    return FilePredictions(path, articles, labels, network_logits, logits, bundle.threshold, precision)
+    undecided = np.array([bool(reasons) for reasons in bundle.abstentions(articles, encoded)], np.bool_)
+    return FilePredictions(path, articles, labels, network_logits, logits, bundle.threshold, precision, undecided)

@@ -101,6 +101,7 @@ class Evaluation:
         file: The file.
         n: Number of articles.
         n_fake: Number of fakes among them.
+        n_unsure: Number of articles without a verdict; `scores` count them at the threshold.
         threshold: The detector's threshold.
         calibration: Description of the detector's calibration; None if it is not calibrated.
         scores: The field's metrics, and `loss`.
@@ -116,6 +117,7 @@ class Evaluation:
         overlap: Overlap with the training articles; None if they are not available.
         clean: Scores without the articles that have a near-duplicate in training: `n`, `n_fake`, `scores` and
             `intervals`; None if the overlap is unknown.
+        decided: The same for the articles with a verdict; None if all have one, or without intervals.
         warnings: Sentences on what makes the scores less trustworthy.
         predictions: The predictions that the scores rest on; not part of the JSON.
     """
@@ -123,6 +125,7 @@ class Evaluation:
     file: str
     n: int
     n_fake: int
+    n_unsure: int
     threshold: float
     calibration: str | None
     scores: dict[str, float | int | None]
@@ -136,6 +139,7 @@ class Evaluation:
     mistakes: tuple[Mistake, ...] = ()
     overlap: Overlap | None = None
     clean: dict[str, Any] | None = None
+    decided: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     predictions: FilePredictions | None = field(default=None, repr=False, compare=False)
 

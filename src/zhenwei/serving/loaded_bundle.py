@@ -39,13 +39,14 @@ class LoadedBundle:
         return BundleInfo(name=self.name, version=self.version)
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto", name: str | None = None) -> "LoadedBundle":
+    def load(cls, path: Path, device: str = "auto", name: str | None = None, *, always: bool = False) -> "LoadedBundle":
         """Load a detector with its version.
 
         Args:
             path: A run's folder, a bundle, or an exported folder.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
             name: The name; None: the folder's.
+            always: As `Detector` takes it.
 
         Raises:
             CheckpointError: If there is no detector, or it is damaged, or replaced again and again while it is read.
@@ -54,7 +55,7 @@ class LoadedBundle:
         """
         for _ in range(ATTEMPTS):
             version = _version(path)
-            detector = Detector.load(path, device)
+            detector = Detector.load(path, device, always=always)
             if not isfinite(detector.predict(TRIAL_TEXT)[0].probability):
                 raise CheckpointError(f"{path}: this detector's probabilities are not finite; train it again")
             if version is not None and version == _version(path):

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from zhenwei.inference.prediction import Verdict
 
 LATENCIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # seconds
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # texts
@@ -25,7 +28,7 @@ class ServiceMetrics:
         self._batch_texts = Histogram("zhenwei_batch_texts", "Texts of a batch.", buckets=SIZES, registry=registry)
         self._batch_seconds = seconds("zhenwei_batch_seconds", "Seconds of a batch.")
         predictions = counter("zhenwei_predictions", "Predictions by verdict.", ["verdict"])
-        self._by_verdict = {verdict: predictions.labels(verdict) for verdict in ("real", "fake")}
+        self._by_verdict = {verdict: predictions.labels(verdict) for verdict in get_args(Verdict)}
         self._reloads = counter("zhenwei_reloads", "Reloads of the bundle by outcome.", ["outcome"])
         self._bundle = Gauge(
             "zhenwei_bundle_loaded_timestamp_seconds", "When the served bundle was loaded.", ["name", "version"],

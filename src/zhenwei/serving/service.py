@@ -48,7 +48,7 @@ class Service:
         self.metrics = ServiceMetrics()
         self._fingerprint = fingerprint(path)
         self.batcher = MicroBatcher(
-            LoadedBundle.load(path, device, name),
+            LoadedBundle.load(path, device, name, always=settings.always),
             max_batch=settings.max_batch,
             max_wait=settings.max_wait_ms / 1000,
             max_queue=settings.max_queue,
@@ -97,7 +97,9 @@ class Service:
         async with self._reloading:
             self._fingerprint = fingerprint(self.path)
             try:
-                loaded = await asyncio.to_thread(LoadedBundle.load, self.path, self.device, self.name)
+                loaded = await asyncio.to_thread(
+                    LoadedBundle.load, self.path, self.device, self.name, always=self.settings.always
+                )
             except (ZhenweiError, OSError) as error:
                 self.metrics.reload("refused")
                 message = f"version {self.loaded.version[:12]} is still served; the new bundle cannot be used: {error}"

@@ -55,6 +55,9 @@ class ServingSettings(Section):
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of PyTorch; 0: all cores but one, which serves HTTP."""
 
+    always: bool = False
+    """Give every text the verdict fake or real, also where there are reasons for unsure."""
+
     log_texts: bool = False
     """Write texts into the log. They may be private: off by default."""
 

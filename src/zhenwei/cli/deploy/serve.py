@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from zhenwei.cli.run import Run, folder_of, hub_name
+from zhenwei.cli.run import Always, Run, folder_of, hub_name
 
 
 def serve(
@@ -32,6 +32,7 @@ def serve(
     feedback: str | None = typer.Option(
         None, metavar="FILE|URL", help="Store reviewers' verdicts: an SQLite file, or a database's URL."
     ),
+    always: bool = Always,
     log_texts: bool = typer.Option(False, "--log-texts", help="Write texts into the log."),
 ) -> None:
     """Serve the detector in RUN over HTTP, with its web page."""

@@ -18,7 +18,7 @@ def write_explanation_page(
 
     Args:
         words: The words of the text with their attributions; positive ones are evidence for fake.
-        prediction: The prediction, with `verdict`, `probability`, `threshold`, `text` and `warnings`.
+        prediction: The prediction, with `verdict`, `probability`, `threshold`, `text`, `reasons` and `warnings`.
         attention: The words with their attention weights; None for a detector without attention.
         path: The file to write; an older one is replaced.
 

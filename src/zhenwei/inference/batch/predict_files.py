@@ -62,6 +62,7 @@ def predict_files(
     address: str | None = None,
     device: str = "auto",
     precision: str = "float32",
+    always: bool = False,
     on_error: OnError = "skip",
     format: ShardFormat | None = None,
     with_text: bool = False,
@@ -83,6 +84,7 @@ def predict_files(
         address: Of a Ray cluster, or `auto`; None starts Ray on this machine.
         device: As `Detector` takes it.
         precision: As `Detector` takes it.
+        always: As `Detector` takes it.
         on_error: `skip`: bad rows are listed beside the shard and skipped, and an unreadable file does not stop the
             others; `fail`: the first file with a bad row stops the call.
         format: Of the shards; None: that of each input, with JSON lines for JSON.
@@ -111,15 +113,15 @@ def predict_files(
             report = ShardReport(str(shard.source), str(shard.path))
             summary.shards.append(report)
             record = reusable_record(
-                shard, bundle=version, with_text=with_text, precision=precision, allow_bad_rows=on_error == "skip",
-                overwrite=overwrite,
+                shard, bundle=version, with_text=with_text, precision=precision, always=always,
+                allow_bad_rows=on_error == "skip", overwrite=overwrite,
             )  # fmt: skip
             if record is None:
                 pending[shard.path.stem] = (shard, report)
             else:
                 _fill(report, shard, "reused", record)
         if pending:
-            worker = ShardWorker(Path(run), version, device, with_text, on_error, precision)
+            worker = ShardWorker(Path(run), version, device, with_text, on_error, precision, always)
             predict = partial(predict_on_ray, address=address or LOCAL) if engine == "ray" else predict_locally
             _run(predict, worker, pending, summary, workers, progress)
     check_complete(summary)
@@ -178,5 +180,6 @@ def _report(outcome: ShardOutcome, shard: Shard, report: ShardReport, summary: B
 
 
 def _fill(report: ShardReport, shard: Shard, state: State, counts: ShardOutcome | ShardRecord) -> None:
-    report.state, report.rows, report.bad_rows, report.fake = state, counts.rows, counts.bad_rows, counts.fake
+    report.state, report.rows, report.bad_rows = state, counts.rows, counts.bad_rows
+    report.fake, report.unsure = counts.fake, counts.unsure
     report.errors = str(shard.errors) if counts.bad_rows else None

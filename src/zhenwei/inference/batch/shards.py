@@ -60,9 +60,11 @@ class ShardRecord:
         bundle: Version of the bundle; see `bundle_version`.
         with_text: Whether the shard contains the texts.
         precision: As `Detector` takes it.
+        always: As `Detector` takes it.
         rows: Number of rows in the shard.
         bad_rows: Number of rows of the input that could not be used.
         fake: Number of rows predicted as fake.
+        unsure: Number of rows without a verdict.
         zhenwei_version: The version that wrote it.
     """
 
@@ -73,9 +75,11 @@ class ShardRecord:
     bundle: str
     with_text: bool
     precision: str
+    always: bool
     rows: int
     bad_rows: int
     fake: int
+    unsure: int
     zhenwei_version: str = zhenwei.__version__
 
     def to_json(self) -> str:
@@ -129,7 +133,7 @@ def plan_shards(sources: Sequence[Path], folder: Path, format: ShardFormat | Non
 
 
 def reusable_record(
-    shard: Shard, *, bundle: str, with_text: bool, precision: str, allow_bad_rows: bool, overwrite: bool
+    shard: Shard, *, bundle: str, with_text: bool, precision: str, always: bool, allow_bad_rows: bool, overwrite: bool
 ) -> ShardRecord | None:
     """Return the record of an existing shard that is complete and equal to what would be written now.
 
@@ -138,6 +142,7 @@ def reusable_record(
         bundle: Version of the bundle.
         with_text: Whether the shard must contain the texts.
         precision: Of the prediction.
+        always: Whether every row has a verdict.
         allow_bad_rows: Whether a shard whose input has bad rows is complete.
         overwrite: Whether a shard with other settings may be replaced.
 
@@ -154,7 +159,7 @@ def reusable_record(
                 f"{shard.path}: exists, but was not written by this command; choose another folder, or --overwrite"
             )
         return None
-    difference = _difference(shard, record, bundle, with_text, precision)
+    difference = _difference(shard, record, bundle, with_text, precision, always)
     if difference is not None:
         if overwrite:
             return None
@@ -167,7 +172,9 @@ def reusable_record(
     return record
 
 
-def _difference(shard: Shard, record: ShardRecord, bundle: str, with_text: bool, precision: str) -> str | None:
+def _difference(
+    shard: Shard, record: ShardRecord, bundle: str, with_text: bool, precision: str, always: bool
+) -> str | None:
     """Return how an existing shard differs from the requested one."""
     if record.bundle != bundle:
         return f"was predicted by another bundle ({record.bundle[:12]}, this one is {bundle[:12]})"
@@ -177,9 +184,10 @@ def _difference(shard: Shard, record: ShardRecord, bundle: str, with_text: bool,
         return f"was written {'with' if record.with_text else 'without'} the texts"
     if record.precision != precision:
         return f"was predicted in precision '{record.precision}', not '{precision}'"
-    if record.input_sha256 != file_sha256(shard.source):
-        return f"was predicted from another content of {record.input} than that of {shard.source}"
-    return None
+    if record.always != always:
+        return f"was predicted with{'' if record.always else 'out'} --always"
+    same_input = record.input_sha256 == file_sha256(shard.source)
+    return None if same_input else f"was predicted from another content of {record.input} than that of {shard.source}"
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class ShardReport:
         rows: Number of rows in the shard.
         bad_rows: Number of rows of the input that could not be used.
         fake: Number of rows predicted as fake.
+        unsure: Number of rows without a verdict.
         errors: File that lists the bad rows, if there are any.
         problem: Why it failed.
     """
@@ -35,6 +36,7 @@ class ShardReport:
     rows: int = 0
     bad_rows: int = 0
     fake: int = 0
+    unsure: int = 0
     errors: str | None = None
     problem: str | None = None
 
@@ -76,7 +78,8 @@ class BatchSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return totals and reports, ready for JSON."""
-        totals = {name: sum(getattr(shard, name) for shard in self.shards) for name in ("rows", "bad_rows", "fake")}
+        names = ("rows", "bad_rows", "fake", "unsure")
+        totals = {name: sum(getattr(shard, name) for shard in self.shards) for name in names}
         rows = sum(shard.rows for shard in self.shards if shard.state == "predicted")
         return {
             "folder": self.folder, "bundle": self.bundle, "engine": self.engine, **totals,

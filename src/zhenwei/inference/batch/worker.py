@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +40,7 @@ class ShardOutcome:
         rows: Number of rows in the shard.
         bad_rows: Number of rows of the input that could not be used.
         fake: Number of rows predicted as fake.
+        unsure: Number of rows without a verdict.
         problem: Why there is no shard; None if there is one.
         process: Id of the process that wrote it.
     """
@@ -47,6 +49,7 @@ class ShardOutcome:
     rows: int = 0
     bad_rows: int = 0
     fake: int = 0
+    unsure: int = 0
     problem: str | None = None
     process: int = field(default_factory=os.getpid)
 
@@ -62,6 +65,7 @@ class ShardWorker:
         with_text: Whether the shards contain the texts.
         on_error: `skip`: bad rows are listed and skipped; `fail`: a file with a bad row has no shard.
         precision: As `Detector` takes it.
+        always: As `Detector` takes it.
         threads: Number of PyTorch's threads; None: its default.
     """
 
@@ -71,6 +75,7 @@ class ShardWorker:
     with_text: bool = False
     on_error: OnError = "skip"
     precision: str = "float32"
+    always: bool = False
     threads: int | None = None
 
     @cached_property
@@ -84,7 +89,7 @@ class ShardWorker:
             import torch  # noqa: PLC0415 - the main process does not need it
 
             torch.set_num_threads(self.threads)
-        detector = Detector.load(self.run, self.device, self.precision)
+        detector = Detector.load(self.run, self.device, self.precision, always=self.always)
         if bundle_version(self.run) != self.bundle:
             raise CheckpointError(f"{self.run}: the bundle has changed meanwhile; start again")
         return detector
@@ -108,7 +113,7 @@ class ShardWorker:
             record = self._write(shard, on_rows or (lambda _count: None))
         except ZhenweiError as error:
             return ShardOutcome(shard.path.stem, problem=str(error))
-        return ShardOutcome(shard.path.stem, record.rows, record.bad_rows, record.fake)
+        return ShardOutcome(shard.path.stem, record.rows, record.bad_rows, record.fake, record.unsure)
 
     def _write(self, shard: Shard, on_rows: OnRows) -> ShardRecord:
         """Write shard, bad rows and record; the record is renamed into place first, with the digest of the shard.
@@ -119,14 +124,14 @@ class ShardWorker:
         input_sha256 = _read(shard.source, file_sha256)
         with atomic_file(shard.path) as temporary:
             with atomic_file(shard.errors) as error_list:
-                rows, fake, bad_rows = self._predict(shard, temporary, error_list, on_rows)
+                verdicts, bad_rows = self._predict(shard, temporary, error_list, on_rows)
             if not bad_rows:
                 shard.errors.unlink()
             if _read(shard.source, _size_and_mtime) != stat:
                 raise DataError(f"{shard.source}: changed during the prediction; start again")
             record = ShardRecord(
                 shard.path.name, file_sha256(temporary), shard.source.name, input_sha256, self.bundle, self.with_text,
-                self.precision, rows, bad_rows, fake,
+                self.precision, self.always, verdicts.total(), bad_rows, verdicts["fake"], verdicts["unsure"],
             )  # fmt: skip
             with atomic_file(shard.record) as path:
                 path.write_text(record.to_json(), encoding="utf-8")
@@ -134,19 +139,18 @@ class ShardWorker:
             shard.path.with_name(old_record.shard).unlink(missing_ok=True)
         return record
 
-    def _predict(self, shard: Shard, target: Path, error_list: Path, on_rows: OnRows) -> tuple[int, int, int]:
-        """Stream predictions and bad rows to two files; return the numbers of rows, fake rows and bad rows."""
-        count = fake = 0
+    def _predict(self, shard: Shard, target: Path, error_list: Path, on_rows: OnRows) -> tuple[Counter[str], int]:
+        """Stream predictions and bad rows to two files; return the number of rows by verdict, and of bad rows."""
+        verdicts: Counter[str] = Counter()
         with error_list.open("w", encoding="utf-8", errors="backslashreplace") as file:
             rows = _InputRows(shard.source, self.on_error, file)
             with shard_writer(target, shard.path.suffix[1:], self.with_text) as write:
                 for chunk in rows.predict(self.detector):
                     for number, prediction in chunk:
                         write(number, prediction)
-                        fake += prediction.verdict == "fake"
-                    count += len(chunk)
+                        verdicts[prediction.verdict] += 1
                     on_rows(len(chunk))
-        return count, fake, rows.bad.count
+        return verdicts, rows.bad.count
 
 
 class _InputRows:

@@ -14,7 +14,8 @@ SHARD_FORMATS: tuple[str, ...] = get_args(ShardFormat)
 
 Write = Callable[[int, Prediction], None]  # of the row number in the input, and the prediction
 
-COLUMNS = ("id", "row", "text", "verdict", "probability", "threshold", "warnings")
+LISTS = ("reasons", "warnings")  # columns with several texts
+COLUMNS = ("id", "row", "text", "verdict", "probability", "threshold", "reasons", "warnings")
 _ROW_GROUP_SIZE = 16_384  # rows of a Parquet row group
 
 
@@ -54,7 +55,7 @@ def _csv(path: Path, columns: list[str]) -> Iterator[Write]:
 
         def write(row: int, prediction: Prediction) -> None:
             values = _values(columns, row, prediction)
-            writer.writerow({**values, "warnings": "; ".join(values["warnings"])})
+            writer.writerow({name: "; ".join(value) if name in LISTS else value for name, value in values.items()})
 
         yield write
 
@@ -68,7 +69,7 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[Write]:
         **dict.fromkeys(("id", "text", "verdict"), pa.string()),
         "row": pa.int64(),
         **dict.fromkeys(("probability", "threshold"), pa.float64()),
-        "warnings": pa.list_(pa.string()),
+        **dict.fromkeys(LISTS, pa.list_(pa.string())),
     }
     schema = pa.schema([(name, types[name]) for name in columns])
     row_group: list[dict[str, Any]] = []
@@ -95,4 +96,5 @@ _OPENERS: dict[str, Callable[[Path, list[str]], AbstractContextManager[Write]]] 
 
 
 def _values(columns: list[str], row: int, prediction: Prediction) -> dict[str, Any]:
-    return {name: row if name == "row" else prediction[name] for name in columns}
+    values = {**vars(prediction), "row": row, "reasons": [reason.code for reason in prediction.reasons]}
+    return {name: values[name] for name in columns}

@@ -39,7 +39,10 @@ _SOURCE = (
     r"\s*[:.@]\s*[\w·\-、. ]{1,24}[)\]】」]?"
 )
 _READ_MORE = r"(?:\.{3}|…{1,2})?\s*(?:展开)?全文c?|(?:\.{3}|…{1,2}|\s)展开c?|收起(?:全文)?d?"
+_EDGE = rf"\s+|{LINK_TOKEN}|@|{_MENTION}(?=[\s:@]|$):?|[{EMOJI}]+|{_FACE}|转发微博"
 _REPOST = r"(?:快?转发|轉發)微博\s*[:,。]?|转发理由\s*[:,]|[\[(【]转(?:发|载)?[)\]】]|(?:转发?|RT)\s*[:@]\s*"
+_HEAD = re.compile(rf"{_EDGE}|{_REPOST}", re.IGNORECASE)
+_TAIL = re.compile(rf"(?:{_EDGE}|{_READ_MORE}|{_SOURCE})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -102,15 +105,7 @@ def all_steps() -> Mapping[str, Step]:
             "edges",
             "Delete at the start and at the end, until none is left: links, mentions, emoji, faces such as `[泪]`, "
             "`...全文`, `转发微博`, the named source (`来源：人民日报`).",
-            (
-                EdgeTrim(
-                    re.compile(rf"\s+|{LINK_TOKEN}|@|{_MENTION}(?=[\s:@]|$):?|[{EMOJI}]+|{_FACE}|{_REPOST}", re.IGNORECASE),
-                    re.compile(
-                        rf"(?:\s+|{LINK_TOKEN}|@|{_MENTION}|[{EMOJI}]+|{_FACE}|{_READ_MORE}|{_SOURCE}|转发微博)$",
-                        re.IGNORECASE,
-                    ),
-                ),
-            ),
+            (EdgeTrim(_HEAD, _TAIL),),
         ),
         Step("traditional", "Replace Traditional by Simplified characters, with OpenCC's table.", (Simplify(),)),
         Step(

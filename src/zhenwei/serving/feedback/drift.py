@@ -16,7 +16,8 @@ def drift(store: FeedbackStore, weeks: int) -> list[dict[str, Any]]:
         weeks: Maximum number of weeks.
 
     Returns:
-        Per week: `week` (ISO), `predictions`, `fakes`, `fake_share`, `confidence` (mean probability of the verdicts),
+        Per week: `week` (ISO), `predictions`, `fakes`, `unsure` (without a verdict, which the shares leave out),
+        `fake_share`, `confidence` (mean probability of the verdicts),
         `bundles` (versions), `reviews`, `reviewed_fakes`, `compared` (reviews with a known prediction), `agreed`, and
         `agreement`. A share is None if there is nothing to divide by.
     """
@@ -30,8 +31,8 @@ def drift(store: FeedbackStore, weeks: int) -> list[dict[str, Any]]:
     return [
         {
             **row,
-            "fake_share": _share(row["fakes"], row["predictions"]),
-            "confidence": _share(row["confidence"], row["predictions"]),
+            "fake_share": _share(row["fakes"], row["predictions"] - row["unsure"]),
+            "confidence": _share(row["confidence"], row["predictions"] - row["unsure"]),
             "agreement": _share(row["agreed"], row["compared"]),
             "bundles": bundles.get(row["week"], []),
         }
@@ -45,10 +46,10 @@ def _sums() -> Any:
     reviewed = {
         "reviews": literal(1),
         "reviewed_fakes": case((review.verdict == "fake", 1), else_=0),
-        "compared": case((review.predicted_verdict.is_not(None), 1), else_=0),
+        "compared": case((review.predicted_verdict.in_(("fake", "real")), 1), else_=0),
         "agreed": case((review.verdict == review.predicted_verdict, 1), else_=0),
     }
-    predicted = (counts.predictions, counts.fakes, counts.confidence)
+    predicted = (counts.predictions, counts.fakes, counts.unsure, counts.confidence)
     per_bundle = select(counts.week, *predicted, *(literal(0).label(name) for name in reviewed))
     per_review = select(review.week, *(literal(0).label(column.name) for column in predicted), *reviewed.values())
     week, *numbers = union_all(per_bundle, per_review).subquery().c

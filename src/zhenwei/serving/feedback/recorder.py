@@ -42,8 +42,11 @@ class FeedbackRecorder:
         with self._lock:
             counts = self._counts.setdefault((week, version), WeekCount())
             for prediction in predictions:
-                fake = prediction.verdict == "fake"
                 counts.predictions += 1
+                if prediction.verdict == "unsure":
+                    counts.unsure += 1
+                    continue
+                fake = prediction.verdict == "fake"
                 counts.fakes += fake
                 counts.confidence += prediction.probability if fake else 1.0 - prediction.probability
 

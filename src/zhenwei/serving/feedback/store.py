@@ -47,16 +47,18 @@ class Review:
 
 @dataclass
 class WeekCount:
-    """Predictions of one bundle in a week: all, fakes, and the sum of the verdicts' probabilities."""
+    """Predictions of one bundle in a week: all, fakes, unsure, and the sum of the verdicts' probabilities."""
 
     predictions: int = 0
     fakes: int = 0
+    unsure: int = 0
     confidence: float = 0.0
 
     def add(self, other: "WeekCount") -> None:
         """Add other counts."""
         self.predictions += other.predictions
         self.fakes += other.fakes
+        self.unsure += other.unsure
         self.confidence += other.confidence
 
 
@@ -135,6 +137,7 @@ def _increase(connection: Connection, week: str, version: str, count: WeekCount)
         .values(
             predictions=columns.predictions + count.predictions,
             fakes=columns.fakes + count.fakes,
+            unsure=columns.unsure + count.unsure,
             confidence=columns.confidence + count.confidence,
         )
     )

@@ -21,7 +21,7 @@ reviews = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("text_sha256", sa.String(64), nullable=False),
     sa.Column("verdict", sa.String(4), nullable=False),
-    sa.Column("predicted_verdict", sa.String(4)),
+    sa.Column("predicted_verdict", sa.String(6)),
     sa.Column("predicted_probability", sa.Float),
     sa.Column("comment", sa.Text),
     sa.Column("reviewer", sa.String(200)),
@@ -38,6 +38,7 @@ weekly_predictions = sa.Table(
     sa.Column("bundle_version", sa.String(64), primary_key=True),
     sa.Column("predictions", sa.Integer, nullable=False),
     sa.Column("fakes", sa.Integer, nullable=False),
+    sa.Column("unsure", sa.Integer, nullable=False),
     sa.Column("confidence", sa.Float, nullable=False),  # sum over predictions
 )
 

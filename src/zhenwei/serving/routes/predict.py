@@ -29,7 +29,8 @@ def predict_routes(service: Service) -> APIRouter:
             if body.return_texts:
                 echo["text"] = texts[number]
             fields = {name: getattr(prediction, name) for name in ("verdict", "probability", "threshold")}
-            results.append(TextPrediction(**echo, **fields, warnings=list(prediction.warnings)))
+            reasons = [reason.to_dict() for reason in prediction.reasons]
+            results.append(TextPrediction(**echo, **fields, reasons=reasons, warnings=list(prediction.warnings)))
         return PredictResponse(predictions=results, bundle=loaded.info)
 
     @router.post(

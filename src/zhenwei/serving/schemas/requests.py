@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from zhenwei.news.fields import is_blank
 
 Verdict = Literal["real", "fake"]
+PredictedVerdict = Literal["real", "fake", "unsure"]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 EXAMPLE = "听说云溪市的自来水出大事了，内部消息，赶紧转给家人！"
@@ -128,7 +129,7 @@ class FeedbackRequest(ApiRequest):
     verdict: Verdict
     """The reviewer's verdict."""
 
-    predicted_verdict: Verdict | None = None
+    predicted_verdict: PredictedVerdict | None = None
     """The predicted verdict that the reviewer saw; without it, the review does not count for the agreement."""
 
     predicted_probability: Probability | None = None

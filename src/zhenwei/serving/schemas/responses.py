@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
 
-from zhenwei.serving.schemas.requests import EXAMPLE, Verdict
+from zhenwei.serving.schemas.requests import EXAMPLE, PredictedVerdict, Verdict
 
 BUNDLE_EXAMPLE: JsonDict = {"name": "demo", "version": "5f0c" * 16}
-PREDICTION_EXAMPLE: JsonDict = {"verdict": "fake", "probability": 0.93, "threshold": 0.5, "warnings": []}
+PREDICTION_EXAMPLE: JsonDict = {"verdict": "fake", "probability": 0.93, "threshold": 0.5, "reasons": [], "warnings": []}
 
 
 class ApiResponse(BaseModel):
@@ -27,6 +27,19 @@ class BundleInfo(ApiResponse):
     """The SHA-256 of its `detector.json`."""
 
 
+class AbstentionReason(ApiResponse):
+    """Why there is no verdict."""
+
+    code: str
+    """For programs, as in `too_few_words`."""
+
+    en: str
+    """In English."""
+
+    zh: str
+    """In Chinese."""
+
+
 class TextPrediction(ApiResponse):
     """The prediction of one text."""
 
@@ -36,17 +49,20 @@ class TextPrediction(ApiResponse):
     text: str | None = None
     """The text, if the request asks for it."""
 
-    verdict: Verdict
-    """`fake` if the probability is at least the threshold."""
+    verdict: PredictedVerdict
+    """`fake` from the threshold on, else `real`; `unsure` if there are reasons for no verdict."""
 
     probability: float
-    """Calibrated probability of fake, from 0 to 1."""
+    """Calibrated probability of fake, from 0 to 1; without meaning if there are reasons."""
 
     threshold: float
     """The bundle's threshold."""
 
+    reasons: list[AbstentionReason]
+    """Why there is no verdict; empty if there is one."""
+
     warnings: list[str]
-    """Reasons to trust this prediction less."""
+    """What makes this prediction less trustworthy."""
 
 
 class PredictResponse(ApiResponse):
@@ -168,6 +184,7 @@ class WeekResponse(ApiResponse):
     week: str
     predictions: int
     fakes: int
+    unsure: int
     fake_share: float | None
     confidence: float | None
     reviews: int

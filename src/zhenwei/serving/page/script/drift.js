@@ -19,7 +19,7 @@ const CHARTS = [
   { name: "volume", value: "predictions", bars: true },
 ];
 const COLUMNS = [
-  ["predictions", count], ["fakes", count], ["share", share, "fake_share"], ["confidence", share, "confidence"],
+  ["predictions", count], ["fakes", count], ["unsure", count], ["share", share, "fake_share"], ["confidence", share, "confidence"],
   ["reviews", count], ["reviewed.fakes", count, "reviewed_fakes"], ["compared", count], ["agreed", count],
   ["agreement", share, "agreement"],
 ];

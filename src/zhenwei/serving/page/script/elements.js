@@ -34,9 +34,10 @@ export function show(element, condition) {
   element.hidden = !condition;
 }
 
-/** Return the icon of a verdict: filled for fake, outlined for real, so that it does not depend on color. */
+const SHAPES = { fake: "M10 2 19 18H1Z", real: "M10 17 2.5 3.5h15Z", unsure: "M3 10a7 7 0 1 0 14 0a7 7 0 1 0-14 0Z" };
+
+/** Return the icon of a verdict: filled for fake, outlined for real, a circle for unsure, so that it does not depend on color. */
 export function sign(verdict) {
-  const shape = verdict === "fake" ? "M10 2 19 18H1Z" : "M10 17 2.5 3.5h15Z";
   return svg("svg", { class: `sign ${verdict}`, viewBox: "0 0 20 20", "aria-hidden": "true", focusable: "false" },
-    svg("path", { d: shape }));
+    svg("path", { d: SHAPES[verdict] }));
 }

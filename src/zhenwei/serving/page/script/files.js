@@ -8,7 +8,7 @@ import { predictRows } from "./batch.js";
 import { RowTable, kindOf, problemMessage } from "./table.js";
 import { errorNodes, errorMessage } from "./messages.js";
 
-const CSV_COLUMNS = ["row", "id", "verdict", "probability", "threshold", "warnings", "problem", "text", "detector"];
+const CSV_COLUMNS = ["row", "id", "verdict", "probability", "threshold", "reasons", "warnings", "problem", "text", "detector"];
 const REDRAW_INTERVAL = 200; // milliseconds between two updates while rows come in
 
 let about = null;
@@ -131,15 +131,16 @@ function progressMessage() {
 }
 
 function doneMessage() {
-  const tally = { fake: 0, real: 0, bad: 0, pending: 0 };
+  const tally = { fake: 0, real: 0, unsure: 0, bad: 0, pending: 0 };
   for (const row of file.rows) tally[kindOf(row)] += 1;
-  const summary = translate("file.summary", { fake: count(tally.fake), real: count(tally.real), bad: count(tally.bad) });
+  const summary = translate("file.summary", { fake: count(tally.fake), real: count(tally.real), unsure: count(tally.unsure), bad: count(tally.bad) });
   return `${translate("file.done")} · ${summary}`;
 }
 
 function download() {
   const records = file.rows.map(({ number, id, prediction, problem, text, bundle }) => [
-    number, id, prediction?.verdict, prediction?.probability, prediction?.threshold, prediction?.warnings.join("; "),
+    number, id, prediction?.verdict, prediction?.probability, prediction?.threshold,
+    prediction?.reasons.map(({ code }) => code).join("; "), prediction?.warnings.join("; "),
     problem ? problemMessage(problem) : null, text, bundle?.version.slice(0, 12),
   ]);
   const address = URL.createObjectURL(new Blob([writeCsv([CSV_COLUMNS, ...records])], { type: "text/csv" }));

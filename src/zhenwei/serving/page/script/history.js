@@ -63,7 +63,7 @@ function item(each) {
   const excerpt = [...text.trim().slice(0, 4 * EXCERPT).replace(/\s+/g, " ")];
   const shortened = excerpt.length > EXCERPT ? `${excerpt.slice(0, EXCERPT).join("")}…` : excerpt.join("");
   return el("li", {},
-    el("span", { class: `verdict-label ${prediction.verdict}` }, sign(prediction.verdict), percent(prediction.probability),
+    el("span", { class: `verdict-label ${prediction.verdict}` }, sign(prediction.verdict), prediction.verdict === "unsure" ? null : percent(prediction.probability),
       el("span", { class: "visually-hidden" }, translate(`outcome.${prediction.verdict}`))),
     el("button", { type: "button", class: "text-link", on: { click: () => reopen(each) } },
       el("span", { class: "visually-hidden" }, `${translate("history.open")}: `), el("span", { lang: "zh" }, shortened)),

@@ -9,9 +9,6 @@ const TRANSLATED_STATUSES = new Set([401, 403, 404, 408, 409, 413, 415, 422, 500
 // The detector's warnings; others are shown in English.
 const WARNINGS = [
   [/^only the first (\d+) tokens were read/, "warning.long", (match) => ({ count: count(Number(match[1])) })],
-  [/^most of the text is unknown to this detector/, "warning.unknown", () => ({})],
-  [/^the text is hardly in Chinese/, "warning.foreign", () => ({})],
-  [/^the text is in Chinese, in which hardly any/, "warning.chinese", () => ({})],
   [
     /^nearly the same text as the known article(?: '([^]*)')?, (?:labell?ed (real|fake)|which has no label) \(similarity ([\d.]+)\)$/,
     "warning.known",
@@ -22,6 +19,9 @@ const WARNINGS = [
     }),
   ],
 ];
+
+/** Return a reason for no verdict in the language of the page. */
+export const reasonMessage = (reason) => reason[language()] ?? reason.en;
 
 /** Translate a warning of the detector. */
 export function warningMessage(warning) {

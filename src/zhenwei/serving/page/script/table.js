@@ -2,14 +2,14 @@
 
 import { el, sign } from "./elements.js";
 import { count, percent, translate } from "./language.js";
-import { errorMessage, warningMessage } from "./messages.js";
+import { errorMessage, reasonMessage, warningMessage } from "./messages.js";
 
 const PAGE_SIZE = 50; // rows
 const COLUMNS = ["row", "verdict", "probability", "text"];
-const KINDS = ["all", "fake", "real", "bad"];
-const ORDER = { fake: 0, real: 1, pending: 2, bad: 3 };
+const KINDS = ["all", "fake", "real", "unsure", "bad"];
+const ORDER = { fake: 0, unsure: 1, real: 2, pending: 3, bad: 4 };
 
-/** Return the kind of a row: fake, real, bad or pending. */
+/** Return the kind of a row: fake, real, unsure, bad or pending. */
 export const kindOf = ({ state, prediction }) => (state === "done" ? prediction.verdict : state);
 
 /** Describe the problem of a bad row. */
@@ -39,7 +39,7 @@ export class RowTable {
 
   /** Draw the rows as they are now. */
   draw() {
-    const tally = { all: this.rows.length, fake: 0, real: 0, bad: 0, pending: 0 };
+    const tally = { all: this.rows.length, fake: 0, real: 0, unsure: 0, bad: 0, pending: 0 };
     for (const row of this.rows) tally[kindOf(row)] += 1;
     for (const kind of KINDS) {
       const button = this.tools.querySelector(`[data-kind=${kind}]`);
@@ -87,7 +87,7 @@ export class RowTable {
     const value = {
       row: ({ number }) => number,
       verdict: (row) => ORDER[kindOf(row)],
-      probability: ({ prediction }) => (prediction ? -prediction.probability : 1),
+      probability: ({ prediction }) => (prediction && prediction.verdict !== "unsure" ? -prediction.probability : 1),
       text: ({ text }) => text,
     }[this.sort];
     const turn = this.descending ? -1 : 1;
@@ -106,12 +106,12 @@ export class RowTable {
   line(row) {
     const kind = kindOf(row);
     const { prediction, number, text, id, problem } = row;
-    const notes = prediction ? prediction.warnings.map(warningMessage) : problem ? [problemMessage(problem)] : [];
+    const notes = prediction ? [...prediction.reasons.map(reasonMessage), ...prediction.warnings.map(warningMessage)] : problem ? [problemMessage(problem)] : [];
     return el("tr", { class: kind },
       el("th", { scope: "row", class: "of-row number" }, String(number)),
       el("td", { class: "of-verdict" }, el("span", { class: `verdict-label ${kind}` },
         prediction ? sign(kind) : null, translate(`table.${kind}${kind === "pending" ? "" : ".short"}`))),
-      el("td", { class: "of-probability number" }, prediction ? percent(prediction.probability, 1) : ""),
+      el("td", { class: "of-probability number" }, prediction && kind !== "unsure" ? percent(prediction.probability, 1) : ""),
       el("td", { class: "of-text" },
         row.state === "bad" ? el("span", { class: "excerpt muted", lang: "zh" }, text)
           : el("button", { type: "button", class: "text-link excerpt", title: translate("table.open"), lang: "zh", on: { click: () => this.open(row) } }, text),

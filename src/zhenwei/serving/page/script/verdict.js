@@ -2,7 +2,7 @@
 
 import { el, sign } from "./elements.js";
 import { language, percent, translate } from "./language.js";
-import { warningMessage } from "./messages.js";
+import { reasonMessage, warningMessage } from "./messages.js";
 
 const CLOSE = 0.1; // distance to the threshold below which the text counts as undecided
 
@@ -13,7 +13,8 @@ const CLOSE = 0.1; // distance to the threshold below which the text counts as u
  * @param {boolean} calibrated - whether the probability is calibrated.
  */
 export function verdictNodes(prediction, calibrated) {
-  const { verdict, probability, warnings } = prediction;
+  const { verdict, probability, reasons, warnings } = prediction;
+  if (verdict === "unsure") return unsureNodes(reasons, warnings);
   const close = isClose(prediction);
   return [
     el("p", { class: `verdict ${verdict}` }, sign(verdict), el("strong", {}, translate(`outcome.${verdict}`))),
@@ -22,11 +23,22 @@ export function verdictNodes(prediction, calibrated) {
       el("span", { class: "probability" }, percent(probability)),
       el("span", { class: "muted" }, `${translate("outcome.probability")} · ${translate(calibrated ? "outcome.calibrated" : "outcome.raw")}`)),
     close ? el("p", { class: "close-call" }, translate("outcome.close")) : null,
-    warnings.length === 0 ? null : el("div", { class: "notice small" },
-      el("h3", {}, translate("warnings.title")),
-      el("ul", {}, warnings.map(warningItem))),
+    warningNodes(warnings),
   ];
 }
+
+/** Without a verdict there is no percentage: it would mean nothing. */
+function unsureNodes(reasons, warnings) {
+  return [
+    el("p", { class: "verdict unsure" }, sign("unsure"), el("strong", {}, translate("outcome.unsure"))),
+    el("ul", { class: "reasons" }, reasons.map((reason) => el("li", {}, reasonMessage(reason)))),
+    warningNodes(warnings),
+  ];
+}
+
+const warningNodes = (warnings) => (warnings.length === 0 ? null : el("div", { class: "notice small" },
+  el("h3", {}, translate("warnings.title")),
+  el("ul", {}, warnings.map(warningItem))));
 
 /** Create a list item of a warning; without a translation it is in English. */
 export function warningItem(warning) {
@@ -35,7 +47,8 @@ export function warningItem(warning) {
 }
 
 /** Describe a verdict in a sentence, for screen readers. */
-export function verdictAnnouncement({ verdict, probability, threshold, warnings }) {
+export function verdictAnnouncement({ verdict, probability, threshold, reasons, warnings }) {
+  if (verdict === "unsure") return [translate("outcome.unsure"), ...reasons.map(reasonMessage)].join(": ");
   const sentence = translate("outcome.announce", {
     verdict: translate(`outcome.${verdict}`), probability: percent(probability), threshold: percent(threshold),
   });
