@@ -40,7 +40,7 @@ class TestShards:
         assert outcome.status == 0
         assert sorted(path.name for path in predicted.iterdir()) == ["_records", "a.jsonl", "b.jsonl", "c.csv"]
         assert str(predicted) in outcome.stdout
-        assert [cell.strip() for cell in outcome.stdout.splitlines()[4].split("│")[1:6:2]] == ["61", "0", "0"]
+        assert [cell.strip() for cell in outcome.stdout.splitlines()[4].split("│")[1:6:2]] == ["61", "1", "3"]
 
     def test_json_output(self, zhenwei: Command, tiny_run: Path, posts: Path, predicted: Path) -> None:
         arguments = ("predict", tiny_run, "--file", f"{posts}/*", "--out", predicted, "--format", "csv", "--with-text")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from zhenwei import Article, Detector
 from zhenwei.bundle.device import cpu_computes_bf16
 from zhenwei.errors import CheckpointError, ConfigError, DataError
+from zhenwei.inference.prediction import Prediction
 from zhenwei.models.gru.int8 import int8_inference_enabled
 
 FAKE = "听说云溪的大蒜出大事了，内部消息，赶紧转给家人！"
@@ -100,7 +101,7 @@ class TestPrediction:
 
     def test_json(self, detector: Detector) -> None:
         written = json.loads(json.dumps(detector.predict(FAKE)[0].to_dict()))
-        assert list(written) == ["text", "verdict", "probability", "threshold", "warnings"]
+        assert list(written) == ["text", "verdict", "probability", "threshold", "warnings", "reasons"]
 
     def test_id_of_an_article(self, detector: Detector) -> None:
         named, nameless = detector.predict_articles([Article(content=FAKE, id="7"), Article(content=REAL)])
@@ -217,14 +218,13 @@ class TestTexts:
         assert not detector.bundle.network.training
 
 
+def codes(prediction: Prediction) -> list[str]:
+    return [reason.code for reason in prediction.reasons]
+
+
 class TestWarnings:
     def test_truncated_text(self, detector: Detector) -> None:
         assert detector.predict(FAKE * 9)[0].warnings == ("only the first 40 tokens were read: the text is longer",)
-
-    def test_text_in_another_writing_system(self, detector: Detector) -> None:
-        unknown, script = detector.predict("Ceci n'est pas une nouvelle")[0].warnings
-        assert unknown == "most of the text is unknown to this detector: it was trained on other writing"
-        assert script == "the text is hardly in Chinese, in which nearly all training articles were"
 
     @pytest.mark.parametrize(
         ("text", "foreign"),
@@ -234,18 +234,39 @@ class TestWarnings:
             ("The water supply will be cut off for three days", True),
             ("網傳本市自來水明天起停供三天，請大家趕緊儲水！", False),
             ("网传の自来水 iPhone 明天起停供三天", False),
-            ("OK, see you", False),  # too few letters to tell
         ],
     )
     def test_other_language_than_the_training_articles(self, detector: Detector, text: str, foreign: bool) -> None:
-        warning = "the text is hardly in Chinese, in which nearly all training articles were"
-        assert (warning in detector.predict(text)[0].warnings) is foreign
+        assert ("other_language" in codes(detector.predict(text)[0])) is foreign
 
     def test_few_unknown_characters(self, detector: Detector) -> None:
         assert detector.predict(FAKE + "囧")[0].warnings == ()
 
-    def test_two_warnings(self, detector: Detector) -> None:
-        assert len(detector.predict("囧囍" * 40)[0].warnings) == 2
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("？。！", "no_words"),
+            ("😂[泪]", "no_words"),
+            ("转发微博", "no_words"),
+            ("http://t.cn/abc", "only_link"),
+            ("看 http://t.cn/abc", "too_few_words"),
+            ("@小明", "only_mention"),
+            ("//@小明:", "only_mention"),
+            ("2024", "only_number"),
+            ("水", "too_few_words"),
+            ("水水水水水水水水", "too_few_words"),
+            ("囧囍龘靐齉爩鱻麤" * 2, "mostly_unknown"),
+        ],
+    )
+    def test_nothing_to_judge(self, detector: Detector, text: str, code: str) -> None:
+        [prediction] = detector.predict(text)
+        assert (prediction.verdict, codes(prediction)) == ("unsure", [code])
+        assert 0 <= prediction.probability <= 1
+
+    def test_always_gives_a_verdict_and_keeps_the_reasons(self, tiny_run: Path) -> None:
+        [prediction] = Detector.load(tiny_run, "cpu", always=True).predict("水")
+        assert prediction.verdict == ("fake" if prediction.probability >= prediction.threshold else "real")
+        assert codes(prediction) == ["too_few_words"]
 
 
 class TestDamage:

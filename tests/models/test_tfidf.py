@@ -181,7 +181,7 @@ class TestUnits:
         for part in ("train", "val"):
             (folder / f"{part}.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
         settings = run_settings(folder, folder / "run", **model)
-        return Detector(load_bundle(Trainer(settings).train()[1]), "cpu")
+        return Detector(load_bundle(Trainer(settings).train()[1]), "cpu", always=True)
 
     def tokens(self, detector: Detector, text: str) -> list[str]:
         return [token.token for token in detector.bundle.tokenizer.tokenize(text)][1:-1]

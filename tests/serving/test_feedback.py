@@ -110,8 +110,8 @@ class TestService:
     def test_drift_has_predictions_and_agreement_with_reviewers(self, tiny_run: Path, database: str) -> None:
         with serving(tiny_run, database) as service:
             client = client_of(service)
-            predicted = client.post("/v1/predict", json={"texts": [FAKE, FAKE, REAL]}).json()
-            confidences = [max(each["probability"], 1 - each["probability"]) for each in predicted["predictions"]]
+            predicted = client.post("/v1/predict", json={"texts": [FAKE, FAKE, REAL, "@小明"]}).json()
+            confidences = [max(each["probability"], 1 - each["probability"]) for each in predicted["predictions"][:3]]
             client.post("/v1/feedback", json={"text": FAKE, "verdict": "fake", "predicted_verdict": "fake"})
             client.post("/v1/feedback", json={"text": REAL, "verdict": "fake", "predicted_probability": 0.01})
             client.post("/v1/feedback", json={"text": "没判过", "verdict": "real"})
@@ -120,7 +120,7 @@ class TestService:
         assert week.pop("fake_share") == pytest.approx(2 / 3)
         assert week.pop("week") == week_of(datetime.now(UTC))
         assert week == {
-            "predictions": 3, "fakes": 2, "reviews": 3, "reviewed_fakes": 2, "compared": 2, "agreed": 1,
+            "predictions": 4, "fakes": 2, "unsure": 1, "reviews": 3, "reviewed_fakes": 2, "compared": 2, "agreed": 1,
             "agreement": 0.5, "bundles": [predicted["bundle"]["version"]],
         }  # fmt: skip
 

@@ -44,7 +44,7 @@ class DataConfig(Section):
         *DEFAULT_STEPS
     ]
     """Steps that each text goes through before the detector reads it, in this order; [] reads texts as they are. See
-    [normalization](normalization.md) for the steps. The original's flat form has none."""
+    [what a detector reads](normalization.md) for the steps. The original's flat form has none."""
 
     max_len: Annotated[int, Field(ge=3, le=8192)] = 170
     """Maximum length of a text in tokens, two special ones included; longer texts are truncated."""

@@ -47,7 +47,8 @@ def test_predict_accepts_the_folder(zhenwei: Command, baseline: Path, tmp_path: 
     for one, other in zip(after, before, strict=True):
         assert one.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-4)
         assert one == other
-    assert len(after[2]["warnings"]) == 2
+    assert [len(each["reasons"]) for each in after] == [len(each["reasons"]) for each in before]
+    assert after[2]["reasons"][0]["code"] == "too_few_words"
 
 
 @pytest.mark.slow

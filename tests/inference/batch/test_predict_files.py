@@ -22,7 +22,7 @@ from zhenwei.inference.batch.writers import shard_writer
 from zhenwei.news import iter_articles, write_articles
 
 Rows = list[dict[str, Any]]
-COLUMNS = ["id", "row", "verdict", "probability", "threshold", "warnings"]
+COLUMNS = ["id", "row", "verdict", "probability", "threshold", "reasons", "warnings"]
 
 
 def lines(path: Path) -> Rows:
@@ -111,12 +111,13 @@ class TestShards:
         assert nameless.schema == pq.read_schema(predicted / "b.parquet")
         assert nameless["id"].to_pylist() == [None]
 
-    def test_warnings_are_joined_in_csv(self, predict: Any, predicted: Path, posts: Path) -> None:
+    def test_reasons_and_warnings_are_joined_in_csv(self, predict: Any, predicted: Path, posts: Path) -> None:
         (posts / "a.jsonl").write_text(json.dumps({"content": "囧囍" * 40}), encoding="utf-8")
         predict(format="csv")
         with (predicted / "a.csv").open(encoding="utf-8", newline="") as file:
             (row,) = csv.DictReader(file)
-        assert row["warnings"].startswith("only the first 40 tokens were read: the text is longer; most of the text")
+        assert (row["verdict"], row["reasons"]) == ("unsure", "too_few_words")
+        assert row["warnings"] == "only the first 40 tokens were read: the text is longer"
 
     @pytest.mark.parametrize("name", ["jsonl", "csv", "parquet"])
     def test_memory_does_not_grow_with_the_rows(

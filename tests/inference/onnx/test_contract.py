@@ -129,9 +129,11 @@ def test_predictions_are_equal(pair: Pair, articles: list[Article]) -> None:
     assert [one.probability for one in found] == pytest.approx([one.probability for one in expected], abs=1e-4)
     assert len({round(one.probability, 6) for one in expected}) > 10
     for one, other in zip(found, expected, strict=True):
-        assert (one.text, one.threshold, one.warnings, one.id) == (other.text, 0.45, other.warnings, other.id)
+        assert (one.text, one.threshold, one.warnings, one.reasons, one.id) == (
+            other.text, 0.45, other.warnings, other.reasons, other.id,
+        )  # fmt: skip
         assert one.verdict == other.verdict or abs(other.probability - 0.45) < 1e-4
-    assert [len(one.warnings) for one in found[-3:]] == [0, 1, 1]
+    assert [(len(one.warnings), len(one.reasons)) for one in found[-3:]] == [(0, 1), (1, 0), (0, 1)]
 
 
 def test_explanations_are_equal(pair: Pair, articles: list[Article]) -> None:

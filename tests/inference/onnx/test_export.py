@@ -120,10 +120,11 @@ class TestUse:
         save_bundle(bundle, tmp_path / "strict")
         export_onnx(tmp_path / "strict", tmp_path / "exported")
         expected, found = (Detector.load(tmp_path / name).predict(TEXTS) for name in ("strict", "exported"))
-        assert [(one.verdict, one.threshold, one.warnings) for one in found] == [
-            (one.verdict, 0.999, one.warnings) for one in expected
+        assert [(one.verdict, one.threshold, one.warnings, one.reasons) for one in found] == [
+            (one.verdict, 0.999, one.warnings, one.reasons) for one in expected
         ]
-        assert [len(one.warnings) for one in found] == [0, 0, 1, 2, 1]
+        counts = [(len(one.warnings), len(one.reasons)) for one in found]
+        assert counts == [(0, 0), (0, 0), (1, 0), (1, 1), (0, 1)]
 
     def test_threads_share_a_detector(self, ready: Path) -> None:
         detector = Detector.load(ready)

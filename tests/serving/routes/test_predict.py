@@ -50,11 +50,17 @@ class TestPredict:
         predictions = client.post("/v1/predict", json=body).json()["predictions"]
         assert [(each["id"], each["text"]) for each in predictions] == [("a", FAKE), ("乙", REAL)]
         plain = client.post("/v1/predict", json={"text": FAKE}).json()["predictions"][0]
-        assert plain.keys() == {"verdict", "probability", "threshold", "warnings"}
+        assert plain.keys() == {"verdict", "probability", "threshold", "reasons", "warnings"}
 
     def test_warnings(self, client: TestClient) -> None:
         prediction = client.post("/v1/predict", json={"text": "囧囍" * 40}).json()["predictions"][0]
-        assert len(prediction["warnings"]) == 2
+        assert len(prediction["warnings"]) == 1
+
+    def test_without_a_verdict_there_are_reasons(self, client: TestClient) -> None:
+        prediction = client.post("/v1/predict", json={"text": "@小明"}).json()["predictions"][0]
+        assert prediction["verdict"] == "unsure"
+        reason = {"code": "only_mention", "en": "there is only a mention of an account", "zh": "只有@某个账号"}
+        assert prediction["reasons"] == [reason]
 
 
 class TestExplanations:

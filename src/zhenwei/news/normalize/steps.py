@@ -39,9 +39,9 @@ _SOURCE = (
     r"\s*[:.@]\s*[\w·\-、. ]{1,24}[)\]】」]?"
 )
 _READ_MORE = r"(?:\.{3}|…{1,2})?\s*(?:展开)?全文c?|(?:\.{3}|…{1,2}|\s)展开c?|收起(?:全文)?d?"
-_EDGE = rf"\s+|{LINK_TOKEN}|@|{_MENTION}(?=[\s:@]|$):?|[{EMOJI}]+|{_FACE}|转发微博"
+_EDGE = rf"\s+|{LINK_TOKEN}|{_MENTION}(?=[\s:@]|$):?|@|[{EMOJI}]+|{_FACE}|转发微博"
 _REPOST = r"(?:快?转发|轉發)微博\s*[:,。]?|转发理由\s*[:,]|[\[(【]转(?:发|载)?[)\]】]|(?:转发?|RT)\s*[:@]\s*"
-_HEAD = re.compile(rf"{_EDGE}|{_REPOST}", re.IGNORECASE)
+_HEAD = re.compile(rf"{_REPOST}|{_EDGE}", re.IGNORECASE)
 _TAIL = re.compile(rf"(?:{_EDGE}|{_READ_MORE}|{_SOURCE})$", re.IGNORECASE)
 
 
@@ -90,8 +90,8 @@ def all_steps() -> Mapping[str, Step]:
             "residue",
             "Delete what a platform writes around a text: `（分享自 @...）`, `//@...:`, `回复@...:`, `查看图片`.",
             (
-                Substitution(re.compile(rf"[(\[【「]?(?:分享|来)自:?\s*@{_NAME}[)\]】」]?"), " ", "自"),
-                Substitution(re.compile(r"\((?:分享自|来自|來自|下载|via)[^()]{1,40}\)", re.IGNORECASE), " ", "("),
+                Substitution(re.compile(rf"[(（\[【「]?(?:分享|来)自:?\s*@{_NAME}[)）\]】」]?"), " ", "自"),
+                Substitution(re.compile(r"[(（](?:分享自|来自|來自|下载|via)[^()（）]{1,40}[)）]", re.IGNORECASE), " "),
                 Substitution(re.compile(rf"//\s*@{_NAME}:?"), " ", "//"),
                 Substitution(re.compile(rf"回复\s*@{_NAME}:"), " ", "回复"),
                 Substitution(re.compile(r"[(¡]?\s*(?:查看[图动原]图?片?|评论配图|图片评论|分享图片)\s*\)?"), " ", "图"),

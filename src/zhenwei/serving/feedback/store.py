@@ -51,8 +51,8 @@ class WeekCount:
 
     predictions: int = 0
     fakes: int = 0
-    unsure: int = 0
     confidence: float = 0.0
+    unsure: int = 0
 
     def add(self, other: "WeekCount") -> None:
         """Add other counts."""
