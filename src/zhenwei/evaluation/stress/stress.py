@@ -8,7 +8,6 @@ from pathlib import Path
 
 from zhenwei.bundle import Bundle
 from zhenwei.errors import DataError
-from zhenwei.evaluation.intervals import ROUNDS
 from zhenwei.evaluation.stress.measure import EditMeasure
 from zhenwei.evaluation.stress.pairs import TextPair, read_pairs
 from zhenwei.evaluation.stress.predictions import StressPredictor, Undecided
@@ -19,6 +18,7 @@ from zhenwei.news.edits import EDITS, check_family, edit_text
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 6  # of each family
+ROUNDS = 300  # of the bootstrap: enough for a standard deviation
 
 
 def stress(
