@@ -8,15 +8,16 @@ import unicodedata
 from random import Random
 
 import pytest
+from pypinyin import Style, lazy_pinyin
 
 from zhenwei.errors import ConfigError
-from zhenwei.news.edits import EDITS, edit_text
+from zhenwei.news.edits import EDITS, characters, edit_text
 from zhenwei.news.edits.editable import CHINESE
 from zhenwei.news.edits.notation import ZERO_WIDTH
 from zhenwei.news.markup import FACE, LINK, MENTION
 
 POST = (
-    "【网传】本市自来水3.5小时后停供,请大家储水！详情：http://t.cn/RaB3xYz @云溪发布 [泪]听说张明和好朋友都去超市买东西，"
+    "【网传】本市自来水3.5小时后停供,请大家储水！详情：http://t.cn/RaB3xYz @云溪发布 [泪]听说张明和好朋友都去超市买，"
     "10:30已经排队很长时间了。据2、3位市民说，iPhone也缺货。"
 )
 ENGLISH = "The mayor said that the water is safe to drink."
@@ -55,18 +56,22 @@ def test_draws_depend_on_the_seed_and_on_the_article() -> None:
 
 
 def test_draws_do_not_depend_on_the_process() -> None:
-    script = f"from zhenwei.news.edits import edit_text; print(ascii(edit_text('homophones', {POST!r}, seed=3, key='7')))"
+    script = (
+        f"from zhenwei.news.edits import edit_text; print(ascii(edit_text('homophones', {POST!r}, seed=3, key='')))"
+    )
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert other.strip() == ascii(edit("homophones", seed=3, key="7"))
+    assert other.strip() == ascii(edit("homophones", seed=3, key=""))
 
 
 def test_the_registry_loads_neither_opencc_nor_pypinyin() -> None:
     script = "import sys; import zhenwei.news.edits; print({'opencc', 'pypinyin'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "set()\n"
+    )
 
 
 def test_an_unknown_family_is_answered_with_the_closest() -> None:
-    with pytest.raises(ConfigError, match="found the family of edits 'mentions'; did you mean 'mention'?"):
+    with pytest.raises(ConfigError, match="found the family of edits 'mentions'; did you mean 'mention'"):
         edit("mentions")
 
 
@@ -102,10 +107,12 @@ class TestPunctuation:
         assert edit("remove_punctuation", "Don't panic, they said.") == "Don't panic they said"
 
     def test_numbers_do_not_merge_without_their_marks(self) -> None:
-        assert edit("remove_punctuation", "2、3位，二、三岁。1、停水。2.停电。等到十...") == "2、3位二、三岁1、停水2.停电等到十"
+        assert edit("remove_punctuation", "2、3位，二、三岁。等到十...") == "2、3位二、三岁等到十"
+        assert edit("remove_punctuation", "1、停水。2.停电。") == "1、停水2.停电"
 
     def test_half_width_marks_become_full_width(self) -> None:
-        assert edit("full_width_punctuation", "停水(3.5小时),10:30起!真的?是:对;好.") == "停水（3.5小时），10:30起！真的？是：对；好。"
+        assert edit("full_width_punctuation", "停水(3.5小时),10:30起!") == "停水（3.5小时），10:30起！"
+        assert edit("full_width_punctuation", "真的?是:对;好.") == "真的？是：对；好。"
 
     def test_entities_stay_whole(self) -> None:
         assert edit("full_width_punctuation", "a&gt;b,停水") == "a&gt;b，停水"
@@ -175,8 +182,6 @@ class TestNotation:
 
 class TestCharacters:
     def test_a_tenth_of_the_chinese_characters_become_homophones(self) -> None:
-        from pypinyin import Style, lazy_pinyin
-
         text = "听说全市停水请大家储水备用不要慌张医院也关门"  # 22 characters
         edited = edit("homophones", text)
         assert n_replaced(text, edited) == 2
@@ -217,8 +222,6 @@ class TestCharacters:
             assert edit(name, ENGLISH) == ENGLISH
 
     def test_the_tables_are_of_single_characters(self) -> None:
-        from zhenwei.news.edits import characters
-
         for table in (characters._lookalikes(), characters._parts()):
             assert len(table) > 150
             assert all(len(character) == 1 and character not in others for character, others in table.items())

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from zhenwei.errors import DataError
 from zhenwei.news import Article

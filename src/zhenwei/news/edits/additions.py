@@ -3,11 +3,12 @@
 import string
 from random import Random
 
-_NAMES = ("小明", "阿花的日常", "老王来了", "北京小张", "清风明月2012", "Lucy_爱吃鱼", "路人甲", "快乐的小猪", "李梅", "momo")
+_NAMES = ("小明", "阿花的日常", "老王来了", "北京小张", "清风明月2012", "Lucy_爱吃鱼", "路人甲", "李梅", "momo")
 _OUTLETS = ("人民日报", "新华社", "央视新闻", "中国新闻网", "环球时报", "澎湃新闻", "新京报", "光明日报")
 _EMOJI = ("😂", "😭", "😱", "🙏", "👍", "😮", "🤔", "❤️", "😢", "👀")
 _FACES = ("[泪]", "[吃惊]", "[思考]", "[话筒]", "[心]", "[围观]", "[蜡烛]", "[衰]", "[强]", "[转发]")
 _TOPICS = ("#热点#", "#新闻#", "#今日话题#", "#微博热议#", "#身边事#", "#资讯#", "#每日新闻#", "#热门#")
+_PREFIXES = ("转发微博：", "【转】", "转：", "转发：", "[转]", "//@{name}：", "转自@{name} ：", "RT @{name}: ")
 _CODE_CHARACTERS = string.ascii_letters + string.digits
 _CODE_LENGTH = 7  # of Weibo's short links
 
@@ -40,7 +41,8 @@ def add_emoji(text: str, rng: Random) -> str:
 def add_reposter_prefix(text: str, rng: Random) -> str:
     """Put what a reposter's client or the reposter writes before a text: `转发微博：`, `【转】`, `//@小明：`."""
     name = rng.choice(_NAMES)
-    return rng.choice(("转发微博：", "【转】", "转：", "转发：", "[转]", f"//@{name}：", f"转自@{name} ：", f"RT @{name}: ")) + text
+    prefix = rng.choice(_PREFIXES)
+    return prefix.format(name=name) + text
 
 
 def add_hashtag(text: str, rng: Random) -> str:

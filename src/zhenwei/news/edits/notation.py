@@ -25,7 +25,7 @@ def insert_blanks(text: str, rng: Random) -> str:
     """
     gaps = [match.start() for match in _BETWEEN_CHINESE.finditer(editable_text(text))]
     count = max(1, round(SHARE * len(CHINESE.findall(text))))
-    return _insert(text, {gap: " " for gap in rng.sample(gaps, min(count, len(gaps)))}) + " "
+    return _insert(text, dict.fromkeys(rng.sample(gaps, min(count, len(gaps))), " ")) + " "
 
 
 def insert_zero_width(text: str, rng: Random) -> str:

@@ -49,19 +49,18 @@ def _replace(text: str, replacements: Mapping[str, str], keep_numbers: bool = Fa
     for position, mark in enumerate(text):
         replacement = replacements.get(editable[position])
         before, after = text[position - 1 : position], text[position + 1 : position + 2]
-        if replacement is None or (_is_ascii_word(before) and _is_ascii_word(after)):
-            edited.append(mark)
-        elif keep_numbers and before in _NUMERALS and _follows_number(mark, after):
+        if replacement is None or _is_inside_word(before, after) or (keep_numbers and _is_numeric(mark, before, after)):
             edited.append(mark)
         else:
             edited.append(replacement)
     return "".join(edited)
 
 
-def _follows_number(mark: str, after: str) -> bool:
-    """Tell whether a mark after a numeral separates it from another one, or belongs to the number of an item."""
-    return after in _NUMERALS or (mark in _AFTER_ITEM_NUMBERS and after.isalpha())
+def _is_inside_word(before: str, after: str) -> bool:
+    """Tell whether a mark is between two letters or digits of ASCII."""
+    return all(character.isascii() and character.isalnum() for character in (before, after))
 
 
-def _is_ascii_word(character: str) -> bool:
-    return character.isascii() and character.isalnum()
+def _is_numeric(mark: str, before: str, after: str) -> bool:
+    """Tell whether a mark separates two numerals, or belongs to the number of an item."""
+    return before in _NUMERALS and (after in _NUMERALS or (mark in _AFTER_ITEM_NUMBERS and after.isalpha()))
