@@ -57,8 +57,8 @@ def test_sections_without_data_are_left_out(page: Callable[[str], Any]) -> None:
 
 def test_harmless_edits_are_shown_with_shares_changes_and_examples(page: Callable[[str], Any]) -> None:
     html = page("run")
-    assert "28.0% 237 of 846, 25.1% to 31.1%" in html.text
-    assert "0.661 −9.1 (−10.3 to −7.9)" in html.text
+    assert "28.0% 237 of 846 25.1% to 31.1%" in html.text
+    assert "0.661 −9.1 −10.3 to −7.9" in html.text
     assert "row 7, fake: probability of fake 0.900 before, 0.100 after" in html.text
     assert "zhenwei stress" in html.text
     assert "stress" not in page("run-alone").values("id")

@@ -108,6 +108,7 @@ class TestPunctuation:
 
     def test_numbers_do_not_merge_without_their_marks(self) -> None:
         assert edit("remove_punctuation", "2、3位，二、三岁。等到十...") == "2、3位二、三岁等到十"
+        assert edit("remove_punctuation", "停水二，三天，真的") == "停水二，三天真的"
         assert edit("remove_punctuation", "1、停水。2.停电。") == "1、停水2.停电"
 
     def test_half_width_marks_become_full_width(self) -> None:
