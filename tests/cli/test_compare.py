@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from zhenwei.news.edits import EDITS
+
 Command = Callable[..., Any]
 Settings = Callable[..., dict[str, Any]]
 SCORES = ("macro_f1", "auc", "spauc", "acc", "f1_fake", "ece", "brier")
@@ -119,6 +121,24 @@ class TestComparison:
         assert "test macro-F1 against tfidf" in outcome.stdout
         assert "1 (any seed)" in outcome.stdout
         assert "in brackets the 95% interval" in outcome.stdout
+
+    def test_stress_adds_the_edits_of_every_detector(self, zhenwei: Command, finished: tuple[list[str], Any]) -> None:
+        out = Path(finished[0][-1])
+        outcome = zhenwei(*finished[0], "--stress", "--json", "-")
+        assert outcome.status == 0, outcome.stderr
+        result = json.loads(outcome.stdout)
+        small, _, tfidf = result["detectors"]
+        assert [edit["family"] for edit in tfidf["edits"]] == list(EDITS)
+        (saved,) = (json.loads(path.read_text())["results"] for path in out.glob("runs/tfidf*.stress.json"))
+        shares = [(family["missed"]["share"], family["false_alarms"]["share"]) for family in saved]
+        assert [(edit["missed"], edit["false_alarms"]) for edit in tfidf["edits"]] == shares
+        assert len(small["edits"]) == len(EDITS)
+        assert result["command"].endswith("--stress")
+        assert "missed after edits" in outcome.stderr
+        written = {path: path.stat().st_mtime_ns for path in out.glob("runs/*.stress.json")}
+        assert len(written) == 4
+        assert json.loads(zhenwei(*finished[0], "--stress", "--json", "-").stdout) == result
+        assert {path: path.stat().st_mtime_ns for path in out.glob("runs/*.stress.json")} == written
 
     def test_other_settings_are_refused_in_the_same_folder(
         self, zhenwei: Command, finished: tuple[list[str], Any]

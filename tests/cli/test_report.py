@@ -86,3 +86,13 @@ def test_an_unwritable_page_is_refused_before_the_evaluation(
     missing = tmp_path / "no" / "page.html"
     assert "does not exist" in zhenwei("report", own_run, "--html", missing).error
     assert "neither a run folder nor a bundle" in zhenwei("report", tmp_path).error
+
+
+def test_stress_adds_the_harmless_edits_of_the_last_file(zhenwei: Callable[..., Any], own_run: Path) -> None:
+    outcome = zhenwei("report", own_run, "--rounds", 100, "--stress")
+    assert outcome.status == 0, outcome
+    page = (own_run / "report.html").read_text(encoding="utf-8")
+    assert "Harmless edits" in page
+    assert page.count("split_characters") > 0
+    assert f"zhenwei stress {own_run} " in page
+    assert "test.json --seed 0" in page

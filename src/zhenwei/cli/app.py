@@ -23,6 +23,7 @@ from zhenwei.cli.explain import explain
 from zhenwei.cli.init import init
 from zhenwei.cli.predict import TextsCommand, predict
 from zhenwei.cli.report import report
+from zhenwei.cli.stress import stress
 from zhenwei.cli.train import train
 from zhenwei.cli.tune import tune
 from zhenwei.errors import ZhenweiError
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, init, train, evaluate, calibrate, compare, tune, report, export, push, index, serve):
+for command in (demo, init, train, evaluate, stress, calibrate, compare, tune, report, export, push, index, serve):
     app.command()(command)
 app.command(cls=TextsCommand)(predict)
 app.command(cls=TextsCommand)(explain)

@@ -29,6 +29,7 @@ def compare(
     ),
     jobs: int = typer.Option(1, help="Parallel training runs; they share the cores."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the comparison in OUT."),
+    stress: bool = typer.Option(False, "--stress", help="Test every run on harmless edits of the last part, too."),
     json: str | None = JsonTarget,
 ) -> None:
     """Train each CONFIG over several seeds, evaluate all on the same articles, and test the differences.
@@ -38,8 +39,9 @@ def compare(
     from zhenwei.evaluation.compare import compare
 
     comparison = compare(
-        configs, out, seeds=seeds, overrides=overrides, baseline=baseline, jobs=jobs, overwrite=overwrite
-    )
+        configs, out, seeds=seeds, overrides=overrides, baseline=baseline, jobs=jobs, overwrite=overwrite,
+        stress=stress,
+    )  # fmt: skip
     write_json(comparison.to_dict(), json)
     _print(comparison, out, stderr=json == "-")
 

@@ -14,6 +14,7 @@ def report(
         help="Labeled articles to evaluate on, instead of the run's val and test; repeatable.",
     ),
     audit: bool = typer.Option(False, "--audit", help="Audit the run's articles as well."),
+    stress: bool = typer.Option(False, "--stress", help="Test the detector on harmless edits of the last file, too."),
     html: Path | None = typer.Option(
         None, "--html", metavar="FILE", help="The page to write; default: report.html in the run's folder."
     ),
@@ -23,4 +24,5 @@ def report(
     """Write the page of RUN: scores with intervals, slices, calibration, mistakes, training, how to reproduce."""
     from zhenwei.evaluation.report.report_run import report_run
 
-    typer.echo(f"wrote {report_run(run, data=data, audit=audit, html=html, device=device, rounds=rounds)}")
+    page = report_run(run, data=data, audit=audit, stress=stress, html=html, device=device, rounds=rounds)
+    typer.echo(f"wrote {page}")

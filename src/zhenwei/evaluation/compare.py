@@ -5,6 +5,7 @@ import os
 import platform
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from zhenwei.evaluation.comparison.shared_data import (
     read_part,
     shared_files,
 )
+from zhenwei.evaluation.comparison.stress import stress_runs
 from zhenwei.evaluation.overlap import match_training
 from zhenwei.evaluation.report import write_comparison_page
 from zhenwei.news import iter_articles
@@ -44,6 +46,7 @@ def compare(
     baseline: str | None = None,
     jobs: int = 1,
     overwrite: bool = False,
+    stress: bool = False,
 ) -> Comparison:
     """Train detectors over several seeds, evaluate all on the same articles, and test which differences are real.
 
@@ -60,6 +63,7 @@ def compare(
             regression.
         jobs: Number of parallel training runs.
         overwrite: Replace the comparison in the folder.
+        stress: Test every run on harmless edits of the last part as well.
 
     Raises:
         CheckpointError: If the folder is in use, or one of its runs has other settings.
@@ -85,6 +89,9 @@ def compare(
         logger.info("comparing %d detectors on %s", len(candidates), " and ".join(parts))
         samples = bootstrap_scores(candidates, finished, parts)
         detectors = tuple(compared_detector(candidate, finished, parts, samples) for candidate in candidates)
+        if stress:
+            edits = stress_runs(finished, files[list(parts)[-1]], device)
+            detectors = tuple(replace(detector, edits=edits[detector.name]) for detector in detectors)
         comparison = Comparison(
             detectors,
             pairwise_differences(detectors, baseline_name, parts, samples),
@@ -94,7 +101,7 @@ def compare(
             ),
             tuple(sorted({each.run.seed for each in finished})),
             baseline_name,
-            _command(sources, folder, seeds, overrides, baseline, jobs),
+            _command(sources, folder, seeds, overrides, baseline, jobs, stress),
             _versions(),
             (*_overlap_warnings(files, parts), *_warnings(detectors, finished, parts)),
         )
@@ -104,13 +111,20 @@ def compare(
 
 
 def _command(
-    sources: Sequence[str], out: Path, seeds: str, overrides: Sequence[str], baseline: str | None, jobs: int
+    sources: Sequence[str],
+    out: Path,
+    seeds: str,
+    overrides: Sequence[str],
+    baseline: str | None,
+    jobs: int,
+    stress: bool,
 ) -> str:
     """Return the command that reproduces the comparison."""
     words = ["zhenwei", "compare", *sources, "--seeds", seeds, "--out", str(out)]
     words += [word for text in overrides for word in ("--set", text)]
     words += ["--baseline", baseline] if baseline is not None else []
     words += ["--jobs", str(jobs)] if jobs > 1 else []
+    words += ["--stress"] if stress else []
     return shlex.join(words)
 
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from zhenwei.evaluation.comparison.records import Comparison, Summary
+from zhenwei.evaluation.comparison.records import Comparison, EditSummary, Summary
 from zhenwei.evaluation.comparison.results import write_results
 from zhenwei.evaluation.comparison.scores import METRICS, choose_pairs
 from zhenwei.evaluation.comparison.table import csv_rows, format_score, main_table, markdown
@@ -81,3 +81,14 @@ def test_pairs_are_baseline_debiasing_and_neighbors_in_rank(
         ("cnn", "bigru"),
     ]
     assert choose_pairs([bigru, tfidf], "", "test") == [("bigru", "tfidf")]
+
+
+def test_edits_add_two_columns_with_the_mean_and_the_worst_family(comparison: Comparison) -> None:
+    edits = (EditSummary("link", 0.3, 0.0), EditSummary("emoji", 0.1, None))
+    stressed = replace(comparison, detectors=tuple(replace(each, edits=edits) for each in comparison.detectors))
+    header, rows = main_table(stressed)
+    first = dict(zip(header, rows[0], strict=True))
+    assert first["missed after edits"] == "20.0% (link 30.0%)"
+    assert first["called fake after edits"] == "0.0% (link 0.0%)"
+    assert "the mean over the families of edits, and the worst family" in markdown(stressed)
+    assert "After edits" not in markdown(comparison)

@@ -1,6 +1,6 @@
 """Synthetic records for testing report pages, of the same types that the commands produce.
 
-    evaluation("val")  evaluation("test")  bare_evaluation()  comparison()  audit()
+    evaluation("val")  evaluation("test")  bare_evaluation()  comparison()  audit()  stress()
 
 Their figures are seeded and consistent. Their texts are Chinese; some are long, some contain markup.
 """
@@ -20,6 +20,7 @@ from zhenwei.evaluation.comparison.records import (
     Summary,
 )  # fmt: skip
 from zhenwei.evaluation.records import Evaluation, Mistake, Overlap, ReliabilityBin, Slice
+from zhenwei.evaluation.stress.records import EditResult, FlippedArticle, FlipShare, ScoreChange, StressResult
 
 HOSTILE = "<script>alert(1)</script>\"'&$x^2$ {{ 7 * 7 }}"
 METRICS = (
@@ -267,12 +268,32 @@ def audit() -> AuditReport:
     return AuditReport(parts, findings, "0.1.0", 12.4)
 
 
+def stress() -> StressResult:
+    """A stress test: a family with examples, one that changes nothing, one without fakes."""
+    examples = tuple(
+        FlippedArticle(7 + n, None, label, text, f"{text} t.cn/RaB3xYz", 0.9 - 0.8 * n, 0.1 + 0.8 * n)
+        for n, (label, text) in enumerate((("fake", TEXTS[3]), ("real", TEXTS[4])))
+    )
+    missed, alarms = FlipShare(237, 846, 0.28, 0.251, 0.311), FlipShare(12, 914, 0.013, 0.008, 0.023)
+    none, undefined = FlipShare(0, 846, 0.0, 0.0, 0.005), FlipShare(0, 0, None, None, None)
+    falls, same = ScoreChange(-9.1, -10.3, -7.9), ScoreChange(0.0, 0.0, 0.0)
+    return StressResult(
+        "runs/demo", "data/test.json", 0, 1284, {"macro_f1": 0.752, "auc": 0.83},
+        (
+            EditResult("link", "a short link after the text", 1284, missed, alarms, 12, 237, 0, 0.661, 0.81, falls,
+                       falls, examples),
+            EditResult("full_width", "full-width letters and digits", 0, none, none, 0, 0, 0, 0.752, 0.83, same, same),
+            EditResult("emoji", HOSTILE, 3, undefined, none, 0, 0, 0, None, None, ScoreChange(None), ScoreChange(None)),
+        ),
+    )  # fmt: skip
+
+
 def write_page(kind: str, run: Path, path: Path) -> Path:
     """Write a page: a full one, or one with as little as possible (`run-alone`, `bare`, `single`)."""
     from zhenwei.evaluation import report  # noqa: PLC0415  # loads matplotlib
 
     if kind == "run":
-        return report.write_run_page(run, path, [evaluation("val"), evaluation("test")], audit())
+        return report.write_run_page(run, path, [evaluation("val"), evaluation("test")], audit(), stress())
     if kind == "run-alone":
         return report.write_run_page(run, path)
     if kind in ("evaluation", "bare"):

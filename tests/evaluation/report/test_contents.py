@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zhenwei.audit.findings import AuditReport, Finding, Plot, Table
+from zhenwei.evaluation.comparison.records import EditSummary
 from zhenwei.evaluation.records import ReliabilityBin
 from zhenwei.evaluation.report import write_audit_page, write_comparison_page, write_evaluation_page
 
@@ -52,6 +53,26 @@ def test_sections_without_data_are_left_out(page: Callable[[str], Any]) -> None:
     assert {"scores", "confusion", "mistakes"} <= set(ids)
     assert "The probabilities are not calibrated" in html.text
     assert "Macro-F1" not in html.values("aria-label")
+
+
+def test_harmless_edits_are_shown_with_shares_changes_and_examples(page: Callable[[str], Any]) -> None:
+    html = page("run")
+    assert "28.0% 237 of 846 25.1% to 31.1%" in html.text
+    assert "0.661 −9.1 −10.3 to −7.9" in html.text
+    assert "row 7, fake: probability of fake 0.900 before, 0.100 after" in html.text
+    assert "zhenwei stress" in html.text
+    assert "stress" not in page("run-alone").values("id")
+
+
+def test_a_comparison_shows_the_edits_of_each_detector(records: ModuleType, show: Callable[..., Any]) -> None:
+    comparison = records.comparison()
+    edits = (EditSummary("link", 0.3, 0.02), EditSummary("emoji", 0.1, None))
+    stressed = [dataclasses.replace(each, edits=edits) for each in comparison.detectors]
+    text = show(write_comparison_page, dataclasses.replace(comparison, detectors=tuple(stressed))).text
+    assert "After edits: mean over the families of harmless edits of the future (test)" in text
+    assert "link 30.0% 2.0%" in text
+    assert "20.0% 2.0%" in text
+    assert "after edits" not in show(write_comparison_page, comparison).text
 
 
 def test_a_single_month_makes_no_time_chart(records: ModuleType, show: Callable[..., Any]) -> None:

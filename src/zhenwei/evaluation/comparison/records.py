@@ -1,5 +1,6 @@
 """The records of a comparison: what `zhenwei compare` writes as JSON and reports show."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from statistics import mean
 from typing import Any
@@ -44,6 +45,22 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class EditSummary:
+    """Verdicts of a detector that change under a family of harmless edits; means over its runs.
+
+    Attributes:
+        family: Name of the family.
+        missed: Of the fakes that are called fake unedited, the share that is missed after the edit; None if there
+            are none.
+        false_alarms: Of the real articles that are not called fake unedited, the share that is called fake after it.
+    """
+
+    family: str
+    missed: float | None
+    false_alarms: float | None
+
+
+@dataclass(frozen=True)
 class ComparedDetector:
     """A detector and its runs.
 
@@ -52,18 +69,30 @@ class ComparedDetector:
         config: Its settings in canonical form, without the seed.
         runs: One run per seed.
         summaries: By part, then by metric (`macro_f1`, `auc`, `spauc`, `acc`, `f1_fake`, `ece`, `brier`).
+        edits: The stress test on the last part, by family; empty without one.
     """
 
     name: str
     config: dict[str, Any]
     runs: tuple[ComparedRun, ...]
     summaries: dict[str, dict[str, Summary]]
+    edits: tuple[EditSummary, ...] = ()
 
     @property
     def seconds(self) -> float | None:
         """Mean duration of a training; None if all runs were trained elsewhere."""
         seconds = [run.seconds for run in self.runs if run.seconds is not None]
         return mean(seconds) if seconds else None
+
+    @property
+    def missed(self) -> float | None:
+        """Mean over the families of edits of the share of caught fakes that are missed after the edit."""
+        return _mean_of(edit.missed for edit in self.edits)
+
+    @property
+    def false_alarms(self) -> float | None:
+        """Mean over the families of edits of the share of real articles that are called fake after the edit."""
+        return _mean_of(edit.false_alarms for edit in self.edits)
 
     @property
     def peak_memory(self) -> int | None:
@@ -161,3 +190,8 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return asdict(self)
+
+
+def _mean_of(shares: Iterable[float | None]) -> float | None:
+    defined = [share for share in shares if share is not None]
+    return mean(defined) if defined else None

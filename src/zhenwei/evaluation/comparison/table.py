@@ -1,6 +1,7 @@
 """The results of a comparison as text: for the terminal, as Markdown, and as rows for CSV."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from zhenwei.evaluation.comparison.records import ComparedDetector, Comparison, Difference, Summary
 
@@ -23,6 +24,8 @@ def main_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     header = ["detector", "runs", *(f"{part} macro-F1" for part in parts), f"{last} AUC"]
     if comparison.baseline:
         header += [f"{last} macro-F1 against {comparison.baseline}", "p (Holm)"]
+    stressed = any(detector.edits for detector in comparison.detectors)
+    header += ["missed after edits", "called fake after edits"] if stressed else []
     header += ["minutes", "peak memory"]
     rows = []
     for detector in comparison.detectors:
@@ -31,6 +34,8 @@ def main_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         if comparison.baseline:
             difference = comparison.difference_to_baseline(detector.name, last, "macro_f1")
             row += ["-", "-"] if difference is None else [format_difference(difference), format_p(difference)]
+        if stressed:
+            row += [_format_flips(detector, "missed"), _format_flips(detector, "false_alarms")]
         row.append("-" if detector.seconds is None else f"{detector.seconds / 60:.1f}")
         row.append("-" if detector.peak_memory is None else f"{detector.peak_memory / 2**20:,.0f} MiB")
         rows.append(row)
@@ -44,12 +49,17 @@ def notes(comparison: Comparison) -> list[str]:
         "near-duplicates"
         for part in comparison.parts
     )
+    edits = (
+        "After edits: verdicts that change from right to wrong under harmless edits, on the last part: the mean over "
+        "the families of edits, and the worst family."
+    )
     return [
         f"{parts}.",
         "Mean ± standard deviation over the runs, at each detector's own threshold; in brackets the 95% interval over "
         "articles (bootstrap of groups) and seeds.",
         "p: two-sided, paired over the articles, corrected for all differences and parts (Holm); * below 0.05. Minutes "
         "of an average run; peak memory of the largest run.",
+        *([edits] if any(detector.edits for detector in comparison.detectors) else []),
     ]
 
 
@@ -112,6 +122,15 @@ def format_p(difference: Difference) -> str:
     """Format a corrected p-value; a star marks a significant difference."""
     text = "< 0.001" if difference.p_holm < 0.001 else f"{difference.p_holm:.3f}"
     return text + (" *" if difference.significant else "")
+
+
+def _format_flips(detector: ComparedDetector, kind: Literal["missed", "false_alarms"]) -> str:
+    """Format the mean share of verdicts that change over the families of edits, with the worst family."""
+    share: float | None = getattr(detector, kind)
+    if share is None:
+        return "-"
+    worst = max(detector.edits, key=lambda edit: getattr(edit, kind) or 0.0)
+    return f"{share:.1%} ({worst.family} {getattr(worst, kind):.1%})"
 
 
 def _runs(detector: ComparedDetector) -> str:

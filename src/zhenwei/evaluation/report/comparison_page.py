@@ -36,6 +36,7 @@ def write_comparison_page(comparison: Comparison, path: str | os.PathLike[str]) 
         part_names={part: dataset_name(part) for part in parts},
         main_metrics=MAIN_METRICS,
         all_metrics=METRICS,
+        stressed=any(detector.edits for detector in comparison.detectors),
         lead=_lead(comparison, parts[-1]),
         files=[CitedFile(dataset_name(part.name), part.file, digest(part.file)) for part in comparison.parts],
         best={(part, metric): _best(comparison, part, metric) for part in parts for metric in METRICS},

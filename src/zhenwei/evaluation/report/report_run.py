@@ -16,6 +16,7 @@ from zhenwei.evaluation.model_card import write_card
 from zhenwei.evaluation.records import Evaluation
 from zhenwei.evaluation.report.run_page import default_page, part_files, write_run_page
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
+from zhenwei.evaluation.stress import stress_files
 from zhenwei.hashing import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def report_run(
     *,
     data: Iterable[str | os.PathLike[str]] = (),
     audit: bool = False,
+    stress: bool = False,
     html: str | os.PathLike[str] | None = None,
     device: str = "auto",
     rounds: int = ROUNDS,
@@ -38,6 +40,7 @@ def report_run(
         run: A run's folder, or a bundle.
         data: Labeled files to evaluate on; none: the run's val and test, if they still exist.
         audit: Whether to audit the run's articles as well.
+        stress: Whether to test the detector on harmless edits of the last of these files as well.
         html: The file to write; None: `report.html` in the run's folder.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         rounds: Bootstrap samples for the intervals.
@@ -59,11 +62,12 @@ def report_run(
     sha256 = file_sha256(record.bundle / DESCRIPTION)  # before loading: a later one may be another's
     bundle = load_bundle(record.bundle)
     evaluations = [evaluate(bundle, file, device=device, rounds=rounds) for file in files]
+    stressed = stress_files(bundle, files[-1], run=str(record.path), device=device) if stress and files else None
     existing = {part: Path(file) for part, file in parts.items() if Path(file).is_file()}
     report = audit_files(existing) if audit and existing else None
     if report is not None and not named:
         _complete_card(record, bundle, evaluations, report, sha256)
-    return write_run_page(record.path, page, evaluations, report)
+    return write_run_page(record.path, page, evaluations, report, stressed)
 
 
 def _complete_card(

@@ -18,6 +18,7 @@ from zhenwei.evaluation.report.pages import write_page
 from zhenwei.evaluation.report.plots.training import training_charts
 from zhenwei.evaluation.report.provenance import CitedFile, cite_datasets, package_versions
 from zhenwei.evaluation.report.run_record import RunRecord, read_run
+from zhenwei.evaluation.stress.records import StressResult
 from zhenwei.training.preparation import find_parts
 
 
@@ -26,6 +27,7 @@ def write_run_page(
     path: str | os.PathLike[str] | None = None,
     evaluations: Iterable[Evaluation] = (),
     audit: AuditReport | None = None,
+    stress: StressResult | None = None,
 ) -> Path:
     """Write the page of a run atomically.
 
@@ -34,6 +36,7 @@ def write_run_page(
         path: The file to write; None: `report.html` in the run's folder. An older one is replaced.
         evaluations: Evaluations on val (the past), on test (the future), or on other files.
         audit: The audit of the run's articles.
+        stress: The stress test of the detector.
 
     Returns:
         The file.
@@ -53,9 +56,10 @@ def write_run_page(
         evaluations=evaluation_context(results),
         changed=_changed_files(trained, evaluated),
         audit=audit,
+        stress=stress,
         training=training_charts(record.epochs, record.steps, record.best_epoch),
         calibration=_calibration(record.description.get("calibration")),
-        commands=_commands(record, [result.evaluation.file for result in results]),
+        commands=_commands(record, [result.evaluation.file for result in results], stress),
         files=[
             *trained,
             *(each for each in evaluated if (each.path, each.sha256) not in unchanged),
@@ -98,10 +102,13 @@ def _calibration(stored: Any) -> str:
         return "unreadable"
 
 
-def _commands(record: RunRecord, files: list[str]) -> tuple[str, ...]:
+def _commands(record: RunRecord, files: list[str], stress: StressResult | None) -> tuple[str, ...]:
     run = shlex.quote(str(record.path))
     train = f"zhenwei train {shlex.quote(str(record.bundle / 'config.json'))} --set output.dir=runs/again"
-    return (train, *(f"zhenwei evaluate {run} {shlex.quote(file)}" for file in files), f"zhenwei report {run}")
+    commands = [train, *(f"zhenwei evaluate {run} {shlex.quote(file)}" for file in files)]
+    if stress is not None and stress.file is not None:
+        commands.append(f"zhenwei stress {run} {shlex.quote(stress.file)} --seed {stress.seed}")
+    return (*commands, f"zhenwei report {run}")
 
 
 def _changed_files(trained: Iterable[CitedFile], evaluated: Iterable[CitedFile]) -> list[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ from zhenwei.news.fields import format_value
 
 _OTHER_NAMES = {
     "content": ("text", "title", "body", "post", "news", "tweet", "article", "正文", "内容", "文本"),
+    "edited": ("rewrite", "rewritten", "edit", "after", "改写", "编辑后"),
     "label": ("labels", "target", "class", "y", "标签"),
 }
 
