@@ -1,6 +1,6 @@
 """Predictions before and after an edit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,6 @@ from zhenwei.evaluation.resampling import Floats
 from zhenwei.news import Article
 
 Booleans = NDArray[np.bool_]
-Undecided = Callable[[Sequence[Article]], Booleans]  # which of N articles get no verdict, [N]
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,11 @@ class StressPredictor:
     Args:
         bundle: The detector; its network is on the device.
         device: The device of the network.
-        undecided: Returns which articles get no verdict; None: every article gets one.
+        always: Whether every article gets a verdict, as with `--always`.
     """
 
-    def __init__(self, bundle: Bundle, device: torch.device, undecided: Undecided | None = None) -> None:
-        self._bundle, self._device, self._undecided = bundle, device, undecided
+    def __init__(self, bundle: Bundle, device: torch.device, *, always: bool = False) -> None:
+        self._bundle, self._device, self._always = bundle, device, always
         self._dropped: dict[str, Any] = {"entity_list": None}
         if bundle.field_metadata.emotion is not None:
             self._dropped["emotion"] = None
@@ -75,7 +74,8 @@ class StressPredictor:
         encoded = self._bundle.featurizer().encode(bare)
         logits = self._bundle.calibrated(self._bundle.predict_logits(encoded, self._device))
         check_finite(logits)
-        undecided = np.zeros(len(bare), np.bool_) if self._undecided is None else self._undecided(bare)
+        reasons = [()] * len(bare) if self._always else self._bundle.abstentions(bare, encoded)
+        undecided = np.array([bool(each) for each in reasons], np.bool_)
         return StressPredictions(logits, undecided, threshold)
 
     def predict_edited(

@@ -10,7 +10,7 @@ from zhenwei.bundle import Bundle
 from zhenwei.errors import DataError
 from zhenwei.evaluation.stress.measure import EditMeasure
 from zhenwei.evaluation.stress.pairs import TextPair, read_pairs
-from zhenwei.evaluation.stress.predictions import StressPredictor, Undecided
+from zhenwei.evaluation.stress.predictions import StressPredictor
 from zhenwei.evaluation.stress.records import EditResult, PairsResult, StressResult
 from zhenwei.news import Article, read_articles
 from zhenwei.news.edits import EDITS, check_family, edit_text
@@ -30,7 +30,7 @@ def stress(
     run: str = "",
     file: str | None = None,
     device: str = "auto",
-    undecided: Undecided | None = None,
+    always: bool = False,
     rounds: int = ROUNDS,
     examples: int = EXAMPLES,
 ) -> StressResult:
@@ -44,8 +44,8 @@ def stress(
         run: Name of the detector, for the record.
         file: Name of the articles' file, for the record.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        undecided: Returns which of N articles get no verdict [N]. Such an article is not called fake: a fake counts
-            as missed, a real one not as a false alarm. None: every article gets a verdict.
+        always: Whether every article gets a verdict. Without it, `unsure` is not called fake: a fake counts as
+            missed, a real one not as a false alarm.
         rounds: Number of bootstrap resamples of the paired differences; 0 skips their intervals.
         examples: Maximum number of examples per family.
 
@@ -57,7 +57,7 @@ def stress(
     names = list(dict.fromkeys(families)) or list(EDITS)
     for name in names:
         check_family(name)
-    predictor = StressPredictor(bundle, bundle.to(device), undecided)
+    predictor = StressPredictor(bundle, bundle.to(device), always=always)
     before = predictor.predict(articles)
     measure = EditMeasure(articles, before, rounds, examples, seed)
     results: list[EditResult] = []
@@ -80,12 +80,12 @@ def stress_pairs(
     file: str = "",
     seed: int = 0,
     device: str = "auto",
-    undecided: Undecided | None = None,
+    always: bool = False,
     rounds: int = ROUNDS,
     examples: int = EXAMPLES,
 ) -> PairsResult:
     """Compare the verdicts on a user's edited texts with those on the unedited ones; see `stress`."""
-    predictor = StressPredictor(bundle, bundle.to(device), undecided)
+    predictor = StressPredictor(bundle, bundle.to(device), always=always)
     articles, texts = [pair.article for pair in pairs], [pair.edited for pair in pairs]
     before = predictor.predict(articles)
     after = predictor.predict_edited(articles, texts, before)
@@ -104,7 +104,7 @@ def stress_files(
     seed: int = 0,
     run: str = "",
     device: str = "auto",
-    undecided: Undecided | None = None,
+    always: bool = False,
     rounds: int = ROUNDS,
 ) -> StressResult:
     """Stress a detector with a file of labelled articles, with a file of a user's own edits, or with both.
@@ -117,7 +117,7 @@ def stress_files(
         seed: Seed of the edits.
         run: Name of the detector, for the record.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        undecided: See `stress`.
+        always: See `stress`.
         rounds: Number of bootstrap resamples.
 
     Raises:
@@ -133,14 +133,10 @@ def stress_files(
     articles = [] if path is None else read_articles(path, require_label=True)
     own = None
     if text_pairs is not None:
-        own = stress_pairs(
-            bundle, text_pairs, file=str(pairs), seed=seed, device=device, undecided=undecided, rounds=rounds
-        )
+        own = stress_pairs(bundle, text_pairs, file=str(pairs), seed=seed, device=device, always=always, rounds=rounds)
     if path is None:
         return StressResult(run, None, seed, 0, dict.fromkeys(("macro_f1", "auc")), (), own)
-    result = stress(
-        bundle, articles, names, seed, run=run, file=str(path), device=device, undecided=undecided, rounds=rounds
-    )
+    result = stress(bundle, articles, names, seed, run=run, file=str(path), device=device, always=always, rounds=rounds)
     return result if own is None else replace(result, pairs=own)
 
 
