@@ -10,7 +10,7 @@ import pytest
 
 from zhenwei import Detector
 from zhenwei.bundle import Bundle
-from zhenwei.errors import ConfigError, DataError
+from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate
 from zhenwei.evaluation.stress import StressResult, read_pairs, stress, stress_files, stress_pairs
 from zhenwei.news import Article
@@ -102,6 +102,12 @@ class TestFamilies:
     def test_an_unknown_family_is_refused(self, tfidf: Bundle, articles: list[Article]) -> None:
         with pytest.raises(ConfigError, match="'emojis'; did you mean 'emoji'"):
             stress(tfidf, articles, ["emojis"])
+
+
+    def test_damaged_weights_are_reported(self, tfidf: Bundle, articles: list[Article]) -> None:
+        tfidf.network.bias.data.fill_(np.nan)  # type: ignore[operator, union-attr]
+        with pytest.raises(CheckpointError, match="40 of 40 texts have no finite logit"):
+            stress(tfidf, articles, ["emoji"])
 
 
 class TestPairs:
