@@ -103,7 +103,6 @@ class TestFamilies:
         with pytest.raises(ConfigError, match="'emojis'; did you mean 'emoji'"):
             stress(tfidf, articles, ["emojis"])
 
-
     def test_damaged_weights_are_reported(self, tfidf: Bundle, articles: list[Article]) -> None:
         tfidf.network.bias.data.fill_(np.nan)  # type: ignore[operator, union-attr]
         with pytest.raises(CheckpointError, match="40 of 40 texts have no finite logit"):
