@@ -1,16 +1,17 @@
 """A stress test of a detector: families of edits, and a user's own pairs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from zhenwei import Detector
 from zhenwei.bundle import Bundle
-from zhenwei.errors import ConfigError, DataError
+from zhenwei.bundle.abstention import AbstentionRules
+from zhenwei.errors import CheckpointError, ConfigError, DataError
 from zhenwei.evaluation import evaluate
 from zhenwei.evaluation.stress import StressResult, read_pairs, stress, stress_files, stress_pairs
 from zhenwei.news import Article
@@ -72,11 +73,10 @@ class TestFamilies:
     def test_articles_without_a_verdict_are_counted_as_not_called_fake(
         self, tfidf: Bundle, articles: list[Article]
     ) -> None:
-        def edited(some: Sequence[Article]) -> np.ndarray:
-            return np.array([article.content.endswith("全文") for article in some])
-
-        result = stress(tfidf, articles, ["full_text"], undecided=edited, rounds=0)
-        family = result.families[0]
+        data = tfidf.config.data.model_copy(update={"normalize": []})
+        config = tfidf.config.model_copy(update={"data": data})
+        simplified = replace(tfidf, config=config, abstention=AbstentionRules(traditional_share=0.0))
+        family = stress(simplified, articles, ["traditional"], rounds=0).families[0]
         assert family.n_unsure == 40
         assert family.missed.n == family.missed.of > 0
         assert family.false_alarms.n == 0
@@ -102,6 +102,11 @@ class TestFamilies:
     def test_an_unknown_family_is_refused(self, tfidf: Bundle, articles: list[Article]) -> None:
         with pytest.raises(ConfigError, match="'emojis'; did you mean 'emoji'"):
             stress(tfidf, articles, ["emojis"])
+
+    def test_damaged_weights_are_reported(self, tfidf: Bundle, articles: list[Article]) -> None:
+        tfidf.network.bias.data.fill_(np.nan)  # type: ignore[operator, union-attr]
+        with pytest.raises(CheckpointError, match="40 of 40 texts have no finite logit"):
+            stress(tfidf, articles, ["emoji"])
 
 
 class TestPairs:

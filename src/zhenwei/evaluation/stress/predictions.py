@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from zhenwei.bundle import Bundle
-from zhenwei.bundle.metrics import check_finite
 from zhenwei.bundle.predict_logits import sigmoid
+from zhenwei.errors import CheckpointError
 from zhenwei.evaluation.resampling import Floats
 from zhenwei.news import Article
 
@@ -64,8 +64,8 @@ class StressPredictor:
         """Predict N articles.
 
         Raises:
+            CheckpointError: A logit is not finite.
             DataError: An article lacks a field that the detector needs and that cannot be extracted from its text.
-            TrainingError: A logit is not finite.
         """
         threshold = self._bundle.threshold
         if not articles:
@@ -73,7 +73,8 @@ class StressPredictor:
         bare = [replace(article, **self._dropped) for article in articles]
         encoded = self._bundle.featurizer().encode(bare)
         logits = self._bundle.calibrated(self._bundle.predict_logits(encoded, self._device))
-        check_finite(logits)
+        if n_bad := int((~np.isfinite(logits)).sum()):
+            raise CheckpointError(f"{n_bad} of {len(logits)} texts have no finite logit: the weights are damaged")
         reasons = [()] * len(bare) if self._always else self._bundle.abstentions(bare, encoded)
         undecided = np.array([bool(each) for each in reasons], np.bool_)
         return StressPredictions(logits, undecided, threshold)

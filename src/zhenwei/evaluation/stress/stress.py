@@ -50,9 +50,9 @@ def stress(
         examples: Maximum number of examples per family.
 
     Raises:
+        CheckpointError: If a logit is not finite.
         ConfigError: If a family or the device is unknown.
         DataError: If an article lacks a field that the detector needs.
-        TrainingError: If a logit is not finite.
     """
     names = list(dict.fromkeys(families)) or list(EDITS)
     for name in names:

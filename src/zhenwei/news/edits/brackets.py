@@ -10,8 +10,8 @@ MIN_HEADLINE, MAX_HEADLINE = 4, 40  # characters
 # Topics, mentions and reposted accounts before the first clause.
 _LEAD = re.compile(r"(?:#[^#\n]{1,50}#|/*[@＠][\w-]{2,30}(?:[:：]|(?=\s))|\s)*")
 # A line break in the editable text is one in the text, or a link.
-_CLAUSE_END = re.compile(rf"[，。！？；：,!?;:]+|\.(?=\s)|(?<={CHINESE.pattern})[ \u3000]+|\n|$")
-_SENTENCE_MARKS = frozenset("。！？!?.")
+_CLAUSE_END = re.compile(rf"[，。！？；：,!?;:]+|(?<={CHINESE.pattern})[ \u3000]+|\n|$")
+_SENTENCE_MARKS = frozenset("。！？!?")
 _SEPARATORS = frozenset("，；：,;: \u3000\n")
 _OPENING, _CLOSING = "（(《“「『[", "）)》”」』]"
 _WORDS_APART = re.compile(r"(?<=[0-9A-Za-z])[【】]+(?=[0-9A-Za-z])")

@@ -77,10 +77,10 @@ def _replace_some(text: str, options: Mapping[int, Sequence[str]], n_characters:
 
 
 def _readings(text: str) -> list[str]:
-    """Return the pinyin of each Chinese character with its tone: `zhang3`; empty for an unknown character."""
+    """Return the pinyin of each Chinese character with its tone: `zhǎng`; empty for an unknown character."""
     from pypinyin import Style, lazy_pinyin  # noqa: PLC0415  # its tables take a quarter of a second to load
 
-    readings = lazy_pinyin(text, Style.TONE3, errors="ignore", neutral_tone_with_five=True)
+    readings = lazy_pinyin(text, Style.TONE, errors="ignore")
     if len(readings) == len(text) or len(text) == 1:
         return readings or [""]
     return [_readings(character)[0] for character in text]  # unknown characters are left out of the readings
