@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -31,7 +32,7 @@ from zhenwei.audit.checks.ngram_shortcuts import shortcut_characters, shortcut_n
 from zhenwei.audit.checks.temporal_leakage import temporal_leakage
 from zhenwei.audit.checks.texts import blank_texts, long_texts, short_texts
 from zhenwei.audit.dataset import AuditDataset
-from zhenwei.audit.findings import AuditReport, Finding
+from zhenwei.audit.findings import AuditReport, Finding, Status
 from zhenwei.errors import DataError
 from zhenwei.news.io.files import find_part
 
@@ -49,6 +50,11 @@ CHECKS: tuple[Check, ...] = (
     blank_texts, short_texts, long_texts, encoding_errors, leftover_markup, other_scripts, duplicate_ids,
 )  # fmt: skip
 """All checks, in the order of the report; a check has the name of its function."""
+
+WORDING_CHECKS: tuple[Check, ...] = (
+    shortcut_symbols, shortcut_characters, shortcut_ngrams, label_leaks, encoding_errors, leftover_markup,
+)  # fmt: skip
+"""Checks whose finding normalizing may remove."""
 
 
 def audit_files(paths: Mapping[str, Path], *, progress: bool = False) -> AuditReport:
@@ -70,8 +76,21 @@ def audit_files(paths: Mapping[str, Path], *, progress: bool = False) -> AuditRe
 
 
 def run_checks(dataset: AuditDataset) -> Iterator[Finding]:
-    """Run the checks lazily, one after the other."""
-    yield from (check(dataset) for check in CHECKS)
+    """Run the checks lazily, one after the other.
+
+    A check of the wording that warns or fails runs again on the texts after `data.normalize`.
+    """
+    for check in CHECKS:
+        finding = check(dataset)
+        if finding.status != "good" and check in WORDING_CHECKS:
+            finding = _with_normalized_status(finding, check(dataset.normalized).status)
+        yield finding
+
+
+def _with_normalized_status(finding: Finding, status: Status) -> Finding:
+    """Add the status after normalizing to a finding, and to its summary."""
+    effect = "data.normalize removes this" if status == "good" else f"after data.normalize: {status}"
+    return replace(finding, normalized_status=status, summary=f"{finding.summary}; {effect}")
 
 
 def named_parts(paths: list[Path]) -> dict[str, Path]:

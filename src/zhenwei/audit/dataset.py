@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from zhenwei.audit.findings import AuditedPart
 from zhenwei.audit.ngrams import NgramCounts, count_ngrams
 from zhenwei.audit.single_feature import FeatureSplit, choose_split
 from zhenwei.audit.thresholds import MIN_SUPPORT
+from zhenwei.config.data import DEFAULT_STEPS
 from zhenwei.errors import DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import iter_articles
 from zhenwei.news.markup import LINK, MENTION
+from zhenwei.news.normalize.normalizer import Normalizer
 from zhenwei.news.similarity.near_duplicates import NearDuplicates, find_near_duplicates
 
 Rows = NDArray[np.int64]
@@ -102,6 +104,11 @@ class AuditDataset:
             np.array([article.emotion is not None for article in joined], bool),
             {name: tuple(article.extra.get(name) for article in joined) for name in fields},
         )
+
+    @cached_property
+    def normalized(self) -> "AuditDataset":
+        """The same articles with the texts that a detector reads by default."""
+        return replace(self, texts=tuple(Normalizer(DEFAULT_STEPS).all(self.texts)))
 
     @cached_property
     def near_duplicates(self) -> NearDuplicates:

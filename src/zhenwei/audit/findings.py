@@ -61,6 +61,8 @@ class Finding:
         advice: What to do; empty if the status is good.
         tables: Examples and counts.
         plots: Plots.
+        normalized_status: Status of the same check on the texts after `data.normalize`; None if the status is good, or
+            the check does not depend on the wording.
     """
 
     check: str
@@ -72,6 +74,7 @@ class Finding:
     advice: str = ""
     tables: tuple[Table, ...] = ()
     plots: tuple[Plot, ...] = ()
+    normalized_status: Status | None = None
 
 
 @dataclass(frozen=True)
