@@ -37,7 +37,8 @@ def posts(tmp_path_factory: pytest.TempPathFactory, make_posts: Callable[..., li
     folder = tmp_path_factory.mktemp("posts")
     for seed in range(FILES):
         path = folder / f"part-{seed}.jsonl"
-        write_articles(path, [Article(**row) for row in make_posts(200, seed=seed)])
+        posts = [Article(**row) for row in make_posts(198, seed=seed)]
+        write_articles(path, [*posts, Article(content="@小明"), Article(content="網傳停水三天 http://t.cn/abc")])
         with path.open("a", encoding="utf-8") as file:
             file.write('{"content": 7}\n')
     return folder

@@ -33,6 +33,7 @@ _LINK = re.compile(
 )
 _NAME = r"[\w\-]{1,30}"  # of an account
 _MENTION = rf"(?<![A-Za-z0-9.])@{_NAME}"
+_SHARED_FROM = re.compile(rf"[(（\[【「]?(?:分享|来|转|转发)自:?\s*@{_NAME}\s*[:：]?[)）\]】」]?")
 _FACE = r"\[(?!\d+\])\w{1,8}\]"  # Weibo's emoticons; a number in brackets is a footnote
 _SOURCE = (
     r"[(\[【「]?\s*(?:(?:文章|消息|新闻|图片|资料|内容|转载|原文)?(?:来源|来自|出处)|稿源|转自|图自|via|source)"
@@ -90,7 +91,7 @@ def all_steps() -> Mapping[str, Step]:
             "residue",
             "Delete what a platform writes around a text: `（分享自 @...）`, `//@...:`, `回复@...:`, `查看图片`.",
             (
-                Substitution(re.compile(rf"[(（\[【「]?(?:分享|来)自:?\s*@{_NAME}[)）\]】」]?"), " ", "自"),
+                Substitution(_SHARED_FROM, " ", "自"),
                 Substitution(re.compile(r"[(（](?:分享自|来自|來自|下载|via)[^()（）]{1,40}[)）]", re.IGNORECASE), " "),
                 Substitution(re.compile(rf"//\s*@{_NAME}:?"), " ", "//"),
                 Substitution(re.compile(rf"回复\s*@{_NAME}:"), " ", "回复"),
