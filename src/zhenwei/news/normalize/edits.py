@@ -3,7 +3,11 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, Self
+
+MAX_BMP = 0xFFFF
+_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +55,20 @@ class Substitution:
     Attributes:
         pattern: The pattern.
         replacement: The text in place of a match, as for `re.sub`.
-        trigger: A text that is in every text with a match: others are not searched. Empty: search all.
+        trigger: A text, or a pattern that is faster to search, in every text with a match: others are not searched.
     """
 
     pattern: re.Pattern[str]
     replacement: str | Callable[[re.Match[str]], str] = ""
-    trigger: str = ""
+    trigger: str | re.Pattern[str] = ""
 
     def __call__(self, text: str) -> str:
         """Return the text with all matches replaced."""
-        return self.pattern.sub(self.replacement, text) if self.trigger in text else text
+        return self.pattern.sub(self.replacement, text) if _may_match(self.trigger, text) else text
 
     def with_offsets(self, text: NormalizedText) -> NormalizedText:
         """Return the same with offsets; every character of a replacement stands for the whole match."""
-        if self.trigger not in text.text:
+        if not _may_match(self.trigger, text.text):
             return text
         parts: list[str] = []
         starts: list[int] = []
@@ -94,11 +98,26 @@ class CharacterMap:
 
     def __call__(self, text: str) -> str:
         """Return the text with all of its characters replaced that are in the table."""
-        return text if text.isascii() else text.translate(self.table)
+        if text.isascii():
+            return text
+        text = self._pattern.sub(self._replace, text)
+        return text.translate(self._beyond) if _BEYOND_BMP.search(text) else text
 
     def with_offsets(self, text: NormalizedText) -> NormalizedText:
         """Return the same with offsets."""
         return text.with_text(self(text.text))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        # Without characters beyond the Basic Multilingual Plane, which make a class slow.
+        return re.compile("[" + "".join(re.escape(chr(code)) for code in self.table if code <= MAX_BMP) + "]")
+
+    @cached_property
+    def _beyond(self) -> Mapping[int, str]:
+        return {code: new for code, new in self.table.items() if code > MAX_BMP}
+
+    def _replace(self, match: re.Match[str]) -> str:
+        return self.table[ord(match.group())]
 
 
 @dataclass(frozen=True)
@@ -108,11 +127,17 @@ class EdgeTrim:
     Attributes:
         head: A pattern to match at the start.
         tail: A pattern that ends at the end of the text; searched in the last `window` characters.
+        first: A pattern of the first character of every match of the head.
+        last: A pattern of the last character of some matches of the tail.
+        words: A pattern that is faster to search, in all other matches of the tail.
         window: The longest match of the tail.
     """
 
     head: re.Pattern[str]
     tail: re.Pattern[str]
+    first: re.Pattern[str]
+    last: re.Pattern[str]
+    words: re.Pattern[str]
     window: int = 64
 
     def __call__(self, text: str) -> str:
@@ -126,8 +151,16 @@ class EdgeTrim:
 
     def _bounds(self, text: str) -> tuple[int, int]:
         start, end = 0, len(text)
-        while match := self.tail.search(text, max(0, end - self.window), end):
+        while match := self._tail_match(text, max(0, end - self.window), end):
             end = match.start()
-        while start < end and (match := self.head.match(text, start, end)):
+        while self.first.match(text, start, end) and (match := self.head.match(text, start, end)):
             start = match.end()
         return start, end
+
+    def _tail_match(self, text: str, start: int, end: int) -> re.Match[str] | None:
+        may_match = (end > 0 and self.last.match(text, end - 1, end)) or self.words.search(text, start, end)
+        return self.tail.search(text, start, end) if may_match else None
+
+
+def _may_match(trigger: str | re.Pattern[str], text: str) -> bool:
+    return trigger in text if isinstance(trigger, str) else trigger.search(text) is not None

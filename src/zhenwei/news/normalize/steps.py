@@ -24,13 +24,14 @@ _ENTITY = re.compile(
     r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});|&(?:quot|nbsp|amp|lt|gt)(?![A-Za-z0-9])"
 )
 _TAG = re.compile(
-    rf"<!--.{{0,2000}}?-->|</?(?:{_TAGS})(?:[\s/][^<>]{{0,2000}})?>|<img[^<>]{{0,2000}}>?", re.IGNORECASE | re.DOTALL
+    rf"<!--.{{0,500}}?-->|</?(?:{_TAGS})(?:[\s/][^<>]{{0,500}})?>|<img[^<>]{{0,500}}>?", re.IGNORECASE | re.DOTALL
 )
 _LINK = re.compile(
     r"(?:https?:/{1,2}|www\.|\b(?:t\.cn|weibo\.c(?:n|om)|m\.weibo\.cn|dwz\.cn|url\.cn|bit\.ly|goo\.gl|youtu\.be)/)"
     r"[!-~]*[A-Za-z0-9/=&#%_~\-]",
     re.IGNORECASE,
 )
+_MAY_LINK = re.compile(r"/|[wW]{3}\.")
 _NAME = r"[\w\-]{1,30}"  # of an account
 _MENTION = rf"(?<![A-Za-z0-9.])@{_NAME}"
 _SHARED_FROM = re.compile(rf"[(（\[【「]?(?:分享|来|转|转发)自:?\s*@{_NAME}\s*[:：]?[)）\]】」]?")
@@ -44,6 +45,11 @@ _EDGE = rf"\s+|{LINK_TOKEN}|{_MENTION}(?=[\s:@]|$):?|@|[{EMOJI}]+|{_FACE}|转发
 _REPOST = r"(?:快?转发|轉發)微博\s*[:,。]?|转发理由\s*[:,]|[\[(【]转(?:发|载)?[)\]】]|(?:转发?|RT)\s*[:@]\s*"
 _HEAD = re.compile(rf"{_REPOST}|{_EDGE}", re.IGNORECASE)
 _TAIL = re.compile(rf"(?:{_EDGE}|{_READ_MORE}|{_SOURCE})$", re.IGNORECASE)
+_HEAD_FIRST = re.compile(rf"[\s@\[(【快转轉rR{LINK_TOKEN}{EMOJI}]")
+_TAIL_LAST = re.compile(rf"[\s\]@{LINK_TOKEN}{EMOJI}]")
+_TAIL_WORDS = re.compile("@|全文|展开|收起|来源|来自|出处|稿源|转自|图自|微博|[vV][iI][aA]|[sS][oO][uU][rR]")
+_BLANKS = re.compile(r"\s+")
+_TIGHT = re.compile(rf"[{WIDE}!-/:-@\[-`{{-~]")  # beside these, a blank says nothing
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,14 @@ def _character(entity: re.Match[str]) -> str:
     return " " if character == "\xa0" else _INVISIBLE.sub("", character)
 
 
+def _blank(match: re.Match[str]) -> str:
+    """Return the blank that remains of a run of them."""
+    text, start, end = match.string, *match.span()
+    if start == 0 or end == len(text) or _TIGHT.match(text[start - 1]) or _TIGHT.match(text[end]):
+        return ""
+    return " "
+
+
 @cache
 def all_steps() -> Mapping[str, Step]:
     """Return all steps by name, in the order in which they should run."""
@@ -85,7 +99,10 @@ def all_steps() -> Mapping[str, Step]:
         ),
         Step(
             "links", f"Replace each link, and `网页链接`, by {LINK_TOKEN}.",
-            (Substitution(_LINK, LINK_TOKEN), Substitution(re.compile("O?网页链接"), LINK_TOKEN, "网页链接")),
+            (
+                Substitution(_LINK, LINK_TOKEN, _MAY_LINK),
+                Substitution(re.compile("O?网页链接"), LINK_TOKEN, "网页链接"),
+            ),
         ),
         Step(
             "residue",
@@ -106,7 +123,7 @@ def all_steps() -> Mapping[str, Step]:
             "edges",
             "Delete at the start and at the end, until none is left: links, mentions, emoji, faces such as `[泪]`, "
             "`...全文`, `转发微博`, the named source (`来源：人民日报`).",
-            (EdgeTrim(_HEAD, _TAIL),),
+            (EdgeTrim(_HEAD, _TAIL, _HEAD_FIRST, _TAIL_LAST, _TAIL_WORDS),),
         ),
         Step("traditional", "Replace Traditional by Simplified characters, with OpenCC's table.", (Simplify(),)),
         Step(
@@ -120,11 +137,7 @@ def all_steps() -> Mapping[str, Step]:
             Substitution(re.compile(r"([^\w\s])\1+"), r"\1"),)),
         Step(
             "blanks", "Delete blanks beside Chinese characters and punctuation, and at both ends; join others to one.",
-            (
-                Substitution(re.compile(
-                    rf"^\s+|\s+$|\s+(?=[{WIDE}!-/:-@\[-`{{-~])|(?<=[{WIDE}!-/:-@\[-`{{-~])\s+")),
-                Substitution(re.compile(r"\s{2,}|[^\S ]"), " "),
-            ),
+            (Substitution(_BLANKS, _blank),),
         ),
     )  # fmt: skip
     return {step.name: step for step in steps}
