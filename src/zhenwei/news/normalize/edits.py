@@ -128,8 +128,8 @@ class EdgeTrim:
         head: A pattern to match at the start.
         tail: A pattern that ends at the end of the text; searched in the last `window` characters.
         first: A pattern of the first character of every match of the head.
-        last: A pattern of the last character of some matches of the tail.
-        words: A pattern that is faster to search, in all other matches of the tail.
+        last: A pattern of single characters that are deleted at the end.
+        words: A pattern that is faster to search, in every match of the tail.
         window: The longest match of the tail.
     """
 
@@ -151,15 +151,19 @@ class EdgeTrim:
 
     def _bounds(self, text: str) -> tuple[int, int]:
         start, end = 0, len(text)
-        while match := self._tail_match(text, max(0, end - self.window), end):
-            end = match.start()
+        while end > 0:
+            if self.last.match(text, end - 1, end):
+                end -= 1
+            elif match := self._tail_match(text, max(0, end - self.window), end):
+                end = match.start()
+            else:
+                break
         while self.first.match(text, start, end) and (match := self.head.match(text, start, end)):
             start = match.end()
         return start, end
 
     def _tail_match(self, text: str, start: int, end: int) -> re.Match[str] | None:
-        may_match = (end > 0 and self.last.match(text, end - 1, end)) or self.words.search(text, start, end)
-        return self.tail.search(text, start, end) if may_match else None
+        return self.tail.search(text, start, end) if self.words.search(text, start, end) else None
 
 
 def _may_match(trigger: str | re.Pattern[str], text: str) -> bool:

@@ -46,8 +46,8 @@ _REPOST = r"(?:快?转发|轉發)微博\s*[:,。]?|转发理由\s*[:,]|[\[(【]�
 _HEAD = re.compile(rf"{_REPOST}|{_EDGE}", re.IGNORECASE)
 _TAIL = re.compile(rf"(?:{_EDGE}|{_READ_MORE}|{_SOURCE})$", re.IGNORECASE)
 _HEAD_FIRST = re.compile(rf"[\s@\[(【快转轉rR{LINK_TOKEN}{EMOJI}]")
-_TAIL_LAST = re.compile(rf"[\s\]@{LINK_TOKEN}{EMOJI}]")
-_TAIL_WORDS = re.compile("@|全文|展开|收起|来源|来自|出处|稿源|转自|图自|微博|[vV][iI][aA]|[sS][oO][uU][rR]")
+_TAIL_LAST = re.compile(rf"[\s@{LINK_TOKEN}{EMOJI}]")
+_TAIL_WORDS = re.compile(r"@|\]|全文|展开|收起|来源|来自|出处|稿源|转自|图自|微博|[vV][iI][aA]|[sS][oO][uU][rR]")
 _BLANKS = re.compile(r"\s+")
 _TIGHT = re.compile(rf"[{WIDE}!-/:-@\[-`{{-~]")  # beside these, a blank says nothing
 
