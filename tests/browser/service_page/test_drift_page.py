@@ -33,8 +33,8 @@ def test_the_table_has_the_figures_newest_week_first(visit: Any, site: Any) -> N
         "return [...document.querySelectorAll('#figures-table tbody tr')].map((row) => "
         "[...row.cells].map((cell) => cell.textContent));"
     )
-    assert rows[-1] == ["2020-W10", "40", "10", "25%", "80%", "4", "3", "4", "3", "75%", "aaaaaaaa"]
-    assert rows[-2] == ["2020-W11", "20", "10", "50%", "90%", "0", "0", "0", "0", "–", "bbbbbbbb"]
+    assert rows[-1] == ["2020-W10", "40", "10", "0", "25%", "80%", "4", "3", "4", "3", "75%", "aaaaaaaa"]
+    assert rows[-2] == ["2020-W11", "20", "10", "0", "50%", "90%", "0", "0", "0", "0", "–", "bbbbbbbb"]
 
 
 def test_fewer_weeks_can_be_chosen(visit: Any, site: Any) -> None:

@@ -69,7 +69,7 @@ class TestFormats:
         assert [row[3].splitlines()[-1] for row in found if row[1] == "无效"] == [
             "内容为空", "不是有效的 JSON", "没有 content 或 text", "既不是文字，也不是含 content 的对象",
         ]  # fmt: skip
-        assert visit.text("#progress-text") == "检测完成 · 1 行更像假新闻，1 行更像真新闻，4 行无效。"
+        assert visit.text("#progress-text") == "检测完成 · 1 行更像假新闻，1 行更像真新闻，0 行无法判断，4 行无效。"
 
     @pytest.mark.parametrize(
         ("name", "content"),
