@@ -3,8 +3,8 @@
     python benchmarks/harmless_edits.py --folder data --preset tfidf --seeds 1
 
 For each seed, the preset is trained twice on DIR/train: with `data.normalize` empty, and with the preset's own steps.
-Both are tested on DIR/val with every family of edits. The figures are means over the seeds. Val also chose the threshold,
-which flatters both.
+Both are tested on DIR/val with every family of edits. The figures are means over the seeds. Val also chose the
+threshold, which flatters both.
 """
 
 import argparse
