@@ -13,7 +13,8 @@ from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import Output
 from zhenwei.tokens import Augmentation, collate
-from zhenwei.training.loop import Step, _optimizer_step, train_steps, training_loss
+from zhenwei.training.loop import Step, _optimizer_step, train_steps
+from zhenwei.training.loss import training_loss
 from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.state import TrainState
 

@@ -22,6 +22,10 @@ class DataConfig(Section):
     test: str | None = None
     """File of test articles, the future; `null`: `test.*` in `root_path`. Without one, val is reported."""
 
+    rewrites: list[str] = []
+    """Files of rewrites of training articles, which are trained on, too. A rewrite names its original by `rewrite_of`
+    or has its `id`; rewrites of other articles are left out. See `training.consistency`."""
+
     max_len: Annotated[int, Field(ge=3, le=8192)] = 170
     """Maximum length of a text in tokens, two special ones included; longer texts are truncated."""
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from zhenwei.errors import DataError
 from zhenwei.news import Article
+from zhenwei.news.rewrites import content_groups, content_times, has_rewrites, joined_groups
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 Rows = NDArray[np.int64]
@@ -38,6 +39,8 @@ class Folds:
 def split_into_folds(articles: Sequence[Article], labels: Labels, count: int, seed: int) -> Folds:
     """Split articles into folds; near-duplicates of held-out articles are removed from the training rows.
 
+    A rewrite stays with its original: it counts as a near-duplicate of it, of the same time.
+
     If all articles have a time, they are cut in order of time into one more part than there are folds. Each part but
     the first is predicted by a detector that is trained on the earlier parts, as the detector itself will predict
     articles later than its training data. Otherwise each part is predicted by a detector trained on all others.
@@ -53,6 +56,9 @@ def split_into_folds(articles: Sequence[Article], labels: Labels, count: int, se
     """
     groups = find_near_duplicates([article.content for article in articles]).groups
     times = [article.time for article in articles]
+    if has_rewrites(articles):
+        contents = content_groups(articles)
+        groups, times = joined_groups(groups, contents), content_times(articles, contents)
     if None not in times:
         parts = _cut_by_time(np.array(times, "datetime64[us]"), count + 1)
         earlier = [np.concatenate(parts[:number]) for number in range(1, len(parts))]
