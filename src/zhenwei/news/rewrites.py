@@ -100,6 +100,11 @@ def joined_groups(one: Rows, other: Rows) -> Rows:
     return number_by_first_appearance(components[one].astype(np.int64))
 
 
+def with_contents(groups: Rows, articles: Sequence[Article]) -> Rows:
+    """Return groups [N] of articles, joined so that an original and its rewrites are in one; unchanged without any."""
+    return joined_groups(groups, content_groups(articles)) if has_rewrites(articles) else groups
+
+
 def number_by_first_appearance(groups: Rows) -> Rows:
     """Return the groups [N] numbered from 0 in the order of their first rows."""
     _, first, numbers = np.unique(groups, return_index=True, return_inverse=True)

@@ -14,7 +14,7 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import check_free_for_parts, read_articles, write_all
-from zhenwei.news.rewrites import content_groups, content_times, has_rewrites, joined_groups, originals
+from zhenwei.news.rewrites import content_groups, content_times, has_rewrites, originals, with_contents
 from zhenwei.news.similarity.near_duplicates import connected, find_near_duplicates
 from zhenwei.news.splitting.manifest import MANIFEST, write_manifest
 from zhenwei.news.splitting.strategies import (
@@ -106,8 +106,7 @@ def split_file(
     source = _Source(Path(file), articles, content_groups(articles) if has_rewrites(articles) else None)
     groups = None
     if options.near_duplicates != "leave":
-        groups = find_near_duplicates([article.content for article in articles]).groups
-        groups = groups if source.contents is None else joined_groups(groups, source.contents)
+        groups = with_contents(find_near_duplicates([article.content for article in articles]).groups, articles)
     split, policy = _split(source, groups, options)
     dropped = 0
     if groups is not None and policy == "drop":

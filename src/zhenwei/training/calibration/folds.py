@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from zhenwei.errors import DataError
 from zhenwei.news import Article
-from zhenwei.news.rewrites import content_groups, content_times, has_rewrites, joined_groups
+from zhenwei.news.rewrites import content_groups, content_times, with_contents
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 Rows = NDArray[np.int64]
@@ -54,11 +54,8 @@ def split_into_folds(articles: Sequence[Article], labels: Labels, count: int, se
     Raises:
         DataError: If no fold has both labels to train on and something to predict.
     """
-    groups = find_near_duplicates([article.content for article in articles]).groups
-    times = [article.time for article in articles]
-    if has_rewrites(articles):
-        contents = content_groups(articles)
-        groups, times = joined_groups(groups, contents), content_times(articles, contents)
+    groups = with_contents(find_near_duplicates([article.content for article in articles]).groups, articles)
+    times = content_times(articles, content_groups(articles))
     if None not in times:
         parts = _cut_by_time(np.array(times, "datetime64[us]"), count + 1)
         earlier = [np.concatenate(parts[:number]) for number in range(1, len(parts))]
