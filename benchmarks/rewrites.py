@@ -5,7 +5,7 @@
     python benchmarks/rewrites.py --folder sheepdog --detectors tfidf --set training.consistency=0
 
 The folder has `train.json`, the originals, and `rewritten_*.json`, whose articles have the ids of their originals, as
-SheepDog publishes them (Wu et al., KDD 2024; 360 articles and four rewrites of each). Of each split, 60 articles are the
+SheepDog publishes them (Wu et al., KDD 2024; 360 articles, four rewrites of each). In each split, 60 articles are the
 test part and 60 are val, with equal shares of both labels. A detector is trained on the others: on the originals alone,
 and with the rewrites of these originals. No rewrite of an article of val or test is trained on. The threshold is 0.5.
 """
