@@ -29,7 +29,7 @@ from zhenwei.news import Article, read_articles, write_articles
 HELD_OUT = 60  # articles of val, and of test
 COMMON = ["training.calibrate_on=none", "training.device=cpu", "output.progress=false", "output.trackers=[]"]
 DETECTORS = {
-    "tfidf": ("tfidf", []),
+    "tfidf": ("tfidf", ["data.max_len=300"]),
     "bigru": (
         "bigru-scratch",
         [
