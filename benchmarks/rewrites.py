@@ -33,8 +33,10 @@ DETECTORS = {
     "bigru": (
         "bigru-scratch",
         [
-            "data.max_len=256", "data.aug_prob=0.1", "model.emb_dim=64", "model.hidden_dim=64", "model.mlp_dims=[]",
-            'model.pooling=["attention","max"]', "training.epochs=10", "training.keep=last", "training.lr=0.003",
+            "data.max_len=300", "data.aug_prob=0.1", "model.emb_dim=64", "model.hidden_dim=64", "model.mlp_dims=[]",
+            'model.pooling=["attention","max"]', "model.wide_share=0.5", "model.wide_ngram_range=[1,3]",
+            "model.wide_naive_bayes=0", "model.wide_c=30", "training.epochs=10", "training.keep=last",
+            "training.lr=0.003",
         ],
     ),
 }  # fmt: skip
