@@ -133,7 +133,7 @@ class TestLoss:
         for rows, weights, loss in (([0, 2], [1, 1], 2.0), ([1, 0], [1, 0], 5.0)):  # the shares of a batch of three
             batch = collate(plan.articles, np.array(rows), pad_id=0, weights=np.array(weights, np.float32))
             output = Output(logits=torch.zeros(2), losses={"domain": torch.tensor(loss)})
-            losses.append(float(training_loss(output, batch, n_texts=3)))
+            losses.append(float(training_loss(output, batch, total_weight=3)))
         assert sum(losses) == pytest.approx(math.log(2) + (2 * 2.0 + 5.0) / 3)
 
     def test_padding_rows_do_not_count(self, make_plan: MakePlan, plain_config: MakeConfig) -> None:
