@@ -123,8 +123,8 @@ class TestLoss:
         plan = make_plan(plain_config())
         batch = collate(plan.articles, np.arange(4), pad_id=0)
         output = Output(logits=torch.full((4,), 9.0), train_logits=torch.zeros(4), losses={"domain": torch.tensor(2.0)})
-        assert float(training_loss(output, batch, n_texts=4)) == pytest.approx(math.log(2) + 2.0)
-        assert float(training_loss(output, batch, n_texts=8)) == pytest.approx(math.log(2) / 2 + 1.0)
+        assert float(training_loss(output, batch, total_weight=4)) == pytest.approx(math.log(2) + 2.0)
+        assert float(training_loss(output, batch, total_weight=8)) == pytest.approx(math.log(2) / 2 + 1.0)
 
     def test_over_several_processes_further_losses_count_once(
         self, make_plan: MakePlan, plain_config: MakeConfig
