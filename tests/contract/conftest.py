@@ -25,7 +25,7 @@ from zhenwei.tokens import (
     encode_articles,
     load_pretrained_tokenizer,
 )
-from zhenwei.training.loop import training_loss
+from zhenwei.training.loss import training_loss
 
 MAX_LEN = 40
 SMALL = {"emb_dim": 16, "hidden_dim": 8, "mlp_dims": [16], "dropout": 0.1, "filters": 8, "ngram_range": [1, 3]}

@@ -237,6 +237,17 @@ class TestUnusualFiles:
 
 
 class TestErrors:
+    def test_an_original_and_its_rewrites_are_resampled_as_one(
+        self, tfidf: Bundle, written: Write, hard_rows: Rows
+    ) -> None:
+        originals = [row | {"id": f"o{number}"} for number, row in enumerate(hard_rows)]
+        rewrites = [row | {"id": None, "content": f"{n * 7919} {row['content'][::-1]}", "rewrite_of": row["id"]}
+                    for n, row in enumerate(originals[:15])]  # fmt: skip
+        found = evaluate(tfidf, written([*originals, *rewrites]), slices=False, words=False)
+        plain = evaluate(tfidf, written(originals, "plain.json"), slices=False, words=False)
+        assert (found.n, found.n_contents, found.groups) == (55, 40, plain.groups)
+        assert plain.n_contents is None
+
     def test_articles_without_labels(self, tfidf: Bundle, written: Write, make_posts: Callable[..., Rows]) -> None:
         with pytest.raises(DataError, match=r"articles.json.*\n.*row 2: no field 'label'"):
             evaluate(tfidf, written([{"content": "大蒜", "label": 0}, {"content": "面粉"}]))

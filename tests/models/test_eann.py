@@ -15,7 +15,7 @@ from zhenwei.models import Vocabulary, build_network
 from zhenwei.models.eann import EANN, reversal_strength
 from zhenwei.models.layers import reverse_gradients
 from zhenwei.tokens import Batch
-from zhenwei.training.loop import training_loss
+from zhenwei.training.loss import training_loss
 
 MakeBatch = Callable[..., Batch]
 ROWS, LABELS = [[3, 4, 5, 6], [7, 8], [9], [3, 3, 4]], [1.0, 0.0, 0.0, 1.0]

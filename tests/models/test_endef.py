@@ -14,7 +14,7 @@ from zhenwei.models import DetectorNetwork, Output, Vocabulary, build_network, n
 from zhenwei.models.endef import ENDEF
 from zhenwei.models.layers import MLP, masked_mean
 from zhenwei.tokens import Batch
-from zhenwei.training.loop import training_loss
+from zhenwei.training.loss import training_loss
 
 MakeBatch = Callable[..., Batch]
 ROWS, LABELS = [[3, 4, 5, 6], [7, 8], [9], [3, 3, 4]], [1.0, 0.0, 0.0, 1.0]

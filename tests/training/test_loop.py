@@ -13,7 +13,8 @@ from zhenwei.config import Config
 from zhenwei.errors import TrainingError
 from zhenwei.models import Output
 from zhenwei.tokens import Augmentation, collate
-from zhenwei.training.loop import Step, _optimizer_step, train_steps, training_loss
+from zhenwei.training.loop import Step, _optimizer_step, train_steps
+from zhenwei.training.loss import training_loss
 from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.state import TrainState
 
@@ -122,8 +123,8 @@ class TestLoss:
         plan = make_plan(plain_config())
         batch = collate(plan.articles, np.arange(4), pad_id=0)
         output = Output(logits=torch.full((4,), 9.0), train_logits=torch.zeros(4), losses={"domain": torch.tensor(2.0)})
-        assert float(training_loss(output, batch, n_texts=4)) == pytest.approx(math.log(2) + 2.0)
-        assert float(training_loss(output, batch, n_texts=8)) == pytest.approx(math.log(2) / 2 + 1.0)
+        assert float(training_loss(output, batch, total_weight=4)) == pytest.approx(math.log(2) + 2.0)
+        assert float(training_loss(output, batch, total_weight=8)) == pytest.approx(math.log(2) / 2 + 1.0)
 
     def test_over_several_processes_further_losses_count_once(
         self, make_plan: MakePlan, plain_config: MakeConfig
@@ -132,7 +133,7 @@ class TestLoss:
         for rows, weights, loss in (([0, 2], [1, 1], 2.0), ([1, 0], [1, 0], 5.0)):  # the shares of a batch of three
             batch = collate(plan.articles, np.array(rows), pad_id=0, weights=np.array(weights, np.float32))
             output = Output(logits=torch.zeros(2), losses={"domain": torch.tensor(loss)})
-            losses.append(float(training_loss(output, batch, n_texts=3)))
+            losses.append(float(training_loss(output, batch, total_weight=3)))
         assert sum(losses) == pytest.approx(math.log(2) + (2 * 2.0 + 5.0) / 3)
 
     def test_padding_rows_do_not_count(self, make_plan: MakePlan, plain_config: MakeConfig) -> None:

@@ -241,3 +241,27 @@ class TestEmotion:
 def test_a_missing_tokenizer_is_refused(folder: Path) -> None:
     with pytest.raises(PretrainedModelError, match="there is no folder"):
         prepare_data(config_of(folder, tokenizer="./nowhere"))
+
+
+def test_rewrites_of_training_articles_are_encoded_with_them(folder: Path, make_posts: Callable[..., Rows]) -> None:
+    posts = make_posts(20, 0)
+    train = [row | {"id": f"t{number}"} for number, row in enumerate(posts)]
+    write(folder, "train", train)
+    plain = prepare_data(config_of(folder)).train
+    write(
+        folder,
+        "rewrites",
+        [row | {"content": row["content"][::-1]} for row in train[:5]] + [{"id": "x", "content": "别的"}],
+    )
+    files = [str(folder / "rewrites.json")]
+    data = prepare_data(config_of(folder, rewrites=files))
+    assert plain.contents is None and plain.weights is None  # noqa: PT018
+    assert data.train.contents is not None and data.train.weights is not None  # noqa: PT018
+    assert data.train.contents.tolist() == [*range(20), *range(5)]
+    assert data.train.weights.sum() == pytest.approx(20)
+    assert [file["path"] for file in data.rewrites] == files
+    assert data.fingerprint["train"] != plain.fingerprint()
+
+
+def test_a_missing_file_of_rewrites_is_named(folder: Path) -> None:
+    assert refusal(folder, rewrites=["nowhere.json"]) == "data.rewrites: no such file: 'nowhere.json'"

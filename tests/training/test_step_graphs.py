@@ -15,7 +15,8 @@ from zhenwei.config import Config
 from zhenwei.errors import ConfigError, TrainingError
 from zhenwei.tokens import Batch
 from zhenwei.training import loop
-from zhenwei.training.loop import Step, train_steps, training_loss
+from zhenwei.training.loop import Step, train_steps
+from zhenwei.training.loss import training_loss
 from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.state import TrainState
 from zhenwei.training.step_graphs import StepGraphs, build_step_graphs, graph_widths

@@ -22,6 +22,7 @@ from zhenwei.news.article import Article
 from zhenwei.news.io.files import iter_articles
 from zhenwei.news.markup import LINK, MENTION
 from zhenwei.news.normalize.normalizer import Normalizer
+from zhenwei.news.rewrites import content_groups, has_rewrites, joined_groups
 from zhenwei.news.similarity.near_duplicates import NearDuplicates, find_near_duplicates
 
 Rows = NDArray[np.int64]
@@ -48,6 +49,7 @@ class AuditDataset:
         entities: N tuples of names, or None if an article has no `entity_list`.
         emotion: [N] whether the article has an emotion vector.
         extra: N values, or None, by the name of the field.
+        contents: [N] content group of each article, equal for an original and its rewrites; None without rewrites.
     """
 
     parts: tuple[AuditedPart, ...]
@@ -60,6 +62,7 @@ class AuditDataset:
     entities: tuple[tuple[str, ...] | None, ...]
     emotion: Mask
     extra: Mapping[str, tuple[Any, ...]]
+    contents: Rows | None = None
 
     @classmethod
     def read(cls, paths: Mapping[str, Path], *, progress: bool = False) -> "AuditDataset":
@@ -103,6 +106,7 @@ class AuditDataset:
             tuple(article.entity_list for article in joined),
             np.array([article.emotion is not None for article in joined], bool),
             {name: tuple(article.extra.get(name) for article in joined) for name in fields},
+            content_groups(joined) if has_rewrites(joined) else None,
         )
 
     @cached_property
@@ -114,6 +118,12 @@ class AuditDataset:
     def near_duplicates(self) -> NearDuplicates:
         """Near-duplicates among the texts of all parts."""
         return find_near_duplicates(self.texts)
+
+    @cached_property
+    def groups(self) -> Rows:
+        """[N] group of each article: near-duplicates, and an original with its rewrites."""
+        near = self.near_duplicates.groups
+        return near if self.contents is None else joined_groups(near, self.contents)
 
     @cached_property
     def content_ids(self) -> Rows:
@@ -134,7 +144,7 @@ class AuditDataset:
     @cached_property
     def holdout_split(self) -> FeatureSplit | None:
         """The same for rules with many free choices: a single part is divided into two halves."""
-        return choose_split([part.name for part in self.parts], self.part, self.targets, self.near_duplicates.groups)
+        return choose_split([part.name for part in self.parts], self.part, self.targets, self.groups)
 
     @cached_property
     def ngram_counts(self) -> NgramCounts:

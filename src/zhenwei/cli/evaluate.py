@@ -135,7 +135,8 @@ def _format_interval(interval: "Interval | None", digits: int = 3) -> str:
 def _notes(evaluation: "Evaluation") -> Iterator[str]:
     """Yield lines on the intervals, the calibration and the verdicts."""
     grouped = evaluation.groups not in (None, evaluation.n)
-    units = f", near-duplicates drawn together ({evaluation.groups:,} groups)" if grouped else ""
+    kinds = "near-duplicates" if evaluation.n_contents is None else "near-duplicates and rewrites"
+    units = f", {kinds} drawn together ({evaluation.groups:,} groups)" if grouped else ""
     yield f"intervals: {evaluation.rounds:,} resamples of the articles{units}"
     yield f"calibration: {evaluation.calibration or 'none'}"
     if evaluation.ece_by_chance is not None:

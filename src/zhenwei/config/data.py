@@ -40,6 +40,10 @@ class DataConfig(Section):
     test: str | None = None
     """File of test articles, the future; `null`: `test.*` in `root_path`. Without one, val is reported."""
 
+    rewrites: list[str] = []
+    """Files of rewrites of training articles, which are trained on, too. A rewrite names its original by `rewrite_of`
+    or has its `id`; rewrites of other articles are left out. See `training.consistency`."""
+
     normalize: Annotated[list[Annotated[str, AfterValidator(_check_step)]], AfterValidator(_check_distinct)] = [
         *DEFAULT_STEPS
     ]

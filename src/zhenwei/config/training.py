@@ -70,6 +70,10 @@ class TrainingConfig(Section):
     grad_clip: NotNegative = 1.0
     """Maximum gradient norm; 0: no clipping."""
 
+    consistency: NotNegative = 1.0
+    """Weight of the consistency loss of an original and its rewrites: the mean squared deviation of their logits from
+    the mean of their content. No effect without rewrites, or on linear models, which average features instead."""
+
     precision: Literal["no", "fp16", "bf16", "auto"] = "auto"
     """Mixed precision; `auto`: the best of the device (bf16, else fp16 on a GPU, else none)."""
 

@@ -1,7 +1,7 @@
 """Evaluate a detector on a labelled file: scores, their uncertainty, and where they come from."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from zhenwei.evaluation.reliability import confusion, ece_by_chance, reliability
 from zhenwei.evaluation.resampling import Integers
 from zhenwei.evaluation.slices import score_rows, score_slices
 from zhenwei.hashing import file_sha256
+from zhenwei.news import Article
+from zhenwei.news.rewrites import content_groups, has_rewrites
 
 MISTAKES = 20
 FEW_ARTICLES = 30  # scores of fewer articles are hardly informative
@@ -94,11 +96,16 @@ def evaluate(
         ece_by_chance=ece_by_chance(probabilities, groups, seed) if rounds else None,
         slices=score_slices(predictions, groups, entities, rounds, seed) if slices else (),
         mistakes=add_word_attributions(worst, predictions.articles, bundle, torch_device) if words else worst,
+        n_contents=_count_contents(predictions.articles),
         overlap=matches.counts,
         clean=None if clean_rows is None else _scores_of(predictions, clean_rows, groups, rounds, seed),
         decided=None if decided_rows is None else _scores_of(predictions, decided_rows, groups, rounds, seed),
     )
     return replace(evaluation, warnings=(*_warnings(evaluation, bundle, training), *problems))
+
+
+def _count_contents(articles: Sequence[Article]) -> int | None:
+    return int(content_groups(articles).max()) + 1 if has_rewrites(articles) else None
 
 
 def _scores_of(

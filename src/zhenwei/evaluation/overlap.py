@@ -15,6 +15,7 @@ from zhenwei.evaluation.records import Overlap
 from zhenwei.evaluation.resampling import Integers
 from zhenwei.hashing import file_sha256
 from zhenwei.news import Article, find_part, iter_articles
+from zhenwei.news.rewrites import with_contents
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class OverlapMatches:
     """Near-duplicates among the evaluated articles, and between them and the training articles.
 
     Attributes:
-        groups: [N] index of each article's group of near-duplicates.
+        groups: [N] index of each article's group of near-duplicates; an original and its rewrites are in one group.
         in_training: [N] whether the article has a near-duplicate in training.
         counts: How many articles do; None if the training articles are not available.
     """
@@ -112,8 +113,10 @@ def find_overlap(articles: Sequence[Article], training: TrainingArticles | None)
     """Find the near-duplicates among labelled articles, and those that they have in training."""
     contents = [article.content for article in articles]
     if training is None:
-        return OverlapMatches(find_near_duplicates(contents).groups, np.zeros(len(contents), np.bool_), None)
+        groups = with_contents(find_near_duplicates(contents).groups, articles)
+        return OverlapMatches(groups, np.zeros(len(contents), np.bool_), None)
     groups, nearest = match_training(contents, training.contents)
+    groups = with_contents(groups, articles)
     in_training = nearest >= 0
     labels = np.array([article.target for article in articles], np.int64)
     copies = {*training.contents}

@@ -108,8 +108,9 @@ class Evaluation:
         confusion: Articles by label, then by verdict: `confusion["real"]["fake"]` counts the false alarms.
         reliability: Bins of predicted probability.
         intervals: 95% bootstrap intervals of the metrics; None if a metric is undefined or there are too few articles.
-        groups: Number of near-duplicate groups, which are resampled as units; None if articles are resampled
-            individually.
+        groups: Number of groups of near-duplicates and rewrites, which are resampled as units; None if articles are
+            resampled individually.
+        n_contents: Number of articles if an original and its rewrites count as one; None without rewrites.
         rounds: Number of bootstrap resamples.
         ece_by_chance: 95% range of the ECE of test sets of this size if all probabilities are exactly right.
         slices: Scores by month (or year), domain, length and entities, where the articles have these fields.
@@ -133,6 +134,7 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...] = ()
     intervals: dict[str, Interval | None] = field(default_factory=dict)
     groups: int | None = None
+    n_contents: int | None = None
     rounds: int = 0
     ece_by_chance: Interval | None = None
     slices: tuple[Slice, ...] = ()

@@ -32,6 +32,7 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "domain": parse_name,
     "entity_list": parse_entities,
     "emotion": parse_emotion,
+    "rewrite_of": parse_name,
 }
 FIELDS = tuple(_PARSERS)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -65,6 +66,7 @@ class Article:
         domain: Its topic, or its year.
         entity_list: Its named entities in order of appearance; None if they were not extracted.
         emotion: Its emotion features; finite.
+        rewrite_of: The id of the article whose content it tells in other words; None if it is an original.
         extra: Fields that zhenwei does not know; they are passed through unchanged.
 
     Raises:
@@ -78,6 +80,7 @@ class Article:
     domain: str | None = None
     entity_list: tuple[str, ...] | None = None
     emotion: tuple[float, ...] | None = None
+    rewrite_of: str | None = None
     extra: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __init__(
@@ -90,10 +93,11 @@ class Article:
         domain: object = None,
         entity_list: object = None,
         emotion: object = None,
+        rewrite_of: object = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         values = {"content": content, "label": label, "id": id, "time": time, "domain": domain}
-        values |= {"entity_list": entity_list, "emotion": emotion}
+        values |= {"entity_list": entity_list, "emotion": emotion, "rewrite_of": rewrite_of}
         _fill(self, values, dict(extra or {}))
 
     @classmethod
@@ -153,6 +157,7 @@ class Article:
             "domain": self.domain,
             "entity_list": None if entities is None else [{"entity": entity} for entity in entities],
             "emotion": None if self.emotion is None else list(self.emotion),
+            "rewrite_of": self.rewrite_of,
         }
         row = {name: value for name, value in row.items() if value is not None}
         if self.extra:

@@ -24,13 +24,16 @@ class Batch:
         mask: True for tokens, False for padding, bool [B, T].
         lengths: tokens per article, int64 [B]; always on the CPU, as packing requires.
         rows: row numbers of the articles, int64 [B], a numpy array.
-        weights: 1 for an article, 0 for a filler of a process's share, float32 [B].
+        weights: 1 for an article, its share of 1 for an original with rewrites, 0 for a filler of a process's share,
+            float32 [B].
         labels: 0 real, 1 fake, float32 [B]; None if an article of the batch has no label.
         entity_tokens: token ids of the entities, int64 [B, E]; a row without entities is all padding.
         entity_mask: True for entity tokens, bool [B, E].
         domains: index of the domain, -1 if unknown, int64 [B].
         emotion: emotion features, float32 [B, F].
         frozen_states: precomputed output of the frozen part of the network's encoder, float32 [B, T, D].
+        contents: number of the article's content within the batch, equal for an original and its rewrites, int64 [B];
+            None without rewrites.
     """
 
     tokens: Tensor
@@ -44,6 +47,7 @@ class Batch:
     domains: Tensor | None = None
     emotion: Tensor | None = None
     frozen_states: Tensor | None = None
+    contents: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -161,7 +165,13 @@ def collate(
         entity_mask=entity_mask,
         domains=None if encoded.domains is None else torch.from_numpy(encoded.domains[rows]),
         emotion=None if encoded.emotion is None else torch.from_numpy(encoded.emotion[rows]),
+        contents=None if encoded.contents is None else _number_contents(encoded.contents[rows]),
     )
+
+
+def _number_contents(contents: NDArray[np.int64]) -> Tensor:
+    """Return the contents of a batch [B], numbered from 0."""
+    return torch.from_numpy(np.unique(contents, return_inverse=True)[1].astype(np.int64))
 
 
 def _split(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

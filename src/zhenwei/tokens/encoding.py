@@ -14,6 +14,7 @@ from zhenwei.config import DomainKind
 from zhenwei.errors import ConfigError, DataError, MissingFieldError
 from zhenwei.news.article import Article
 from zhenwei.news.normalize.normalizer import NO_STEPS, Normalizer
+from zhenwei.news.rewrites import ContentGroups, content_weights
 from zhenwei.tokens.entities import MAX_ENTITY_LEN, NO_ENTITY, encode_entities
 from zhenwei.tokens.ragged import GrowingInts, GrowingRows, RaggedInts
 from zhenwei.tokens.splicing import StreamEncoder
@@ -46,6 +47,9 @@ class EncodedArticles:
         domains: index into the domain names, -1 for a missing or unknown domain, int64 [N].
         emotion: emotion features, float32 [N, F].
         truncated: whether the content was truncated, bool [N].
+        contents: content group of each article, equal for an original and its rewrites, int64 [N]; None without
+            rewrites.
+        is_rewrite: whether the article is a rewrite, bool [N]; None without rewrites.
     """
 
     tokens: RaggedInts
@@ -57,6 +61,8 @@ class EncodedArticles:
     entity_of_entity_token: NDArray[np.int32] | None = None
     domains: NDArray[np.int64] | None = None
     emotion: NDArray[np.float32] | None = None
+    contents: NDArray[np.int64] | None = None
+    is_rewrite: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -76,6 +82,13 @@ class EncodedArticles:
         """Return the share of a token among each article's tokens without special tokens, float64 [N]; 0 if none."""
         before = np.concatenate([[0], np.cumsum((self.tokens.ids == token) & (self.words >= 0))])
         return np.diff(before[self.tokens.offsets]) / np.maximum(self.content_lengths, 1)
+
+    @property
+    def weights(self) -> NDArray[np.float32] | None:
+        """Weight of each article in training, float32 [N]: an original and its rewrites share 1; None: all are 1."""
+        if self.contents is None or self.is_rewrite is None:
+            return None
+        return content_weights(self.contents, self.is_rewrite)
 
     def content(self, row: int) -> NDArray[np.int32]:
         """Return the token ids of one article without special tokens, int32."""
@@ -149,12 +162,14 @@ def encode_articles(
     entity_tokens, entity_of_token, entity_of_entity_token = GrowingRows(), GrowingInts(), GrowingInts()
     domains, emotion = array("q"), _GrowingVectors(emotion_size)
     domain_ids = {name: number for number, name in enumerate(domain_names)}
-    encoder = StreamEncoder(tokenizer)
+    collected, encoder = ContentGroups(), StreamEncoder(tokenizer)
     for chunk in _chunks(articles, chunk_size):
         chunk_row = first_row + len(labels)
         texts = encoder.encode_batch(normalizer.all(article.content for article in chunk), max_len)
         ids = texts.ids
         words.extend(texts.words)
+        for article in chunk:
+            collected.add(article)
         truncated += texts.truncated.tobytes()
         labels.extend(float("nan") if article.target is None else article.target for article in chunk)
         if mask_entities or "entities" in fields:
@@ -177,6 +192,7 @@ def encode_articles(
         if "emotion" in fields:
             for row, article in enumerate(chunk, chunk_row):
                 emotion.append(_require(article.emotion, "emotion", row), row)
+    contents = collected.groups()
     return EncodedArticles(
         tokens=tokens.finish(),
         words=words.finish(),
@@ -187,6 +203,8 @@ def encode_articles(
         entity_of_entity_token=entity_of_entity_token.finish() if "entities" in fields else None,
         domains=np.array(domains, np.int64) if "domain" in fields else None,
         emotion=emotion.finish() if "emotion" in fields else None,
+        contents=contents,
+        is_rewrite=None if contents is None else collected.rewrites(),
     )
 
 

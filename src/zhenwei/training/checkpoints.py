@@ -34,7 +34,7 @@ FROZEN = "frozen.safetensors"  # weights that never train: written once, then li
 FREE_TO_CHANGE = frozenset(
     {
         "output", "training.device", "training.frozen_cache_dir", "training.cuda_graphs",
-        "data.root_path", "data.train", "data.val", "data.test",
+        "data.root_path", "data.train", "data.val", "data.test", "data.rewrites",
         "training.calibrate_on", "training.calibration", "training.calibration_folds", "training.threshold_objective",
     }
 )  # fmt: skip

@@ -7,7 +7,7 @@ from torch import nn
 
 from zhenwei.errors import first_line
 from zhenwei.tokens import collate
-from zhenwei.training.loop import training_loss
+from zhenwei.training.loss import training_loss
 from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.state import TrainState
 

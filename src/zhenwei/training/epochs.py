@@ -222,6 +222,8 @@ def trained_bundle(config: Config, data: PreparedData, network: DetectorNetwork,
     """Return the bundle of a trained network, with its epoch, step and metrics on val."""
     facts = {**record, "n_train": len(data.train), "n_val": len(data.val), "files": data.files}
     facts["chinese_share"] = data.chinese_share
+    if data.train.contents is not None:
+        facts |= {"n_contents": int(data.train.contents.max()) + 1, "rewrites": data.rewrites}
     return Bundle(
         config, data.tokenizer, network, facts=facts, field_metadata=data.field_metadata, abstention=data.abstention
     )

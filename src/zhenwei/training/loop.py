@@ -5,19 +5,18 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
 from zhenwei.errors import TrainingError
 from zhenwei.models import Output
-from zhenwei.tokens import Batch, collate
+from zhenwei.tokens import Batch, EncodedArticles, collate
 from zhenwei.tokens.batches import shard_rows
+from zhenwei.training.loss import training_loss
 from zhenwei.training.memory import MemoryTrimmer
 from zhenwei.training.plan import Rows, TrainingPlan
 from zhenwei.training.state import TrainState
@@ -122,7 +121,7 @@ def _gradients(
 ) -> tuple[Tensor, Tensor, int]:
     """Compute the clipped gradient of one optimizer step; return its loss, norm before clipping, and widest batch."""
     accelerator = state.accelerator
-    n_texts = sum(map(len, group))
+    total_weight, consistency = plan.total_weight(group), plan.config.training.consistency
     group = _split_large_batches(group, state, plan)
     assert graphs is None or len(group) == 1  # graphs are recorded of steps of a single batch
     total = torch.zeros((), device=accelerator.device)
@@ -136,7 +135,7 @@ def _gradients(
         with nullcontext() if number == len(group) else accelerator.no_sync(model):
             with accelerator.autocast():
                 output: Output = model(batch, progress)
-            loss = training_loss(output, batch, n_texts) * accelerator.num_processes
+            loss = training_loss(output, batch, total_weight, consistency) * accelerator.num_processes
             # accelerate's own backward would divide by its accumulation steps once more
             scaled = loss if accelerator.scaler is None else accelerator.scaler.scale(loss)
             scaled.backward()
@@ -150,29 +149,12 @@ def _gradients(
     return total, norm, width
 
 
-def training_loss(output: Output, batch: Batch, n_texts: int) -> Tensor:
-    """Return a batch's part of the loss of one optimizer step.
-
-    Args:
-        output: The output of the network.
-        batch: Its labels [B] and weights [B] (0 for rows that only pad a process's share).
-        n_texts: Articles in the whole step. Cross-entropies are summed and divided by it; further losses of the
-            network, which are means over the batch's articles, are weighted by the batch's share of it.
-    """
-    assert batch.labels is not None
-    logits = (output.logits if output.train_logits is None else output.train_logits).float()  # [B]
-    cross_entropies = binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")  # [B]
-    loss = (cross_entropies * batch.weights).sum() / n_texts
-    share = batch.weights.sum() / n_texts
-    for further in output.losses.values():
-        loss = loss + further.float() * share
-    return loss
-
-
 def _cut_batch(plan: TrainingPlan, rows: Rows, epoch: int, state: TrainState) -> Batch:
     """Cut this process's share of a batch, on the CPU."""
     accelerator = state.accelerator
     own_rows, weights = shard_rows(rows, accelerator.process_index, accelerator.num_processes)
+    if plan.weights is not None:
+        weights *= plan.weights[own_rows]
     return collate(
         plan.articles, own_rows, pad_id=plan.pad_id, weights=weights,
         augmentation=plan.augmentation, epoch=epoch, widths=plan.widths,
@@ -185,15 +167,25 @@ def _split_large_batches(group: list[Rows], state: TrainState, plan: TrainingPla
     if state.accelerator.device.type != "cpu" or limit is None:
         return group
     limit *= state.accelerator.num_processes
-    return [part for rows in group for part in _split(rows, plan.articles.lengths, limit)]
+    return [part for rows in group for part in _split(rows, plan.articles, limit)]
 
 
-def _split(rows: Rows, lengths: NDArray[np.integer[Any]], limit: int) -> list[Rows]:
-    """Split a batch into parts of similar length with at most `limit` tokens each, padding included."""
-    if len(rows) == 1 or len(rows) * int(lengths[rows].max()) <= limit:
+def _split(rows: Rows, articles: EncodedArticles, limit: int) -> list[Rows]:
+    """Split a batch into parts of similar length with at most `limit` tokens each, padding included.
+
+    With rewrites, it is split between contents first, so that the loss can compare the articles of a content.
+    """
+    lengths = articles.lengths[rows]
+    if len(rows) == 1 or len(rows) * int(lengths.max()) <= limit:
         return [rows]
-    by_length, half = rows[np.argsort(lengths[rows], kind="stable")], len(rows) // 2
-    return [*_split(by_length[:half], lengths, limit), *_split(by_length[half:], lengths, limit)]
+    half = len(rows) // 2
+    changes = np.diff(articles.contents[rows]) if articles.contents is not None else np.zeros(0, np.int64)
+    if changes.any():
+        boundaries = np.flatnonzero(changes) + 1
+        half = int(boundaries[np.abs(boundaries - half).argmin()])
+    else:
+        rows = rows[np.argsort(lengths, kind="stable")]
+    return [*_split(rows[:half], articles, limit), *_split(rows[half:], articles, limit)]
 
 
 def _optimizer_step(state: TrainState) -> bool:

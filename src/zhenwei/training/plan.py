@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from zhenwei.bundle.predict_logits import PrecomputedStates
 from zhenwei.config import Config
 from zhenwei.tokens import Augmentation, Batch, EncodedArticles, batch_order
+from zhenwei.tokens.content_batches import ContentBatches
 
 Rows = NDArray[np.int64]
 
@@ -38,8 +40,26 @@ class TrainingPlan:
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass over the articles."""
-        training = self.config.training
-        return math.ceil(math.ceil(len(self.articles) / training.batch_size) / training.accumulation_steps)
+        training, contents = self.config.training, self.content_batches
+        n_batches = math.ceil(len(self.articles) / training.batch_size) if contents is None else len(contents)
+        return math.ceil(n_batches / training.accumulation_steps)
+
+    @cached_property
+    def content_batches(self) -> ContentBatches | None:
+        """Batches that keep an original and its rewrites together; None without rewrites."""
+        contents = self.articles.contents
+        return None if contents is None else ContentBatches.build(contents, self.config.training.batch_size)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32] | None:
+        """Weight of each article [N]; None if all are 1, without rewrites."""
+        return self.articles.weights
+
+    def total_weight(self, group: Sequence[Rows]) -> float:
+        """Return the weight of the articles of an optimizer step: their number, without rewrites."""
+        if self.weights is None:
+            return sum(map(len, group))
+        return float(sum(self.weights[rows].sum(dtype=np.float64) for rows in group))
 
     @property
     def total_steps(self) -> int:
@@ -54,10 +74,11 @@ class TrainingPlan:
 
     def step_rows(self, epoch: int) -> list[list[Rows]]:
         """Return the batches of each optimizer step of an epoch; a pure function of seed and epoch."""
-        training = self.config.training
-        order = batch_order(
-            self.articles.lengths, training.batch_size, seed=self.config.seed, epoch=epoch, shuffle=True
-        )
+        training, lengths, seed = self.config.training, self.articles.lengths, self.config.seed
+        if self.content_batches is not None:
+            order = self.content_batches.order(lengths, seed=seed, epoch=epoch)
+        else:
+            order = batch_order(lengths, training.batch_size, seed=seed, epoch=epoch, shuffle=True)
         size = training.accumulation_steps
         return [order[start : start + size] for start in range(0, len(order), size)]
 

@@ -18,6 +18,7 @@ from zhenwei.models import Vocabulary, network_needs
 from zhenwei.news import find_part, iter_articles
 from zhenwei.news.enrichment.emotion import EmotionExtractor
 from zhenwei.news.normalize.normalizer import Normalizer
+from zhenwei.news.training_files import TrainingFiles
 from zhenwei.news.writing_system import chinese_share
 from zhenwei.tokens import EncodedArticles, TextTokenizer, domain_of, load_pretrained_tokenizer, train_tokenizer
 
@@ -39,6 +40,7 @@ class PreparedData:
         test: Later articles; None if there is no such file.
         field_metadata: Domains and emotion vectors of the training articles.
         files: `path` and `sha256` of the file of each part.
+        rewrites: `path` and `sha256` of each file of rewrites.
         chinese_share: Mean share of Chinese characters among the letters of training articles; None if they have too
             few letters.
         abstention: When the detector gives no verdict.
@@ -50,6 +52,7 @@ class PreparedData:
     test: EncodedArticles | None
     field_metadata: FieldMetadata
     files: dict[str, dict[str, str]] = field(default_factory=dict)
+    rewrites: list[dict[str, str]] = field(default_factory=list)
     chinese_share: float | None = None
     abstention: AbstentionRules = field(default_factory=AbstentionRules)
 
@@ -77,16 +80,19 @@ def prepare_data(config: Config) -> PreparedData:
         PretrainedModelError: If the pretrained tokenizer cannot be loaded.
     """
     paths = find_parts(config)
-    needs = network_needs(config.model)
+    needs, training_needs = network_needs(config.model), network_needs(config.model, training=True)
+    training_files = find_training_files(config, paths["train"])
     names = domain_names(paths["train"], config) if "domain" in needs else ()
-    tokenizer = build_tokenizer(config, paths["train"])
+    tokenizer = build_tokenizer(config, training_files)
     logger.info("tokenizer: %d entries", tokenizer.vocab_size)
     featurizer = Featurizer(
-        tokenizer, config.data.max_len, network_needs(config.model, training=True),
+        tokenizer, config.data.max_len, training_needs,
         FieldMetadata(names), config.model.domain_kind, config.data.mask_entities,
         Normalizer(tuple(config.data.normalize)),
     )  # fmt: skip
-    train = featurizer.encode_file(paths["train"])
+    train = featurizer.encode_file(paths["train"], training_files.articles(report=True))
+    if train.contents is not None:
+        logger.info("training on %d articles and rewrites of %d contents", len(train), train.contents.max() + 1)
     if train.emotion is not None:
         emotion = emotion_extractor(paths["train"], config)
         featurizer = replace(featurizer, field_metadata=FieldMetadata(names, train.emotion.shape[1], emotion))
@@ -96,9 +102,10 @@ def prepare_data(config: Config) -> PreparedData:
         _check_both_labels(articles, paths[part])
     if "test" not in encoded:
         logger.warning("no test file in '%s': results are those of val", config.data.root_path)
-    files = {part: {"path": str(path), "sha256": file_sha256(path)} for part, path in paths.items()}
+    files = {part: _recorded_file(path) for part, path in paths.items()}
     return PreparedData(
         tokenizer, train, encoded["val"], encoded.get("test"), featurizer.field_metadata, files,
+        [_recorded_file(path) for path in training_files.rewrites],
         *_writing(paths["train"], Normalizer(tuple(config.data.normalize))),
     )  # fmt: skip
 
@@ -128,12 +135,29 @@ def find_parts(config: Config) -> dict[str, Path]:
     return paths
 
 
-def build_tokenizer(config: Config, train: Path) -> TextTokenizer:
+def find_training_files(config: Config, train: Path) -> TrainingFiles:
+    """Return the files of a run's training articles.
+
+    Raises:
+        DataError: If a file of rewrites is missing.
+    """
+    for name in config.data.rewrites:
+        if not Path(name).is_file():
+            raise DataError(f"data.rewrites: no such file: '{name}'")
+    needs = network_needs(config.model, training=True)
+    return TrainingFiles(train, tuple(Path(name) for name in config.data.rewrites), needs)
+
+
+def _recorded_file(path: Path) -> dict[str, str]:
+    return {"path": str(path), "sha256": file_sha256(path)}
+
+
+def build_tokenizer(config: Config, files: TrainingFiles) -> TextTokenizer:
     """Load the tokenizer that the settings name, or train a vocabulary on the training articles."""
     name = config.data.tokenizer or config.model.pretrained
     if name is not None:
         return load_pretrained_tokenizer(name)
-    articles = iter_articles(train, require_label=True, report_repeats=False)  # encoding reads it again
+    articles = files.articles()  # encoding reads them again
     contents = map(Normalizer(tuple(config.data.normalize)), (article.content for article in articles))
     return train_tokenizer(contents, config.data.vocab_size, config.data.min_frequency, config.model.token_unit)
 

@@ -22,7 +22,6 @@ from zhenwei.bundle.weights import write_json
 from zhenwei.config import Config
 from zhenwei.errors import CheckpointError, ConfigError, DataError, TrainingError
 from zhenwei.models import DetectorNetwork, FittedNetwork, build_network
-from zhenwei.news import iter_articles
 from zhenwei.tokens import Augmentation
 from zhenwei.tokens.batches import default_widths
 from zhenwei.training.accelerator import check_trackers, on_all_ranks
@@ -34,7 +33,7 @@ from zhenwei.training.determinism import seed_all
 from zhenwei.training.epochs import Epochs, OnEpoch, trained_bundle, validate
 from zhenwei.training.optimization import build_optimizer, build_schedule
 from zhenwei.training.plan import TrainingPlan
-from zhenwei.training.preparation import PreparedData, find_parts, prepare_data
+from zhenwei.training.preparation import PreparedData, find_parts, find_training_files, prepare_data
 from zhenwei.training.run_folder import RunFolder
 from zhenwei.training.run_log import RunLog
 from zhenwei.training.state import Progress, TrainState
@@ -179,8 +178,8 @@ class Run:
         rows = np.linspace(0, len(data.train) - 1, min(len(data.train), MAX_TUNING_ARTICLES)).astype(np.int64)
         selected = np.zeros(len(data.train), np.bool_)
         selected[rows] = True
-        every_article = iter_articles(find_parts(self.config)["train"], require_label=True)
-        articles = list(compress(every_article, selected))
+        files = find_training_files(self.config, find_parts(self.config)["train"])
+        articles = list(compress(files.articles(), selected))
         labels = data.train.labels[rows].astype(np.int64)
         try:
             folds = split_into_folds(articles, labels, self.config.training.calibration_folds, self.config.seed).folds

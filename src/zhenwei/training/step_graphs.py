@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from zhenwei.errors import ConfigError, first_line
 from zhenwei.tokens import Batch
-from zhenwei.training.loop import training_loss
+from zhenwei.training.loss import training_loss
 from zhenwei.training.plan import TrainingPlan
 from zhenwei.training.state import TrainState
 
@@ -35,6 +35,7 @@ def build_step_graphs(state: TrainState, plan: TrainingPlan) -> "StepGraphs | No
         and training.accumulation_steps == 1
         and not training.compile
         and plan.frozen is None
+        and plan.articles.contents is None  # the sizes of batches vary
         and state.network.cuda_graphable
     )
     return StepGraphs(state, plan) if recordable else None

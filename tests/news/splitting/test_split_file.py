@@ -220,3 +220,38 @@ class TestManifest:
 def manifest_of(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / "split.json").read_text(encoding="utf-8"))
     return manifest
+
+
+class TestRewrites:
+    """Thirty posts of thirty days; every third has two rewrites of later days, without domain."""
+
+    @pytest.fixture
+    def rewritten(self, tmp_path: Path) -> Path:
+        days = [datetime(2020, 1, 1 + day) for day in range(30)]
+        posts = [
+            Article(content=f"{n * 7919} 第{n}号", id=n, time=day, label=n % 2, domain=f"领域{n % 5}")
+            for n, day in enumerate(days)
+        ]
+        rewrites = [
+            Article(content=f"{n * 7919 + k} 改写{k}之{n}", rewrite_of=n, label=n % 2, time="2024-01-01" if k else None)
+            for n in range(0, 30, 3)
+            for k in (0, 1)
+        ]
+        write_articles(tmp_path / "all.json", [*posts, *rewrites])
+        return tmp_path / "all.json"
+
+    @pytest.mark.parametrize("by", ["time", "random", "stratified", "group"])
+    @pytest.mark.parametrize("near_duplicates", ["auto", "whole", "drop", "leave"])
+    def test_a_rewrite_stays_with_its_original(self, rewritten: Path, by: Any, near_duplicates: Any) -> None:
+        written = split_file(rewritten, rewritten.parent / "parts", by, near_duplicates=near_duplicates)
+        assert sum(written.values()) == 50
+        for part in written:
+            articles = read_articles(part)
+            ids = {article.id for article in articles}
+            assert all(article.rewrite_of in ids for article in articles if article.rewrite_of is not None)
+
+    def test_it_counts_by_the_time_of_its_original(self, rewritten: Path) -> None:
+        parts = [read_articles(part) for part in split_file(rewritten, rewritten.parent / "parts")]
+        times = [[article.time for article in part if article.rewrite_of is None] for part in parts]
+        assert max(times[0]) < min(times[1])  # type: ignore[type-var]
+        assert max(times[1]) < min(times[2])  # type: ignore[type-var]

@@ -17,6 +17,7 @@ from zhenwei.bundle import load_bundle
 from zhenwei.config import Config
 from zhenwei.errors import DataError
 from zhenwei.news import Article
+from zhenwei.news.rewrites import content_groups
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 from zhenwei.news.sources.synthetic import SyntheticDataset
 from zhenwei.training.calibration.cross_fitting import cross_fitted
@@ -73,6 +74,20 @@ class TestFolds:
         for fold in parted.folds:
             assert not np.isin(fold.train, fold.held_out).any()
             assert abs(labels_of(articles)[fold.held_out].mean() - 0.5) < 0.05
+
+    @pytest.mark.parametrize("timed", [True, False])
+    def test_rewrites_are_on_the_side_of_their_original(self, news: dict[str, list[Article]], timed: bool) -> None:
+        originals = [
+            replace(article, id=str(n), time=article.time if timed else None) for n, article in enumerate(news["train"])
+        ]
+        rewrites = [replace(article, content=f"{n * 7919} 全新的措辞", rewrite_of=article.id, id=None, time=None)
+                    for n, article in enumerate(originals[::5])]  # fmt: skip
+        articles = [*originals, *rewrites]
+        contents = content_groups(articles)
+        parted = split_into_folds(articles, labels_of(articles), 3, seed=1)
+        for fold in parted.folds:
+            assert not np.isin(contents[fold.train], contents[fold.held_out]).any()
+        assert ("earlier" in parted.description) == timed
 
     @pytest.mark.parametrize("timed", [True, False])
     def test_near_duplicates_of_held_out_articles_are_not_trained_on(

@@ -44,7 +44,10 @@ def duplicates_across(dataset: AuditDataset) -> Finding:
 
 
 def near_duplicates_within(dataset: AuditDataset) -> Finding:
-    """Count the articles with a near-duplicate in an earlier row of their part; exact copies count, too."""
+    """Count the articles with a near-duplicate in an earlier row of their part; exact copies count, too.
+
+    An original and its own rewrites do not count: scores and training treat them as one.
+    """
     predicate = "have an earlier near-duplicate (or copy) in the part"
     overlaps = [
         _Overlap(part, rows, _earlier_near_duplicate(dataset, rows), predicate) for part, rows in dataset.rows_of_parts
@@ -55,13 +58,13 @@ def near_duplicates_within(dataset: AuditDataset) -> Finding:
 
 
 def near_duplicates_across(dataset: AuditDataset) -> Finding:
-    """Count the articles of a later part with a near-duplicate in an earlier one; exact copies count, too."""
+    """Count the articles of a later part with a near-duplicate in an earlier one; exact copies and rewrites count."""
     names = ("near_duplicates_across", "Near-duplicates across parts")
     if len(dataset.parts) < 2:
         return not_checked(*names, "there is only one part")
-    nearest = dataset.near_duplicates.nearest
+    kind = "near-duplicate (or copy)" if dataset.contents is None else "near-duplicate, copy or rewrite"
     overlaps = [
-        _Overlap(name, rows, nearest(rows, earlier)[0], f"have a near-duplicate (or copy) in {other}")
+        _Overlap(name, rows, _nearest_or_rewrite(dataset, rows, earlier), f"have a {kind} in {other}")
         for name, rows, other, earlier in _pairs_of_parts(dataset)
     ]
     return _overlap_finding(dataset, names, overlaps, _SPLIT_ADVICE)
@@ -90,7 +93,20 @@ def _earlier_near_duplicate(dataset: AuditDataset, rows: Rows) -> Rows:
     np.minimum.at(earliest, near.first, first[near.second])
     np.minimum.at(earliest, near.second, first[near.first])
     partners = earliest[near.distinct[rows]]
-    return np.where(partners < rows, partners, -1)
+    counts = partners < rows
+    if dataset.contents is not None:
+        counts &= dataset.contents[np.minimum(partners, len(dataset.contents) - 1)] != dataset.contents[rows]
+    return np.where(counts, partners, -1)
+
+
+def _nearest_or_rewrite(dataset: AuditDataset, rows: Rows, earlier: Rows) -> Rows:
+    """Return for each row its nearest near-duplicate of an earlier part, else an article of its content, or -1."""
+    partners = dataset.near_duplicates.nearest(rows, earlier)[0]
+    if dataset.contents is None:
+        return partners
+    first = np.full(int(dataset.contents.max(initial=-1)) + 1, -1)
+    first[dataset.contents[earlier[::-1]]] = earlier[::-1]
+    return np.where(partners >= 0, partners, first[dataset.contents[rows]])
 
 
 def _overlap_finding(dataset: AuditDataset, names: tuple[str, str], overlaps: list[_Overlap], advice: str) -> Finding:

@@ -48,8 +48,8 @@ def temporal_leakage(dataset: AuditDataset) -> Finding:
 
 
 def _first_seen(dataset: AuditDataset, rows: Rows) -> np.ndarray:
-    """Return for each row the earliest time among its near-duplicates of these rows, itself included."""
-    groups = np.unique(dataset.near_duplicates.groups[rows], return_inverse=True)[1]
+    """Return for each row the earliest time among its near-duplicates and rewrites of these rows, itself included."""
+    groups = np.unique(dataset.groups[rows], return_inverse=True)[1]
     stamps = dataset.times[rows].astype(np.int64)
     earliest = np.full(int(groups.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(earliest, groups, stamps)

@@ -14,6 +14,7 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.evaluation.comparison.candidates import Candidate, first_to_train
 from zhenwei.hashing import file_sha256
 from zhenwei.news import Article, iter_articles
+from zhenwei.news.rewrites import with_contents
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 PARTS = ("train", "val", "test")
@@ -37,7 +38,7 @@ class PartArticles:
     Attributes:
         contents: N texts.
         labels: [N], 0 (real) or 1 (fake).
-        groups: [N] index of each article's group of near-duplicates.
+        groups: [N] index of each article's group of near-duplicates; an original and its rewrites are in one group.
     """
 
     contents: list[str]
@@ -151,7 +152,7 @@ def read_part(path: Path) -> PartArticles:
     articles = list(iter_articles(path, require_label=True, report_repeats=False))
     contents = [article.content for article in articles]
     labels = np.array([article.target for article in articles], np.int64)
-    return PartArticles(contents, labels, find_near_duplicates(contents).groups)
+    return PartArticles(contents, labels, with_contents(find_near_duplicates(contents).groups, articles))
 
 
 def check_both_labels(path: Path, articles: PartArticles) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zhenwei.config import NgramConfig
 from zhenwei.errors import ConfigError, DataError
+from zhenwei.models.linear.contents import Contents
 from zhenwei.models.linear.naive_bayes import (
     C_GRID,
     DEFAULTS,
@@ -86,6 +87,8 @@ class NgramLogisticRegression(nn.Module):
     def fit(self, articles: EncodedArticles, seed: int) -> None:
         """Collect the n-grams of at least `min_df` articles, and fit their weights; all articles have a label.
 
+        An original and its rewrites share one weight; see `Contents.average`.
+
         Raises:
             DataError: If no n-gram occurs in `min_df` articles.
         """
@@ -94,7 +97,7 @@ class NgramLogisticRegression(nn.Module):
         frequencies, hyperparameters = self._frequencies(articles), self._hyperparameters()
         weights = ngram_weights(frequencies, labels, hyperparameters.naive_bayes)
         features = weighted_features(frequencies, weights)
-        regression = fit_logistic_regression(features, labels, hyperparameters.C, seed)
+        regression = fit_logistic_regression(features, labels, hyperparameters.C, seed, Contents.of(articles))
         self.idf = torch.from_numpy(weights).float()
         self.weight = nn.Parameter(torch.from_numpy(regression.coef_[0]).float())
         self.bias = nn.Parameter(torch.tensor(float(regression.intercept_[0])))
@@ -118,7 +121,7 @@ class NgramLogisticRegression(nn.Module):
             self._frequencies(articles), articles.labels.astype(np.int64), folds,
             NAIVE_BAYES_GRID if naive_bayes == "auto" else (naive_bayes,),
             C_GRID if inverse_penalty == "auto" else (inverse_penalty,),
-            self.config.min_df, seed,
+            self.config.min_df, seed, Contents.of(articles),
         )  # fmt: skip
 
     def _hyperparameters(self) -> Hyperparameters:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from zhenwei.models.linear.contents import Contents
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from sklearn.linear_model import LogisticRegression
@@ -69,13 +71,24 @@ def weighted_features(frequencies: "csr_array", weights: Floats) -> "csr_array":
 
 
 def fit_logistic_regression(
-    features: "csr_array", labels: Labels, inverse_penalty: float, seed: int
+    features: "csr_array", labels: Labels, inverse_penalty: float, seed: int, contents: Contents | None = None
 ) -> "LogisticRegression":
-    """Fit a logistic regression with L2 penalty."""
+    """Fit a logistic regression with L2 penalty.
+
+    Args:
+        features: Features of each article [N, F].
+        labels: 0 (real) or 1 (fake) [N].
+        inverse_penalty: The inverse of the L2 penalty.
+        seed: Random seed.
+        contents: The rewrites among the articles, which share the weight of their original; see `Contents.average`.
+    """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # a second to import
 
+    weights = None
+    if contents is not None:
+        features, labels, weights = contents.average(features, labels)
     return LogisticRegression(C=inverse_penalty, solver="liblinear", random_state=seed, max_iter=1000).fit(
-        features, labels
+        features, labels, sample_weight=weights
     )
 
 
@@ -87,6 +100,7 @@ def grid_search(
     inverse_penalties: Sequence[float],
     min_df: int,
     seed: int,
+    contents: Contents | None = None,
 ) -> Hyperparameters | None:
     """Return the hyperparameters with the highest AUC on held-out articles, averaged over the folds.
 
@@ -98,6 +112,7 @@ def grid_search(
         inverse_penalties: Values to try. The first of equally good values wins, in both lists.
         min_df: Minimum number of fitted articles with an n-gram.
         seed: Seed of the regression.
+        contents: The rewrites among the articles.
 
     Returns:
         None if all folds are skipped.
@@ -114,7 +129,8 @@ def grid_search(
             weights = ngram_weights(frequencies[train], labels[train], strength, min_df)
             features, held_out = (weighted_features(frequencies[rows], weights) for rows in (train, held))
             for value in inverse_penalties:
-                regression = fit_logistic_regression(features, labels[train], value, seed)
+                shared = None if contents is None else contents.select(train)
+                regression = fit_logistic_regression(features, labels[train], value, seed, shared)
                 logits = regression.decision_function(held_out)
                 scores[-1].append(float(roc_auc_score(labels[held], logits)))
     if not scores:

@@ -60,7 +60,7 @@ def write_parquet(path: Path, articles: Iterable[Article]) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     types = {
-        **dict.fromkeys(("id", "content", "label", "domain"), pa.string()),
+        **dict.fromkeys(("id", "content", "label", "domain", "rewrite_of"), pa.string()),
         "time": pa.timestamp("us"),
         "entity_list": pa.list_(pa.struct([("entity", pa.string())])),
         "emotion": pa.list_(pa.float64()),

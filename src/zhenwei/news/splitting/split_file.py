@@ -2,10 +2,11 @@
 
 import logging
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from zhenwei.errors import ConfigError, DataError
 from zhenwei.hashing import file_sha256
 from zhenwei.news.article import Article
 from zhenwei.news.io.files import check_free_for_parts, read_articles, write_all
+from zhenwei.news.rewrites import content_groups, content_times, has_rewrites, originals, with_contents
 from zhenwei.news.similarity.near_duplicates import connected, find_near_duplicates
 from zhenwei.news.splitting.manifest import MANIFEST, write_manifest
 from zhenwei.news.splitting.strategies import (
@@ -101,10 +103,11 @@ def split_file(
     check_free_for_parts(folder, overwrite=overwrite)
     articles = read_articles(file)
     digest = file_sha256(Path(file))  # now: the file may be one of the parts that are written
+    source = _Source(Path(file), articles, content_groups(articles) if has_rewrites(articles) else None)
     groups = None
     if options.near_duplicates != "leave":
-        groups = find_near_duplicates([article.content for article in articles]).groups
-    split, policy = _split(Path(file), articles, groups, options)
+        groups = with_contents(find_near_duplicates([article.content for article in articles]).groups, articles)
+    split, policy = _split(source, groups, options)
     dropped = 0
     if groups is not None and policy == "drop":
         split, dropped = _drop_near_duplicates(split, groups)
@@ -119,22 +122,50 @@ def split_file(
     return written
 
 
-def _split(
-    file: Path, articles: list[Article], groups: Rows | None, options: SplitOptions
-) -> tuple[Split, NearDuplicatePolicy]:
+@dataclass(frozen=True)
+class _Source:
+    """What is split.
+
+    Attributes:
+        file: The file.
+        articles: Its N articles.
+        contents: [N] content group of each article, which stays in one part; None if there are no rewrites.
+    """
+
+    file: Path
+    articles: list[Article]
+    contents: Rows | None
+
+    @property
+    def times(self) -> list[datetime | None]:
+        """[N] time of each article; a rewrite counts by the time of its original."""
+        if self.contents is None:
+            return [article.time for article in self.articles]
+        return content_times(self.articles, self.contents)
+
+    def values(self, field: str) -> list[Any]:
+        """Return the value of a field of each article, or None; a rewrite without one has that of its original."""
+        values = [article.to_row().get(field) for article in self.articles]
+        if self.contents is None:
+            return values
+        rows = originals(self.articles, self.contents)
+        return [values[row] if value is None else value for value, row in zip(values, rows, strict=True)]
+
+
+def _split(source: _Source, groups: Rows | None, options: SplitOptions) -> tuple[Split, NearDuplicatePolicy]:
     """Split the articles; return the split and the policy that was applied to near-duplicates."""
     policy = options.near_duplicates
     if groups is None or policy in ("leave", "drop"):
-        return _split_rows(file, articles, None, options), policy
+        return _split_rows(source, source.contents, options), policy
     try:
-        split = _split_rows(file, articles, groups, options)
-        reason = _size_problem(split, len(articles), options)
+        split = _split_rows(source, groups, options)
+        reason = _size_problem(split, len(source.articles), options)
     except DataError as error:
-        if policy == "whole" or not _can_be_split(file, articles, options):
+        if policy == "whole" or not _can_be_split(source, options):
             raise
         split, reason = None, str(error)
     if split is not None and (reason is None or policy == "whole"):
-        moved = _count_later_than_next_part(split, articles) if options.by == "time" else 0
+        moved = _count_later_than_next_part(split, source.times) if options.by == "time" else 0
         if moved:
             logger.info(
                 "%d articles stay with an earlier near-duplicate, although the next part begins before them", moved
@@ -143,31 +174,34 @@ def _split(
     logger.warning(
         "%s: groups of near-duplicates are split (%s): the parts share near-duplicates, so scores will be too high; "
         "--near-duplicates drop leaves them out",
-        file, reason,
+        source.file, reason,
     )  # fmt: skip
-    return _split_rows(file, articles, None, options), "leave"
+    return _split_rows(source, source.contents, options), "leave"
 
 
-def _can_be_split(file: Path, articles: list[Article], options: SplitOptions) -> bool:
+def _can_be_split(source: _Source, options: SplitOptions) -> bool:
     """Tell whether the articles can be split without the groups; if not, the error has another cause."""
     try:
-        _split_rows(file, articles, None, options)
+        _split_rows(source, source.contents, options)
     except DataError:
         return False
     return True
 
 
-def _split_rows(file: Path, articles: list[Article], groups: Rows | None, options: SplitOptions) -> Split:
+def _split_rows(source: _Source, groups: Rows | None, options: SplitOptions) -> Split:
+    articles = source.articles
     labels: list[Hashable] = [article.label for article in articles]
     if options.by == "time":
-        return chronological_split([article.time for article in articles], options.fractions, groups=groups)
+        return chronological_split(source.times, options.fractions, groups=groups)
     if options.by == "random":
         return random_split(len(articles), options.fractions, seed=options.seed, labels=labels, groups=groups)
-    values = [article.to_row().get(options.field) for article in articles]
+    values = source.values(options.field)
     missing = sum(value is None for value in values)
     if missing:
         purpose = "group by" if options.by == "group" else "stratify by"
-        raise DataError(f"{file}: {missing} of {len(values)} articles have no field '{options.field}' to {purpose}")
+        raise DataError(
+            f"{source.file}: {missing} of {len(values)} articles have no field '{options.field}' to {purpose}"
+        )
     names = [str(value) for value in values]
     if options.by == "stratified":
         strata: list[Hashable] = list(zip(labels, names, strict=True))
@@ -192,9 +226,9 @@ def _size_problem(split: Split, total: int, options: SplitOptions) -> str | None
     return None
 
 
-def _count_later_than_next_part(split: Split, articles: list[Article]) -> int:
+def _count_later_than_next_part(split: Split, article_times: Sequence[datetime | None]) -> int:
     """Count the articles that are later than the first article of the following parts."""
-    times = np.array([article.time for article in articles], "datetime64[us]")
+    times = np.array(article_times, "datetime64[us]")
     later = 0
     for rows, following in ((split.train, np.concatenate([split.val, split.test])), (split.val, split.test)):
         later += int((times[rows] > times[following].min()).sum())

@@ -74,6 +74,7 @@ def _train_and_predict(
     write_articles(work / "held_out.json", held_out)
     settings = config.to_dict()
     settings["data"] |= {"root_path": str(work), "train": None, "val": str(val.absolute()), "test": None}
+    settings["data"]["rewrites"] = [str(Path(file).absolute()) for file in config.data.rewrites]
     settings["training"]["calibrate_on"] = "none"
     settings["output"] |= {"dir": str(work / "run"), "trackers": []}
     with _errors_only():
@@ -120,5 +121,7 @@ def _key(config: Config, paths: dict[str, Path]) -> str:
         del settings["training"][name]
     del settings["output"], settings["data"]["root_path"]
     parts = {part: file_sha256(path) for part, path in paths.items() if part != "test"}
+    if rewrites := settings["data"].pop("rewrites"):
+        parts |= {f"rewrites {number}": file_sha256(Path(file)) for number, file in enumerate(rewrites, start=1)}
     text = json.dumps([settings, parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

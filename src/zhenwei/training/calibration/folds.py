@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from zhenwei.errors import DataError
 from zhenwei.news import Article
+from zhenwei.news.rewrites import content_groups, content_times, with_contents
 from zhenwei.news.similarity.near_duplicates import find_near_duplicates
 
 Rows = NDArray[np.int64]
@@ -38,6 +39,8 @@ class Folds:
 def split_into_folds(articles: Sequence[Article], labels: Labels, count: int, seed: int) -> Folds:
     """Split articles into folds; near-duplicates of held-out articles are removed from the training rows.
 
+    A rewrite stays with its original: it counts as a near-duplicate of it, of the same time.
+
     If all articles have a time, they are cut in order of time into one more part than there are folds. Each part but
     the first is predicted by a detector that is trained on the earlier parts, as the detector itself will predict
     articles later than its training data. Otherwise each part is predicted by a detector trained on all others.
@@ -51,8 +54,8 @@ def split_into_folds(articles: Sequence[Article], labels: Labels, count: int, se
     Raises:
         DataError: If no fold has both labels to train on and something to predict.
     """
-    groups = find_near_duplicates([article.content for article in articles]).groups
-    times = [article.time for article in articles]
+    groups = with_contents(find_near_duplicates([article.content for article in articles]).groups, articles)
+    times = content_times(articles, content_groups(articles))
     if None not in times:
         parts = _cut_by_time(np.array(times, "datetime64[us]"), count + 1)
         earlier = [np.concatenate(parts[:number]) for number in range(1, len(parts))]

@@ -1,0 +1,58 @@
+"""Files of rewrites: only rewrites of training articles are trained on."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zhenwei.errors import DataError
+from zhenwei.news.training_files import TrainingFiles
+
+TRAIN = [
+    {"id": "a", "content": "原文甲", "label": "fake", "domain": "健康", "time": "2020-01-01"},
+    {"id": "b", "content": "原文乙", "label": "real"},
+]
+
+
+def files(tmp_path: Path, rows: list[dict[str, Any]], **options: Any) -> TrainingFiles:
+    for name, content in (("train", TRAIN), ("rewrites", rows)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return TrainingFiles(tmp_path / "train.json", (tmp_path / "rewrites.json",), **options)
+
+
+def test_a_rewrite_names_its_original_or_has_its_id(tmp_path: Path) -> None:
+    rows = [
+        {"rewrite_of": "a", "content": "改写甲"},
+        {"id": "b", "content": "改写乙", "label": "real", "domain": "科技"},
+        {"id": "r", "rewrite_of": "a", "content": "再改写甲"},
+        {"rewrite_of": "r", "content": "改写的改写"},
+    ]
+    found = list(files(tmp_path, rows).articles())
+    assert [article.content for article in found] == ["原文甲", "原文乙", *(row["content"] for row in rows)]
+    assert [article.rewrite_of for article in found] == [None, None, "a", "b", "a", "a"]
+    assert [article.label for article in found[2:]] == ["fake", "real", "fake", "fake"]
+    assert [article.domain for article in found[2:]] == ["健康", "科技", "健康", "健康"]
+    assert found[2].time == found[0].time
+
+
+def test_rewrites_of_other_articles_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    rows = [{"id": "a", "content": "改写甲"}, {"id": "val-7", "content": "改写"}, {"id": "val-8", "content": "改写"}]
+    training = files(tmp_path, rows)
+    assert len(list(training.articles(report=True))) == 3
+    assert "rewrites.json: 2 of 3 rewrites are left out" in caplog.text
+    assert "the first is row 2, of 'val-7'" in caplog.text
+
+
+def test_bad_rewrites_are_refused_with_file_row_and_field(tmp_path: Path) -> None:
+    nameless = files(tmp_path, [{"id": "a", "content": "改写甲"}, {"content": "改写"}])
+    with pytest.raises(DataError, match=r"rewrites\.json, row 2, field 'rewrite_of': found nothing, and no 'id'"):
+        list(nameless.articles())
+    contradictory = files(tmp_path, [{"id": "a", "content": "改写甲", "label": "real"}])
+    with pytest.raises(DataError, match=r"row 1, field 'label': found 'real'; expected 'fake', as its original 'a'"):
+        list(contradictory.articles())
+    incomplete = files(tmp_path, [{"id": "a", "content": "改写甲"}], needs=frozenset({"entities"}))
+    with pytest.raises(DataError, match=r"row 1: no field 'entity_list'.*zhenwei data enrich .* --entities"):
+        list(incomplete.articles())
