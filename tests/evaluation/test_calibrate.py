@@ -63,7 +63,7 @@ def test_the_calibration_is_saved_and_used_by_all(run: Path, data: Path) -> None
     scores = scores_of(bundle, data / "val.json")
     assert result.after == scores
     assert result.before == raw
-    assert scores["ece"] < raw["ece"]
+    assert scores["loss"] < raw["loss"]
     prediction = Detector.load(run).predict("听说云溪市的自来水又出事了，赶紧转给家人！")[0]
     logit = np.array([0.0])
     assert prediction.threshold == bundle.threshold

@@ -83,6 +83,7 @@ def test_a_run_resumes_from_the_checkpoint_before_the_disk_was_full(
         assert torch.equal(weight, weights(run)[name]), name
 
 
+@pytest.mark.nightly
 def test_a_file_that_cannot_be_written_ends_the_run_with_one_line(
     tmp_path: Path, run_settings: Settings, run_jobs: Jobs, train_job: MakeJob
 ) -> None:

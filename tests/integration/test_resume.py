@@ -143,9 +143,8 @@ def test_a_killed_run_ends_like_the_undisturbed_one(
         assert "epoch 1 step 1:" in resumed[1]
 
 
-@pytest.mark.parametrize(
-    ("signal", "status"), [("SIGINT", INTERRUPTED), pytest.param("SIGTERM", TERMINATED, marks=pytest.mark.nightly)]
-)
+@pytest.mark.parametrize(("signal", "status"), [("SIGINT", INTERRUPTED), ("SIGTERM", TERMINATED)])
+@pytest.mark.nightly
 def test_a_signal_saves_the_checkpoint_of_that_step(
     undisturbed: Callable[[str], tuple[Path, str]],
     stop_and_resume: Callable[..., tuple[Path, Outcome, Outcome]],

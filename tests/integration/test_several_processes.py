@@ -69,7 +69,8 @@ def test_two_processes_give_the_scores_of_one(launch: Launch, run_settings: Sett
     assert done.stdout.count("macro_f1") == 1
 
 
-@pytest.mark.parametrize("name", ["eann", pytest.param("textcnn-endef", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["eann", "textcnn-endef"])
 def test_further_losses_have_the_same_weight_in_two_processes(
     name: str, two_ranks: Ranks, run_settings: Settings, post_folder: Path, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def shared(tiny_run: Path, start: Callable[..., Process]) -> Process:
 
 
 class TestEnd:
+    @pytest.mark.nightly
     def test_after_a_signal_it_is_not_ready_at_once_and_serves_until_the_port_closes(
         self, own_bundle: Path, start: Callable[..., Process]
     ) -> None:

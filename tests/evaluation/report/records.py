@@ -113,7 +113,7 @@ def evaluation(part: str = "val", **changes: Any) -> Evaluation:
     scores = _scores(rng, level)
     clean = _scores(rng, level - 0.035)
     fields: dict[str, Any] = {
-        "file": f"data/{part}.json", "n": n, "n_fake": n // 2 - 31, "threshold": 0.437,
+        "file": f"data/{part}.json", "n": n, "n_fake": n // 2 - 31, "n_unsure": 9, "threshold": 0.437,
         "calibration": "platt, fitted on 1,918 articles (val); threshold for macro_f1",
         "scores": scores, "intervals": _intervals(scores, 0.021), "groups": n - 204, "rounds": 1000,
         "confusion": {"real": {"real": 3 * n // 8, "fake": n // 8}, "fake": {"real": n // 10, "fake": n * 2 // 5}},
@@ -134,7 +134,7 @@ def bare_evaluation() -> Evaluation:
     """An evaluation with as little as possible: one class, a single defined score, no times, no words."""
     scores: dict[str, float | int | None] = dict.fromkeys(METRICS) | {"acc": 0.75}
     return Evaluation(
-        file="posts/mine.jsonl", n=4, n_fake=4, threshold=0.5, calibration=None, scores=scores,
+        file="posts/mine.jsonl", n=4, n_fake=4, n_unsure=0, threshold=0.5, calibration=None, scores=scores,
         intervals=dict.fromkeys(METRICS), groups=None, rounds=1000,
         confusion={"real": {"real": 0, "fake": 0}, "fake": {"real": 1, "fake": 3}},
         mistakes=(Mistake(3, None, HOSTILE, "fake", 0.2),),
