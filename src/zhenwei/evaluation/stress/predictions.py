@@ -45,7 +45,7 @@ class StressPredictions:
 class StressPredictor:
     """Predicts articles and their edited forms.
 
-    Entities and emotion features that a file brings along describe the unedited text. They are extracted anew from
+    Entities and emotion features that a file brings along describe the unedited text. They are extracted again from
     each text, edited or not, as for any pasted text; emotion features that cannot be extracted are kept.
 
     Args:
