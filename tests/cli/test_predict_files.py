@@ -100,7 +100,8 @@ class TestErrors:
 class TestCtrlC:
     FILES = 30
 
-    @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.nightly)])
+    @pytest.mark.nightly
+    @pytest.mark.parametrize("workers", [1, 2])
     def test_finished_shards_are_complete_and_the_command_resumes(
         self, tiny_run: Path, tmp_path: Path, make_posts: Callable[..., Rows], predicted: Path, workers: int
     ) -> None:

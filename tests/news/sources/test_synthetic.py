@@ -78,6 +78,7 @@ def test_another_seed_has_other_names_and_other_posts():
 # --- the posts
 
 
+@pytest.mark.nightly
 def test_parts_have_the_requested_sizes(parts):
     assert {part: len(articles) for part, articles in parts.items()} == {
         "train": 3000,
@@ -86,6 +87,7 @@ def test_parts_have_the_requested_sizes(parts):
     }
 
 
+@pytest.mark.nightly
 def test_parts_follow_each_other_in_time(parts, posts):
     times = [article.time for article in posts]
     assert times == sorted(set(times))
@@ -94,6 +96,7 @@ def test_parts_follow_each_other_in_time(parts, posts):
     assert [article.id for article in posts[:2]] == ["synthetic-000001", "synthetic-000002"]
 
 
+@pytest.mark.nightly
 def test_half_of_every_part_is_fake_by_default(parts):
     assert {part: is_fake(articles).mean() for part, articles in parts.items()} == {
         "train": 0.5,
@@ -105,6 +108,7 @@ def test_half_of_every_part_is_fake_by_default(parts):
     assert shares == {"train": 30, "val": 0, "test": 70}
 
 
+@pytest.mark.nightly
 def test_posts_have_the_length_of_real_ones(posts):
     lengths = [len(article.content) for article in posts]
     assert min(lengths) >= 40
@@ -112,10 +116,12 @@ def test_posts_have_the_length_of_real_ones(posts):
     assert 75 < np.mean(lengths) < 105
 
 
+@pytest.mark.nightly
 def test_no_slot_of_the_grammar_is_left_unfilled(posts):
     assert not [a.content for a in posts if re.search(r"[{}]|。。|,,|,。", a.content)]
 
 
+@pytest.mark.nightly
 def test_posts_name_one_to_three_entities_in_order_of_appearance(posts):
     for article in posts:
         places = [article.content.index(name) for name in article.entity_list]
@@ -127,6 +133,7 @@ def test_posts_name_one_to_three_entities_in_order_of_appearance(posts):
 # --- no near-duplicates
 
 
+@pytest.mark.nightly
 def test_no_two_posts_are_near_duplicates(posts):
     def squeezed(text):
         return re.sub(r"https?://\S+|@\S+|[\W_]", "", unicodedata.normalize("NFKC", text))
@@ -171,6 +178,7 @@ def test_too_few_wordings_raise_an_error(monkeypatch):
 # --- the label
 
 
+@pytest.mark.nightly
 def test_no_character_or_bigram_decides_the_label(posts):
     counter = CountVectorizer(analyzer="char", ngram_range=(1, 2), binary=True, lowercase=False)
     present = counter.fit_transform([article.content for article in posts])
@@ -187,12 +195,14 @@ def test_no_character_or_bigram_decides_the_label(posts):
 
 
 @pytest.mark.parametrize("mark", ["【", "http", "@", "#", "！", "[", "%"])
+@pytest.mark.nightly
 def test_marks_hardly_predict_the_label(posts, mark):
     present = np.array([mark in article.content for article in posts])
     assert 0 < present.mean() < 1
     assert macro_f1_of_sign(present, is_fake(posts)) < 0.56
 
 
+@pytest.mark.nightly
 def test_length_domain_and_number_of_entities_hardly_predict_the_label(posts):
     fake = is_fake(posts)
     lengths = np.array([len(article.content) for article in posts])
@@ -207,6 +217,7 @@ def test_length_domain_and_number_of_entities_hardly_predict_the_label(posts):
         assert 0.42 < fake[in_domain].mean() < 0.58
 
 
+@pytest.mark.nightly
 def test_flipped_entities_change_their_label_and_the_others_have_none(parts):
     flipped = SyntheticDataset().flipped_entities
     assert len(set(flipped)) == 40
@@ -230,6 +241,7 @@ def test_flipped_entities_change_their_label_and_the_others_have_none(parts):
     assert 0.45 < others < 0.55
 
 
+@pytest.mark.nightly
 @pytest.mark.nightly
 def test_tfidf_is_good_on_the_past_and_worse_on_the_future_unless_names_are_masked(parts):
     def masked(article):
