@@ -13,16 +13,28 @@ NORMALIZE_STEPS = (
 DEFAULT_STEPS = tuple(step for step in NORMALIZE_STEPS if step not in ("emoji", "hashtags"))
 
 
-def _check_step(name: str) -> str:
-    if name not in NORMALIZE_STEPS:
-        raise ValueError(f"found '{name}'; {did_you_mean(name, NORMALIZE_STEPS)}")
-    return name
+EDIT_FAMILIES = (
+    "link", "mention", "full_text", "source_tail", "emoji", "reposter_prefix", "hashtags", "blanks",
+    "double_punctuation", "remove_punctuation", "full_width_punctuation", "brackets_added", "brackets_removed", "html",
+    "traditional", "full_width", "zero_width", "first_140", "homophones", "lookalikes", "split_characters",
+)  # fmt: skip
 
 
-def _check_distinct(steps: list[str]) -> list[str]:
-    if repeated := sorted({step for step in steps if steps.count(step) > 1}):
-        raise ValueError(f"found '{repeated[0]}' twice; expected each step once")
-    return steps
+def _one_of(names: tuple[str, ...]) -> AfterValidator:
+    """Return a validator of a name, whose message has the closest one."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"found '{name}'; {did_you_mean(name, names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+def _check_distinct(names: list[str]) -> list[str]:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"found '{repeated[0]}' twice; expected each name once")
+    return names
 
 
 class DataConfig(Section):
@@ -44,7 +56,7 @@ class DataConfig(Section):
     """Files of rewrites of training articles, which are trained on, too. A rewrite names its original by `rewrite_of`
     or has its `id`; rewrites of other articles are left out. See `training.consistency`."""
 
-    normalize: Annotated[list[Annotated[str, AfterValidator(_check_step)]], AfterValidator(_check_distinct)] = [
+    normalize: Annotated[list[Annotated[str, _one_of(NORMALIZE_STEPS)]], AfterValidator(_check_distinct)] = [
         *DEFAULT_STEPS
     ]
     """Steps that each text goes through before the detector reads it, in this order; [] reads texts as they are. See
@@ -71,6 +83,10 @@ class DataConfig(Section):
     """Probability q of ENDEF's augmentation in training: each word is deleted with probability q and masked with
     probability q. A word is a pre-token: one Chinese character, or one word of other scripts. With `model.debias`, an
     article augments its entities instead with probability 1/2."""
+
+    aug_edits: Annotated[list[Annotated[str, _one_of(EDIT_FAMILIES)]], AfterValidator(_check_distinct)] = []
+    """Families of [harmless edits](stress.md#families): each training article is trained on together with a copy that
+    one of them, drawn at random, has edited. The two share the weight of one article, as with rewrites."""
 
     mask_entities: bool = False
     """Replace the tokens of names (persons, places, organizations) by the mask token, in training and prediction. The

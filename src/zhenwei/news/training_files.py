@@ -5,9 +5,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 from zhenwei.errors import DataError
 from zhenwei.news.article import Article
+from zhenwei.news.edits import edit_text
 from zhenwei.news.fields import format_value
 from zhenwei.news.io.files import iter_articles, iter_numbered_articles
 from zhenwei.news.io.validation import BadRows
@@ -28,27 +30,52 @@ class TrainingFiles:
         train: The training part.
         rewrites: Files of rewrites.
         needs: Optional fields that the network needs, as in `Featurizer.needs`.
+        edits: Families of harmless edits; one of them, drawn at random, edits a copy of each training article.
+        seed: Seed of the draws and of the edits.
     """
 
     train: Path
     rewrites: tuple[Path, ...] = ()
     needs: frozenset[str] = frozenset()
+    edits: tuple[str, ...] = ()
+    seed: int = 0
 
-    def articles(self, *, report: bool = False) -> Iterator[Article]:
-        """Yield the training articles, then their rewrites, which have `rewrite_of`.
+    def articles(self, *, report: bool = False, edited: bool = True) -> Iterator[Article]:
+        """Yield the training articles, then their rewrites and edited copies, which have `rewrite_of`.
 
         A rewrite without a label, `time` or `domain` has that of its original.
 
         Args:
             report: Whether to log repeated ids and left-out rewrites; False when the files are read again.
+            edited: Whether to yield the edited copies.
 
         Raises:
             DataError: If a file cannot be used, a rewrite names no article or has another label than its original, or
                 it lacks a field that the network needs.
         """
-        yield from iter_articles(self.train, require_label=True, report_repeats=report)
-        if not self.rewrites:
-            return
+        yield from self._train(report)
+        if self.rewrites:
+            yield from self._all_rewrites(report)
+        if edited and self.edits:
+            yield from filter(None, map(self._edited, self._train(False)))
+
+    def _train(self, report: bool) -> Iterator[Article]:
+        """Yield the training articles; with edited copies, each has an id."""
+        for row, article in enumerate(iter_articles(self.train, require_label=True, report_repeats=report), start=1):
+            yield replace(article, id=f"row {row}") if self.edits and article.id is None else article
+
+    def _edited(self, article: Article) -> Article | None:
+        """Return the edited copy of an article; None if the edit leaves its text."""
+        family = Random(f"{self.seed}/{article.id}").choice(self.edits)
+        text = edit_text(family, article.content, seed=self.seed, key=str(article.id))
+        if text == article.content:
+            return None
+        return replace(
+            article, id=f"{article.id} after {family}", content=text, rewrite_of=article.rewrite_of or article.id
+        )
+
+    def _all_rewrites(self, report: bool) -> Iterator[Article]:
+        """Yield the rewrites of training articles that all files have."""
         parents = self._parents()
         train = {
             article.id: article

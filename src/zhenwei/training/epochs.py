@@ -220,7 +220,9 @@ def validate(
 
 def trained_bundle(config: Config, data: PreparedData, network: DetectorNetwork, record: dict[str, Any]) -> Bundle:
     """Return the bundle of a trained network, with its epoch, step and metrics on val."""
-    facts = {**record, "n_train": len(data.train), "n_val": len(data.val), "files": data.files}
+    is_rewrite = data.train.is_rewrite
+    n_train = len(data.train) if is_rewrite is None else int((~is_rewrite).sum())
+    facts = {**record, "n_train": n_train, "n_val": len(data.val), "files": data.files}
     facts["chinese_share"] = data.chinese_share
     if data.train.contents is not None:
         facts |= {"n_contents": int(data.train.contents.max()) + 1, "rewrites": data.rewrites}

@@ -92,7 +92,8 @@ def prepare_data(config: Config) -> PreparedData:
     )  # fmt: skip
     train = featurizer.encode_file(paths["train"], training_files.articles(report=True))
     if train.contents is not None:
-        logger.info("training on %d articles and rewrites of %d contents", len(train), train.contents.max() + 1)
+        n_contents = train.contents.max() + 1
+        logger.info("training on %d articles, rewrites and edited copies of %d contents", len(train), n_contents)
     if train.emotion is not None:
         emotion = emotion_extractor(paths["train"], config)
         featurizer = replace(featurizer, field_metadata=FieldMetadata(names, train.emotion.shape[1], emotion))
@@ -145,7 +146,8 @@ def find_training_files(config: Config, train: Path) -> TrainingFiles:
         if not Path(name).is_file():
             raise DataError(f"data.rewrites: no such file: '{name}'")
     needs = network_needs(config.model, training=True)
-    return TrainingFiles(train, tuple(Path(name) for name in config.data.rewrites), needs)
+    rewrites = tuple(Path(name) for name in config.data.rewrites)
+    return TrainingFiles(train, rewrites, needs, tuple(config.data.aug_edits), config.seed)
 
 
 def _recorded_file(path: Path) -> dict[str, str]:
@@ -157,7 +159,7 @@ def build_tokenizer(config: Config, files: TrainingFiles) -> TextTokenizer:
     name = config.data.tokenizer or config.model.pretrained
     if name is not None:
         return load_pretrained_tokenizer(name)
-    articles = files.articles()  # encoding reads them again
+    articles = files.articles(edited=False)  # encoding reads them again
     contents = map(Normalizer(tuple(config.data.normalize)), (article.content for article in articles))
     return train_tokenizer(contents, config.data.vocab_size, config.data.min_frequency, config.model.token_unit)
 
