@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from zhenwei.errors import DataError
+from zhenwei.config import Config
+from zhenwei.config.data import EDIT_FAMILIES
+from zhenwei.errors import ConfigError, DataError
+from zhenwei.news.edits import EDITS
 from zhenwei.news.training_files import TrainingFiles
 
 TRAIN = [
@@ -56,3 +59,44 @@ def test_bad_rewrites_are_refused_with_file_row_and_field(tmp_path: Path) -> Non
     incomplete = files(tmp_path, [{"id": "a", "content": "改写甲"}], needs=frozenset({"entities"}))
     with pytest.raises(DataError, match=r"row 1: no field 'entity_list'.*zhenwei data enrich .* --entities"):
         list(incomplete.articles())
+
+
+class TestEditedCopies:
+    def training(self, tmp_path: Path, **options: Any) -> TrainingFiles:
+        rows = [
+            *TRAIN,
+            {"content": "没有标识，也要。", "label": "fake"},
+            {"id": "c", "content": "没有标点", "label": "real"},
+        ]
+        (tmp_path / "train.json").write_text(json.dumps(rows), encoding="utf-8")
+        return TrainingFiles(tmp_path / "train.json", **options)
+
+    def test_each_article_that_an_edit_changes_has_a_copy(self, tmp_path: Path) -> None:
+        found = list(self.training(tmp_path, edits=("remove_punctuation",)).articles())
+        assert [article.id for article in found] == ["a", "b", "row 3", "c", "row 3 after remove_punctuation"]
+        copy = found[-1]
+        assert (copy.content, copy.rewrite_of, copy.label) == ("没有标识也要", "row 3", "fake")
+
+    def test_families_and_edits_depend_on_the_seed_alone(self, tmp_path: Path) -> None:
+        def copies(seed: int) -> list[str]:
+            training = self.training(tmp_path, edits=("link", "hashtags", "emoji"), seed=seed)
+            return [article.content for article in training.articles()][4:]
+
+        assert copies(1) == copies(1)
+        assert copies(1) != copies(2)
+
+    def test_the_vocabulary_is_counted_without_copies(self, tmp_path: Path) -> None:
+        training = self.training(tmp_path, edits=("hashtags",))
+        assert len(list(training.articles(edited=False))) == 4
+        assert len(list(training.articles())) == 8
+
+
+def test_the_settings_name_all_families() -> None:
+    assert tuple(EDITS) == EDIT_FAMILIES
+    with pytest.raises(ConfigError, match=r"data\.aug_edits.*found 'hashtag'; did you mean 'hashtags'"):
+        Config.load({"data": {"aug_edits": ["hashtag"]}})
+    with pytest.raises(ConfigError, match=r"data\.normalize.*found 'link'; did you mean 'links'"):
+        Config.load({"data": {"normalize": ["link"]}})
+    with pytest.raises(ConfigError, match="found 'links' twice; expected each name once"):
+        Config.load({"data": {"normalize": ["links", "links"]}})
+    assert Config.load({"model_name": "bigru", "lr": 1e-3}).data.normalize == []  # the original's flat form
